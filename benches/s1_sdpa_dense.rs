@@ -1,1 +1,3 @@
+//! Comes with the suite.
+
 fn main() {}

@@ -148,7 +148,16 @@ impl Case {
     ) -> Self {
         let id = format!("{group}/{series}/{point}");
         let curve = series.to_owned();
-        Case { row: id.clone(), id, variant: None, curve, dim, dtype, operation, labels: Map::new() }
+        Case {
+            row: id.clone(),
+            id,
+            variant: None,
+            curve,
+            dim,
+            dtype,
+            operation,
+            labels: Map::new(),
+        }
     }
 
     /// The same case under the legend `curve`.

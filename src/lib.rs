@@ -3,14 +3,14 @@
 //! The data flows one way:
 //!
 //! ```text
-//! experiments/*.yaml -> spec -> benches/*.rs -> Vec<Case> -> suite -> journal.jsonl -> report -> target-reports/
+//! experiments/*.yaml -> spec -> benches/*.rs -> Vec<Case> -> suite -> journal.jsonl -> report -> target-reports/ -> advise
 //!                                                              |
 //!                                    gemm, sdpa: plans   measurement: Criterion's clock   device: CPU or CUDA
 //! ```
 //!
-//! `spec`, `shape`, `case`, `record` and `report` never see CUDA. `gemm` and `sdpa` offer plans and know nothing of
-//! Criterion. `suite` ties them together. `unsafe` lives under `device/` and in the library wrappers of `gemm` and
-//! `sdpa`.
+//! `spec`, `shape`, `case`, `record`, `report` and `advise` never see CUDA. `gemm` and `sdpa` offer plans and know
+//! nothing of Criterion. `suite` ties them together. `unsafe` lives under `device/` and in the library wrappers of
+//! `gemm` and `sdpa`.
 //!
 //! To add an experiment: an entry in `experiments/night_sweep.yaml`, a type in `spec`, a file in `benches/`.
 //! To add an attention backend: a file in `sdpa/` and a line in `sdpa/mod.rs`.
@@ -18,6 +18,5 @@
 pub mod case;
 pub mod plan;
 pub mod record;
-pub mod report;
 pub mod shape;
 pub mod spec;

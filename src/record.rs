@@ -76,7 +76,7 @@ pub struct Protocol {
 pub struct Calibration {
     /// Smallest step between two different event times, in nanoseconds.
     pub event_tick_ns: f64,
-    /// Median time between two events around the launch of an empty graph, in nanoseconds.
+    /// Median time between two events with nothing between them, in nanoseconds.
     pub empty_pair_ns: f64,
     /// SM clock after burn-in, in MHz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,7 @@ pub struct Ran {
 /// A kernel of the captured graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
-    /// Its symbol.
+    /// Its name, demangled, without its parameters.
     pub name: String,
     /// Thread blocks in x, y and z.
     pub grid: [u32; 3],
@@ -186,6 +186,19 @@ pub enum ErrorKind {
     Cuda,
     /// The run ended before this case had all its rounds.
     Skipped,
+}
+
+impl ErrorKind {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::OutOfMemory => "out_of_memory",
+            ErrorKind::WrongResult => "wrong_result",
+            ErrorKind::Cuda => "cuda",
+            ErrorKind::Skipped => "skipped",
+        }
+    }
 }
 
 /// How a run ended.

@@ -108,7 +108,9 @@ mod tests {
 
     #[test]
     fn the_published_names_of_a_dtype_are_read() {
-        for (text, dtype) in [("fp16", DType::Fp16), ("float16", DType::Fp16), ("bf16", DType::Bf16)] {
+        for (text, dtype) in
+            [("fp16", DType::Fp16), ("float16", DType::Fp16), ("bf16", DType::Bf16)]
+        {
             assert_eq!(serde_yaml::from_str::<DType>(text).unwrap(), dtype);
         }
     }

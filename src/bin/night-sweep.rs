@@ -1,1 +1,3 @@
-fn main(){}
+//! Comes with the suite.
+
+fn main() {}

@@ -1,0 +1,50 @@
+//! What a whole entry has to keep: sizes that fit, and no more cases than anyone would wait for.
+
+use super::value::{MAX_CASES, MAX_ELEMENTS};
+use crate::shape::{GemmShape, SdpaShape};
+use std::fmt::Display;
+
+/// What is wrong at a key of the entry; `error::explain` reads the key back out of it.
+pub(super) type Problem = String;
+
+/// A problem at `key`.
+pub(super) fn problem(key: &str, what: impl Display) -> Problem {
+    format!("key `{key}`: {what}")
+}
+
+/// Refuses a tensor of [`MAX_ELEMENTS`] or more, whose dimensions are `dims`.
+fn tensor(key: &str, dims: &[usize]) -> Result<(), Problem> {
+    let elements = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
+    if elements.is_some_and(|elements| elements < MAX_ELEMENTS) {
+        return Ok(());
+    }
+    let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
+    let limit = "below 2^40 (1099511627776) elements";
+    Err(problem(key, format!("a tensor of {} is too large; allowed is {limit}", dims.join(" x "))))
+}
+
+/// Refuses a product one of whose matrices is too large.
+pub(super) fn gemm(key: &str, shape: GemmShape) -> Result<(), Problem> {
+    let GemmShape { m, n, k } = shape;
+    [[m, k], [k, n], [m, n]].iter().try_for_each(|matrix| tensor(key, matrix))
+}
+
+/// Refuses an attention whose tensors are too large.
+pub(super) fn sdpa(key: &str, shape: SdpaShape) -> Result<(), Problem> {
+    tensor(key, &[shape.batch, shape.n_heads, shape.seq_len, shape.head_dim])
+}
+
+/// Refuses a sweep without a case, or with more than [`MAX_CASES`]: `dims` at each of `series`.
+pub(super) fn cases(
+    key: &str,
+    dims: impl Iterator<Item = usize>,
+    series: usize,
+) -> Result<(), Problem> {
+    match dims.take(MAX_CASES + 1).count() {
+        0 => Err(problem(key, "the steps leave no value in this range; widen it")),
+        dims if dims.saturating_mul(series) > MAX_CASES => {
+            Err(problem(key, format!("this makes more than {MAX_CASES} cases; take larger steps")))
+        }
+        _ => Ok(()),
+    }
+}
