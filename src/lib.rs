@@ -16,6 +16,7 @@
 //! To add an attention backend: a file in `sdpa/` and a line in `sdpa/mod.rs`.
 
 pub mod case;
+pub mod journal;
 pub mod plan;
 pub mod record;
 pub mod shape;
