@@ -15,9 +15,11 @@
 //! To add an experiment: an entry in `experiments/night_sweep.yaml`, a type in `spec`, a file in `benches/`.
 //! To add an attention backend: a file in `sdpa/` and a line in `sdpa/mod.rs`.
 
+pub mod advise;
 pub mod case;
 pub mod journal;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod shape;
 pub mod spec;

@@ -1,1 +1,101 @@
-//! x
+//! A journal becomes a folder of results: raw.json, summary.json, plots and the table that closes a run.
+//!
+//! ```text
+//! Run -> build -> Raw -> Summary -> table, plots, page -> folder
+//!          criterion_files
+//! ```
+//!
+//! Everything after [`build`] is a function of [`raw::Raw`] alone, so that a folder can be read back and reported
+//! again.
+
+pub mod build;
+pub mod criterion_files;
+pub mod curve;
+pub mod findings;
+mod folder;
+pub mod index;
+pub mod json;
+pub mod page;
+pub mod plot;
+pub mod raw;
+pub mod stats;
+pub mod summary;
+pub mod table;
+pub mod terminal;
+pub mod units;
+
+use crate::journal;
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+
+/// A report on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// `<results root>/<group>/<run_id>`.
+    pub folder: PathBuf,
+    /// What a terminal shows of it, without colour, at most [`table::WIDTH`] columns wide.
+    pub table: String,
+}
+
+/// Writes `<results_root>/<group>/<run_id>/`: `{config,env,raw,summary}.json`, `report.html` and `plots/`, whole or not at all. A
+/// folder of the same run is replaced.
+///
+/// `criterion_home` is where Criterion keeps its own folders, `<group>/<series>/<point>/new`.
+///
+/// # Errors
+/// If the journal cannot be read, its run id or group is no plain file name, or the disk refuses.
+pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Result<Written> {
+    let run = journal::read(journal)?;
+    ensure_plain("run id", &run.header.run_id)?;
+    ensure_plain("group", &run.header.group)?;
+
+    let (raw, warnings) = build::raw(&run, criterion_home)
+        .with_context(|| format!("cannot report {}", journal.display()))?;
+    let summary = summary::of(&raw, run.header.calibration, warnings);
+    let plots = plot::draw(&raw, &summary)?;
+    let page = page::of(&raw, &summary, &run.header.env)?;
+
+    let target = results_root.join(&run.header.group).join(&run.header.run_id);
+    folder::replace(&target, |dir| {
+        folder::write_file(&dir.join("config.json"), &json::pretty(&run.header.config)?)?;
+        folder::write_file(&dir.join("env.json"), &json::pretty(&run.header.env)?)?;
+        folder::write_file(&dir.join("raw.json"), &json::pretty(&raw)?)?;
+        folder::write_file(&dir.join("summary.json"), &json::pretty(&summary)?)?;
+        folder::write_file(&dir.join("report.html"), page.as_bytes())?;
+        let dir = folder::make_dir(&dir.join("plots"))?;
+        for plot in &plots {
+            folder::write_file(&dir.join(format!("{}.svg", plot.name)), plot.svg.as_bytes())?;
+            folder::write_file(&dir.join(format!("{}.png", plot.name)), &plot.png)?;
+        }
+        folder::sync_dir(&dir)
+    })?;
+    Ok(Written { folder: target, table: table::of(&raw, &summary) })
+}
+
+/// Run id and group become folders: nothing in them may lead elsewhere or hide.
+fn ensure_plain(what: &str, name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    ensure!(
+        !name.is_empty() && !name.starts_with('.') && name.len() <= 200 && name.chars().all(plain),
+        "{what} {name:?}: letters, digits, '.', '_' and '-' only, not starting with '.', at most 200 of them"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ensure_plain;
+
+    #[test]
+    fn only_plain_names_become_folders() {
+        for name in ["S1", "20260101_000000_S1_sdpa_dense_sweep", "a.b-c"] {
+            assert!(ensure_plain("run id", name).is_ok(), "{name}");
+        }
+        for name in
+            ["", ".", "..", ".hidden", "a/b", "../x", "a\\b", "a b", "ä", "a\0", "/etc", "\n"]
+        {
+            assert!(ensure_plain("run id", name).is_err(), "{name:?}");
+        }
+        assert!(ensure_plain("group", &"x".repeat(201)).is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! One dimension, by itself: which larger one is faster, and why.
+
+use super::input::Item;
+use super::times::{Time, Times};
+use crate::report::curve::cliff::AS_GOOD;
+use crate::report::curve::kernel::KernelChange;
+use crate::report::units::ratio;
+use serde::Serialize;
+
+/// What to use in place of a dimension. What was not measured is null.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recommendation {
+    /// The item's name.
+    pub name: Option<String>,
+    /// The dimension asked about.
+    pub dim: usize,
+    /// The smallest dimension within 0.5 % of the fastest of those that may be used, possibly `dim` itself; null where
+    /// none of them was measured.
+    pub recommended_dim: Option<usize>,
+    /// Median at `dim`, in ms.
+    pub p50_ms: Option<f64>,
+    /// Median at `recommended_dim`, in ms.
+    pub recommended_p50_ms: Option<f64>,
+    /// The difference of both.
+    pub saved_ms: Option<f64>,
+    /// An interval of it, from the far ends of the 95 % intervals of both medians: wider than need be.
+    pub saved_ci95_ms: Option<[f64; 2]>,
+    /// `saved_ms` in per cent of `p50_ms`.
+    pub saved_pct: Option<f64>,
+    /// How much larger the recommended dimension is, and with it the tensors that have it, in per cent.
+    pub memory_overhead_pct: Option<f64>,
+    /// What runs here and there; null where the same kernels run, or none is known.
+    pub kernel_change: Option<KernelChange>,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+/// The last dimension that is no more than `max_overhead` above `dim`.
+pub(super) fn largest(dim: usize, max_overhead: f64) -> usize {
+    // 10 % of 110 is 11, whatever 0.1 is in binary.
+    dim + (dim as f64 * max_overhead + 1e-9) as usize
+}
+
+/// Recommends a dimension from `item.dim` to `max_overhead` above it, as a fraction.
+pub fn recommend(times: &Times, item: &Item, max_overhead: f64) -> Recommendation {
+    let dim = item.dim;
+    let high = largest(dim, max_overhead);
+    let own = times.at(dim);
+    let chosen = as_good_as_the_fastest(times, dim, high);
+    let saved_ms = own.zip(chosen).map(|(own, (_, other))| own.p50_ms - other.p50_ms);
+    let kernel_change = own.zip(chosen).and_then(|(own, (_, other))| kernels(own, other));
+    let reason = match chosen {
+        Some(chosen) => reason(times, dim, high, chosen, kernel_change.as_ref()),
+        None => nothing_measured(times, dim, high),
+    };
+    Recommendation {
+        name: item.name.clone(),
+        dim,
+        recommended_dim: chosen.map(|(dim, _)| dim),
+        p50_ms: own.map(|own| own.p50_ms),
+        recommended_p50_ms: chosen.map(|(_, time)| time.p50_ms),
+        saved_ms,
+        saved_ci95_ms: own.zip(chosen).and_then(|(own, (to, time))| {
+            if to == dim {
+                return Some([0.0, 0.0]);
+            }
+            let ([own_low, own_high], [low, high]) = (own.ci95_ms?, time.ci95_ms?);
+            Some([own_low - high, own_high - low])
+        }),
+        saved_pct: own.zip(saved_ms).map(|(own, saved)| 100.0 * saved / own.p50_ms),
+        memory_overhead_pct: chosen.map(|(to, _)| (to as f64 / dim as f64 - 1.0) * 100.0),
+        kernel_change,
+        reason,
+    }
+}
+
+fn as_good_as_the_fastest(times: &Times, low: usize, high: usize) -> Option<(usize, &Time)> {
+    let within = || times.between(low, high);
+    let fastest = within().map(|(_, time)| time.p50_ms).min_by(f64::total_cmp)?;
+    within().find(|(_, time)| time.p50_ms <= fastest * AS_GOOD)
+}
+
+fn kernels(own: &Time, other: &Time) -> Option<KernelChange> {
+    let known = !own.kernels.is_empty() && !other.kernels.is_empty();
+    (known && own.kernels != other.kernels)
+        .then(|| KernelChange { from: own.kernels.clone(), to: other.kernels.clone() })
+}
+
+fn reason(
+    times: &Times,
+    dim: usize,
+    high: usize,
+    (to, time): (usize, &Time),
+    kernel_change: Option<&KernelChange>,
+) -> String {
+    let Some(own) = times.at(dim) else {
+        let why = times.error_at(dim).map_or_else(
+            || "was not measured".to_owned(),
+            |error| format!("has no time ({error})"),
+        );
+        return format!("{why}; {to} is the best up to {high}");
+    };
+    let cliffs = times.cliffs();
+    let mut reasons = Vec::new();
+    let cliff = cliffs.cliffs.iter().find(|cliff| cliff.dim == dim);
+    if let Some(cliff) = cliff {
+        reasons.push(format!(
+            "a cliff: {} the time of {} (at least {})",
+            ratio(cliff.ratio),
+            cliff.pad_to,
+            ratio(cliff.ratio_lower)
+        ));
+    }
+    if to == dim && times.between(dim + 1, high).next().is_none() {
+        reasons.push(format!("nothing above it was measured up to {high}"));
+    } else if to == dim {
+        reasons.push(format!("nothing measured up to {high} is faster"));
+    } else if cliff.is_none_or(|cliff| cliff.pad_to != to) {
+        let sure = if cliffs.suggestive.contains(&dim) { ", not sure to be a cliff" } else { "" };
+        reasons.push(format!("{} the time of {to}{sure}", ratio(own.p50_ms / time.p50_ms)));
+    }
+    if let Some(KernelChange { from, to }) = kernel_change {
+        reasons.push(format!("{} gives way to {}", from.join(" + "), to.join(" + ")));
+    }
+    reasons.join("; ")
+}
+
+fn nothing_measured(times: &Times, dim: usize, high: usize) -> String {
+    let [first, last] = times.range();
+    if dim > last || high < first {
+        format!("outside what was measured, {first} to {last}")
+    } else {
+        format!("nothing from {dim} to {high} was measured")
+    }
+}

@@ -1,0 +1,249 @@
+//! The times of one curve, from one run or several of the same device.
+
+use crate::report::curve;
+use crate::report::curve::cliff::{self, Cliffs};
+use crate::report::raw::{Measured, Metadata, Point, Raw, Row, Shape};
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What has the dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Attention: head_dim.
+    Sdpa,
+    /// A matrix product: the dimension that is summed over.
+    GemmK,
+    /// A matrix product: the columns of the result.
+    GemmN,
+}
+
+impl Operation {
+    /// What is swept in a row of this run; none for HET1, which sweeps patterns.
+    fn of(run: &Metadata, point: &Point) -> Option<Operation> {
+        match (&*run.group, point.shape) {
+            ("HET1", _) => None,
+            (_, Shape::Sdpa(_)) => Some(Operation::Sdpa),
+            ("G3", Shape::Gemm(_)) => Some(Operation::GemmK),
+            ("G4", Shape::Gemm(_)) => Some(Operation::GemmN),
+            (_, Shape::Gemm(shape)) if shape.k == point.dim => Some(Operation::GemmK),
+            (_, Shape::Gemm(shape)) if shape.n == point.dim => Some(Operation::GemmN),
+            _ => None,
+        }
+    }
+
+    /// What its dimension is called.
+    pub fn dim_name(self) -> &'static str {
+        match self {
+            Operation::Sdpa => "head_dim",
+            Operation::GemmK => "K",
+            Operation::GemmN => "N",
+        }
+    }
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Sdpa => "sdpa",
+            Operation::GemmK => "gemm-k",
+            Operation::GemmN => "gemm-n",
+        }
+    }
+
+    /// The shape without the dimension: what all points of a curve have in common.
+    fn rest(self, shape: Shape) -> Shape {
+        let mut rest = shape;
+        match (self, &mut rest) {
+            (Operation::Sdpa, Shape::Sdpa(shape)) => shape.head_dim = 0,
+            (Operation::GemmK, Shape::Gemm(shape)) => shape.k = 0,
+            (Operation::GemmN, Shape::Gemm(shape)) => shape.n = 0,
+            _ => {}
+        }
+        rest
+    }
+}
+
+/// The times of one curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Times {
+    run_ids: Vec<String>,
+    device: String,
+    operation: Operation,
+    curve: String,
+    by_dim: BTreeMap<usize, Time>,
+    errors: BTreeMap<usize, String>,
+    cliffs: Cliffs,
+}
+
+/// The time of one dimension.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Time {
+    /// Median, in ms.
+    pub p50_ms: f64,
+    /// Its 95 % confidence interval, in ms; none of too few samples.
+    pub ci95_ms: Option<[f64; 2]>,
+    /// The kernels of one launch; empty on the CPU.
+    pub kernels: Vec<String>,
+}
+
+impl Times {
+    /// The times of an operation on a curve. Where several runs have a dimension, the first one counts.
+    ///
+    /// # Errors
+    /// If no run has such a curve with a time on it, or those that do are not of one device and one problem.
+    pub fn of(runs: &[Raw], operation: Option<Operation>, curve: Option<&str>) -> Result<Times> {
+        let rows =
+            || runs.iter().flat_map(|run| run.measurements.iter().map(move |row| (run, row)));
+        let operation_of = |(run, row): &(&Raw, &Row)| Operation::of(&run.metadata, row.point());
+        let operation = operation.or_else(|| rows().find_map(|row| operation_of(&row))).context(
+            "these runs sweep no dimension: advice is from runs of S1, S2, G3, G4 or P1",
+        )?;
+        let of_operation: Vec<(&Raw, &Row)> =
+            rows().filter(|row| operation_of(row) == Some(operation)).collect();
+        let curve = choose_curve(&of_operation, operation, curve)?;
+        let on_curve: Vec<(&Raw, &Row)> =
+            of_operation.into_iter().filter(|(_, row)| row.point().curve == curve).collect();
+        let (first, row) = *on_curve.first().context("a row of the curve")?;
+        for (run, other) in &on_curve {
+            same_problem((first, row), (run, other), operation)?;
+        }
+
+        let mut measured: BTreeMap<usize, &Measured> = BTreeMap::new();
+        let mut errors = BTreeMap::new();
+        let mut run_ids: Vec<String> = Vec::new();
+        for (run, row) in on_curve {
+            match row {
+                Row::Measured(row) => drop(measured.entry(row.point.dim).or_insert(row)),
+                Row::Failed(row) => {
+                    errors.entry(row.point.dim).or_insert_with(|| row.error.clone());
+                }
+            }
+            if !run_ids.contains(&run.metadata.run_id) {
+                run_ids.push(run.metadata.run_id.clone());
+            }
+        }
+        ensure!(!measured.is_empty(), "no point of {curve} has a time");
+        let rows: Vec<&Measured> = measured.into_values().collect();
+        Ok(Times {
+            run_ids,
+            device: first.metadata.device_title(),
+            operation,
+            curve: curve.to_owned(),
+            by_dim: rows.iter().map(|row| (row.point.dim, time(row))).collect(),
+            errors,
+            cliffs: cliff::find(&curve::Curve::of(&rows)),
+        })
+    }
+
+    /// Where they are from.
+    pub fn run_ids(&self) -> &[String] {
+        &self.run_ids
+    }
+
+    /// The device as a title names it.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// What has the dimension.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// The curve's name.
+    pub fn curve(&self) -> &str {
+        &self.curve
+    }
+
+    /// The smallest and the largest dimension with a time.
+    pub fn range(&self) -> [usize; 2] {
+        let mut dims = self.by_dim.keys().copied();
+        let smallest = dims.next().unwrap_or_default();
+        [smallest, dims.next_back().unwrap_or(smallest)]
+    }
+
+    /// The time of a dimension; none if it was not measured.
+    pub fn at(&self, dim: usize) -> Option<&Time> {
+        self.by_dim.get(&dim)
+    }
+
+    /// Why a dimension that was tried has no time.
+    pub fn error_at(&self, dim: usize) -> Option<&str> {
+        self.errors.get(&dim).map(String::as_str)
+    }
+
+    /// The dimensions with a time in an interval, both ends included, in ascending order.
+    pub fn between(&self, low: usize, high: usize) -> impl Iterator<Item = (usize, &Time)> {
+        self.by_dim
+            .range(low..)
+            .take_while(move |(dim, _)| **dim <= high)
+            .map(|(&dim, time)| (dim, time))
+    }
+
+    /// What is known of the cliffs of the curve.
+    pub fn cliffs(&self) -> &Cliffs {
+        &self.cliffs
+    }
+}
+
+fn time(row: &Measured) -> Time {
+    Time {
+        p50_ms: row.timing.p50,
+        ci95_ms: row.ci95_p50,
+        kernels: row.kernels.iter().map(|kernel| kernel.name.clone()).collect(),
+    }
+}
+
+/// The curve of that name, or the first.
+fn choose_curve<'a>(
+    rows: &[(&'a Raw, &'a Row)],
+    operation: Operation,
+    wanted: Option<&str>,
+) -> Result<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (_, row) in rows {
+        let name = &*row.point().curve;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let first = *names
+        .first()
+        .with_context(|| format!("these runs have no points of {}", operation.name()))?;
+    match wanted {
+        None => Ok(first),
+        Some(wanted) => match names.iter().find(|name| **name == wanted) {
+            Some(name) => Ok(name),
+            None => bail!("there is no curve {wanted:?}; there are: {}", names.join(" | ")),
+        },
+    }
+}
+
+/// Times of different devices, or of different shapes, are not to be mixed.
+fn same_problem(a: (&Raw, &Row), b: (&Raw, &Row), operation: Operation) -> Result<()> {
+    let device = |(run, _): (&Raw, &Row)| {
+        run.metadata.device_name.clone().unwrap_or_else(|| run.metadata.device.clone())
+    };
+    ensure!(
+        device(a) == device(b),
+        "{} ran on {}, {} on {}: take runs of one device",
+        a.0.metadata.run_id,
+        device(a),
+        b.0.metadata.run_id,
+        device(b)
+    );
+    let problem = |(_, row): (&Raw, &Row)| {
+        let point = row.point();
+        (operation.rest(point.shape), point.dtype)
+    };
+    ensure!(
+        problem(a) == problem(b),
+        "{} and {} differ in more than {}: take runs of one shape, or one of them",
+        a.1.point().case_id,
+        b.1.point().case_id,
+        operation.dim_name()
+    );
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Cliffs: dimensions at which a larger one is faster.
+//!
+//! For a dimension d, `rho(d)` is its time over the least among the measured dimensions d' with d < d' <= d + 16. As
+//! padding with zeros to d' does more work, `rho(d) > 1` needs no model of what d ought to cost, and a curve that
+//! grows smoothly has no cliff. d is a cliff where the lower bound of rho exceeds 1.05.
+//!
+//! The least of several noisy times is too small. So each round in turn is left out, the others choose d', and the
+//! round left out says what d costs against it; the mean of these differences is unbiased (cross-validation). Its
+//! lower bound is simultaneous over the curve: Student's t at 1 - 0.01 / n for n dimensions, with the variance of
+//! the rounds pooled over the curve.
+
+use super::kernel::KernelChange;
+use super::{Curve, NOTABLE_RATIO};
+use serde::{Deserialize, Serialize};
+
+/// How much larger a dimension to pad to may be.
+pub const WINDOW: usize = 16;
+
+/// Among dimensions that lie within this of the best, the smallest is the one to pad to.
+pub const AS_GOOD: f64 = 1.005;
+
+/// A dimension that costs more than a larger one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cliff {
+    /// Where.
+    pub dim: usize,
+    /// The smallest dimension within 0.5 % of the fastest of the next 16.
+    pub pad_to: usize,
+    /// Time at `dim` over that at `pad_to`: above 1, padding pays.
+    pub ratio: f64,
+    /// The ratio is at least this, at 99 % for all dimensions of the curve at once.
+    pub ratio_lower: f64,
+    /// Time at `dim` over that at its next multiple of 8, itself included; null where that was not measured.
+    pub ratio_next_multiple_of_8: Option<f64>,
+    /// How much larger `pad_to` is, in per cent of `dim`.
+    pub overhead_pct: f64,
+    /// What runs here and there; null where the same kernels run, or none is known.
+    pub kernel_change: Option<KernelChange>,
+}
+
+/// The dimensions of a curve by what can be said of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cliffs {
+    /// In ascending order.
+    pub cliffs: Vec<Cliff>,
+    /// Dimensions that seem to cost more than 5 % too much, but might not: in ascending order.
+    pub suggestive: Vec<usize>,
+    /// Dimensions with nothing measured to compare them with, the last one of the range at least: in ascending
+    /// order.
+    pub unclassified: Vec<usize>,
+}
+
+/// Classifies every dimension of a curve.
+pub fn find(curve: &Curve) -> Cliffs {
+    let mut found = Cliffs::default();
+    let margin = curve.margin(curve.points().len());
+    for at in 0..curve.points().len() {
+        let dim = curve.points[at].dim;
+        let window = window(curve, at);
+        let (Some(margin), Some(pad)) = (margin, window.choose(|other| curve.means[other])) else {
+            found.unclassified.push(dim);
+            continue;
+        };
+        let ln_rho = window.ln_rho();
+        let threshold = NOTABLE_RATIO.ln();
+        if ln_rho - margin > threshold {
+            found.cliffs.push(cliff(curve, at, pad, ln_rho, margin));
+        } else if ln_rho > threshold {
+            found.suggestive.push(dim);
+        }
+    }
+    found
+}
+
+fn cliff(curve: &Curve, at: usize, pad: usize, ln_rho: f64, margin: f64) -> Cliff {
+    let (dim, pad_to) = (curve.points[at].dim, curve.points[pad].dim);
+    Cliff {
+        dim,
+        pad_to,
+        ratio: ln_rho.exp(),
+        ratio_lower: (ln_rho - margin).exp(),
+        ratio_next_multiple_of_8: curve
+            .index_of(dim.next_multiple_of(8))
+            .map(|next| curve.ratio(at, next)),
+        overhead_pct: (pad_to as f64 / dim as f64 - 1.0) * 100.0,
+        kernel_change: curve.kernel_change(at, pad),
+    }
+}
+
+/// A point and those that it may be padded to, as indices.
+struct Window<'a> {
+    curve: &'a Curve,
+    at: usize,
+    others: std::ops::Range<usize>,
+}
+
+fn window(curve: &Curve, at: usize) -> Window<'_> {
+    let dim = curve.points[at].dim;
+    let end = curve.points.partition_point(|point| point.dim <= dim + WINDOW);
+    let start = curve.points.partition_point(|point| point.dim <= dim);
+    Window { curve, at, others: start..end }
+}
+
+impl Window<'_> {
+    /// The first point whose time, by its logarithm, is as good as the least; none where there is no point.
+    fn choose(&self, log_ms: impl Fn(usize) -> f64) -> Option<usize> {
+        let least = self.others.clone().map(&log_ms).min_by(f64::total_cmp)?;
+        self.others.clone().find(|&other| log_ms(other) <= least + AS_GOOD.ln())
+    }
+
+    /// The logarithm of rho: its mean over the medians held out, each against the point that the others choose.
+    fn ln_rho(&self) -> f64 {
+        let Curve { logs, means, held_out, .. } = self.curve;
+        let differences = held_out.iter().filter_map(|&out| {
+            let medians = logs[self.at].len() as f64;
+            let chosen =
+                self.choose(|other| (means[other] * medians - logs[other][out]) / (medians - 1.0))?;
+            Some(logs[self.at][out] - logs[chosen][out])
+        });
+        differences.sum::<f64>() / held_out.len() as f64
+    }
+}

@@ -1,0 +1,48 @@
+//! Where along a curve other kernels run.
+
+use super::Curve;
+use serde::{Deserialize, Serialize};
+
+/// The kernels of two dimensions that do not run the same, in launch order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelChange {
+    /// At the first.
+    pub from: Vec<String>,
+    /// At the second.
+    pub to: Vec<String>,
+}
+
+/// Two neighbours on a curve that do not run the same kernels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelBoundary {
+    /// The last dimension of the kernels before.
+    pub from_dim: usize,
+    /// The first dimension of the kernels after.
+    pub to_dim: usize,
+    /// The kernels of both.
+    #[serde(flatten)]
+    pub change: KernelChange,
+}
+
+/// Every change along the curve, in ascending order: between two of them all dimensions run the same kernels.
+pub fn boundaries(curve: &Curve) -> Vec<KernelBoundary> {
+    let neighbours = 1..curve.points().len();
+    neighbours
+        .filter_map(|to| {
+            Some(KernelBoundary {
+                from_dim: curve.points[to - 1].dim,
+                to_dim: curve.points[to].dim,
+                change: curve.kernel_change(to - 1, to)?,
+            })
+        })
+        .collect()
+}
+
+impl Curve {
+    /// None where both points run the same kernels, or those of one are not known.
+    pub(super) fn kernel_change(&self, from: usize, to: usize) -> Option<KernelChange> {
+        let (from, to) = (&self.points[from].kernels, &self.points[to].kernels);
+        let changed = from != to && !from.is_empty() && !to.is_empty();
+        changed.then(|| KernelChange { from: from.clone(), to: to.clone() })
+    }
+}

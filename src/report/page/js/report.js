@@ -1,0 +1,195 @@
+// A run's page: the drawing that fits its experiment, the readout beside it, the table below.
+
+const data = pageData();
+const FLAGS = {
+  fewer_rounds: "fewer rounds than asked for",
+  drifting: "the median moved between the first half of the samples and the second",
+  unstable: "medians of the rounds differ by more than 2 %",
+  power_capped: "the card was at its power limit",
+};
+const text = (index) => data.texts[index];
+const kernels = (point) => (point.kernels ?? []).map((index) => data.kernels[index]);
+const isMeasured = (point) => point.p50_ms !== undefined;
+
+/** `a`, or `2 × a` for one that runs twice, in the order of the first. */
+function counted(names) {
+  const counts = new Map();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => (count > 1 ? `${count} × ${name}` : name));
+}
+
+/** A line each, cut where the column ends; the whole name on hovering. */
+function kernelLines(names) {
+  return names.map((name) => html("div", { class: "mono", title: name }, name));
+}
+
+/** Sets of kernels by letter, the most frequent first; beyond the alphabet they share a dot. */
+function letters() {
+  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  const sets = new Map();
+  for (const point of data.points.filter((each) => each.kernels?.length)) {
+    const key = point.kernels.join();
+    const set = sets.get(key) ?? { names: counted(kernels(point)), points: [] };
+    set.points.push(point);
+    sets.set(key, set);
+  }
+  const byUse = [...sets].sort((a, b) => b[1].points.length - a[1].points.length);
+  byUse.forEach(([, set], i) => { set.letter = LETTERS[i] ?? "·"; });
+  return { of: (point) => (point.kernels?.length ? sets.get(point.kernels.join()).letter : null), sets: byUse.map(([, set]) => set) };
+}
+
+/** What is known of a point, beside the drawing. */
+function readout(point) {
+  const facts = [];
+  const fact = (name, ...values) => facts.push(html("dt", {}, name), values.map((value) => html("dd", {}, value)));
+  const curve = data.curves[point.curve].name;
+  const title = point.bar ? `${data.panels[point.panel]}: ${point.bar}` : `${data.dim_name} ${point.dim}`;
+  const kind = alignment(point.dim);
+  const swatch = svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, svg("circle", { cx: 6, cy: 6, r: 5, style: `fill: var(--${kind.key})` }));
+  if (!point.bar) fact("Alignment", html("span", {}, swatch, " ", kind.key === "mod16" || kind.key === "odd" ? kind.name : `multiple ${kind.name}`));
+  if (!point.bar || data.view === "patterns") fact("Curve", curve);
+  if (isMeasured(point)) {
+    fact("Median", time(point.p50_ms));
+    if (point.ci95_ms) fact("95 % CI", interval(point.ci95_ms));
+    fact("10–90 %", point.p10_ms === undefined ? `up to ${time(point.p90_ms)}` : interval([point.p10_ms, point.p90_ms]));
+    fact("Rate", `${digits(point.tflops)} TFLOP/s`);
+    if (point.against) fact(`Against ${point.against[0]}`, `${ratio(point.against[1])} the time`);
+    if (point.verdict) fact("Verdict", point.verdict);
+    if (point.backend) fact("Backend", point.backend);
+    if (point.reason !== undefined) fact("Why", text(point.reason));
+    if (point.kernels.length) fact("Kernels", ...counted(kernels(point)).map((name) => html("span", { class: "mono" }, name)));
+    const flags = (point.flags ?? []).map(text);
+    fact("Flags", ...(flags.length ? flags.map((flag) => (FLAGS[flag] ? `${flag}: ${FLAGS[flag]}` : flag)) : ["none"]));
+  } else {
+    fact("No result", point.error_kind);
+    fact("Why", text(point.error));
+  }
+  fact("Case", html("span", { class: "mono" }, point.case_id));
+  const advice = point.pad ? html("p", { class: "pad" }, `Pad to ${point.pad[0]}: ${ratio(point.pad[1])} faster`) : "";
+  document.getElementById("readout").replaceChildren(html("h4", {}, title), advice, html("dl", {}, facts));
+}
+
+function drawCurves(host, controls) {
+  const isSweep = data.view === "sweep";
+  const named = letters();
+  const color = (index, point) => (isSweep ? `var(--${alignment(point.dim).key})` : `var(--c${index % 6})`);
+  const rows = data.points.filter((point) => !point.variant);
+  const names = [...new Set(data.curves.map((curve) => curve.short))];
+  const style = (index) => names.indexOf(data.curves[index].short);
+  const panels = data.panels.map((title, panel) => {
+    const here = rows.filter((point) => point.panel === panel);
+    const indices = [...new Set(here.map((point) => point.curve))];
+    const series = indices.map((index) => ({
+      index,
+      style: style(index),
+      name: data.curves[index].short,
+      points: here.filter((point) => point.curve === index).sort((a, b) => a.dim - b.dim),
+    }));
+    return { title, series };
+  });
+  const model = {
+    panels, xName: data.dim_name, isOrdinal: !isSweep, isByCurve: !isSweep, color,
+    // Backends often lie on each other: a later one leaves a rim of the earlier visible.
+    size: (point, style) => (isSweep ? alignment(point.dim).size : Math.max(3.5, 8 - style)),
+    letter: named.sets.length ? named.of : null,
+  };
+  const change = curveChart(host, model, readout);
+  // Curves of very different heights share an axis best when it is logarithmic.
+  const medians = rows.filter(isMeasured).map((point) => point.p50_ms);
+  const isLog = !isSweep && Math.max(...medians) > 5 * Math.min(...medians);
+  const hidden = new Set();
+  controls.append(
+    radios("Show", "quantity", [["ms", "Latency"], ["tflops", "TFLOP/s"]], "ms", (quantity) => change({ quantity })),
+    radios("Scale", "scale", [["linear", "Linear"], ["log", "Log"]], isLog ? "log" : "linear", (value) => change({ isLog: value === "log" })));
+  if (data.curves.length > 1) {
+    const mark = (index) => curveMark(style(index), isSweep ? "var(--muted)" : `var(--c${index % 6})`);
+    controls.append(checkboxes("Curves", data.curves.map((curve) => curve.name), mark, (index, isOn) => {
+      if (isOn) hidden.delete(index);
+      else hidden.add(index);
+      change({ hidden });
+    }));
+  }
+  change({ isLog });
+  host.parentElement.before(key(isSweep, rows));
+  if (named.sets.length) document.getElementById("below").append(kernelList(named.sets));
+}
+
+/** What the colours mean. */
+function key(isSweep, rows) {
+  const entries = isSweep ? CLASSES.map((each) => html("li", {},
+    svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, svg("circle", { cx: 6, cy: 6, r: each.size, style: `fill: var(--${each.key})` })), each.name)) : [];
+  if (rows.some((point) => !isMeasured(point))) {
+    entries.push(html("li", {}, svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, svg("path", { d: crossAt(6, 6, 4), style: "stroke: var(--muted); stroke-width: 1.8" })), "no result"));
+  }
+  entries.push(html("li", {}, "line: median, band: 10th to 90th percentile"));
+  return html("ul", { class: "key", "aria-label": isSweep ? `Colours: alignment of ${data.dim_name}` : "Signs" }, entries);
+}
+
+/** What the letters below the panels stand for. */
+function kernelList(sets) {
+  const dims = (set) => [...new Set(set.points.map((point) => point.dim))].sort((a, b) => a - b);
+  const row = (set) => html("tr", {}, html("th", { scope: "row" }, set.letter),
+    html("td", { class: "number" }, set.points.length),
+    html("td", { class: "names" }, kernelLines(set.names)),
+    html("td", {}, stretched(dims(set))));
+  return html("details", {}, html("summary", {}, `Kernels by letter: ${sets.length} ${sets.length === 1 ? "set" : "sets"} of kernels ran`),
+    html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Kernels by letter" }, html("table", {},
+      html("thead", {}, html("tr", {}, ["", "Points", "Kernels of one launch", data.dim_name].map((title, i) => html("th", { scope: "col", class: i === 1 && "number" }, title)))),
+      html("tbody", {}, sets.map(row)))));
+}
+
+/** `64, 66 to 70 by 2, 72`: dimensions in as few words as will do. */
+function stretched(dims) {
+  const parts = [];
+  for (let i = 0; i < dims.length; ) {
+    const step = dims[i + 1] - dims[i];
+    let last = i;
+    while (last + 1 < dims.length && dims[last + 1] - dims[last] === step) last++;
+    if (last - i < 2) { parts.push(String(dims[i])); i++; continue; }
+    parts.push(`${dims[i]} to ${dims[last]}${step === 1 ? "" : ` by ${step}`}`);
+    i = last + 1;
+  }
+  return parts.join(", ");
+}
+
+function drawBars(host, controls) {
+  const panels = data.panels.map((title, panel) => ({ title, points: data.points.filter((point) => point.panel === panel) }));
+  const names = [...new Set(data.points.map((point) => point.variant ?? ""))];
+  const isAsIs = (point) => data.view === "padding" && !point.variant && !point.verdict;
+  const color = (point) => (isAsIs(point) ? "var(--muted)" : `var(--c${names.indexOf(point.variant ?? "") % 6})`);
+  const change = barChart(host, { panels, isShared: data.view === "patterns", color, text }, readout);
+  controls.append(radios("Show", "quantity", [["ms", "Latency"], ["tflops", "TFLOP/s"]], "ms", (quantity) => change({ quantity })));
+  change({ quantity: "ms" });
+}
+
+function listPoints() {
+  const hasVariants = data.points.some((point) => point.bar);
+  const isBar = (point) => (point.bar ? `${data.panels[point.panel]}: ${point.bar}` : data.curves[point.curve].name);
+  const ms = (value) => (value === undefined ? "" : time(value));
+  const columns = [
+    { title: "Curve", key: isBar, text: isBar },
+    { title: hasVariants ? "Dim" : data.dim_name, key: (point) => point.dim, text: (point) => point.dim, isNumber: true },
+    { title: "Median", key: (point) => point.p50_ms, text: (point) => ms(point.p50_ms), isNumber: true },
+    { title: "95 % CI", key: (point) => point.ci95_ms?.[0], text: (point) => (point.ci95_ms ? interval(point.ci95_ms) : ""), isNumber: true },
+    { title: "TFLOP/s", key: (point) => point.tflops, text: (point) => (isMeasured(point) ? digits(point.tflops) : ""), isNumber: true },
+    hasVariants
+      ? { title: "Verdict", key: (point) => point.verdict, text: (point) => point.verdict, isWords: true }
+      : { title: "× next of 8", key: (point) => point.against?.[1], text: (point) => (point.against ? ratio(point.against[1]) : ""), isNumber: true },
+    { title: "Backend", key: (point) => point.backend, text: (point) => point.backend },
+    { title: "Kernels", key: (point) => kernels(point)[0], text: (point) => kernelLines(counted(kernels(point))), isName: true },
+    { title: "Flags, errors", key: (point) => point.error_kind ?? (point.flags ?? []).map(text).join(), text: (point) => (isMeasured(point) ? (point.flags ?? []).map(text).join(", ") : `${point.error_kind}: ${text(point.error)}`), isWords: true },
+  ];
+  const isUsed = (column) => data.points.some((point) => column.text(point)?.length !== 0 && column.text(point) !== undefined);
+  sortedTable(document.getElementById("table"), columns.filter(isUsed), data.points, {
+    filter: document.getElementById("filter"),
+    status: document.getElementById("matches"),
+    words: (point) => `${point.case_id} ${point.variant ?? ""} ${alignment(point.dim).key === "odd" ? "odd" : ""} ${point.reason === undefined ? "" : text(point.reason)}`,
+  });
+}
+
+themeButton(document.getElementById("theme"));
+const host = document.getElementById("drawing");
+const controls = document.getElementById("controls");
+if (data.view === "padding" || data.view === "patterns") drawBars(host, controls);
+else drawCurves(host, controls);
+listPoints();

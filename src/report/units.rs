@@ -1,0 +1,91 @@
+//! Numbers as a person reads them.
+
+/// A time of `ms` milliseconds with three significant digits, in microseconds below 1 ms.
+pub fn time(ms: f64) -> String {
+    // As it will be rounded: 999.9 us is 1.00 ms.
+    if ms < 0.9995 {
+        format!("{} µs", three_digits(ms * 1e3))
+    } else if ms < 999.5 {
+        format!("{} ms", three_digits(ms))
+    } else {
+        format!("{} s", three_digits(ms * 1e-3))
+    }
+}
+
+/// A ratio: `2.89×`.
+pub fn ratio(value: f64) -> String {
+    if value < 1.0 { format!("{value:.2}×") } else { format!("{}×", three_digits(value)) }
+}
+
+/// Per cent with one decimal.
+pub fn percent(value: f64) -> String {
+    format!("{value:.1} %")
+}
+
+/// Three significant digits, but never fewer digits than the integer part has.
+pub fn three_digits(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    // The exponent after rounding: 9.999 has that of 10.0.
+    let exponent = |value: f64| value.abs().log10().floor() as i32;
+    let rounding = 10f64.powi(exponent(value) - 2);
+    let decimals =
+        (2 - exponent((value / rounding).round() * rounding * (1.0 + 1e-12))).max(0) as usize;
+    format!("{value:.decimals$}")
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn list<S: AsRef<str>>(items: &[S]) -> String {
+    let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+    match items.split_last() {
+        None => String::new(),
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits_and_a_fitting_unit() {
+        for (ms, text) in [
+            (0.00613, "6.13 µs"),
+            (0.0439, "43.9 µs"),
+            (0.212, "212 µs"),
+            (0.9994, "999 µs"),
+            (0.9999, "1.00 ms"),
+            (2.1471, "2.15 ms"),
+            (9.999, "10.0 ms"),
+            (27.06, "27.1 ms"),
+            (1234.0, "1.23 s"),
+        ] {
+            assert_eq!(time(ms), text);
+        }
+    }
+
+    #[test]
+    fn three_digits_are_three() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.00499, "0.00499"),
+            (0.461, "0.461"),
+            (0.9996, "1.00"),
+            (1.0, "1.00"),
+            (99.96, "100"),
+            (1000.0, "1000"),
+            (12345.6, "12346"),
+        ] {
+            assert_eq!(three_digits(value), text);
+        }
+    }
+
+    #[test]
+    fn lists_read_like_sentences() {
+        assert_eq!(list::<&str>(&[]), "");
+        assert_eq!(list(&["a"]), "a");
+        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
+    }
+}

@@ -1,0 +1,148 @@
+//! index.html over runs that never happened.
+
+#![allow(clippy::unwrap_used)]
+
+mod browser;
+#[allow(dead_code)]
+mod synthetic;
+
+use night_sweep::journal::Journal;
+use night_sweep::record::{Header, Line};
+use night_sweep::report::{self, index};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use synthetic::{Outcome, g3, journal, p1};
+
+/// Reports a run under `root`, on a GPU of this name.
+fn report(root: &Path, group: &str, day: u32, gpu: &str, outcomes: &[Outcome]) {
+    let (header, lines) = journal(group, &format!("{group}_sweep"), "cuda:0", outcomes);
+    let mut env = header.env.clone();
+    env["gpu"]["name"] = json!(gpu);
+    let header = Header {
+        run_id: format!("202601{day:02}_000000_{group}_sweep"),
+        started_at: format!("2026-01-{day:02}T00:00:00Z"),
+        env,
+        ..header
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(dir.path(), header).unwrap();
+    lines.iter().for_each(|line: &Line| journal.append(line).unwrap());
+    report::write(journal.path(), &dir.path().join("criterion"), root).unwrap();
+}
+
+fn page(root: &Path) -> String {
+    let written = index::write(root, None).unwrap();
+    assert_eq!(written.path, root.join("index.html"));
+    fs::read_to_string(written.path).unwrap()
+}
+
+fn data(page: &str) -> Value {
+    let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+#[test]
+fn runs_are_listed_newest_first_and_overlaid_by_experiment() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    report(root, "G3", 1, "Old GPU", &g3()[..20]);
+    report(root, "P1", 2, "Old GPU", &p1());
+    report(root, "G3", 3, "<New> GPU", &g3()[..20]);
+    let page = page(root);
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not there"));
+    let link = |day: u32, group: &str| {
+        at(&format!("href=\"{group}/202601{day:02}_000000_{group}_sweep/report.html\""))
+    };
+    assert!(link(3, "G3") < link(2, "P1") && link(2, "P1") < link(1, "G3"));
+    assert!(page.contains("cuda:0 &lt;New&gt; GPU") && !page.contains("<New>"));
+    assert!(page.contains("3 runs, newest first"));
+
+    let data = data(&page);
+    assert_eq!((&data[0]["name"], &data[0]["dim_name"]), (&json!("G3_sweep"), &json!("K")));
+    let runs = data[0]["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    assert_eq!(runs[0]["label"], "cuda:0 <New> GPU · 2026-01-03 00:00");
+    assert_eq!(runs[0]["curves"]["fp16"].as_array().unwrap().len(), 20);
+    assert_eq!(runs[0]["curves"]["fp16"][0][0], 64);
+    assert_eq!(data[1]["name"], "P1_sweep");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    report(root, "P1", 1, "GPU", &p1());
+    for (folder, raw) in [("P1/broken", "{"), ("P1/of_the_future", "{\"schema_version\": \"2.0\"}")]
+    {
+        fs::create_dir_all(root.join(folder)).unwrap();
+        fs::write(root.join(folder).join("raw.json"), raw).unwrap();
+    }
+    // None of ours: no run in it, or no plain name.
+    fs::create_dir_all(root.join("schema")).unwrap();
+    fs::create_dir_all(root.join("P1/.night-sweep-1")).unwrap();
+    let written = index::write(root, None).unwrap();
+    assert_eq!((written.runs, written.broken.len()), (1, 2), "{:?}", written.broken);
+    assert!(written.broken[0].starts_with("P1/broken: "));
+    let page = page(root);
+    assert!(page.contains("Left out") && page.contains("P1/of_the_future"));
+}
+
+#[test]
+fn an_older_run_has_no_page_to_link_to() {
+    let root = tempfile::tempdir().unwrap();
+    report(root.path(), "P1", 1, "GPU", &p1());
+    let page_of_run = root.path().join("P1/20260101_000000_P1_sweep/report.html");
+    fs::remove_file(page_of_run).unwrap();
+    let page = page(root.path());
+    assert!(page.contains("(no page)") && !page.contains("href="));
+}
+
+#[test]
+fn an_empty_root_has_an_index_too() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(page(root.path()).contains("No run yet"));
+    assert!(index::write(&root.path().join("missing"), None).is_err());
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn the_overlay_is_drawn() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    report(root, "G3", 1, "Old GPU", &g3()[..20]);
+    report(root, "G3", 3, "New GPU</script>", &g3()[..20]);
+    let seen = browser::seen(&page(root));
+    assert_eq!((&seen["panels"], &seen["dots"]), (&json!(1), &json!(40)));
+    assert_eq!(seen["dots_one_off"], 20);
+    let hovered = seen["hovered"].as_str().unwrap();
+    assert!(hovered.contains("K 64") && hovered.contains("the first"), "{hovered}");
+    assert_ne!(seen["heights"], seen["heights_log"]);
+    assert_eq!(seen["rows"], 2);
+}
+
+#[test]
+fn published_points_lie_beside_the_runs_when_they_are_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    report(root, "P1", 1, "GPU", &p1());
+    let published = |page: &str| {
+        let runs = data(page)[0]["runs"].clone();
+        runs.as_array()
+            .unwrap()
+            .iter()
+            .find(|run| run["label"].as_str().unwrap().starts_with("published"))
+            .cloned()
+    };
+    assert_eq!(published(&page(root)), None);
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/reference/a100_published.yaml");
+    let written = index::write(root, Some(&file)).unwrap();
+    let run = published(&fs::read_to_string(written.path).unwrap()).unwrap();
+    let points = &run["curves"]["SDPA, batch 4, seq 2048, 32 heads"];
+    assert_eq!(points[0], serde_json::json!([107, 2.192, null]));
+    // A file that is no reference is an error, and leaves the index as it was.
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/night_sweep.yaml");
+    let error = format!("{:#}", index::write(root, Some(&spec)).unwrap_err());
+    assert!(error.starts_with("cannot read the reference"), "{error}");
+}

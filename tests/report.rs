@@ -1,0 +1,481 @@
+//! From a journal to a folder of results, for each of the six experiments.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+mod synthetic;
+
+use night_sweep::journal::Journal;
+use night_sweep::record::{ErrorKind, Header, Line};
+use night_sweep::report::raw::Raw;
+use night_sweep::report::summary::Summary;
+use night_sweep::report::{self, Written, plot};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::{assert_valid, json, names};
+use synthetic::{Outcome, ROUNDS, SAMPLES, journal, six};
+use tempfile::TempDir;
+
+/// A place to report in, with the journal of a run.
+struct Bench {
+    dir: TempDir,
+    journal: PathBuf,
+}
+
+impl Bench {
+    fn new(header: Header, lines: &[Line]) -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(&dir.path().join("journal"), header).unwrap();
+        lines.iter().for_each(|line| journal.append(line).unwrap());
+        let journal = journal.path().to_owned();
+        Bench { dir, journal }
+    }
+
+    fn of(group: &str, experiment: &str, outcomes: &[Outcome]) -> Bench {
+        let (header, lines) = journal(group, experiment, "cuda:0", outcomes);
+        Bench::new(header, &lines)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.dir.path().join("reports")
+    }
+
+    fn criterion_home(&self) -> PathBuf {
+        self.dir.path().join("criterion")
+    }
+
+    fn write(&self) -> anyhow::Result<Written> {
+        report::write(&self.journal, &self.criterion_home(), &self.root())
+    }
+
+    fn raw(&self) -> Value {
+        json(&self.write().unwrap().folder.join("raw.json"))
+    }
+}
+
+fn assert_png(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert_eq!((number(16), number(20)), (plot::WIDTH, plot::HEIGHT));
+    assert!(bytes.len() > 10_000, "{} has nearly nothing on it", path.display());
+}
+
+/// A results root that stays, in `target/tmp`: besides being checked, its plots are for a person to look at.
+fn lasting(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+#[test]
+fn each_experiment_has_its_files_and_plots() {
+    let root = lasting("reports");
+    for (group, experiment, outcomes, plots) in six() {
+        let bench = Bench::of(group, experiment, &outcomes);
+        let written = report::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
+        assert_eq!(written.folder, root.join(group).join(format!("20260101_000000_{experiment}")));
+        assert_eq!(
+            names(&written.folder),
+            ["config.json", "env.json", "plots", "raw.json", "report.html", "summary.json"]
+        );
+        let mut expected: Vec<String> =
+            plots.iter().flat_map(|name| [format!("{name}.png"), format!("{name}.svg")]).collect();
+        expected.sort();
+        assert_eq!(names(&written.folder.join("plots")), expected);
+        for name in plots {
+            assert_png(&written.folder.join(format!("plots/{name}.png")));
+            let svg = fs::read_to_string(written.folder.join(format!("plots/{name}.svg"))).unwrap();
+            assert!(
+                svg.starts_with("<svg width=\"1100\" height=\"620\"")
+                    && svg.contains("Synthetic GPU")
+            );
+        }
+        assert_valid(&written.folder);
+        fs::write(written.folder.join("table.txt"), &written.table).unwrap();
+
+        let rows = outcomes.iter().filter(|(case, _)| case.variant.is_none()).count();
+        let first = written.table.lines().next().unwrap();
+        assert!(
+            first.starts_with(&format!("{experiment} on cuda:0 Synthetic GPU: {rows} points, ")),
+            "{first}"
+        );
+        assert!(first.ends_with(" failed, 3 rounds"), "{first}");
+        assert!(written.table.lines().all(|line| line.chars().count() <= 100), "{}", written.table);
+    }
+}
+
+#[test]
+fn what_is_on_disk_reads_back_into_its_types() {
+    for (group, experiment, outcomes, _) in [six().swap_remove(1), six().swap_remove(5)] {
+        let bench = Bench::of(group, experiment, &outcomes);
+        let folder = bench.write().unwrap().folder;
+        let value = json(&folder.join("raw.json"));
+        let raw: Raw = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(raw.measured().count() + raw.failed().count(), raw.measurements.len());
+        assert!(raw.measured().all(|row| !row.point.labels.contains_key("timing")));
+        assert_eq!(serde_json::to_value(&raw).unwrap(), value);
+        let value = json(&folder.join("summary.json"));
+        let summary: Summary = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&summary).unwrap(), value);
+    }
+}
+
+/// As scripts/plot_night_sweep.py of the published suite reads them.
+#[test]
+fn the_published_readers_find_what_they_look_for() {
+    for (group, experiment, outcomes, _) in six() {
+        let raw = Bench::of(group, experiment, &outcomes).raw();
+        assert_eq!(raw["experiment"], experiment);
+        let rows = raw["measurements"].as_array().unwrap();
+        for row in rows {
+            let row = row.as_object().unwrap();
+            if row.contains_key("error") {
+                assert!(!row.contains_key("timing"));
+                continue;
+            }
+            let timing = &row["timing"];
+            for key in ["mean", "std", "min", "max", "p50", "p90", "p99"] {
+                assert!(timing[key].is_f64(), "{key}");
+            }
+            assert_eq!(row["timing_raw"].as_array().unwrap().len(), ROUNDS * SAMPLES);
+            assert_eq!(row["total_measurements"], ROUNDS * SAMPLES);
+            assert_eq!(row["trials"], ROUNDS);
+            assert_eq!(row["dtype"].as_str().unwrap().len(), 4);
+            match group {
+                "S1" => assert!(
+                    ["batch", "seq_len", "n_heads", "head_dim"]
+                        .iter()
+                        .all(|key| row["shape"][key].is_u64())
+                ),
+                "S2" => assert!(row["head_dim"].is_u64() && row["backend"].is_string()),
+                "G3" | "G4" => {
+                    assert!(["M", "N", "K"].iter().all(|key| row["shape"][key].is_u64()));
+                    assert!(row["derived"]["tflops_mean"].is_f64());
+                    assert!(row["derived"]["bandwidth_gbs_mean"].is_f64());
+                    assert!(row["derived"]["tflops_stats"]["p50"].is_f64());
+                }
+                "P1" => {
+                    assert!(row["operation"].is_string() && row["memory_overhead_pct"].is_f64());
+                    assert!(row["physical_dim"].is_u64() && row["logical_dim"] == 107);
+                }
+                _ => {
+                    assert!(row["pattern"].is_string() && row["num_gemm_calls"].is_u64());
+                    let several = row["num_gemm_calls"].as_u64() > Some(1);
+                    assert_eq!(row.contains_key("total_latency_ms"), several);
+                    assert!(row["derived"]["effective_tflops"].is_f64());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_are_those_of_the_journal() {
+    let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3());
+    let of_first = |line: &Line| match line {
+        Line::Visit(visit) if visit.case_id == "G3/fp16/K64" => Some(visit.samples_ms.clone()),
+        _ => None,
+    };
+    let samples: Vec<f64> = lines.iter().filter_map(of_first).flatten().collect();
+    let raw = Bench::new(header, &lines).raw();
+    let row = &raw["measurements"][0];
+    assert_eq!(row["timing_raw"], serde_json::json!(samples));
+    let mean = samples.iter().sum::<f64>() / samples.len() as f64;
+    let close =
+        |value: &Value, expected: f64| (value.as_f64().unwrap() / expected - 1.0).abs() < 1e-12;
+    assert!(close(&row["timing"]["mean"], mean));
+    assert!(close(
+        &row["derived"]["tflops_mean"],
+        2.0 * 4096.0 * 4096.0 * 64.0 / (mean * 1e-3) / 1e12
+    ));
+    let bytes = 2.0 * (4096.0 * 64.0 * 2.0 + 4096.0 * 4096.0);
+    assert!(close(&row["derived"]["bandwidth_gbs_mean"], bytes / (mean * 1e-3) / 1e9));
+    assert_eq!(row["flags"], serde_json::json!([]));
+}
+
+#[test]
+fn parts_are_added_up_and_a_failed_variant_says_so() {
+    let bench = Bench::of("HET1", "HET1_head_hetero_batching_penalty", &synthetic::het1());
+    let raw = bench.raw();
+    let severe = &raw["measurements"][3];
+    assert_eq!(severe["shape"]["N"], 8 * (128 + 112 + 107 + 96));
+    let variants = severe["variants"].as_object().unwrap();
+    assert_eq!(
+        variants.keys().collect::<Vec<_>>(),
+        ["concurrent", "grouped", "padded", "sum_of_parts"]
+    );
+    assert_eq!(variants["concurrent"]["error_kind"], "cuda");
+    // Each part takes 2 us longer alone; the noise is at most 3 %.
+    let (sequence, sum) = (&severe["timing"]["min"], &variants["sum_of_parts"]["timing"]["min"]);
+    let difference = sum.as_f64().unwrap() - sequence.as_f64().unwrap();
+    assert!((0.0..0.02).contains(&difference), "{difference}");
+    assert_eq!(variants["sum_of_parts"]["timing"]["count"], ROUNDS * SAMPLES);
+    assert_eq!(variants["sum_of_parts"]["kernels"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn findings_say_what_the_formula_put_in() {
+    let summary = |group, experiment, outcomes: &[Outcome]| {
+        let written = Bench::of(group, experiment, outcomes);
+        json(&written.write().unwrap().folder.join("summary.json"))
+    };
+    let about = |value: &Value, expected: f64| {
+        let value = value.as_f64().unwrap();
+        assert!((value / expected - 1.0).abs() < 0.02, "{value} is not about {expected}");
+    };
+    let g3 = summary("G3", "G3_gemm_k_dense", &synthetic::g3());
+    let curve = &g3["curves"][0];
+    assert_eq!(curve["points"], 81);
+    assert_eq!(curve["fastest"]["dim"], 64);
+    // Odd sizes cost most, and among them those just below a multiple of 8: which one, the noise decides.
+    let worst = curve["worst_penalty"]["dim"].as_u64().unwrap();
+    assert_eq!(worst % 8, 7);
+    about(&curve["worst_penalty"]["ratio"], 2.7 * worst as f64 / (worst + 1) as f64);
+    about(&curve["alignment_classes"]["mod8"], 1.0);
+    let findings = g3["findings"].to_string();
+    assert!(findings.contains(" costs 2.6"), "{findings}");
+
+    let cliffs = curve["cliffs"].as_array().unwrap();
+    let at_107 = cliffs.iter().find(|cliff| cliff["dim"] == 107).unwrap();
+    assert_eq!(at_107["pad_to"], 112);
+    about(&at_107["ratio"], 2.7 * 107.0 / 112.0);
+    assert!(at_107["ratio_lower"].as_f64() < at_107["ratio"].as_f64());
+    about(&at_107["overhead_pct"], 100.0 * 5.0 / 107.0);
+    let kernels = serde_json::json!({"from": ["synthetic_align1"], "to": ["synthetic_align8"]});
+    assert_eq!(at_107["kernel_change"], kernels);
+    assert!(cliffs.iter().all(|cliff| cliff["dim"].as_u64().unwrap() % 8 != 0), "{cliffs:?}");
+    assert_eq!(curve["unclassified"], serde_json::json!([160]));
+    assert_eq!(curve["steps"], serde_json::json!([]), "a line through the origin has none");
+    let odd = &curve["tiers"][0];
+    assert_eq!((&odd["class"], &odd["points"]), (&"odd".into(), &32.into()));
+    assert!(odd["p_value"].as_f64().unwrap() <= 0.01, "{odd}");
+    assert_eq!(curve["kernel_changes"].as_array().unwrap().len(), 24);
+    assert_eq!(curve["kernel_changes"][1]["to_dim"], 72);
+
+    let p1 = summary("P1", "P1_padding_rescue", &synthetic::p1());
+    assert_eq!(p1["padding"].as_array().unwrap().len(), 6);
+    about(&p1["padding"][0]["gain"], 2.5);
+    about(&p1["padding"][0]["on_the_fly_gain"], 1.0 / 0.65);
+
+    let s2 = summary("S2", "S2_sdpa_backend_forced", &synthetic::s2());
+    assert_eq!(s2["failures_by_kind"]["unsupported"], 2);
+    let findings = s2["findings"].to_string();
+    assert!(findings.contains("FLASH at 107"), "{findings}");
+    assert!(findings.contains("Unsupported: CUDNN at 107; MEM_EFFICIENT at 107."), "{findings}");
+
+    let het1 = summary("HET1", "HET1_head_hetero_batching_penalty", &synthetic::het1());
+    let severe = &het1["heterogeneity"][2];
+    assert_eq!(severe["pattern"], "severe");
+    let flops = |n: f64| 2.0 * 4096.0 * 4096.0 * n;
+    let (uniform, split) = (flops(4096.0), flops(8.0 * 443.0));
+    let penalty = (0.032 + split / 7e11) / split / ((0.008 + uniform / 7e11) / uniform);
+    about(&severe["penalty"], penalty);
+    about(&severe["variants"]["grouped"], 0.93 * penalty);
+}
+
+#[test]
+fn a_killed_run_is_reported_as_far_as_it_got() {
+    let (header, lines) = journal("S2", "S2_sdpa_backend_forced", "cuda:0", &synthetic::s2());
+    let bench = Bench::new(header.clone(), &lines[..12]);
+    let raw = bench.raw();
+    assert_eq!(raw["metadata"]["status"], "partial");
+    assert_eq!(raw["measurements"][0]["flags"], serde_json::json!(["fewer_rounds"]));
+    assert_eq!(raw["measurements"][0]["trials"], 1);
+    let last = raw["measurements"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["error_kind"], "skipped");
+    assert_eq!(last["backend_unsupported"], false);
+    assert_valid(&bench.write().unwrap().folder);
+    assert!(bench.write().unwrap().table.contains("partial"));
+
+    let whole = Bench::new(header.clone(), &lines);
+    assert_eq!(whole.raw()["metadata"]["status"], "complete");
+    let unsupported = whole.raw()["measurements"][12].clone();
+    assert_eq!(unsupported["error_kind"], "unsupported");
+    assert_eq!(unsupported["backend_unsupported"], true);
+
+    let nothing = Bench::new(header, &[]);
+    assert_valid(&nothing.write().unwrap().folder);
+}
+
+#[test]
+fn a_case_that_failed_after_all_has_no_time() {
+    let (header, mut lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..2]);
+    let Line::Visit(last) = lines.remove(lines.len() - 2) else {
+        panic!("the last round of the last case")
+    };
+    lines.push(Line::Failure(night_sweep::record::Failure {
+        case_id: last.case_id,
+        round: 2,
+        error_kind: ErrorKind::WrongResult,
+        error: "row 3 differs".to_owned(),
+    }));
+    let raw = Bench::new(header, &lines).raw();
+    assert_eq!(raw["measurements"][1]["error_kind"], "wrong_result");
+    assert!(raw["measurements"][1].get("timing").is_none());
+}
+
+#[test]
+fn doubtful_rows_carry_flags() {
+    let (header, mut lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..4]);
+    for line in &mut lines {
+        let Line::Visit(visit) = line else { continue };
+        if visit.case_id == "G3/fp16/K67" {
+            let level = 1.0 + 0.004 * visit.round as f64;
+            visit.samples_ms = (0..SAMPLES).map(|i| level + 1e-5 * i as f64).collect();
+        }
+        if visit.round != 1 {
+            continue;
+        }
+        let clocks = visit.clocks.as_mut().unwrap();
+        match &*visit.case_id {
+            "G3/fp16/K64" => clocks.throttle = vec!["SW_POWER_CAP".to_owned()],
+            "G3/fp16/K65" => {
+                clocks.throttle = vec!["GPU_IDLE".to_owned(), "HW_THERMAL_SLOWDOWN".to_owned()]
+            }
+            "G3/fp16/K67" => {}
+            _ => visit.samples_ms.iter_mut().for_each(|ms| *ms *= 1.05),
+        }
+    }
+    let bench = Bench::new(header, &lines);
+    let raw = bench.raw();
+    let flags = |row: usize| raw["measurements"][row]["flags"].clone();
+    assert_eq!(flags(0), serde_json::json!(["power_capped"]));
+    assert_eq!(flags(1), serde_json::json!(["throttled: HW_THERMAL_SLOWDOWN"]));
+    assert_eq!(flags(2), serde_json::json!(["unstable"]));
+    assert_eq!(flags(3), serde_json::json!(["drifting"]));
+    let row = &raw["measurements"][3];
+    let close = |value: &Value, expected: f64| {
+        let value = value.as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-9, "{value} is not {expected}");
+    };
+    close(&row["trial_spread_pct"], 100.0 * (1.008095 / 1.000095 - 1.0));
+    // numpy: x = np.arange(20) - 9.5; (x[:-1] @ x[1:]) / (x @ x)
+    close(&row["autocorrelation_lag1"], 0.85);
+    assert_valid(&bench.write().unwrap().folder);
+    let table = bench.write().unwrap().table;
+    assert!(
+        table.contains("! 1 of 4 rows have rounds whose medians differ by more than 2 %"),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_run_without_a_single_time_is_reported_too() {
+    for (group, experiment, mut outcomes, plots) in six() {
+        outcomes.iter_mut().for_each(|(_, outcome)| {
+            *outcome = Err((ErrorKind::OutOfMemory, "too large <&> \u{1b}[31m\0"))
+        });
+        let bench = Bench::of(group, experiment, &outcomes);
+        let root = lasting("reports-without-times");
+        let written = report::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
+        assert_valid(&written.folder);
+        assert_png(&written.folder.join(format!("plots/{}.png", plots[0])));
+        let svg =
+            fs::read_to_string(written.folder.join(format!("plots/{}.svg", plots[0]))).unwrap();
+        assert!(
+            svg.contains("no point was measured") && svg.contains("too large &lt;&amp;&gt; [31m")
+        );
+        assert!(written.table.contains("No point was measured."), "{}", written.table);
+        assert!(written.table.contains("out of memory"), "{}", written.table);
+    }
+}
+
+#[test]
+fn the_cpu_is_called_by_its_name_wherever_a_number_stands() {
+    let (header, lines) = journal("P1", "P1_padding_rescue", "cpu", &synthetic::p1());
+    let bench = Bench::new(header, &lines);
+    let root = lasting("reports-cpu");
+    let written = report::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
+    assert_valid(&written.folder);
+    assert!(
+        written.table.lines().next().unwrap().contains("on device: cpu (Synthetic CPU)"),
+        "{}",
+        written.table
+    );
+    let svg = fs::read_to_string(written.folder.join("plots/p1_padding_rescue.svg")).unwrap();
+    assert!(svg.contains("device: cpu"));
+    let raw = bench.raw();
+    assert_eq!(raw["metadata"]["device"], "cpu");
+    assert!(raw["measurements"][0].get("clocks").is_none());
+}
+
+/// Criterion's files hold nanoseconds; only those of this very run are quoted.
+#[test]
+fn criterions_estimates_are_quoted_unless_they_are_of_another_run() {
+    let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..2]);
+    let bench = Bench::new(header, &lines);
+    for (row, factor) in [(0, 1.0), (1, 1.01)] {
+        let raw = bench.raw();
+        let row = &raw["measurements"][row];
+        let id = row["case_id"].as_str().unwrap();
+        let mean_ns = factor * 1e6 * row["timing"]["mean"].as_f64().unwrap();
+        let dir = bench.criterion_home().join(id).join("new");
+        fs::create_dir_all(&dir).unwrap();
+        let estimate = |value: f64| {
+            let interval = serde_json::json!({"confidence_level": 0.95, "lower_bound": value, "upper_bound": 2.0 * value});
+            serde_json::json!({"confidence_interval": interval, "point_estimate": value, "standard_error": 1.0})
+        };
+        let estimates = serde_json::json!({"mean": estimate(mean_ns), "median": estimate(mean_ns), "std_dev": estimate(1e3)});
+        fs::write(dir.join("benchmark.json"), serde_json::json!({"full_id": id}).to_string())
+            .unwrap();
+        fs::write(dir.join("estimates.json"), estimates.to_string()).unwrap();
+        let sample = serde_json::json!({"sampling_mode": "Flat", "iters": [2.0, 2.0], "times": [mean_ns, 3.0 * mean_ns]});
+        fs::write(dir.join("sample.json"), sample.to_string()).unwrap();
+    }
+    let raw = bench.raw();
+    let quoted = &raw["measurements"][0]["criterion"];
+    let ratio = quoted["mean_ms"].as_f64().unwrap()
+        / raw["measurements"][0]["timing"]["mean"].as_f64().unwrap();
+    assert!((ratio - 1.0).abs() < 1e-9, "{quoted}");
+    assert!((quoted["std_dev_ms"].as_f64().unwrap() - 1e-3).abs() < 1e-12);
+    assert!(raw["measurements"][1].get("criterion").is_none());
+    let written = bench.write().unwrap();
+    assert_valid(&written.folder);
+    let warnings = json(&written.folder.join("summary.json"))["warnings"].clone();
+    assert_eq!(warnings.as_array().unwrap().len(), 1);
+    assert!(warnings[0].as_str().unwrap().starts_with("Criterion's files of 1 rows"), "{warnings}");
+}
+
+#[test]
+fn a_folder_of_the_same_run_is_replaced() {
+    let bench = Bench::of("G3", "G3_gemm_k_dense", &synthetic::g3()[..4]);
+    let folder = bench.write().unwrap().folder;
+    fs::write(folder.join("stale"), "").unwrap();
+    assert_eq!(bench.write().unwrap().folder, folder);
+    assert!(!folder.join("stale").exists());
+    assert_eq!(names(folder.parent().unwrap()).len(), 1);
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_refused() {
+    for (run_id, group) in
+        [("../escape", "G3"), ("a/b", "G3"), (".hidden", "G3"), ("", "G3"), ("run", "..")]
+    {
+        let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..1]);
+        let header = Header { run_id: run_id.to_owned(), group: group.to_owned(), ..header };
+        let bench = Bench::new(header, &lines);
+        let error = format!("{:#}", bench.write().unwrap_err());
+        assert!(error.contains("letters, digits"), "{error}");
+        assert!(!bench.root().exists());
+    }
+}
+
+#[test]
+fn a_root_that_cannot_be_written_is_an_error_and_nothing_is_left() {
+    let bench = Bench::of("G3", "G3_gemm_k_dense", &synthetic::g3()[..1]);
+    fs::write(bench.root(), "a file, no folder").unwrap();
+    let error = format!("{:#}", bench.write().unwrap_err());
+    assert!(error.contains("reports"), "{error}");
+    assert_eq!(fs::read_to_string(bench.root()).unwrap(), "a file, no folder");
+
+    fs::remove_file(bench.root()).unwrap();
+    fs::create_dir(bench.root()).unwrap();
+    let folder = bench.root().join("G3/20260101_000000_G3_gemm_k_dense");
+    fs::create_dir(bench.root().join("G3")).unwrap();
+    // A file of the run's name is none of ours to replace.
+    fs::write(&folder, "precious").unwrap();
+    let error = format!("{:#}", bench.write().unwrap_err());
+    assert!(error.contains("no folder"), "{error}");
+    assert_eq!(names(&bench.root().join("G3")).len(), 1, "nothing hidden is left");
+    assert_eq!(fs::read_to_string(&folder).unwrap(), "precious");
+}

@@ -1,0 +1,309 @@
+//! Runs that never happened: times from a formula with seeded noise, in the form that a run leaves on disk.
+
+use night_sweep::case::{Backend, Case, Gemm, Operation, Sdpa};
+use night_sweep::record::*;
+use night_sweep::shape::{DType, GemmShape, SdpaShape};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+pub const ROUNDS: usize = 3;
+pub const SAMPLES: usize = 20;
+
+/// A case and its made-up time in ms, or why it has none.
+pub type Outcome = (Case, Result<f64, (ErrorKind, &'static str)>);
+
+/// The lines of the journal of a run that had these outcomes, header first.
+pub fn journal(
+    group: &str,
+    experiment: &str,
+    device: &str,
+    outcomes: &[Outcome],
+) -> (Header, Vec<Line>) {
+    let gpu = json!({"name": "Synthetic GPU", "uuid": "GPU-0", "compute_capability": "9.0", "sm_count": 132,
+        "l2_bytes": 1, "memory_bytes": 1, "power_limit_w": 700, "ecc": true, "mig": false, "driver_version": "0"});
+    let is_cpu = device == "cpu";
+    let header = Header {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        run_id: format!("20260101_000000_{experiment}"),
+        group: group.to_owned(),
+        experiment: experiment.to_owned(),
+        config: json!({"type": "synthetic", "dtype": "fp16", "warmup": 50, "measure": 200, "trials": 3}),
+        device: device.to_owned(),
+        seed: 42,
+        protocol: Protocol { warmup: 50, measure: 200, trials: ROUNDS },
+        shard: None,
+        started_at: "2026-01-01T00:00:00Z".to_owned(),
+        env: json!({
+            "host": {"cpu": "Synthetic CPU", "cores": 2, "memory_bytes": 1, "os": "none", "kernel": "none"},
+            "gpu": if is_cpu { json!(null) } else { gpu },
+            "libraries": {"cuda_driver": "13.0", "cublas": "13.1", "cudnn": null, "nvrtc": null},
+            "software": {"night_sweep": "0.1.0", "criterion": "0.8.2", "rustc": "1.88.0", "git_revision": null,
+                "git_dirty": null},
+            "slurm": null,
+            "settings": {"NIGHT_SWEEP_DEVICE": device},
+        }),
+        calibration: (!is_cpu).then_some(Calibration {
+            event_tick_ns: 32.0,
+            empty_pair_ns: 2300.0,
+            settled_sm_mhz: Some(1700),
+        }),
+        cases: outcomes.iter().map(|(case, _)| case.clone()).collect(),
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut lines = Vec::new();
+    for round in 0..ROUNDS {
+        for (case, outcome) in outcomes {
+            match outcome {
+                Ok(ms) => {
+                    let samples =
+                        (0..SAMPLES).map(|_| ms * (1.0 + 0.03 * rng.random::<f64>().powi(3)));
+                    lines.push(Line::Visit(visit(case, round, samples.collect(), is_cpu)));
+                }
+                Err((error_kind, error)) if round == 0 => lines.push(Line::Failure(Failure {
+                    case_id: case.id.clone(),
+                    round,
+                    error_kind: *error_kind,
+                    error: (*error).to_owned(),
+                })),
+                Err(_) => {}
+            }
+        }
+    }
+    lines.push(Line::End(End { status: Status::Complete, wall_s: 12.5 }));
+    (header, lines)
+}
+
+pub fn visit(case: &Case, round: usize, samples_ms: Vec<f64>, is_cpu: bool) -> Visit {
+    let kernel = Kernel {
+        name: if case.dim.is_multiple_of(8) { "synthetic_align8" } else { "synthetic_align1" }
+            .to_owned(),
+        grid: [8, 4, 1],
+        block: [128, 1, 1],
+        smem_bytes: 49152,
+    };
+    let backend = match &case.operation {
+        Operation::Sdpa(sdpa) => Some(sdpa.backend.name().to_owned()),
+        _ => None,
+    };
+    Visit {
+        case_id: case.id.clone(),
+        round,
+        started_at: "2026-01-01T00:00:01Z".to_owned(),
+        wall_s: 0.25,
+        samples_ms,
+        launches_per_sample: 5,
+        warmup_launches: 50,
+        ran: Ran {
+            kernels: if is_cpu { vec![] } else { vec![kernel] },
+            backend_selected: backend,
+            backend_reason: None,
+            verification: Verification { max_rel_error: 3e-4, tolerance: 2e-3, rows: 64 },
+        },
+        clocks: (!is_cpu).then(|| Clocks {
+            sm_mhz: 1700,
+            power_w: 640,
+            temperature_c: 61,
+            throttle: vec![],
+        }),
+    }
+}
+
+/// What misalignment costs in these runs.
+fn alignment(dim: usize) -> f64 {
+    match dim {
+        _ if dim.is_multiple_of(8) => 1.0,
+        _ if dim.is_multiple_of(4) => 1.25,
+        _ if dim.is_multiple_of(2) => 1.6,
+        _ => 2.7,
+    }
+}
+
+fn dims() -> impl Iterator<Item = usize> {
+    (64..=128).chain((130..=160).step_by(2))
+}
+
+fn attention(batch: usize, seq_len: usize, head_dim: usize, backend: Backend) -> Sdpa {
+    let shape = SdpaShape { batch, seq_len, n_heads: 32, head_dim };
+    Sdpa { shape, data_head_dim: head_dim, causal: false, backend }
+}
+
+fn product(m: usize, n: usize, k: usize) -> Gemm {
+    Gemm::dense(GemmShape { m, n, k })
+}
+
+pub fn s1() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (batch, seq_len, scale) in [(4, 2048, 1.0), (1, 4096, 1.1)] {
+        for d in dims() {
+            let ms = scale * (0.2 + d as f64 / 500.0) * alignment(d).sqrt();
+            let operation = Operation::Sdpa(attention(batch, seq_len, d, Backend::Auto));
+            let series = format!("B{batch}_S{seq_len}_H32");
+            let case = Case::row("S1", &series, &format!("d{d}"), d, DType::Fp16, operation)
+                .on_curve(format!("batch {batch}, seq_len {seq_len}"));
+            let failed = batch == 1 && (99..103).contains(&d);
+            outcomes.push((
+                case,
+                if failed { Err((ErrorKind::Cuda, "illegal address")) } else { Ok(ms) },
+            ));
+        }
+    }
+    outcomes
+}
+
+pub fn s2() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for d in [96, 104, 107, 112, 120, 128] {
+        for (backend, factor) in [
+            (Backend::Auto, 1.0),
+            (Backend::Flash, 2.0),
+            (Backend::MemEfficient, 3.6),
+            (Backend::Math, 23.0),
+            (Backend::Cudnn, 1.0),
+        ] {
+            let operation = Operation::Sdpa(attention(4, 2048, d, backend));
+            let case = Case::row("S2", backend.name(), &format!("d{d}"), d, DType::Fp16, operation)
+                .label("head_dim", d)
+                .label("backend", backend.name());
+            let unsupported =
+                d % 8 != 0 && matches!(backend, Backend::MemEfficient | Backend::Cudnn);
+            let factor = if d == 107 && backend == Backend::Auto { 2.3 } else { factor };
+            let result = if unsupported {
+                Err((ErrorKind::Unsupported, "head_dim 107 is no multiple of 8"))
+            } else {
+                Ok(0.45 * factor * (0.7 + d as f64 / 400.0))
+            };
+            outcomes.push((case, result));
+        }
+    }
+    outcomes
+}
+
+pub fn g3() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for dtype in [DType::Fp16, DType::Bf16] {
+        for k in dims() {
+            let factor = if dtype == DType::Bf16 { 1.02 } else { 1.0 };
+            let ms = factor * 1.4e-4 * k as f64 * alignment(k);
+            let operation = Operation::Gemm(product(4096, 4096, k));
+            let case = Case::row("G3", dtype.name(), &format!("K{k}"), k, dtype, operation);
+            outcomes.push((case, Ok(ms)));
+        }
+    }
+    outcomes
+}
+
+pub fn g4() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for dtype in [DType::Fp16, DType::Bf16] {
+        for m in [1024, 4096, 16384] {
+            for n in dims() {
+                let factor = if dtype == DType::Bf16 { 1.03 } else { 1.0 };
+                let ms = factor * (0.004 + 3e-6 * m as f64 * alignment(n).powf(0.8));
+                let operation = Operation::Gemm(product(m, n, 4096));
+                let series = format!("{}_M{m}", dtype.name());
+                let case = Case::row("G4", &series, &format!("N{n}"), n, dtype, operation)
+                    .on_curve(format!("{} M={m}", dtype.name()));
+                outcomes.push((case, Ok(ms)));
+            }
+        }
+    }
+    outcomes
+}
+
+pub fn p1() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (series, curve, base) in [
+        ("sdpa", "SDPA", 1.15),
+        ("gemm_reduction", "GEMM reduction", 0.0439),
+        ("gemm_projection", "GEMM projection", 0.0391),
+    ] {
+        for d in [107, 112, 128] {
+            let operation = match series {
+                "sdpa" => Operation::Sdpa(Sdpa {
+                    data_head_dim: 107,
+                    ..attention(4, 2048, d, Backend::Auto)
+                }),
+                "gemm_reduction" => {
+                    let data = GemmShape { m: 4096, n: 4096, k: 107 };
+                    Operation::Gemm(Gemm { shape: GemmShape { k: d, ..data }, data })
+                }
+                _ => {
+                    let data = GemmShape { m: 4096, n: 107, k: 4096 };
+                    Operation::Gemm(Gemm { shape: GemmShape { n: d, ..data }, data })
+                }
+            };
+            let mut case =
+                Case::row("P1", series, &format!("d{d}"), d, DType::Fp16, operation.clone())
+                    .on_curve(curve)
+                    .label("operation", if series == "sdpa" { "SDPA" } else { "GEMM" })
+                    .label("logical_dim", 107)
+                    .label("physical_dim", d)
+                    .label("memory_overhead_pct", (d as f64 - 107.0) / 1.07);
+            if let Some((_, shape_type)) = series.split_once('_') {
+                case = case.label("shape_type", shape_type);
+            }
+            let kept = base * if d == 107 { 1.0 } else { 0.4 };
+            let on_the_fly = case.variant("on_the_fly", operation);
+            outcomes.push((case, Ok(kept)));
+            if d != 107 {
+                outcomes.push((on_the_fly, Ok(kept + 0.25 * base)));
+            }
+        }
+    }
+    outcomes
+}
+
+/// The patterns as head dimensions and how many heads have each.
+const PATTERNS: [(&str, &[(usize, usize)]); 4] = [
+    ("uniform", &[(128, 32)]),
+    ("mild", &[(128, 28), (112, 4)]),
+    ("medium", &[(128, 16), (112, 8), (96, 8)]),
+    ("severe", &[(128, 8), (112, 8), (107, 8), (96, 8)]),
+];
+
+pub fn het1() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (pattern, groups) in PATTERNS {
+        let parts: Vec<Gemm> =
+            groups.iter().map(|(dim, count)| product(4096, dim * count, 4096)).collect();
+        let ms = |part: &Gemm| 0.008 + part.data.flops() / 7e11;
+        let operation = Operation::GemmSequence(parts.clone());
+        let total: usize = groups.iter().map(|(dim, count)| dim * count).sum();
+        let case =
+            Case::row("HET1", pattern, &format!("N{total}"), total, DType::Fp16, operation.clone())
+                .label("pattern", pattern)
+                .label("num_gemm_calls", parts.len());
+        let sum: f64 = parts.iter().map(ms).sum();
+        let mut variants = Vec::new();
+        if parts.len() > 1 {
+            for (index, part) in parts.iter().enumerate() {
+                let part_case = case.variant(&format!("part_{index}"), Operation::Gemm(*part));
+                variants.push((part_case, Ok(ms(part) + 0.002)));
+            }
+            variants.push((case.variant("grouped", operation.clone()), Ok(0.93 * sum)));
+            variants.push((case.variant("padded", operation.clone()), Ok(0.205)));
+            let concurrent = if pattern == "severe" {
+                Err((ErrorKind::Cuda, "graph branches are not to be had"))
+            } else {
+                Ok(0.97 * sum)
+            };
+            variants.push((case.variant("concurrent", operation), concurrent));
+        }
+        outcomes.push((case, Ok(sum)));
+        outcomes.extend(variants);
+    }
+    outcomes
+}
+
+/// Group, experiment, outcomes and plots of each of the six.
+pub fn six() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'static str])> {
+    vec![
+        ("S1", "S1_sdpa_dense_sweep", s1(), &["s1_latency_vs_head_dim"]),
+        ("S2", "S2_sdpa_backend_forced", s2(), &["s2_backend_latency"]),
+        ("G3", "G3_gemm_k_dense", g3(), &["g3_latency_vs_K", "g3_tflops_vs_K"]),
+        ("G4", "G4_gemm_n_dense_projectionlike", g4(), &["g4_latency_vs_N"]),
+        ("P1", "P1_padding_rescue", p1(), &["p1_padding_rescue"]),
+        ("HET1", "HET1_head_hetero_batching_penalty", het1(), &["het1_hetero_batching"]),
+    ]
+}
