@@ -17,9 +17,16 @@
 
 pub mod advise;
 pub mod case;
+pub mod convert;
+pub mod device;
+pub mod gemm;
 pub mod journal;
+pub mod philox;
 pub mod plan;
+pub mod planner;
 pub mod record;
 pub mod report;
+pub mod sdpa;
 pub mod shape;
 pub mod spec;
+pub mod verify;

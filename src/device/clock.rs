@@ -1,0 +1,82 @@
+//! The two clocks: CUDA events on a stream, and the host's.
+
+use crate::plan::CaseError;
+use cudarc::driver::{CudaEvent, CudaStream, sys::CUevent_flags};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A clock that can be read where the work is.
+pub enum Clock {
+    /// The host's monotonic clock; work on the CPU is done when its call returns.
+    Host,
+    /// Events recorded on the stream that the work is enqueued on.
+    Events {
+        /// The stream.
+        stream: Arc<CudaStream>,
+        /// Events made so far. One that nobody holds any more is recorded again.
+        pool: RefCell<Vec<Rc<CudaEvent>>>,
+    },
+}
+
+/// A point in time on a [`Clock`].
+pub enum Mark {
+    /// Read already.
+    Host(Instant),
+    /// Reached when the stream gets there.
+    Event(Rc<CudaEvent>),
+}
+
+impl Clock {
+    /// A clock of CUDA events on `stream`.
+    pub fn events(stream: Arc<CudaStream>) -> Self {
+        Clock::Events { stream, pool: RefCell::default() }
+    }
+
+    /// Marks the point after everything enqueued so far. Does not wait.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn mark(&self) -> Result<Mark, CaseError> {
+        match self {
+            Clock::Host => Ok(Mark::Host(Instant::now())),
+            Clock::Events { stream, pool } => {
+                let event = free_event(stream, &mut pool.borrow_mut())?;
+                event.record(stream).map_err(super::cuda::error)?;
+                Ok(Mark::Event(event))
+            }
+        }
+    }
+
+    /// Nanoseconds from `start` to `end`; waits until `end` is reached.
+    ///
+    /// # Errors
+    /// What the driver reports, errors of the work in between among it.
+    pub fn elapsed_ns(&self, start: &Mark, end: &Mark) -> Result<f64, CaseError> {
+        match (start, end) {
+            (Mark::Host(start), Mark::Host(end)) => {
+                Ok(end.duration_since(*start).as_nanos() as f64)
+            }
+            (Mark::Event(start), Mark::Event(end)) => {
+                end.synchronize().map_err(super::cuda::error)?;
+                Ok(f64::from(start.elapsed_ms(end).map_err(super::cuda::error)?) * 1e6)
+            }
+            _ => unreachable!("both marks come from one clock"),
+        }
+    }
+}
+
+fn free_event(
+    stream: &CudaStream,
+    pool: &mut Vec<Rc<CudaEvent>>,
+) -> Result<Rc<CudaEvent>, CaseError> {
+    if let Some(event) = pool.iter().find(|event| Rc::strong_count(event) == 1) {
+        return Ok(event.clone());
+    }
+    // The default flags: cudarc's own choice, `None`, makes events that cannot tell the time.
+    let event = stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
+    let event = Rc::new(event.map_err(super::cuda::error)?);
+    pool.push(event.clone());
+    Ok(event)
+}

@@ -1,0 +1,122 @@
+//! NVRTC: from kernels/*.cu to a cubin for one architecture, kept on disk.
+//!
+//! A cubin, not PTX: the driver would compile PTX again at every start, and refuses PTX of a newer toolkit.
+
+use cudarc::nvrtc::{result, sys};
+use std::collections::hash_map::DefaultHasher;
+use std::ffi::{CStr, CString};
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+
+/// The kernel files, by name.
+pub const SOURCES: [(&str, &str); 4] = [
+    ("fill.cu", include_str!("../../../kernels/fill.cu")),
+    ("verify.cu", include_str!("../../../kernels/verify.cu")),
+    ("math.cu", include_str!("../../../kernels/math.cu")),
+    ("spin.cu", include_str!("../../../kernels/spin.cu")),
+];
+
+const COMMON: &str = include_str!("../../../kernels/common.cuh");
+
+/// Compiles a file of [`SOURCES`] for `arch` (`sm_90`), or takes the cubin from the cache.
+///
+/// # Errors
+/// The compiler's log, or that there is no such file.
+pub fn compile(file: &str, arch: &str) -> Result<Vec<u8>, String> {
+    let (_, source) = SOURCES
+        .iter()
+        .find(|(name, _)| *name == file)
+        .ok_or_else(|| format!("there is no kernel file {file}"))?;
+    // NVRTC has no file system to look for headers in, and needs none for one header of our own.
+    let source = source.replace("#include \"common.cuh\"", COMMON);
+    let cached = cache_path(file, &source, arch);
+    if let Some(cubin) = cached.as_ref().and_then(|path| std::fs::read(path).ok()) {
+        // A cubin is an ELF file; anything else there is not ours.
+        if cubin.starts_with(b"\x7fELF") {
+            return Ok(cubin);
+        }
+    }
+    let cubin = run_nvrtc(file, &source, arch)?;
+    if let Some(path) = cached {
+        store(&path, &cubin);
+    }
+    Ok(cubin)
+}
+
+/// The version of NVRTC, `13.0`.
+pub fn nvrtc_version() -> Option<(i32, i32)> {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: writes two ints.
+    let status = unsafe { sys::nvrtcVersion(&mut major, &mut minor) };
+    (status == sys::nvrtcResult::NVRTC_SUCCESS).then_some((major, minor))
+}
+
+/// `<cache>/night-sweep/<file>-<arch>-<hash of source and compiler>.cubin`.
+fn cache_path(file: &str, source: &str, arch: &str) -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let mut hasher = DefaultHasher::new();
+    (source, arch, nvrtc_version()).hash(&mut hasher);
+    Some(cache.join("night-sweep").join(format!("{file}-{arch}-{:016x}.cubin", hasher.finish())))
+}
+
+/// Keeps the cubin for the next start. A cache that cannot be written costs a second, no more: no error.
+fn store(path: &std::path::Path, cubin: &[u8]) {
+    let Some(folder) = path.parent() else { return };
+    let written = std::fs::create_dir_all(folder).and_then(|()| {
+        let file = tempfile::NamedTempFile::new_in(folder)?;
+        std::fs::write(file.path(), cubin)?;
+        file.persist(path)?;
+        Ok(())
+    });
+    if let Err(error) = written {
+        eprintln!("night-sweep: the compiled kernels are not cached: {}: {error}", path.display());
+    }
+}
+
+fn run_nvrtc(file: &str, source: &str, arch: &str) -> Result<Vec<u8>, String> {
+    let text = |bytes: &str| CString::new(bytes).map_err(|_| format!("{file} holds a NUL byte"));
+    let (source, name) = (text(source)?, text(file)?);
+    let program = Program(
+        result::create_program(&source, Some(&name))
+            .map_err(|error| format!("NVRTC does not start: {error:?}"))?,
+    );
+    let options = [format!("--gpu-architecture={arch}"), "--std=c++17".to_owned()];
+    // SAFETY: the program was created above and is not destroyed yet.
+    unsafe { result::compile_program(program.0, &options) }.map_err(|error| {
+        format!("{file} does not compile for {arch}: {error:?}\n{}", program.log())
+    })?;
+    program.cubin().map_err(|status| format!("{file}: no cubin for {arch}: {status:?}"))
+}
+
+/// An NVRTC program that is destroyed when dropped.
+struct Program(sys::nvrtcProgram);
+
+impl Program {
+    fn log(&self) -> String {
+        // SAFETY: the program is alive.
+        match unsafe { result::get_program_log(self.0) } {
+            // SAFETY: NVRTC ends the log with a NUL.
+            Ok(log) => unsafe { CStr::from_ptr(log.as_ptr()) }.to_string_lossy().into_owned(),
+            Err(error) => format!("(no log: {error:?})"),
+        }
+    }
+
+    fn cubin(&self) -> Result<Vec<u8>, result::NvrtcError> {
+        let mut size = 0;
+        // SAFETY: writes one size.
+        unsafe { sys::nvrtcGetCUBINSize(self.0, &mut size) }.result()?;
+        let mut cubin = vec![0u8; size];
+        // SAFETY: the buffer has the size that NVRTC asked for.
+        unsafe { sys::nvrtcGetCUBIN(self.0, cubin.as_mut_ptr().cast()) }.result()?;
+        Ok(cubin)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // SAFETY: created by create_program, destroyed once. A failure to free leaves nothing to do.
+        let _ = unsafe { result::destroy_program(self.0) };
+    }
+}

@@ -1,0 +1,239 @@
+//! libcudnn, loaded at run time.
+//!
+//! cudarc names the constants and finds the library, but its functions return the status as a Rust enum, so that a
+//! code added by a newer cuDNN would be undefined behaviour, and they panic where a symbol is missing. The dozen
+//! functions used here are therefore looked up anew, with the status as the integer that it is in C.
+
+use super::descriptor::{Draft, ElementType};
+use super::{Attribute, Kind};
+use crate::plan::CaseError;
+use crate::record::ErrorKind;
+use cudarc::cudnn::sys;
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::OnceLock;
+
+type Status = u32;
+pub(super) type RawHandle = sys::cudnnHandle_t;
+pub(super) type RawDescriptor = sys::cudnnBackendDescriptor_t;
+
+const OLDEST_VERSION: usize = 90_000;
+const HOW_TO_GET_IT: &str = "from the CUDA toolkit's repository, conda (cudnn) or PyPI (nvidia-cudnn-cu12, \
+     nvidia-cudnn-cu13), with its folder in LD_LIBRARY_PATH";
+
+/// The loaded library: its functions and its version.
+pub struct Library {
+    version: usize,
+    pub(super) create: unsafe extern "C" fn(*mut RawHandle) -> Status,
+    pub(super) destroy: unsafe extern "C" fn(RawHandle) -> Status,
+    pub(super) set_stream: unsafe extern "C" fn(RawHandle, sys::cudaStream_t) -> Status,
+    status_name: unsafe extern "C" fn(Status) -> *const c_char,
+    last_error: unsafe extern "C" fn(*mut c_char, usize),
+    pub(super) backend_create: unsafe extern "C" fn(Kind, *mut RawDescriptor) -> Status,
+    pub(super) backend_destroy: unsafe extern "C" fn(RawDescriptor) -> Status,
+    pub(super) backend_set: SetAttribute,
+    pub(super) backend_get: GetAttribute,
+    pub(super) backend_finalize: unsafe extern "C" fn(RawDescriptor) -> Status,
+    pub(super) backend_execute:
+        unsafe extern "C" fn(RawHandle, RawDescriptor, RawDescriptor) -> Status,
+}
+
+type SetAttribute =
+    unsafe extern "C" fn(RawDescriptor, Attribute, ElementType, i64, *const c_void) -> Status;
+type GetAttribute = unsafe extern "C" fn(
+    RawDescriptor,
+    Attribute,
+    ElementType,
+    i64,
+    *mut i64,
+    *mut c_void,
+) -> Status;
+
+impl Library {
+    /// The library, loaded once for the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if cuDNN or what it depends on is missing, or it is older than 9.0.
+    pub fn get() -> Result<&'static Library, CaseError> {
+        static LIBRARY: OnceLock<Result<Library, CaseError>> = OnceLock::new();
+        LIBRARY.get_or_init(Library::load).as_ref().map_err(Clone::clone)
+    }
+
+    fn load() -> Result<Library, CaseError> {
+        // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(CaseError::unsupported(format!(
+                "libcudnn is not found; get it {HOW_TO_GET_IT}"
+            )));
+        }
+        // SAFETY: each signature is that of cudnn.h, with the enums that cuDNN returns as the integers they are.
+        unsafe {
+            let version = symbol::<unsafe extern "C" fn() -> usize>("cudnnGetVersion")?();
+            if version < OLDEST_VERSION {
+                return Err(CaseError::unsupported(format!(
+                    "cuDNN {} is too old: 9.0 or newer is needed; get it {HOW_TO_GET_IT}",
+                    version_text(version)
+                )));
+            }
+            let cudart = symbol::<unsafe extern "C" fn() -> usize>("cudnnGetCudartVersion")?();
+            require_cublaslt(cudart / 1000)?;
+            Ok(Library {
+                version,
+                create: symbol("cudnnCreate")?,
+                destroy: symbol("cudnnDestroy")?,
+                set_stream: symbol("cudnnSetStream")?,
+                status_name: symbol("cudnnGetErrorString")?,
+                last_error: symbol("cudnnGetLastErrorString")?,
+                backend_create: symbol("cudnnBackendCreateDescriptor")?,
+                backend_destroy: symbol("cudnnBackendDestroyDescriptor")?,
+                backend_set: symbol("cudnnBackendSetAttribute")?,
+                backend_get: symbol("cudnnBackendGetAttribute")?,
+                backend_finalize: symbol("cudnnBackendFinalize")?,
+                backend_execute: symbol("cudnnBackendExecute")?,
+            })
+        }
+    }
+
+    /// cuDNN's number for its version: 9.14.0 is 91400.
+    pub fn version(&self) -> usize {
+        self.version
+    }
+
+    /// The version as NVIDIA writes it: `9.14.0`.
+    pub fn version_text(&self) -> String {
+        version_text(self.version)
+    }
+
+    /// A descriptor of `kind` without attributes.
+    ///
+    /// # Errors
+    /// What cuDNN reports.
+    pub fn draft(&'static self, kind: Kind) -> Result<Draft, CudnnError> {
+        Draft::new(self, kind)
+    }
+
+    pub(super) fn check(
+        &self,
+        status: Status,
+        call: impl FnOnce() -> String,
+    ) -> Result<(), CudnnError> {
+        if status == 0 {
+            return Ok(());
+        }
+        // SAFETY: cuDNN answers any code with a static string.
+        let name = unsafe { CStr::from_ptr((self.status_name)(status)) }.to_string_lossy();
+        let status_name = format!("{} ({status})", name.trim_start_matches("CUDNN_"));
+        Err(CudnnError { status, status_name, call: call(), detail: self.take_last_error() })
+    }
+
+    /// What cuDNN noted at its last failure on this thread, in a line; asking clears it.
+    pub fn take_last_error(&self) -> String {
+        let mut text = [0u8; 4096];
+        // SAFETY: cuDNN writes at most the length given, including the final zero.
+        unsafe { (self.last_error)(text.as_mut_ptr().cast(), text.len()) };
+        let text = CStr::from_bytes_until_nul(&text).unwrap_or_default().to_string_lossy();
+        readable(&text).to_owned()
+    }
+}
+
+/// Without the cuBLASLt of its CUDA version cuDNN would not report an error but abort the process.
+fn require_cublaslt(cuda_major: usize) -> Result<(), CaseError> {
+    let name = format!("libcublasLt.so.{cuda_major}");
+    // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
+    let missing = cfg!(target_os = "linux") && unsafe { libloading::Library::new(&name) }.is_err();
+    if missing {
+        return Err(CaseError::unsupported(format!(
+            "{name}, which this cuDNN needs, is not found; get it from the toolkit of CUDA {cuda_major}, conda \
+             (libcublas) or PyPI (nvidia-cublas), with its folder in LD_LIBRARY_PATH"
+        )));
+    }
+    Ok(())
+}
+
+/// Looks up a function of cuDNN.
+///
+/// # Safety
+/// `F` has to be the function's type, and the library present.
+unsafe fn symbol<F: Copy>(name: &str) -> Result<F, CaseError> {
+    // SAFETY: as the caller promises; the library is never unloaded.
+    unsafe { sys::culib().get::<F>(name.as_bytes()) }
+        .map(|function| *function)
+        .map_err(|_| CaseError::unsupported(format!("libcudnn has no function {name}")))
+}
+
+/// The first line for a person. Rejected engines stand there as JSON, reasons as `Warning: STATUS; Reason: text`.
+fn readable(text: &str) -> &str {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('{'));
+    let line = line.unwrap_or_default();
+    line.split_once("Reason: ").map_or(line, |(_, reason)| reason)
+}
+
+fn version_text(version: usize) -> String {
+    // Before 9.0 the major number counted thousands.
+    let major = if version < 90_000 { 1_000 } else { 10_000 };
+    format!("{}.{}.{}", version / major, version % major / 100, version % 100)
+}
+
+/// A call that cuDNN refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cuDNN: {call}: {status_name}{}{detail}", if .detail.is_empty() { "" } else { ": " })]
+pub struct CudnnError {
+    status: Status,
+    status_name: String,
+    call: String,
+    detail: String,
+}
+
+impl CudnnError {
+    /// The same error, said to have happened at `place`.
+    pub fn at(self, place: &str) -> Self {
+        CudnnError { call: format!("{place}: {}", self.call), ..self }
+    }
+}
+
+impl From<CudnnError> for CaseError {
+    fn from(error: CudnnError) -> Self {
+        let kind = match error.status {
+            3000..4000 => ErrorKind::Unsupported,
+            4003 | 4004 => ErrorKind::OutOfMemory,
+            _ => ErrorKind::Cuda,
+        };
+        CaseError { kind, message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_before_and_after_the_change_of_scheme() {
+        assert_eq!(version_text(91_400), "9.14.0");
+        assert_eq!(version_text(91_002), "9.10.2");
+        assert_eq!(version_text(8_907), "8.9.7");
+    }
+
+    #[test]
+    fn a_reason_is_found_among_rejected_engines() {
+        let text = "\n{\"engineId\":2}\n\nWarning: CUDNN_STATUS_NOT_SUPPORTED_SHAPE; Reason: too wide: d > 256\nmore";
+        assert_eq!(readable(text), "too wide: d > 256");
+        assert_eq!(
+            readable("cudaGetDeviceCount(&count) != cudaSuccess"),
+            "cudaGetDeviceCount(&count) != cudaSuccess"
+        );
+        assert_eq!(readable("{\"engineId\":2}\n"), "");
+    }
+
+    #[test]
+    fn the_status_decides_the_kind_of_error() {
+        let kind = |status| {
+            let text = String::new();
+            let error =
+                CudnnError { status, status_name: text.clone(), call: text.clone(), detail: text };
+            CaseError::from(error).kind
+        };
+        assert_eq!(kind(3002), ErrorKind::Unsupported);
+        assert_eq!(kind(4004), ErrorKind::OutOfMemory);
+        assert_eq!(kind(5001), ErrorKind::Cuda);
+        assert_eq!(kind(9999), ErrorKind::Cuda);
+    }
+}

@@ -1,0 +1,99 @@
+//! Scaled dot-product attention, forward: one file per backend, and the choice among them in `attention`.
+
+mod attention;
+mod cpu;
+mod cpu_math;
+#[cfg(test)]
+mod cpu_tests;
+pub mod cudnn;
+mod math;
+
+pub use attention::{Attention, Chosen, prove};
+pub use cpu::CpuBlocked;
+pub use cpu_math::CpuMath;
+pub use math::{MathSdpa, MathSdpa16};
+
+use crate::case::Sdpa;
+use crate::device::Cuda;
+use crate::device::cuda::Tensor;
+use crate::philox;
+use crate::plan::CaseError;
+use crate::shape::DType;
+
+/// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each and contiguous: bits on the host
+/// (`B = Vec<u16>`), or buffers of a device.
+#[derive(Clone, Debug)]
+pub struct SdpaProblem<B> {
+    /// The shape, the mask, and the part of each head that holds data.
+    pub sdpa: Sdpa,
+    /// Element type of all four.
+    pub dtype: DType,
+    /// Queries: tensor 0 of [`philox::fill`].
+    pub q: B,
+    /// Keys: tensor 1.
+    pub k: B,
+    /// Values: tensor 2.
+    pub v: B,
+    /// The result.
+    pub o: B,
+}
+
+impl<B> SdpaProblem<B> {
+    /// What scores are multiplied by: `1 / sqrt(data_head_dim)`, whatever the padding.
+    pub fn scale(&self) -> f32 {
+        (1.0 / (self.sdpa.data_head_dim as f64).sqrt()) as f32
+    }
+}
+
+impl SdpaProblem<Vec<u16>> {
+    /// Seeded normal queries, keys and values in host memory, and a result of zeros.
+    pub fn on_host(sdpa: Sdpa, dtype: DType, seed: u64) -> Self {
+        let (elements, columns) = (sdpa.shape.elements(), sdpa.shape.head_dim);
+        let rows = elements / columns;
+        let tensor = |number| {
+            let mut bits = vec![0; elements];
+            philox::fill(
+                &mut bits,
+                dtype,
+                seed,
+                number,
+                [rows, columns],
+                [rows, sdpa.data_head_dim],
+            );
+            bits
+        };
+        SdpaProblem { sdpa, dtype, q: tensor(0), k: tensor(1), v: tensor(2), o: vec![0; elements] }
+    }
+}
+
+impl SdpaProblem<Tensor> {
+    /// The same in device memory; the result is not initialised.
+    ///
+    /// # Errors
+    /// Out of memory, or what the driver reports.
+    pub fn on_cuda(cuda: &Cuda, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Self, CaseError> {
+        let (elements, columns) = (sdpa.shape.elements(), sdpa.shape.head_dim);
+        let rows = elements / columns;
+        let tensor = |number| {
+            let mut tensor = cuda.alloc(elements)?;
+            let (size, data) = ((rows, columns), (rows, sdpa.data_head_dim));
+            cuda.kernels().fill_normal(
+                cuda.stream(),
+                &mut tensor,
+                dtype,
+                (seed, number),
+                size,
+                data,
+            )?;
+            Ok::<_, CaseError>(tensor)
+        };
+        Ok(SdpaProblem {
+            sdpa,
+            dtype,
+            q: tensor(0)?,
+            k: tensor(1)?,
+            v: tensor(2)?,
+            o: cuda.alloc(elements)?,
+        })
+    }
+}

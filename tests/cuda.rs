@@ -1,0 +1,291 @@
+//! The CUDA side against float64 on the host.
+//!
+//! `cargo test --test cuda -- --ignored`
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use night_sweep::case::{Backend, Case, Gemm, Operation, Sdpa};
+use night_sweep::convert::{from_f32, to_f32};
+use night_sweep::device::cuda::{Graph, Tensor};
+use night_sweep::device::{Cuda, Device, DeviceChoice};
+use night_sweep::gemm::{CublasGemm, GemmProblem};
+use night_sweep::plan::Plan;
+use night_sweep::planner::Planner;
+use night_sweep::record::ErrorKind;
+use night_sweep::sdpa::{Attention, SdpaProblem};
+use night_sweep::shape::{DType, GemmShape, SdpaShape};
+use night_sweep::{philox, verify};
+use std::rc::Rc;
+
+const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
+const SEED: u64 = 42;
+
+fn gpu() -> (Rc<Cuda>, Device) {
+    let cuda = Rc::new(Cuda::open(0).unwrap());
+    (cuda.clone(), Device::Cuda(cuda))
+}
+
+fn download(cuda: &Cuda, tensor: &Tensor) -> Vec<u16> {
+    cuda.stream().clone_dtoh(tensor).unwrap()
+}
+
+fn upload(cuda: &Cuda, bits: &[u16]) -> Tensor {
+    cuda.stream().clone_htod(bits).unwrap()
+}
+
+/// Row-major `a[m,k] b[k,n]` in float64, rounded once.
+fn product(a: &[u16], b: &[u16], shape: GemmShape, dtype: DType) -> Vec<u16> {
+    let value = |bits: u16| f64::from(to_f32(dtype, bits));
+    let mut c = Vec::with_capacity(shape.m * shape.n);
+    for row in a.chunks(shape.k) {
+        for column in 0..shape.n {
+            let terms = row.iter().zip(b[column..].iter().step_by(shape.n));
+            let sum: f64 = terms.map(|(&a, &b)| value(a) * value(b)).sum();
+            c.push(from_f32(dtype, sum as f32));
+        }
+    }
+    c
+}
+
+/// Attention of every row in float64, rounded once.
+fn attention(problem: &SdpaProblem<Vec<u16>>) -> Vec<u16> {
+    let SdpaShape { seq_len, head_dim, .. } = problem.sdpa.shape;
+    let value = |bits: u16| f64::from(to_f32(problem.dtype, bits));
+    let scale = 1.0 / (problem.sdpa.data_head_dim as f64).sqrt();
+    let mut o = Vec::with_capacity(problem.q.len());
+    for (row, q) in problem.q.chunks(head_dim).enumerate() {
+        let keys = if problem.sdpa.causal { row % seq_len + 1 } else { seq_len };
+        let head = row / seq_len * seq_len * head_dim;
+        let (k, v) = (&problem.k[head..][..keys * head_dim], &problem.v[head..][..keys * head_dim]);
+        let dot =
+            |k: &[u16]| q.iter().zip(k).map(|(&q, &k)| value(q) * value(k)).sum::<f64>() * scale;
+        let scores: Vec<f64> = k.chunks(head_dim).map(dot).collect();
+        let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        for d in 0..head_dim {
+            let sum: f64 =
+                weights.iter().zip(v.chunks(head_dim)).map(|(w, v)| w * value(v[d])).sum();
+            o.push(from_f32(problem.dtype, (sum / total) as f32));
+        }
+    }
+    o
+}
+
+fn sdpa(seq_len: usize, head_dim: usize, causal: bool, backend: Backend) -> Sdpa {
+    let shape = SdpaShape { batch: 2, seq_len, n_heads: 3, head_dim };
+    Sdpa { shape, data_head_dim: head_dim, causal, backend }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn data_are_those_of_the_host() {
+    let (cuda, _) = gpu();
+    for dtype in DTYPES {
+        let gemm = Gemm {
+            shape: GemmShape { m: 300, n: 64, k: 112 },
+            data: GemmShape { m: 300, n: 64, k: 107 },
+        };
+        let (host, device) = (
+            GemmProblem::on_host(gemm, dtype, SEED),
+            GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap(),
+        );
+        for (host, device) in [(&host.a, &device.a), (&host.b, &device.b)] {
+            let device = download(&cuda, device);
+            // Logarithm and sine of the two machines differ in their last place: so may one element in hundreds.
+            let equal = host.iter().zip(&device).filter(|(host, device)| host == device).count();
+            assert!(equal * 100 >= host.len() * 99, "{equal} of {} equal", host.len());
+            let close = |(&host, &device): (&u16, &u16)| {
+                let (host, device) = (to_f32(dtype, host), to_f32(dtype, device));
+                (host - device).abs() <= 0.01 * host.abs().max(1e-3)
+            };
+            assert!(host.iter().zip(&device).all(close));
+            let zeros = |bits: &[u16]| bits.iter().map(|bits| *bits == 0).collect::<Vec<_>>();
+            assert_eq!(zeros(host), zeros(&device), "the padding is where the host has it");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn the_reference_for_products_accepts_float64_and_nothing_else() {
+    let (cuda, _) = gpu();
+    for dtype in DTYPES {
+        let shape = GemmShape { m: 201, n: 333, k: 107 };
+        let mut problem = GemmProblem::on_cuda(&cuda, Gemm::dense(shape), dtype, SEED).unwrap();
+        let right =
+            product(&download(&cuda, &problem.a), &download(&cuda, &problem.b), shape, dtype);
+        problem.c = upload(&cuda, &right);
+        let verification = verify::cuda::gemm(&cuda, &problem).unwrap();
+        assert!(verification.max_rel_error < 0.3 * verification.tolerance, "{verification:?}");
+
+        for row in [0, 200] {
+            let mut wrong = right.clone();
+            wrong[row * shape.n + 332] ^= 0x8000;
+            problem.c = upload(&cuda, &wrong);
+            let error = verify::cuda::gemm(&cuda, &problem).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::WrongResult, "{error}");
+        }
+        // A row that is not sampled: only the search for what was not written can find it.
+        let unsampled = (0..201).find(|row| !verify::sampled_rows(201, 64).contains(row)).unwrap();
+        let mut unwritten = right;
+        unwritten[unsampled * shape.n] = verify::POISON;
+        problem.c = upload(&cuda, &unwritten);
+        let error = verify::cuda::gemm(&cuda, &problem).unwrap_err();
+        assert!(error.message.contains("1 of 66933 elements"), "{error}");
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn the_reference_for_attention_accepts_float64_and_nothing_else() {
+    let (cuda, _) = gpu();
+    for dtype in DTYPES {
+        for (seq_len, head_dim, causal) in [(1, 64, false), (63, 107, false), (130, 256, true)] {
+            let sdpa = sdpa(seq_len, head_dim, causal, Backend::Auto);
+            let on_device = SdpaProblem::on_cuda(&cuda, sdpa, dtype, SEED).unwrap();
+            let [q, k, v] = [&on_device.q, &on_device.k, &on_device.v].map(|t| download(&cuda, t));
+            let right = attention(&SdpaProblem { sdpa, dtype, q, k, v, o: vec![] });
+            let with = |bits: &[u16]| SdpaProblem { o: upload(&cuda, bits), ..on_device.clone() };
+            verify::cuda::sdpa(&cuda, &with(&right)).unwrap();
+            let mut wrong = right.clone();
+            let last = wrong.len() - 1;
+            let worst = (last + 1 - head_dim..=last).max_by(|&x, &y| {
+                to_f32(dtype, right[x]).abs().total_cmp(&to_f32(dtype, right[y]).abs())
+            });
+            wrong[worst.unwrap()] ^= 0x8000;
+            let error = verify::cuda::sdpa(&cuda, &with(&wrong)).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::WrongResult, "{error}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn cublas_products_are_right_at_odd_sizes() {
+    let (cuda, _) = gpu();
+    for dtype in DTYPES {
+        for (m, n, k) in
+            [(1, 1, 1), (17, 65, 33), (256, 128, 107), (1024, 64, 4096), (333, 1000, 255)]
+        {
+            let shape = GemmShape { m, n, k };
+            CublasGemm::new(&cuda, Gemm::dense(shape), dtype, SEED).unwrap().verify().unwrap();
+        }
+        let padded = Gemm {
+            shape: GemmShape { m: 256, n: 256, k: 112 },
+            data: GemmShape { m: 256, n: 256, k: 107 },
+        };
+        CublasGemm::new(&cuda, padded, dtype, SEED).unwrap().verify().unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn every_attention_backend_is_right_at_odd_sizes() {
+    let (_, device) = gpu();
+    let attention = Attention::new(device);
+    for dtype in DTYPES {
+        for seq_len in [1, 63, 130, 1000, 2049] {
+            for causal in [false, true] {
+                for head_dim in [8, 64, 107, 128, 256] {
+                    for backend in [Backend::Math, Backend::MathFp16, Backend::Auto] {
+                        let sdpa = sdpa(seq_len, head_dim, causal, backend);
+                        let (mut plan, chosen) = attention.plan(sdpa, dtype, SEED).unwrap();
+                        let verified = plan.verify();
+                        assert!(verified.is_ok(), "{sdpa:?} {dtype:?} {chosen:?}: {verified:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn a_graph_replays_its_launches_and_names_their_kernels() {
+    let (cuda, _) = gpu();
+    let shape = GemmShape { m: 256, n: 128, k: 107 };
+    let mut plan = CublasGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
+    plan.verify().unwrap();
+    let one = Graph::capture(&cuda, 1, || plan.launch()).unwrap().kernels().unwrap();
+    let three = Graph::capture(&cuda, 3, || plan.launch()).unwrap();
+    assert!(
+        !one.is_empty() && one.iter().all(|kernel| !kernel.name.is_empty() && kernel.block[0] > 0)
+    );
+    assert_eq!(three.kernels().unwrap(), [one.clone(), one.clone(), one].concat());
+    three.launch().unwrap();
+    cuda.synchronize().unwrap();
+
+    let attention = Attention::new(Device::Cuda(cuda.clone()));
+    let sdpa = sdpa(128, 64, false, Backend::Math);
+    let (mut math, _) = attention.plan(sdpa, DType::Fp16, SEED).unwrap();
+    math.launch().unwrap();
+    let kernels = Graph::capture(&cuda, 1, || math.launch()).unwrap().kernels().unwrap();
+    let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+    assert_eq!(
+        (names[0], names[4], names[6], names.len()),
+        ("widen", "softmax_f32", "narrow", 7),
+        "{names:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn a_capture_that_fails_leaves_the_stream_usable() {
+    let (cuda, _) = gpu();
+    let refused =
+        Graph::capture(&cuda, 1, || Err(night_sweep::plan::CaseError::cuda("on purpose")));
+    assert_eq!(refused.err().unwrap().message, "on purpose");
+    let shape = GemmShape { m: 64, n: 64, k: 64 };
+    CublasGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn what_does_not_fit_is_out_of_memory_and_the_next_case_runs() {
+    let (cuda, device) = gpu();
+    let planner = Planner::new(device, SEED);
+    let side = (cuda.memory_bytes() as f64 / 2.0).sqrt() as usize;
+    let case = |side| {
+        let shape = GemmShape { m: side, n: side, k: side };
+        Case::row("G3", "big", "x", side, DType::Fp16, Operation::Gemm(Gemm::dense(shape)))
+    };
+    let error = planner.plan(&case(side)).err().unwrap();
+    assert_eq!(error.kind, ErrorKind::OutOfMemory, "{error}");
+    planner.plan(&case(64)).unwrap().plan.verify().unwrap();
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn a_device_that_does_not_exist_is_named() {
+    let message = Device::open(DeviceChoice::Cuda(99)).err().unwrap();
+    assert!(message.starts_with("there is no cuda:99: this machine has cuda:0"), "{message}");
+    let (device, note) = Device::open(DeviceChoice::Auto).unwrap();
+    assert_eq!((device.name().as_str(), note), ("cuda:0", None));
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn padding_changes_nothing_but_zeros() {
+    let (cuda, _) = gpu();
+    let mut host = vec![0; 6 * 112];
+    philox::fill(&mut host, DType::Fp16, SEED, 0, [6, 112], [6, 107]);
+    let shape = SdpaShape { batch: 1, seq_len: 2, n_heads: 3, head_dim: 112 };
+    let padded = Sdpa { shape, data_head_dim: 107, causal: false, backend: Backend::Auto };
+    let device = SdpaProblem::on_cuda(&cuda, padded, DType::Fp16, SEED).unwrap();
+    let device = download(&cuda, &device.q);
+    let close = |(&host, &device): (&u16, &u16)| host.abs_diff(device) <= 2;
+    assert!(host.iter().zip(&device).all(close));
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn the_spin_kernel_takes_its_time_and_ends() {
+    let (cuda, device) = gpu();
+    let clock = device.clock();
+    cuda.kernels().spin(cuda.stream(), 1).unwrap();
+    let start = clock.mark().unwrap();
+    cuda.kernels().spin(cuda.stream(), 500_000).unwrap();
+    let end = clock.mark().unwrap();
+    assert!(clock.elapsed_ns(&start, &end).unwrap() >= 490_000.0);
+}
