@@ -1,3 +1,54 @@
-//! Comes with the suite.
+//! P1: what does padding an awkward dimension to an aligned one buy back, and what does it cost in memory?
+//!
+//! An attention and two products are timed at their logical dimension and at larger ones, zeros beyond the data.
+//! The tensors are kept padded, so no copy is timed; throughput counts the useful work alone.
 
-fn main() {}
+use night_sweep::case::{Case, Operation};
+use night_sweep::spec::{Experiment, Kind, Padded};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    night_sweep::suite::run("P1_padding_rescue", cases)
+}
+
+/// A curve for the attention and for each product, a point for each padded size:
+/// `P1/sdpa_b4_s2048_h32_fp16/d107_to_112`, `P1/gemm_reduction_M4096_N4096_fp16/K107_to_112`.
+pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
+    let Kind::PaddingRescue(sweep) = &experiment.kind else { return None };
+    let (group, dtype, logical) = (experiment.group(), sweep.dtype, sweep.logical_head_dim);
+    let physicals = || sweep.pad_options.iter().map(|physical| physical.get());
+    let labelled = |case: Case, physical: usize| {
+        case.label("logical_dim", logical.get())
+            .label("physical_dim", physical)
+            .label("memory_overhead_pct", sweep.memory_overhead_pct(physical))
+    };
+
+    let mut cases = Vec::new();
+    let series = format!("sdpa_{}_{}", sweep.sdpa_shape.id(), dtype.name());
+    for physical in physicals() {
+        let attention = Operation::Sdpa(sweep.sdpa(physical));
+        let point = format!("d{logical}_to_{physical}");
+        let case = Case::row(&group, &series, &point, physical, dtype, attention)
+            .on_curve(format!("SDPA, {}", sweep.sdpa_shape.legend()))
+            .label("operation", "SDPA");
+        cases.push(labelled(case, physical));
+    }
+    for (size, padded) in sweep.gemms() {
+        let (name, other, kept) = match padded {
+            Padded::Reduction => ("K", "N", size.n),
+            Padded::Projection => ("N", "K", size.k),
+        };
+        let (m, shape_type) = (size.m, padded.shape_type());
+        let series = format!("gemm_{shape_type}_M{m}_{other}{kept}_{}", dtype.name());
+        for physical in physicals() {
+            let product = Operation::Gemm(sweep.gemm(size, padded, physical));
+            let point = format!("{name}{logical}_to_{physical}");
+            let case = Case::row(&group, &series, &point, physical, dtype, product)
+                .on_curve(format!("GEMM, {name} padded, M={m} {other}={kept}"))
+                .label("operation", "GEMM")
+                .label("shape_type", shape_type);
+            cases.push(labelled(case, physical));
+        }
+    }
+    Some(cases)
+}

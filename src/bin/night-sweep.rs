@@ -1,3 +1,236 @@
-//! Comes with the suite.
+//! The command line beside the benches: reports, specs, advice, the machine.
 
-fn main() {}
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Parser, Subcommand};
+use night_sweep::advise::input::{self, Item};
+use night_sweep::advise::output::{self, Format};
+use night_sweep::advise::times::Operation;
+use night_sweep::advise::{Request, advise};
+use night_sweep::criterion_home::{criterion_home, runs_folder};
+use night_sweep::device::{Device, DeviceChoice};
+use night_sweep::settings::{self, VARIABLES};
+use night_sweep::spec::{Spec, default_spec};
+use night_sweep::{env, journal, report};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// GPU shape sweeps with Criterion: measure with `cargo bench`, read the results here.
+#[derive(Parser)]
+#[command(version, after_help = variables_help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Writes the run folder of a journal again, and prints its table.
+    Report {
+        /// A run id, or a journal; the newest run if absent.
+        #[arg(conflicts_with = "index")]
+        run: Option<String>,
+        /// Writes index.html over all runs there are instead.
+        #[arg(long)]
+        index: bool,
+        /// With --index: published points to lay beside the runs, as experiments/reference/a100_published.yaml.
+        #[arg(long, requires = "index")]
+        reference: Option<PathBuf>,
+        /// Where run folders are written.
+        #[arg(long, env = "NIGHT_SWEEP_RESULTS_ROOT", default_value = "target-reports")]
+        results_root: PathBuf,
+    },
+    /// Prints the table of a run folder again.
+    Summary {
+        /// The folder, as a bench prints it in its last line.
+        folder: PathBuf,
+    },
+    /// Lists the experiments of a spec, and the command that runs each.
+    List {
+        /// The spec; default: that of the benches on a GPU.
+        #[arg(long, env = "NIGHT_SWEEP_SPEC")]
+        spec: Option<PathBuf>,
+    },
+    /// Checks specs: says the first thing wrong with each.
+    Validate {
+        /// The specs.
+        #[arg(required = true)]
+        specs: Vec<PathBuf>,
+    },
+    /// Says which measured dimension to use in place of each of yours, and why.
+    Advise {
+        /// Run folders, or their raw.json; of one device.
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Dimensions, like 107,113,121.
+        #[arg(long, required_unless_present = "dims_file")]
+        dims: Option<String>,
+        /// A JSON or CSV list of dimensions, or of name, dim and importance (1 if absent: with --budget, making a
+        /// dimension 1 % smaller then weighs as much as 1 % of its time).
+        #[arg(long, conflicts_with = "dims")]
+        dims_file: Option<PathBuf>,
+        /// How much larger a dimension may become.
+        #[arg(long, default_value = "10%")]
+        max_overhead: String,
+        /// What has the dimension; by the first run if absent.
+        #[arg(long)]
+        op: Option<Operation>,
+        /// A curve of the runs; the first if absent.
+        #[arg(long)]
+        curve: Option<String>,
+        /// What all dimensions may add up to: chooses them together, for the least time; none more than 10 % smaller.
+        #[arg(long)]
+        budget: Option<usize>,
+        /// How to print it.
+        #[arg(long, default_value = "table")]
+        format: Format,
+    },
+    /// Prints the machine as env.json describes it.
+    Env {
+        /// auto, cpu, cuda or cuda:N.
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Report { index: true, reference, results_root, .. } => {
+            index(&results_root, reference.as_deref())
+        }
+        Command::Report { run, results_root, .. } => report(run.as_deref(), &results_root),
+        Command::Summary { folder } => summary(&folder),
+        Command::List { spec } => list(spec.as_deref()),
+        Command::Validate { specs } => validate(&specs),
+        Command::Advise { runs, dims, dims_file, max_overhead, op, curve, budget, format } => {
+            items(dims.as_deref(), dims_file.as_deref()).and_then(|items| {
+                let max_overhead = input::percentage(&max_overhead).context("--max-overhead")?;
+                let request = Request { operation: op, curve, items, max_overhead, budget };
+                print_advice(&runs, &request, format)
+            })
+        }
+        Command::Env { device } => print_env(&device),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("night-sweep: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn variables_help() -> String {
+    let lines =
+        VARIABLES.map(|(name, takes, does)| format!("  {name:<25} {takes}\n{:28}{does}", ""));
+    format!("A bench is steered by environment variables:\n{}", lines.join("\n"))
+}
+
+fn report(run: Option<&str>, results_root: &Path) -> Result<()> {
+    let journal = match run {
+        None => newest_journal()?,
+        Some(path) if Path::new(path).is_file() => PathBuf::from(path),
+        Some(run_id) => {
+            let run_id = settings::run_id(run_id).map_err(|allowed| {
+                anyhow!("{run_id:?} is neither a file nor a run id ({allowed})")
+            })?;
+            runs_folder().join(run_id).join(journal::FILE_NAME)
+        }
+    };
+    let written = report::write(&journal, &criterion_home(), results_root)?;
+    report::terminal::print(&written.table);
+    println!("{}", written.folder.display());
+    Ok(())
+}
+
+fn summary(folder: &Path) -> Result<()> {
+    report::terminal::print(&report::terminal::table_of(folder)?);
+    Ok(())
+}
+
+fn index(results_root: &Path, reference: Option<&Path>) -> Result<()> {
+    let index = report::index::write(results_root, reference)?;
+    for broken in &index.broken {
+        eprintln!("night-sweep: left out: {broken}");
+    }
+    println!("{} runs: {}", index.runs, index.path.display());
+    Ok(())
+}
+
+/// The journal that was written to last.
+fn newest_journal() -> Result<PathBuf> {
+    let folder = runs_folder();
+    let runs = std::fs::read_dir(&folder).with_context(|| {
+        format!("there is no run yet in {}: make one with `cargo bench`", folder.display())
+    })?;
+    let journals = runs.flatten().map(|run| run.path().join(journal::FILE_NAME));
+    let dated =
+        journals.filter_map(|path| Some((std::fs::metadata(&path).ok()?.modified().ok()?, path)));
+    match dated.max() {
+        Some((_, path)) => Ok(path),
+        None => bail!("there is no run yet in {}: make one with `cargo bench`", folder.display()),
+    }
+}
+
+fn list(path: Option<&Path>) -> Result<()> {
+    let spec = Spec::load(
+        &path.map_or_else(|| default_spec("night_sweep.yaml"), |path| Ok(path.to_owned()))?,
+    )?;
+    let variable =
+        path.map(|path| format!("NIGHT_SWEEP_SPEC={} ", path.display())).unwrap_or_default();
+    for experiment in spec.experiments() {
+        println!("{} ({})", experiment.name, experiment.kind.type_name());
+        if let Some(description) = &experiment.description {
+            println!("    {description}");
+        }
+        let (name, target) = (&experiment.name, experiment.bench_target());
+        println!("    {variable}NIGHT_SWEEP_EXPERIMENT={name} cargo bench --bench {target}");
+    }
+    Ok(())
+}
+
+fn validate(paths: &[PathBuf]) -> Result<()> {
+    let mut wrong = 0;
+    for path in paths {
+        match Spec::load(path) {
+            Ok(spec) => println!("{}: {} experiments", path.display(), spec.experiments().count()),
+            Err(error) => {
+                wrong += 1;
+                eprintln!("night-sweep: {error}");
+            }
+        }
+    }
+    match wrong {
+        0 => Ok(()),
+        _ => bail!("{wrong} of {} specs cannot be run", paths.len()),
+    }
+}
+
+/// The dimensions of `--dims` or of the file of `--dims-file`.
+fn items(dims: Option<&str>, file: Option<&Path>) -> Result<Vec<Item>> {
+    match (dims, file) {
+        (Some(dims), _) => input::dims(dims).context("--dims"),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            input::dims_file(&text).with_context(|| file.display().to_string())
+        }
+        (None, None) => bail!("give --dims or --dims-file"),
+    }
+}
+
+fn print_advice(runs: &[PathBuf], request: &Request, format: Format) -> Result<()> {
+    let runs: Vec<_> = runs.iter().map(|run| input::read_run(run)).collect::<Result<_>>()?;
+    println!("{}", output::render(&advise(&runs, request)?, format)?);
+    Ok(())
+}
+
+fn print_env(device: &str) -> Result<()> {
+    let choice: DeviceChoice =
+        device.parse().map_err(|allowed| anyhow!("--device {device}: allowed is {allowed}"))?;
+    let (device, note) = Device::open(choice).map_err(|line| anyhow!(line))?;
+    if let Some(note) = note {
+        eprintln!("night-sweep: {note}");
+    }
+    println!("{}", serde_json::to_string_pretty(&env::describe(&device))?);
+    Ok(())
+}

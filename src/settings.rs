@@ -1,0 +1,178 @@
+//! The environment variables that steer a bench: `cargo bench` hands only Criterion's own arguments on.
+
+use crate::device::DeviceChoice;
+use std::path::PathBuf;
+
+/// Each variable, what it takes, and what it does; `night-sweep --help` prints this.
+pub const VARIABLES: [(&str, &str, &str); 7] = [
+    (
+        "NIGHT_SWEEP_DEVICE",
+        "auto (default), cpu, cuda, cuda:N",
+        "where to measure; auto is the first GPU, else the CPU",
+    ),
+    (
+        "NIGHT_SWEEP_SPEC",
+        "a YAML file",
+        "default: experiments/night_sweep.yaml, on the CPU night_sweep_cpu.yaml",
+    ),
+    ("NIGHT_SWEEP_EXPERIMENT", "a name in the spec", "another entry of the type this bench runs"),
+    (
+        "NIGHT_SWEEP_RUN_ID",
+        "letters, digits, . _ -",
+        "name of the run; default: YYYYMMDD_HHMMSS_<experiment>",
+    ),
+    ("NIGHT_SWEEP_RESULTS_ROOT", "a folder", "where runs are reported; default: target-reports"),
+    (
+        "NIGHT_SWEEP_RESUME",
+        "a run id",
+        "goes on with a run that was killed: what its journal holds is not timed again",
+    ),
+    ("NIGHT_SWEEP_SEED", "a number", "seed of the data and of the order of cases; default: 42"),
+];
+
+/// What the environment asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to measure.
+    pub device: DeviceChoice,
+    /// The spec, if not the default one.
+    pub spec: Option<PathBuf>,
+    /// The experiment, if not the bench's own.
+    pub experiment: Option<String>,
+    /// Name of the run, if not made from the time.
+    pub run_id: Option<String>,
+    /// Folder of the reports.
+    pub results_root: PathBuf,
+    /// The run to go on with.
+    pub resume: Option<String>,
+    /// Seed of the data and of the order of cases.
+    pub seed: u64,
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// One line: the variable, its value, what is allowed; or a variable that does not exist, with the nearest name.
+    pub fn from_env() -> Result<Self, String> {
+        let mut found = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("NIGHT_SWEEP_") {
+                let value =
+                    value.into_string().map_err(|_| format!("{name} is not valid UTF-8"))?;
+                found.push((name, value));
+            }
+        }
+        Self::parse(found)
+    }
+
+    fn parse(found: impl IntoIterator<Item = (String, String)>) -> Result<Self, String> {
+        let mut settings = Settings {
+            device: DeviceChoice::Auto,
+            spec: None,
+            experiment: None,
+            run_id: None,
+            results_root: PathBuf::from("target-reports"),
+            resume: None,
+            seed: 42,
+        };
+        for (name, value) in found {
+            let wrong = |allowed: &str| format!("{name}={value:?}: allowed is {allowed}");
+            let text = || match value.is_empty() {
+                true => Err(wrong("anything but the empty string; unset it for the default")),
+                false => Ok(value.clone()),
+            };
+            match name.as_str() {
+                "NIGHT_SWEEP_DEVICE" => {
+                    settings.device = value.parse().map_err(|allowed: String| wrong(&allowed))?
+                }
+                "NIGHT_SWEEP_SPEC" => settings.spec = Some(text()?.into()),
+                "NIGHT_SWEEP_EXPERIMENT" => settings.experiment = Some(text()?),
+                "NIGHT_SWEEP_RUN_ID" => {
+                    settings.run_id = Some(run_id(&value).map_err(|allowed| wrong(&allowed))?)
+                }
+                "NIGHT_SWEEP_RESULTS_ROOT" => settings.results_root = text()?.into(),
+                "NIGHT_SWEEP_RESUME" => {
+                    settings.resume = Some(run_id(&value).map_err(|allowed| wrong(&allowed))?)
+                }
+                "NIGHT_SWEEP_SEED" => {
+                    settings.seed =
+                        value.parse().map_err(|_| wrong("a whole number from 0 to 2^64 - 1"))?;
+                }
+                _ => return Err(unknown(&name)),
+            }
+        }
+        if settings.resume.is_some() && settings.run_id.is_some() {
+            return Err(
+                "NIGHT_SWEEP_RESUME names a run already: unset NIGHT_SWEEP_RUN_ID".to_owned()
+            );
+        }
+        Ok(settings)
+    }
+}
+
+/// A run id is the name of a folder, so it holds nothing that could lead out of one.
+///
+/// # Errors
+/// What is allowed.
+pub fn run_id(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    match text {
+        _ if text.is_empty()
+            || text.len() > 128
+            || text.starts_with('.')
+            || !text.bytes().all(plain) =>
+        {
+            Err("1 to 128 letters, digits, `.`, `_` and `-`, not starting with a dot".to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    let names = VARIABLES.map(|(name, ..)| name);
+    let nearest = names.iter().max_by(|a, b| {
+        let (a, b) = (strsim::jaro_winkler(a, name), strsim::jaro_winkler(b, name));
+        a.total_cmp(&b)
+    });
+    let hint = nearest.map(|nearest| format!("did you mean {nearest}? ")).unwrap_or_default();
+    format!("there is no variable {name}: {hint}there are {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &str, value: &str) -> Result<Settings, String> {
+        Settings::parse([(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn every_documented_variable_is_read() {
+        for (name, ..) in VARIABLES {
+            let value = match name {
+                "NIGHT_SWEEP_DEVICE" => "cuda:1",
+                "NIGHT_SWEEP_SEED" => "7",
+                _ => "x",
+            };
+            let settings = parse(name, value).unwrap();
+            assert_ne!(settings, Settings::parse([]).unwrap(), "{name} has no effect");
+        }
+    }
+
+    #[test]
+    fn wrong_values_name_what_is_allowed() {
+        for (name, value, part) in [
+            ("NIGHT_SWEEP_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
+            ("NIGHT_SWEEP_SEED", "-1", "whole number"),
+            ("NIGHT_SWEEP_RUN_ID", "../x", "letters, digits"),
+            ("NIGHT_SWEEP_RUN_ID", ".x", "not starting with a dot"),
+            ("NIGHT_SWEEP_SPEC", "", "unset it"),
+            ("NIGHT_SWEEP_DEVISE", "cpu", "did you mean NIGHT_SWEEP_DEVICE?"),
+        ] {
+            let message = parse(name, value).unwrap_err();
+            assert!(message.contains(part) && message.contains(name), "{message}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A bench target: from the environment and a spec to a run folder, through Criterion.
+
+mod arguments;
+mod calibrate;
+mod hush;
+mod progress;
+mod sweep;
+mod visit;
+
+use crate::case::{Case, Operation};
+use crate::criterion_home::criterion_home;
+use crate::device::{Device, nvml::Monitor};
+use crate::measurement::DeviceTime;
+use crate::plan::CaseError;
+use crate::planner::Planner;
+use crate::record::{ErrorKind, Protocol};
+use crate::settings::Settings;
+use crate::shape::DType;
+use crate::spec::{Experiment, Spec, default_spec};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use arguments::{Arguments, Mode};
+use criterion::Criterion;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use visit::Visitor;
+
+/// Bootstrap resamples of Criterion's own statistics: 2000 take milliseconds a case, its default of 100,000 a second.
+/// The statistics of record are ours.
+const RESAMPLES: usize = 2000;
+
+/// The `main` of a bench target: runs the entry `default_experiment`, or another of its type that the environment
+/// names, on the cases that `cases` lists for it (none for an entry of another type).
+///
+/// The process ends with 0, with 1 if `--test` found a case that does not run, or with 2 for bad input.
+pub fn run(default_experiment: &str, cases: fn(&Experiment) -> Option<Vec<Case>>) -> ExitCode {
+    match try_run(default_experiment, cases) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("night-sweep: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn try_run(
+    default_experiment: &str,
+    cases: fn(&Experiment) -> Option<Vec<Case>>,
+) -> Result<ExitCode> {
+    let arguments = Arguments::from_process()?;
+    let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
+    let (device, note) = Device::open(settings.device).map_err(|line| anyhow!(line))?;
+    let spec = Spec::load(&spec_path(&settings, &device)?)?;
+    let name = settings.experiment.as_deref().unwrap_or(default_experiment);
+    let experiment = spec.experiment(name)?;
+    let cases = cases(experiment).ok_or_else(|| {
+        let (kind, target) = (experiment.kind.type_name(), experiment.bench_target());
+        anyhow!("{name} is of type {kind}: run it with `cargo bench --bench {target}`")
+    })?;
+    check(&cases, &device)?;
+    let selected: Vec<Case> =
+        cases.into_iter().filter(|case| arguments.selects(&case.id)).collect();
+    if let Some(note) = note.filter(|_| arguments.mode != Mode::List) {
+        eprintln!("night-sweep: {note}");
+    }
+    if selected.is_empty() {
+        eprintln!("night-sweep: no case of {name} has an id that the filter matches");
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let visitor = Visitor {
+        planner: Planner::new(device.clone(), settings.seed),
+        time: DeviceTime::new(device.clock()),
+        protocol: experiment.protocol,
+        monitor: match &device {
+            Device::Cpu => None,
+            Device::Cuda(cuda) => Monitor::open(&cuda.properties().uuid),
+        },
+        device,
+    };
+    let mut criterion = criterion(&visitor.time).configure_from_args();
+    if matches!(arguments.mode, Mode::Load | Mode::Measure) {
+        let mut required = arguments.required_baselines.iter();
+        required.try_for_each(|baseline| require_baseline(&selected, baseline))?;
+    }
+    match arguments.mode {
+        Mode::List | Mode::Load => replay(&mut criterion, &selected),
+        Mode::Test | Mode::Profile => return Ok(try_each(&visitor, &mut criterion, &selected)),
+        Mode::Measure => {
+            sweep::sweep(&visitor, criterion, experiment, &settings, selected)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Criterion with our clock, before its arguments.
+fn criterion(time: &DeviceTime) -> Criterion<DeviceTime> {
+    Criterion::default().with_measurement(time.clone()).without_plots().nresamples(RESAMPLES)
+}
+
+fn spec_path(settings: &Settings, device: &Device) -> Result<PathBuf> {
+    if let Some(path) = &settings.spec {
+        return Ok(path.clone());
+    }
+    let name = match device {
+        Device::Cpu => "night_sweep_cpu.yaml",
+        Device::Cuda(_) => "night_sweep.yaml",
+    };
+    Ok(default_spec(name)?)
+}
+
+/// What no run survives: ids that Criterion would mix up, and operands that the device cannot hold.
+fn check(cases: &[Case], device: &Device) -> Result<()> {
+    let mut seen = HashSet::new();
+    for case in cases {
+        ensure!(seen.insert(case.id.as_str()), "two cases have the id {}", case.id);
+        // Criterion cuts longer names, and two that are equal up to there would share a folder.
+        let fits = case.id.split('/').all(|part| !part.is_empty() && part.len() <= 64);
+        ensure!(
+            fits && case.id.split('/').count() == 3,
+            "the id {} is not group/series/point of 64 bytes",
+            case.id
+        );
+        let (needed, there) = (operand_bytes(&case.operation), device.memory_bytes() as f64);
+        ensure!(
+            needed <= there,
+            "{}: its operands take {:.1} GB, and {} has {:.1} GB: make the sizes in the spec smaller",
+            case.id,
+            needed / 1e9,
+            device.name(),
+            there / 1e9
+        );
+    }
+    Ok(())
+}
+
+/// Bytes of all tensors of an operation.
+fn operand_bytes(operation: &Operation) -> f64 {
+    match operation {
+        Operation::Gemm(gemm) => gemm.shape.bytes(),
+        Operation::GemmSequence(parts) => parts.iter().map(|part| part.shape.bytes()).sum(),
+        Operation::Sdpa(sdpa) => 4.0 * sdpa.shape.elements() as f64 * DType::SIZE_BYTES as f64,
+    }
+}
+
+/// Lets Criterion list the cases, or analyse what it saved of them; nothing is measured.
+fn replay(criterion: &mut Criterion<DeviceTime>, cases: &[Case]) {
+    let mut group = criterion.benchmark_group(cases[0].id.split('/').next().unwrap_or_default());
+    for case in cases {
+        visit::bench(&mut group, case, |_| unreachable!("Criterion measures nothing in this mode"));
+    }
+}
+
+/// Verifies each case and launches it. A case that the device does not support is said, and is no failure.
+fn try_each(visitor: &Visitor, criterion: &mut Criterion<DeviceTime>, cases: &[Case]) -> ExitCode {
+    let mut failed = 0;
+    for case in cases {
+        match visitor.try_once(criterion, case) {
+            Ok(()) => {}
+            Err(CaseError { kind: ErrorKind::Unsupported, message }) => {
+                println!("Skipping {}: {message}", case.id)
+            }
+            Err(error) => {
+                failed += 1;
+                println!("FAILED {}: {error}", case.id);
+            }
+        }
+    }
+    match failed {
+        0 => ExitCode::SUCCESS,
+        _ => {
+            eprintln!("night-sweep: {failed} of {} cases failed", cases.len());
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Criterion would panic at the first case without the baseline: when measuring in the last round, with the rest done.
+fn require_baseline(cases: &[Case], baseline: &str) -> Result<()> {
+    let home = criterion_home();
+    let missing: Vec<&Case> =
+        cases.iter().filter(|case| !home.join(&case.id).join(baseline).is_dir()).collect();
+    if let Some(first) = missing.first() {
+        bail!(
+            "{} of {} cases have no baseline {baseline:?} ({} is one): save it first with `-- --save-baseline \
+             {baseline}`, or compare what there is with `--baseline-lenient {baseline}`",
+            missing.len(),
+            cases.len(),
+            first.id
+        );
+    }
+    Ok(())
+}
+
+/// Rounds over zero would measure nothing.
+fn rounds(protocol: &Protocol) -> usize {
+    protocol.trials.max(1)
+}
+
+/// A folder name for a run: the time, and the experiment.
+fn new_run_id(experiment: &str) -> Result<String> {
+    let name = format!("{}_{experiment}", jiff::Zoned::now().strftime("%Y%m%d_%H%M%S"));
+    crate::settings::run_id(&name)
+        .map_err(|allowed| anyhow!("{allowed}"))
+        .with_context(|| format!("the experiment's name {experiment:?} cannot be part of a run id"))
+}

@@ -1,0 +1,288 @@
+//! A sweep: rounds of visits in random order, journalled one by one, and the report at the end.
+
+use super::calibrate::calibrate;
+use super::progress::Progress;
+use super::visit::{Round, Visitor};
+use super::{criterion as quiet_criterion, new_run_id, rounds};
+use crate::case::Case;
+use crate::criterion_home::{criterion_home, runs_folder};
+use crate::device::Device;
+use crate::env;
+use crate::journal::{self, Journal, Run};
+use crate::measurement::DeviceTime;
+use crate::record::{End, Failure, Header, Line, SCHEMA_VERSION, Status, Visit};
+use crate::report;
+use crate::settings::Settings;
+use crate::spec::Experiment;
+use anyhow::{Context, Result, ensure};
+use criterion::Criterion;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Instant;
+
+/// A run under way.
+struct Sweep<'a> {
+    visitor: &'a Visitor,
+    journal: Journal,
+    cases: Vec<Case>,
+    seed: u64,
+    visits: Vec<Visit>,
+    failures: Vec<Failure>,
+    /// Seconds that earlier processes spent on this run.
+    earlier_wall_s: f64,
+}
+
+/// Measures `cases`, journals every visit and writes the report. The last line of stdout is its folder.
+///
+/// # Errors
+/// If the journal or the report cannot be written, or the run to go on with is another one.
+pub fn sweep(
+    visitor: &Visitor,
+    mut criterion: Criterion<DeviceTime>,
+    experiment: &Experiment,
+    settings: &Settings,
+    cases: Vec<Case>,
+) -> Result<()> {
+    let start = Instant::now();
+    writable(&settings.results_root)?;
+    let mut sweep = Sweep::open(visitor, experiment, settings, cases)?;
+    let rounds = rounds(&visitor.protocol);
+    let mut progress =
+        Progress::new(&experiment.group(), sweep.settled(rounds), sweep.cases.len() * rounds);
+    for round in 0..rounds {
+        let last = round + 1 == rounds;
+        // Rounds before the last leave no baseline behind, and compare with none.
+        let mut early = quiet_criterion(&visitor.time).retain_baseline("(none)".to_owned(), false);
+        for index in order(sweep.cases.len(), sweep.seed, round) {
+            if sweep.is_settled(index, round) {
+                continue;
+            }
+            let criterion = if last { &mut criterion } else { &mut early };
+            let line = sweep.visit(index, round, last, criterion, &mut progress)?;
+            if let Line::Failure(failure) = &line {
+                let id = &failure.case_id;
+                progress.say(&format!("{id}: {:?}: {}", failure.error_kind, failure.error));
+                progress.drop_visits(rounds - round);
+                let lost = matches!(&visitor.device, Device::Cuda(cuda) if cuda.is_lost());
+                if lost {
+                    progress.finish();
+                    return start_anew(&sweep.run_id()?);
+                }
+            } else {
+                progress.advance();
+            }
+        }
+    }
+    progress.finish();
+    let wall_s = sweep.earlier_wall_s + start.elapsed().as_secs_f64();
+    sweep.journal.append(&Line::End(End { status: Status::Complete, wall_s }))?;
+    let written = report::write(sweep.journal.path(), &criterion_home(), &settings.results_root)
+        .with_context(|| format!("everything measured is in {}", sweep.journal.path().display()))?;
+    report::terminal::print(&written.table);
+    println!("{}", written.folder.display());
+    Ok(())
+}
+
+/// Refuses a results root now that would refuse the report at the end of the night.
+fn writable(results_root: &Path) -> Result<()> {
+    fs::create_dir_all(results_root)
+        .and_then(|()| tempfile::tempfile_in(results_root).map(drop))
+        .with_context(|| format!("cannot write to the results root {}", results_root.display()))
+}
+
+/// The order of the cases in a round: another permutation each, the same for the same seed.
+fn order(cases: usize, seed: u64, round: usize) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(round as u64);
+    let mut order: Vec<usize> = (0..cases).collect();
+    order.shuffle(&mut rng);
+    order
+}
+
+impl<'a> Sweep<'a> {
+    /// Starts a journal, or goes on with one.
+    fn open(
+        visitor: &'a Visitor,
+        experiment: &Experiment,
+        settings: &Settings,
+        cases: Vec<Case>,
+    ) -> Result<Self> {
+        let header = |run_id| -> Result<Header> {
+            Ok(Header {
+                schema_version: SCHEMA_VERSION.to_owned(),
+                run_id,
+                group: experiment.group(),
+                experiment: experiment.name.clone(),
+                config: experiment.to_json(),
+                device: visitor.device.name(),
+                seed: settings.seed,
+                protocol: visitor.protocol,
+                shard: None,
+                started_at: jiff::Timestamp::now().to_string(),
+                env: env::describe(&visitor.device),
+                calibration: match &visitor.device {
+                    Device::Cpu => None,
+                    Device::Cuda(cuda) => Some(calibrate(cuda, visitor.monitor.as_ref())?),
+                },
+                cases: cases.clone(),
+            })
+        };
+        if let Some(run_id) = &settings.resume {
+            let dir = runs_folder().join(run_id);
+            let (journal, run) =
+                Journal::reopen(&dir).with_context(|| format!("cannot resume {run_id}"))?;
+            same_run(&run, &header(run_id.clone())?)?;
+            return Ok(Sweep {
+                visitor,
+                journal,
+                cases: run.header.cases,
+                seed: run.header.seed,
+                earlier_wall_s: run.visits.iter().map(|visit| visit.wall_s).sum(),
+                visits: run.visits,
+                failures: run.failures,
+            });
+        }
+        if let Some(run_id) = &settings.run_id {
+            ensure!(
+                !runs_folder().join(run_id).join(journal::FILE_NAME).exists(),
+                "there is a run {run_id} already: go on with it by NIGHT_SWEEP_RESUME={run_id}, or choose another \
+                 NIGHT_SWEEP_RUN_ID"
+            );
+        }
+        let run_id = settings.run_id.clone().map_or_else(|| free_run_id(&experiment.name), Ok)?;
+        let header = header(run_id.clone())?;
+        let journal = Journal::create(&runs_folder().join(&run_id), header)?;
+        let (visits, failures) = (Vec::new(), Vec::new());
+        Ok(Sweep {
+            visitor,
+            journal,
+            cases,
+            seed: settings.seed,
+            visits,
+            failures,
+            earlier_wall_s: 0.0,
+        })
+    }
+
+    fn visit(
+        &mut self,
+        index: usize,
+        round: usize,
+        last: bool,
+        criterion: &mut Criterion<DeviceTime>,
+        progress: &mut Progress,
+    ) -> Result<Line> {
+        let case = &self.cases[index];
+        progress.under_way(&case.id);
+        let earlier: Vec<&Visit> =
+            self.visits.iter().filter(|visit| visit.case_id == case.id).collect();
+        let round = Round { number: round, last, earlier: &earlier };
+        let line = match last {
+            true => progress.aside(|| self.visitor.visit(criterion, case, &round)),
+            false => self.visitor.visit(criterion, case, &round),
+        }?;
+        self.journal.append(&line)?;
+        match &line {
+            Line::Visit(visit) => self.visits.push(visit.clone()),
+            Line::Failure(failure) => self.failures.push(failure.clone()),
+            Line::Header(_) | Line::End(_) => {}
+        }
+        Ok(line)
+    }
+
+    /// Whether nothing is left to do for a case in a round.
+    fn is_settled(&self, index: usize, round: usize) -> bool {
+        let id = &self.cases[index].id;
+        self.failures.iter().any(|failure| failure.case_id == *id)
+            || self.visits.iter().any(|visit| visit.round == round && visit.case_id == *id)
+    }
+
+    /// How many visits an earlier process has left settled.
+    fn settled(&self, rounds: usize) -> usize {
+        (0..self.cases.len())
+            .map(|index| (0..rounds).filter(|round| self.is_settled(index, *round)).count())
+            .sum()
+    }
+
+    fn run_id(&self) -> Result<String> {
+        let folder = self.journal.path().parent().and_then(|folder| folder.file_name());
+        Ok(folder
+            .context("a journal lies in the folder of its run")?
+            .to_string_lossy()
+            .into_owned())
+    }
+}
+
+/// Takes a run id that no run has yet, by making its folder: two runs may start at the same moment.
+fn free_run_id(experiment: &str) -> Result<String> {
+    let (first, runs) = (new_run_id(experiment)?, runs_folder());
+    let context = || format!("cannot create a folder in {}", runs.display());
+    fs::create_dir_all(&runs).with_context(context)?;
+    let (mut run_id, mut number) = (first.clone(), 1);
+    loop {
+        match fs::create_dir(runs.join(&run_id)) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                number += 1;
+                run_id = format!("{first}_{number}");
+            }
+            made => return made.map(|()| run_id).with_context(context),
+        }
+    }
+}
+
+/// Refuses to mix two different runs in one journal.
+fn same_run(old: &Run, new: &Header) -> Result<()> {
+    let old = &old.header;
+    let gpu = |header: &Header| header.env["gpu"]["uuid"].clone();
+    let ids = |header: &Header| header.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
+    let differs = [
+        ("the experiment", old.experiment != new.experiment),
+        ("its spec entry", old.config != new.config),
+        ("the device", old.device != new.device || gpu(old) != gpu(new)),
+        ("the cases (by another filter?)", ids(old) != ids(new)),
+        ("the seed", old.seed != new.seed),
+    ];
+    let differs: Vec<_> =
+        differs.iter().filter(|(_, differs)| *differs).map(|(what, _)| *what).collect();
+    ensure!(
+        differs.is_empty(),
+        "cannot resume {}: {} differ from when it was started; start a new run without NIGHT_SWEEP_RESUME",
+        old.run_id,
+        differs.join(", ")
+    );
+    Ok(())
+}
+
+/// After an error that leaves the CUDA context useless: the same process once more, for what is left of the run.
+fn start_anew(run_id: &str) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    eprintln!("night-sweep: the CUDA context is lost; starting anew for the remaining cases");
+    let error = std::process::Command::new(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .env_remove("NIGHT_SWEEP_RUN_ID")
+        .env("NIGHT_SWEEP_RESUME", run_id)
+        .exec();
+    Err(error).with_context(|| format!("go on by hand with NIGHT_SWEEP_RESUME={run_id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_round_is_another_permutation_and_the_seed_decides() {
+        let sorted = |round| {
+            let mut order = order(100, 42, round);
+            order.sort_unstable();
+            order
+        };
+        assert_eq!(sorted(0), (0..100).collect::<Vec<_>>());
+        assert_ne!(order(100, 42, 0), order(100, 42, 1));
+        assert_eq!(order(100, 42, 1), order(100, 42, 1));
+        assert_ne!(order(100, 42, 0), order(100, 43, 0));
+    }
+}

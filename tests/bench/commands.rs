@@ -1,0 +1,120 @@
+//! The commands of `night-sweep`.
+
+use crate::sandbox::{SPEC, Sandbox};
+use crate::support::assert_valid;
+use night_sweep::device::cuda;
+use night_sweep::settings::VARIABLES;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn help_names_every_variable() {
+    let help = Sandbox::new().night_sweep(&["--help"]).succeeded().stdout;
+    for (name, takes, does) in VARIABLES {
+        for text in [name, takes, does] {
+            assert!(help.contains(text), "{text}:\n{help}");
+        }
+    }
+    for command in ["report", "list", "validate", "env"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{help}");
+    }
+    for wrong in [&[][..], &["nonsense"], &["validate"], &["list", "--nonsense"]] {
+        let ran = Sandbox::new().night_sweep(wrong);
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{wrong:?}");
+        assert!(ran.stderr.contains("Usage: night-sweep"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn list_names_each_experiment_and_the_bench_that_runs_it() {
+    let sandbox = Sandbox::new();
+    let list = sandbox.night_sweep(&["list", "--spec", "spec.yaml"]).succeeded().stdout;
+    for (name, bench) in
+        [("S1_sdpa_dense_sweep", "s1_sdpa_dense"), ("G3_gemm_k_dense", "g3_gemm_k_dense")]
+    {
+        let command = format!("NIGHT_SWEEP_EXPERIMENT={name} cargo bench --bench {bench}\n");
+        assert!(list.contains(&command), "{list}");
+    }
+    let line = sandbox.night_sweep(&["list", "--spec", "nosuch.yaml"]).refused();
+    assert!(line.contains("nosuch.yaml: cannot be read"), "{line}");
+}
+
+#[test]
+fn validate_says_what_is_wrong_with_each() {
+    let sandbox = Sandbox::new();
+    let good = sandbox.night_sweep(&["validate", "spec.yaml"]).succeeded();
+    assert_eq!(good.stdout, "spec.yaml: 2 experiments\n");
+
+    let ours = |name: &str| format!("{}/experiments/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (gpu, cpu) = (&*ours("night_sweep.yaml"), &*ours("night_sweep_cpu.yaml"));
+    sandbox.night_sweep(&["validate", gpu, cpu]).succeeded();
+
+    sandbox.write_spec(&SPEC.replace("warmup: 1\n    measure: 2", "warmup: 1\n    measure: 0"));
+    let bad = sandbox.night_sweep(&["validate", "spec.yaml", gpu, "nosuch.yaml"]);
+    assert_eq!(bad.code, Some(2));
+    assert!(bad.stdout.starts_with(gpu) && bad.stdout.lines().count() == 1, "{}", bad.stdout);
+    let lines: Vec<_> = bad.stderr.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", bad.stderr);
+    assert!(lines[0].contains("spec.yaml:7:14: ") && lines[0].contains("measure"), "{}", lines[0]);
+    assert!(lines[1].contains("nosuch.yaml: cannot be read"), "{}", lines[1]);
+    assert!(lines[2].contains("2 of 3 specs"), "{}", lines[2]);
+}
+
+#[test]
+fn env_describes_the_machine() {
+    let sandbox = Sandbox::new();
+    let env = sandbox.night_sweep(&["env", "--device", "cpu"]).succeeded();
+    assert_eq!(env.stderr, "");
+    let value: Value = serde_json::from_str(&env.stdout).unwrap();
+    assert!(value["gpu"].is_null() && value["host"]["cores"].as_u64() > Some(0), "{value}");
+    assert_eq!(value["software"]["night_sweep"], env!("CARGO_PKG_VERSION"));
+    let line = sandbox.night_sweep(&["env", "--device", "gpu"]).refused();
+    assert!(line.contains("auto, cpu, cuda or cuda:N"), "{line}");
+    if cuda::present().is_err() {
+        let auto = sandbox.night_sweep(&["env"]).succeeded();
+        assert!(auto.stderr.contains("measuring the CPU"), "{}", auto.stderr);
+        sandbox.night_sweep(&["env", "--device", "cuda"]).refused();
+    }
+}
+
+#[test]
+fn report_needs_a_run() {
+    let sandbox = Sandbox::new();
+    let line = sandbox.night_sweep(&["report"]).refused();
+    assert!(line.contains("there is no run yet") && line.contains("`cargo bench`"), "{line}");
+    let line = sandbox.night_sweep(&["report", "nosuch"]).refused();
+    assert!(line.contains("nosuch/journal.jsonl"), "{line}");
+    let line = sandbox.night_sweep(&["report", "../nosuch"]).refused();
+    assert!(line.contains("neither a file nor a run id"), "{line}");
+    let line = sandbox.night_sweep(&["report", "spec.yaml"]).refused();
+    assert!(line.contains("spec.yaml:1: not a line of a run journal"), "{line}");
+    sandbox.assert_untouched();
+}
+
+#[test]
+fn report_writes_the_same_folder_again() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.g3(&["--bench", "K8$"]).succeeded();
+    let second = sandbox.g3(&["--bench", "K9$"]).succeeded();
+    let journal = sandbox.journal(&first.run_id());
+    for (run, arguments) in [
+        (&second, vec!["report"]),
+        (&first, vec!["report", &first.run_id()]),
+        (&first, vec!["report", journal.to_str().unwrap()]),
+    ] {
+        let report = sandbox.night_sweep(&[&arguments[..], &["--results-root", "again"]].concat());
+        let report = report.succeeded();
+        assert_eq!(report.run_id(), run.run_id(), "{arguments:?}");
+        assert!(
+            run.stdout
+                .ends_with(&report.stdout.replace("again", sandbox.results().to_str().unwrap()))
+        );
+        let again = sandbox.spec().parent().unwrap().join(report.folder());
+        assert_valid(&again);
+        for name in ["config.json", "env.json", "raw.json", "summary.json"] {
+            let read = |folder: &Path| fs::read_to_string(folder.join(name)).unwrap();
+            assert_eq!(read(&again), read(&run.folder()), "{name}");
+        }
+    }
+}

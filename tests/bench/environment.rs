@@ -1,0 +1,92 @@
+//! The variables that steer a bench: a wrong one is refused before anything is measured.
+
+use crate::sandbox::Sandbox;
+use crate::support::names;
+use night_sweep::device::cuda;
+use night_sweep::settings::VARIABLES;
+
+/// Runs G3 with one variable set, and returns the line that refuses it.
+fn refusal(name: &str, value: &str) -> String {
+    let sandbox = Sandbox::new();
+    let line = sandbox.g3_with(&[(name, value)], &["--bench"]).refused();
+    sandbox.assert_untouched();
+    line
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_what_is_allowed() {
+    for (name, value, allowed) in [
+        ("NIGHT_SWEEP_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
+        ("NIGHT_SWEEP_DEVICE", "cuda:-1", "auto, cpu, cuda or cuda:N"),
+        ("NIGHT_SWEEP_RUN_ID", "a/b", "letters, digits"),
+        ("NIGHT_SWEEP_RUN_ID", "..", "not starting with a dot"),
+        ("NIGHT_SWEEP_SEED", "1.5", "whole number"),
+        ("NIGHT_SWEEP_SPEC", "", "unset it"),
+        ("NIGHT_SWEEP_RESULTS_ROOT", "", "unset it"),
+    ] {
+        let line = refusal(name, value);
+        assert!(line.contains(&format!("{name}={value:?}")) && line.contains(allowed), "{line}");
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_refused_with_the_names_there_are() {
+    let line = refusal("NIGHT_SWEEP_RESULT_ROOT", "x");
+    assert!(line.contains("did you mean NIGHT_SWEEP_RESULTS_ROOT?"), "{line}");
+    assert!(VARIABLES.iter().all(|(name, ..)| line.contains(name)), "{line}");
+}
+
+#[test]
+fn an_experiment_has_to_exist_and_be_of_the_benchs_type() {
+    let line = refusal("NIGHT_SWEEP_EXPERIMENT", "G3_gemm_k_dens");
+    assert!(line.contains("there are S1_sdpa_dense_sweep, G3_gemm_k_dense"), "{line}");
+    assert!(line.contains("did you mean \"G3_gemm_k_dense\"?"), "{line}");
+    let line = refusal("NIGHT_SWEEP_EXPERIMENT", "S1_sdpa_dense_sweep");
+    assert!(line.contains("`cargo bench --bench s1_sdpa_dense`"), "{line}");
+}
+
+#[test]
+fn without_cuda_auto_says_that_it_measures_the_cpu_and_cuda_is_refused() {
+    if cuda::present().is_ok() {
+        eprintln!("skipped: there is a GPU");
+        return;
+    }
+    let line = refusal("NIGHT_SWEEP_DEVICE", "cuda");
+    assert!(line.contains("NIGHT_SWEEP_DEVICE=cpu"), "{line}");
+
+    let ran = Sandbox::new().g3_with(&[("NIGHT_SWEEP_DEVICE", "auto")], &["--bench", "K8$"]);
+    let ran = ran.succeeded();
+    let said: Vec<_> =
+        ran.stderr.lines().filter(|line| line.starts_with("night-sweep: ")).collect();
+    assert!(matches!(said[..], [line] if line.contains("measuring the CPU")), "{}", ran.stderr);
+    assert!(ran.stdout.contains("device: cpu"), "{}", ran.stdout);
+}
+
+#[test]
+fn results_that_could_not_be_written_are_not_measured() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.spec();
+    let variable = ("NIGHT_SWEEP_RESULTS_ROOT", file.to_str().unwrap());
+    let line = sandbox.g3_with(&[variable], &["--bench"]).refused();
+    assert!(line.contains("spec.yaml"), "{line}");
+    sandbox.assert_untouched();
+}
+
+#[test]
+fn a_run_id_is_taken_once() {
+    let sandbox = Sandbox::new();
+    let once = [("NIGHT_SWEEP_RUN_ID", "nightly-7")];
+    let ran = sandbox.g3_with(&once, &["--bench", "K8$"]).succeeded();
+    assert_eq!(ran.run_id(), "nightly-7");
+    let journal = std::fs::read(sandbox.journal("nightly-7")).unwrap();
+
+    let line = sandbox.g3_with(&once, &["--bench", "K8$"]).refused();
+    assert!(line.contains("NIGHT_SWEEP_RESUME=nightly-7"), "{line}");
+    let both = [once[0], ("NIGHT_SWEEP_RESUME", "nightly-7")];
+    let line = sandbox.g3_with(&both, &["--bench", "K8$"]).refused();
+    assert!(line.contains("unset NIGHT_SWEEP_RUN_ID"), "{line}");
+    let line = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", "nightly-8")], &["--bench"]).refused();
+    assert!(line.contains("cannot resume nightly-8"), "{line}");
+    assert_eq!(std::fs::read(sandbox.journal("nightly-7")).unwrap(), journal);
+    assert_eq!(names(&sandbox.results().join("G3")), ["nightly-7"]);
+}

@@ -1,0 +1,126 @@
+//! A run that is killed, and goes on.
+
+use crate::run::assert_complete;
+use crate::sandbox::{SPEC, Sandbox, bench};
+use crate::support::{assert_valid, json};
+use night_sweep::journal::{self, Run};
+use night_sweep::record::Status;
+use std::collections::HashSet;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+const RUN_ID: &str = "killed";
+const POINTS: usize = 24;
+const TRIALS: usize = 3;
+/// Visits in the journal when the run is killed: in the first round, at its end, in the second, and in the last,
+/// the one in which Criterion writes its files.
+const KILLED_AFTER: [usize; 5] = [1, 6, POINTS, 33, 50];
+
+#[test]
+fn a_run_killed_five_times_has_each_visit_once() {
+    let sandbox = Sandbox::new();
+    let spec = SPEC.replace("[8, 12]", "[8, 31]").replace("trials: 2", "trials: 3");
+    sandbox.write_spec(&spec);
+    let journal = sandbox.journal(RUN_ID);
+
+    let mut start = "NIGHT_SWEEP_RUN_ID";
+    for visits in KILLED_AFTER {
+        kill_after(&sandbox, start, visits);
+        let run = journal::read(&journal).unwrap();
+        assert!((visits..POINTS * TRIALS).contains(&run.visits.len()) && run.end.is_none());
+        assert_reported(&sandbox, &run);
+        start = "NIGHT_SWEEP_RESUME";
+    }
+
+    let killed = journal::read(&journal).unwrap();
+    for (from, to, differs) in [
+        ("measure: 2", "measure: 3", "its spec entry"),
+        ("K_range: [8, 31]", "K_range: [8, 30]", "the cases"),
+    ] {
+        sandbox.write_spec(&spec.replace(from, to));
+        assert_resume_refused(&sandbox, &[], differs);
+    }
+    sandbox.write_spec(&spec);
+    assert_resume_refused(&sandbox, &[("NIGHT_SWEEP_SEED", "43")], "the seed");
+    assert_eq!(journal::read(&journal).unwrap(), killed);
+
+    let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
+    assert_eq!(ran.run_id(), RUN_ID);
+    let run = journal::read(&journal).unwrap();
+    assert_eq!(run.visits[..killed.visits.len()], killed.visits, "nothing is measured twice");
+    let once: HashSet<_> = run.visits.iter().map(|visit| (&visit.case_id, visit.round)).collect();
+    assert_eq!((once.len(), run.visits.len()), (POINTS * TRIALS, POINTS * TRIALS));
+    assert!(run.failures.is_empty());
+    assert_eq!(run.end.unwrap().status, Status::Complete);
+    assert_valid(&ran.folder());
+    assert_complete(&sandbox, &ran.folder());
+}
+
+#[test]
+fn a_run_that_is_going_on_is_not_resumed() {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&SPEC.replace("[8, 12]", "[8, 31]"));
+    let mut child = start(&sandbox, "NIGHT_SWEEP_RUN_ID");
+    wait_for(&sandbox, 1);
+    let resume = [("NIGHT_SWEEP_RESUME", RUN_ID)];
+    let line = sandbox.g3_with(&resume, &["--bench"]).refused();
+    assert!(line.contains("another process is writing to it"), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    sandbox.g3_with(&resume, &["--bench"]).succeeded();
+}
+
+/// Starts or resumes the run, and kills it once its journal has that many visits.
+fn kill_after(sandbox: &Sandbox, start: &str, visits: usize) {
+    let mut child = self::start(sandbox, start);
+    wait_for(sandbox, visits);
+    child.kill().unwrap();
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.signal(), Some(9), "{ended}: to be killed after {visits} visits");
+}
+
+fn start(sandbox: &Sandbox, variable: &str) -> Child {
+    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+    command.arg("--bench").env(variable, RUN_ID).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+fn wait_for(sandbox: &Sandbox, visits: usize) {
+    let (journal, since) = (sandbox.journal(RUN_ID), Instant::now());
+    while visits_in(&journal) < visits && since.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn visits_in(journal: &Path) -> usize {
+    let bytes = std::fs::read(journal).unwrap_or_default();
+    bytes.iter().filter(|&&byte| byte == b'\n').count().saturating_sub(1)
+}
+
+/// Checks that what there is of a killed run can be looked at.
+fn assert_reported(sandbox: &Sandbox, run: &Run) {
+    let root = sandbox.results();
+    let report = sandbox.night_sweep(&["report", RUN_ID, "--results-root", root.to_str().unwrap()]);
+    let report = report.succeeded();
+    assert!(report.stdout.contains("partial"), "{}", report.stdout);
+    let folder = report.folder();
+    assert_eq!(folder, root.join("G3").join(RUN_ID));
+    assert_valid(&folder);
+    let raw = json(&folder.join("raw.json"));
+    assert_eq!(raw["metadata"]["status"], "partial");
+    let rows = raw["measurements"].as_array().unwrap();
+    assert_eq!(rows.len(), POINTS);
+    let trials: u64 = rows.iter().filter_map(|row| row["trials"].as_u64()).sum();
+    assert_eq!(trials, run.visits.len() as u64);
+    let untimed = rows.iter().filter(|row| row["error_kind"] == "skipped").count();
+    let timed: HashSet<_> = run.visits.iter().map(|visit| &visit.case_id).collect();
+    assert_eq!(untimed, POINTS - timed.len());
+}
+
+fn assert_resume_refused(sandbox: &Sandbox, variables: &[(&str, &str)], differs: &str) {
+    let variables = [&[("NIGHT_SWEEP_RESUME", RUN_ID)], variables].concat();
+    let line = sandbox.g3_with(&variables, &["--bench"]).refused();
+    assert!(line.contains("cannot resume killed") && line.contains(differs), "{line}");
+}

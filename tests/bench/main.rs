@@ -1,0 +1,13 @@
+//! The bench executables and `night-sweep`, driven as a user drives them: on the CPU, at sizes that take no time.
+
+#![allow(clippy::unwrap_used)] // in helpers of tests
+
+mod arguments;
+mod commands;
+mod environment;
+mod killed;
+mod run;
+mod sandbox;
+mod specs;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,129 @@
+//! A whole run: what it prints, and what it leaves behind.
+
+use crate::sandbox::{G3_IDS, Ran, Sandbox, TRIALS, bench};
+use crate::support::{assert_valid, json, names};
+use night_sweep::report::criterion_files;
+use std::collections::HashSet;
+use std::path::Path;
+use std::process::Stdio;
+
+#[test]
+fn attention_leaves_a_folder_and_criterions_files() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.s1(&["--bench"]).succeeded();
+    let plots = ["s1_latency_vs_head_dim.png", "s1_latency_vs_head_dim.svg"];
+    assert_whole(&sandbox, &ran, "S1", "S1_sdpa_dense_sweep", &plots);
+}
+
+#[test]
+fn products_leave_a_folder_and_criterions_files() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.g3(&["--bench"]).succeeded();
+    let plots =
+        ["g3_latency_vs_K.png", "g3_latency_vs_K.svg", "g3_tflops_vs_K.png", "g3_tflops_vs_K.svg"];
+    assert_whole(&sandbox, &ran, "G3", "G3_gemm_k_dense", &plots);
+}
+
+fn assert_whole(sandbox: &Sandbox, ran: &Ran, group: &str, experiment: &str, plots: &[&str]) {
+    let folder = ran.folder();
+    assert_eq!(folder.parent().unwrap(), sandbox.results().join(group));
+    assert!(ran.run_id().ends_with(experiment), "{}", ran.run_id());
+    assert_eq!(
+        names(&folder),
+        ["config.json", "env.json", "plots", "raw.json", "summary.json"],
+        "and nothing hidden"
+    );
+    assert_eq!(names(&folder.join("plots")), plots);
+    assert_eq!(names(&sandbox.results().join(group)).len(), 1);
+    assert_valid(&folder);
+    assert_complete(sandbox, &folder);
+
+    let table = format!("{experiment} on device: cpu (");
+    let counts = format!("5 points, 0 failed, {TRIALS} rounds");
+    assert!(
+        ran.stdout.lines().any(|line| line.starts_with(&table) && line.ends_with(&counts)),
+        "{}",
+        ran.stdout
+    );
+    // Criterion is heard in the last round, and in no other.
+    assert_eq!(ran.stdout.matches(" time: ").count(), 5, "{}", ran.stdout);
+    for unwanted in ["Warning", "ERROR", "Benchmarking", "panicked"] {
+        assert!(!ran.stdout.contains(unwanted), "{}", ran.stdout);
+        assert!(!ran.stderr.contains(unwanted), "{}", ran.stderr);
+    }
+}
+
+/// Checks that every row has all rounds, and that Criterion has the samples of all of them.
+pub fn assert_complete(sandbox: &Sandbox, folder: &Path) {
+    let raw = json(&folder.join("raw.json"));
+    assert_eq!(raw["metadata"]["status"], "complete");
+    let rows = raw["measurements"].as_array().unwrap();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let id = row["case_id"].as_str().unwrap();
+        let trials = row["trials"].as_u64().unwrap();
+        assert_eq!(row["trial_p50"].as_array().unwrap().len() as u64, trials, "{id}");
+        assert_eq!(row["total_measurements"].as_u64(), Some(20 * trials), "{id}");
+        assert_eq!(raw["config"]["trials"].as_u64(), Some(trials), "{id}");
+
+        let seen = criterion_files::read(&sandbox.criterion_home(), id).unwrap().unwrap();
+        assert_eq!(seen.id.full_id, id);
+        assert_eq!(seen.sample.times.len() as u64, 10 * trials, "{id}");
+        let mean_ns = row["timing"]["mean"].as_f64().unwrap() * 1e6;
+        for criterions_ns in [seen.sample.mean_ns(), seen.estimates.mean.point_estimate] {
+            assert!(
+                (criterions_ns / mean_ns - 1.0).abs() < 1e-9,
+                "{id}: {criterions_ns} ns to Criterion, {mean_ns} ns to us"
+            );
+        }
+    }
+}
+
+#[test]
+fn runs_started_together_have_different_ids() {
+    let sandbox = Sandbox::new();
+    let start = |id: &str| {
+        let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+        command.args(["--bench", "--exact", id]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    // Different cases, for Criterion keeps the files of a case in one place.
+    let together: Vec<_> = G3_IDS[..4].iter().map(|id| start(id)).collect();
+    let mut run_ids = HashSet::new();
+    for child in together {
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (code, stdout, stderr) =
+            (output.status.code(), text(&output.stdout), text(&output.stderr));
+        let ran = Ran { code, stdout, stderr }.succeeded();
+        assert_valid(&ran.folder());
+        run_ids.insert(ran.run_id());
+    }
+    assert_eq!(run_ids.len(), 4, "{run_ids:?}");
+    assert_eq!(names(&sandbox.results().join("G3")).len(), 4);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_host_needs_little_memory() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(bench("s1_sdpa_dense"));
+    command.arg("--bench").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak_kib = 0;
+    let ended = loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        // Absent once the process is a zombie; the peak of a living one only grows.
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        if let Some(line) = line {
+            peak_kib = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
+        }
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    assert!(ended.success());
+    assert!((1..1 << 20).contains(&peak_kib), "{peak_kib} KiB");
+}

@@ -1,0 +1,67 @@
+//! A bad spec, through a bench: refused in one line that says where, before anything is allocated.
+
+use crate::sandbox::{SPEC, Sandbox};
+
+/// Runs G3 on [`SPEC`] with `from` replaced by `to`, and returns the refusal behind the path of the spec.
+fn refusal(from: &str, to: &str) -> String {
+    assert_eq!(SPEC.matches(from).count(), 1, "{from}");
+    refusal_of(&SPEC.replace(from, to))
+}
+
+fn refusal_of(spec: &str) -> String {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(spec);
+    let line = sandbox.g3(&["--bench"]).refused();
+    sandbox.assert_untouched();
+    let path = format!("night-sweep: {}", sandbox.spec().display());
+    line.strip_prefix(&path).unwrap_or(&line).to_owned()
+}
+
+#[test]
+fn a_wrong_key_or_value_is_refused_where_it_stands() {
+    for (from, to, at, what) in [
+        ("K_range:", "K_rang:", ":13:5: ", "did you mean \"K_range\"?"),
+        ("K_range: [8, 12]", "K_range: wide", ":13:14: ", "a range [lo, hi] of two integers"),
+        ("K_range: [8, 12]", "K_range: [12, 8]", ":13:14: ", "empty"),
+        ("M: 16", "M: sixteen", ":12:16: ", "an integer"),
+        ("M: 16", "M: -16", ":12:16: ", "an integer from 1 "),
+        ("N: 16", "N: 0", ":12:23: ", "an integer from 1 "),
+        ("dtypes: [fp16]", "dtypes: [fp8]", ":11:14: ", "fp16"),
+        ("type: gemm_k_dense", "type: [gemm]", ":10:11: ", "a string"),
+    ] {
+        let line = refusal(from, to);
+        assert!(line.starts_with(at) && line.contains(what), "{line}");
+        assert!(line.contains("G3_gemm_k_dense"), "{line}");
+    }
+}
+
+#[test]
+fn sizes_that_fit_nowhere_are_refused() {
+    let line = refusal("M: 16, N: 16", "M: 99999999999, N: 99999999999");
+    assert!(line.contains("G3_gemm_k_dense.shape") && line.contains("too large"), "{line}");
+    let line = refusal("M: 16", "M: 99999999999999999999999999");
+    assert!(line.starts_with(":12:16: ") && line.contains("64 bits"), "{line}");
+    // Below the limit of a tensor, and above what any host has: 2.2 TB.
+    let line = refusal("M: 16, N: 16", "M: 1048570, N: 1048570");
+    assert!(line.contains("2199.0 GB") && line.contains("smaller"), "{line}");
+    let line = refusal("K_range: [8, 12]", "K_range: [1, 1000000000]");
+    assert!(line.contains("K_range") && line.contains("more than 100000 cases"), "{line}");
+}
+
+#[test]
+fn a_file_cut_short_is_refused_and_so_is_none() {
+    let inside = SPEC.find(", N: 16").unwrap();
+    let line = refusal_of(&SPEC[..inside]);
+    assert!(line.contains("not valid YAML"), "{line}");
+    let line = refusal_of(&SPEC[..SPEC.find("    K_range").unwrap()]);
+    assert!(line.contains("\"K_range\" is missing"), "{line}");
+    let line = refusal_of(&SPEC[..SPEC.find("  G3_").unwrap()]);
+    assert!(line.contains("there are S1_sdpa_dense_sweep"), "{line}");
+    let line = refusal_of("");
+    assert!(line.starts_with(":1:1: ") && line.contains("\"experiments\" is missing"), "{line}");
+
+    let sandbox = Sandbox::new();
+    let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", "nosuch.yaml")], &["--bench"]).refused();
+    assert!(line.contains("nosuch.yaml: cannot be read: No such file"), "{line}");
+    sandbox.assert_untouched();
+}

@@ -1,0 +1,182 @@
+//! The cases that the bench files make of both specs: how many, under which ids, and of which shapes.
+
+#![allow(dead_code)] // each bench file's `main`
+#![allow(clippy::unwrap_used)] // in helpers of tests
+
+#[path = "../benches/g3_gemm_k_dense.rs"]
+mod g3;
+#[path = "../benches/g4_gemm_n_dense.rs"]
+mod g4;
+#[path = "../benches/het1_head_hetero.rs"]
+mod het1;
+#[path = "../benches/p1_padding_rescue.rs"]
+mod p1;
+#[path = "../benches/s1_sdpa_dense.rs"]
+mod s1;
+#[path = "../benches/s2_sdpa_backend_forced.rs"]
+mod s2;
+
+use night_sweep::case::{Case, Operation};
+use night_sweep::shape::GemmShape;
+use night_sweep::spec::{Experiment, Spec};
+use proptest::prelude::*;
+use regex::Regex;
+use serde_json::json;
+use std::collections::HashSet;
+use std::path::Path;
+
+fn spec(file: &str) -> Spec {
+    Spec::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments").join(file)).unwrap()
+}
+
+/// The cases of an experiment, from the bench file that its type names; the other bench files refuse it.
+fn cases(experiment: &Experiment) -> Vec<Case> {
+    let all = [s1::cases, s2::cases, g3::cases, g4::cases, p1::cases, het1::cases];
+    let mut made: Vec<_> = all.iter().filter_map(|cases| cases(experiment)).collect();
+    assert_eq!(made.len(), 1, "{}", experiment.name);
+    made.remove(0)
+}
+
+fn published(name: &str) -> Vec<Case> {
+    cases(spec("night_sweep.yaml").experiment(name).unwrap())
+}
+
+fn find<'c>(cases: &'c [Case], id: &str) -> &'c Case {
+    cases.iter().find(|case| case.id == id).unwrap_or_else(|| panic!("no case {id}"))
+}
+
+#[test]
+fn as_many_rows_as_published() {
+    for file in ["night_sweep.yaml", "night_sweep_cpu.yaml"] {
+        let rows: Vec<_> = spec(file)
+            .experiments()
+            .map(|experiment| {
+                let rows = cases(experiment).iter().filter(|case| case.variant.is_none()).count();
+                (experiment.name.clone(), rows)
+            })
+            .collect();
+        let expected = [
+            ("S1_sdpa_dense_sweep", 162),
+            ("S1_sdpa_extended", 80),
+            ("S2_sdpa_backend_forced", 30),
+            ("G3_gemm_k_dense", 162),
+            ("G4_gemm_n_dense_projectionlike", 486),
+            ("P1_padding_rescue", 9),
+            ("HET1_head_hetero_batching_penalty", 4),
+        ];
+        assert_eq!(rows, expected.map(|(name, rows)| (name.to_owned(), rows)), "{file}");
+    }
+}
+
+#[test]
+fn ids_are_unique_and_fit_criterions_folders() {
+    ids_fit(&spec("night_sweep.yaml"));
+    ids_fit(&spec("night_sweep_cpu.yaml"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A spec with another number somewhere is refused, or its ids fit too.
+    #[test]
+    fn ids_fit_whatever_the_sizes(
+        which in any::<prop::sample::Index>(), exponent in 0..41u32, below in 0..9usize,
+    ) {
+        let text = include_str!("../experiments/night_sweep.yaml");
+        let numbers: Vec<_> = Regex::new(r"\b\d+\b").unwrap().find_iter(text).collect();
+        let old = which.get(&numbers);
+        let new = (1usize << exponent).saturating_sub(below);
+        let text = format!("{}{new}{}", &text[..old.start()], &text[old.end()..]);
+        if let Ok(spec) = Spec::parse(&text, Path::new("spec.yaml")) {
+            ids_fit(&spec);
+        }
+    }
+}
+
+fn ids_fit(spec: &Spec) {
+    for experiment in spec.experiments() {
+        let cases = cases(experiment);
+        let rows: HashSet<_> =
+            cases.iter().filter(|case| case.variant.is_none()).map(|case| &case.id).collect();
+        let mut ids = HashSet::new();
+        for case in &cases {
+            assert!(ids.insert(&case.id), "{} stands twice", case.id);
+            assert!(rows.contains(&case.row), "{} has no row", case.id);
+            let parts: Vec<&str> = case.id.split('/').collect();
+            assert_eq!((parts.len(), parts[0]), (3, experiment.group().as_str()), "{}", case.id);
+            let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+            for part in parts {
+                assert!((1..=64).contains(&part.len()) && part.chars().all(plain), "{}", case.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn ids_shapes_and_columns_as_published() {
+    let s1 = published("S1_sdpa_dense_sweep");
+    let case = find(&s1, "S1/b4_s2048_h32_fp16/d107");
+    assert_eq!((case.curve.as_str(), case.dim), ("batch 4, seq 2048, 32 heads", 107));
+    let Operation::Sdpa(sdpa) = &case.operation else { panic!("{case:?}") };
+    assert_eq!((sdpa.shape.n_heads, sdpa.shape.head_dim, sdpa.data_head_dim), (32, 107, 107));
+
+    let s2 = published("S2_sdpa_backend_forced");
+    let case = find(&s2, "S2/b4_s2048_h32_fp16_MEM_EFFICIENT/d107");
+    assert_eq!(json!(case.labels), json!({"head_dim": 107, "backend": "MEM_EFFICIENT"}));
+    assert_eq!(case.curve, "MEM_EFFICIENT");
+
+    let g3 = published("G3_gemm_k_dense");
+    let case = find(&g3, "G3/M4096_N4096_bf16/K107");
+    let Operation::Gemm(gemm) = &case.operation else { panic!("{case:?}") };
+    assert_eq!(gemm.shape, GemmShape { m: 4096, n: 4096, k: 107 });
+
+    let g4 = published("G4_gemm_n_dense_projectionlike");
+    let case = find(&g4, "G4/M1024_K4096_fp16/N107");
+    let Operation::Gemm(gemm) = &case.operation else { panic!("{case:?}") };
+    assert_eq!(gemm.shape, GemmShape { m: 1024, n: 107, k: 4096 });
+    assert_eq!(case.curve, "M=1024 fp16");
+}
+
+#[test]
+fn padding_keeps_the_data_and_grows_the_tensors() {
+    let p1 = published("P1_padding_rescue");
+    let case = find(&p1, "P1/sdpa_b4_s2048_h32_fp16/d107_to_112");
+    let Operation::Sdpa(sdpa) = &case.operation else { panic!("{case:?}") };
+    assert_eq!((sdpa.shape.head_dim, sdpa.data_head_dim), (112, 107));
+    assert_eq!(case.labels["operation"], "SDPA");
+    assert!(!case.labels.contains_key("shape_type"));
+
+    let case = find(&p1, "P1/gemm_reduction_M4096_N4096_fp16/K107_to_112");
+    let Operation::Gemm(gemm) = &case.operation else { panic!("{case:?}") };
+    assert_eq!((gemm.shape.k, gemm.data.k), (112, 107));
+    let case = find(&p1, "P1/gemm_projection_M4096_K4096_fp16/N107_to_128");
+    let Operation::Gemm(gemm) = &case.operation else { panic!("{case:?}") };
+    assert_eq!((gemm.shape.n, gemm.data.n, gemm.shape.k), (128, 107, 4096));
+    assert_eq!(
+        (&case.labels["shape_type"], &case.labels["logical_dim"], &case.labels["physical_dim"]),
+        (&json!("projection"), &json!(107), &json!(128))
+    );
+    let overhead = case.labels["memory_overhead_pct"].as_f64().unwrap();
+    assert!((overhead - 19.626).abs() < 0.001, "{overhead}");
+}
+
+#[test]
+fn a_pattern_is_its_products_its_parts_and_one_padded_product() {
+    let het1 = published("HET1_head_hetero_batching_penalty");
+    let uniform = find(&het1, "HET1/T4096_H32_fp16/uniform");
+    let Operation::Gemm(gemm) = &uniform.operation else { panic!("{uniform:?}") };
+    assert_eq!(gemm.shape, GemmShape { m: 4096, n: 4096, k: 4096 });
+    assert_eq!(het1.iter().filter(|case| case.row == uniform.id).count(), 1);
+
+    let severe = find(&het1, "HET1/T4096_H32_fp16/severe");
+    assert_eq!(json!(severe.labels), json!({"pattern": "severe", "num_gemm_calls": 4}));
+    assert_eq!(severe.dim, (128 + 112 + 107 + 96) * 8);
+    let Operation::GemmSequence(parts) = &severe.operation else { panic!("{severe:?}") };
+    assert_eq!(parts.iter().map(|part| part.shape.n).collect::<Vec<_>>(), [1024, 896, 856, 768]);
+    let part = find(&het1, "HET1/T4096_H32_fp16_part_107x8/severe");
+    assert_eq!((&part.row, &part.operation), (&severe.id, &Operation::Gemm(parts[2])));
+    let padded = find(&het1, "HET1/T4096_H32_fp16_padded/severe");
+    let Operation::Gemm(gemm) = &padded.operation else { panic!("{padded:?}") };
+    assert_eq!((gemm.shape.n, gemm.data.n), (4096, severe.dim));
+    assert_eq!(padded.operation.flops(), severe.operation.flops());
+}
