@@ -65,7 +65,7 @@ pub fn sweep(
             let line = sweep.visit(index, round, last, criterion, &mut progress)?;
             if let Line::Failure(failure) = &line {
                 let id = &failure.case_id;
-                progress.say(&format!("{id}: {:?}: {}", failure.error_kind, failure.error));
+                progress.say(&format!("{id}: {}: {}", failure.error_kind.name(), failure.error));
                 progress.drop_visits(rounds - round);
                 let lost = matches!(&visitor.device, Device::Cuda(cuda) if cuda.is_lost());
                 if lost {
