@@ -19,7 +19,6 @@ static ZERO: f32 = 0.0;
 /// A cuBLAS handle on the device's stream.
 pub struct Blas {
     handle: CudaBlas,
-    stream: Arc<CudaStream>,
     _workspace: CudaSlice<u8>,
 }
 
@@ -96,7 +95,7 @@ impl Blas {
         }
         .result()
         .map_err(error)?;
-        Ok(Blas { handle, stream: stream.clone(), _workspace: workspace })
+        Ok(Blas { handle, _workspace: workspace })
     }
 
     /// The version of the library, `13.1.0`.
@@ -104,10 +103,7 @@ impl Blas {
         let mut version = 0;
         // SAFETY: writes one int.
         let status = unsafe { sys::cublasGetVersion_v2(*self.handle.handle(), &mut version) };
-        let (major, minor, patch) = match version {
-            130_000.. => (version / 10_000, version / 100 % 100, version % 100),
-            _ => (version / 10_000, version / 100 % 100, version % 100),
-        };
+        let (major, minor, patch) = (version / 10_000, version / 100 % 100, version % 100);
         status.result().ok().map(|()| format!("{major}.{minor}.{patch}"))
     }
 
@@ -196,11 +192,6 @@ impl Blas {
             }
         }
         .map_err(error)
-    }
-
-    /// The stream products are enqueued on.
-    pub fn stream(&self) -> &Arc<CudaStream> {
-        &self.stream
     }
 }
 
