@@ -30,7 +30,7 @@ fn assert_whole(sandbox: &Sandbox, ran: &Ran, group: &str, experiment: &str, plo
     assert!(ran.run_id().ends_with(experiment), "{}", ran.run_id());
     assert_eq!(
         names(&folder),
-        ["config.json", "env.json", "plots", "raw.json", "summary.json"],
+        ["config.json", "env.json", "plots", "raw.json", "report.html", "summary.json"],
         "and nothing hidden"
     );
     assert_eq!(names(&folder.join("plots")), plots);

@@ -3,6 +3,7 @@
 use super::escape::visible;
 use super::kernels;
 use super::words::Words;
+use crate::case::Backend;
 use crate::record::{ErrorKind, Kernel};
 use crate::report::findings::{dim_name, pattern};
 use crate::report::plot::{common_fields, fields};
@@ -53,6 +54,8 @@ pub struct CurveName {
     pub name: String,
     /// Without what the title of its panel says.
     pub short: String,
+    /// Number of its colour where curves are told apart by it: a backend's own, as in the plots.
+    pub color: usize,
 }
 
 /// A row or a variant of one. Times are ms of one launch; `kernels`, `reason`, `flags` and `error` are indices.
@@ -125,7 +128,9 @@ pub fn of(raw: &Raw, summary: &Summary) -> Data {
     let shapes = panel_titles(raw, view);
     for (index, ((_, name), rows)) in curves(raw).into_iter().enumerate() {
         let name = visible(name);
-        data.curves.push(CurveName { short: name.clone(), name });
+        let backend = Backend::ALL.iter().position(|backend| backend.name() == name);
+        let color = backend.unwrap_or(index % Backend::ALL.len());
+        data.curves.push(CurveName { short: name.clone(), color, name });
         let medians: BTreeMap<usize, f64> = rows
             .iter()
             .filter_map(|row| row.measured())

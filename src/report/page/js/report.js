@@ -72,7 +72,7 @@ function readout(point) {
 function drawCurves(host, controls) {
   const isSweep = data.view === "sweep";
   const named = letters();
-  const color = (index, point) => (isSweep ? `var(--${alignment(point.dim).key})` : `var(--c${index % 6})`);
+  const color = (index, point) => (isSweep ? `var(--${alignment(point.dim).key})` : `var(--c${data.curves[index].color})`);
   const rows = data.points.filter((point) => !point.variant);
   const names = [...new Set(data.curves.map((curve) => curve.short))];
   const style = (index) => names.indexOf(data.curves[index].short);
@@ -102,7 +102,7 @@ function drawCurves(host, controls) {
     radios("Show", "quantity", [["ms", "Latency"], ["tflops", "TFLOP/s"]], "ms", (quantity) => change({ quantity })),
     radios("Scale", "scale", [["linear", "Linear"], ["log", "Log"]], isLog ? "log" : "linear", (value) => change({ isLog: value === "log" })));
   if (data.curves.length > 1) {
-    const mark = (index) => curveMark(style(index), isSweep ? "var(--muted)" : `var(--c${index % 6})`);
+    const mark = (index) => curveMark(style(index), isSweep ? "var(--muted)" : `var(--c${data.curves[index].color})`);
     controls.append(checkboxes("Curves", data.curves.map((curve) => curve.name), mark, (index, isOn) => {
       if (isOn) hidden.delete(index);
       else hidden.add(index);
