@@ -125,6 +125,28 @@ fn cliffs_say_what_to_pad_to() {
 }
 
 #[test]
+fn a_run_says_what_it_can_vouch_for() {
+    let (header, lines) = synthetic::journal("G3", "G3_sweep", "cuda:0", &synthetic::g3());
+    let verdict = |run: &Run, claim: &str| {
+        let (_, rest) = run.page.split_once(&format!("<dt>{claim}</dt><dd>")).unwrap();
+        rest.split_once(':').unwrap().0.to_owned()
+    };
+    let run = Run::new(header.clone(), &lines);
+    assert_eq!(verdict(&run, "Result checked before it was timed"), "yes");
+    assert_eq!(verdict(&run, "GPU time without the host"), "yes");
+    assert_eq!(verdict(&run, "All rounds made"), "yes");
+    assert_eq!(verdict(&run, "Cold caches measured too"), "no");
+
+    let on_cpu = Run::new(Header { device: "cpu".to_owned(), ..header.clone() }, &lines);
+    assert_eq!(verdict(&on_cpu, "GPU time without the host"), "no");
+    // Without its last visits and its end, a run has not made all its rounds.
+    let visits = lines.iter().filter(|line| matches!(line, Line::Visit(_))).cloned();
+    let visits: Vec<Line> = visits.collect();
+    let cut = Run::new(header, &visits[..visits.len() - 1]);
+    assert_eq!(verdict(&cut, "All rounds made"), "no");
+}
+
+#[test]
 fn a_run_without_a_single_time_has_a_page() {
     for (group, _, mut outcomes, _) in six() {
         outcomes.iter_mut().for_each(|(_, outcome)| {

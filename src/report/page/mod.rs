@@ -6,6 +6,7 @@
 //! `report.html`, `style.css` and `js/` hold the page as it is written; each script is a part of one module, so that
 //! their names stay among them.
 
+mod conformance;
 mod data;
 pub mod escape;
 mod kernels;
@@ -67,6 +68,7 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
             ("chart_title", chart_title),
             ("hint", hint),
             ("tables", &tables::of(raw, summary)),
+            ("conformance", &conformance::list(raw)),
             ("protocol", &sections::protocol(raw)),
             ("environment", &sections::facts(env)),
             ("calibration", &sections::calibration(summary.calibration)),
