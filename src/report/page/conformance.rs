@@ -3,9 +3,8 @@
 use super::escape::html;
 use crate::report::raw::{Measured, Raw};
 
-/// A sample shorter than this, in milliseconds, would hold too much of the event pair around it; the tenth that is
-/// missing from 0.3 allows for a launch that got faster than its estimate.
-const LEAST_SAMPLE_MS: f64 = 0.27;
+/// A sample shorter than this, in milliseconds, would hold too much of the event pair around it.
+const LEAST_SAMPLE_MS: f64 = 0.3;
 
 /// A claim, whether it holds, and how far.
 struct Claim {
