@@ -7,15 +7,14 @@ mod progress;
 mod sweep;
 mod visit;
 
-use crate::case::{Case, Operation};
+use crate::case::Case;
 use crate::criterion_home::criterion_home;
 use crate::device::{Device, nvml::Monitor};
 use crate::measurement::DeviceTime;
 use crate::plan::CaseError;
 use crate::planner::Planner;
-use crate::record::{ErrorKind, Protocol};
+use crate::record::ErrorKind;
 use crate::settings::Settings;
-use crate::shape::DType;
 use crate::spec::{Experiment, Spec, default_spec};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use arguments::{Arguments, Mode};
@@ -121,7 +120,7 @@ fn check(cases: &[Case], device: &Device) -> Result<()> {
             "the id {} is not group/series/point of 64 bytes",
             case.id
         );
-        let (needed, there) = (operand_bytes(&case.operation), device.memory_bytes() as f64);
+        let (needed, there) = (case.operation.bytes(), device.memory_bytes() as f64);
         ensure!(
             needed <= there,
             "{}: its operands take {:.1} GB, and {} has {:.1} GB: make the sizes in the spec smaller",
@@ -132,15 +131,6 @@ fn check(cases: &[Case], device: &Device) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Bytes of all tensors of an operation.
-fn operand_bytes(operation: &Operation) -> f64 {
-    match operation {
-        Operation::Gemm(gemm) => gemm.shape.bytes(),
-        Operation::GemmSequence(parts) => parts.iter().map(|part| part.shape.bytes()).sum(),
-        Operation::Sdpa(sdpa) => 4.0 * sdpa.shape.elements() as f64 * DType::SIZE_BYTES as f64,
-    }
 }
 
 /// Lets Criterion list the cases, or analyse what it saved of them; nothing is measured.
@@ -190,11 +180,6 @@ fn require_baseline(cases: &[Case], baseline: &str) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Rounds over zero would measure nothing.
-fn rounds(protocol: &Protocol) -> usize {
-    protocol.trials.max(1)
 }
 
 /// A folder name for a run: the time, and the experiment.

@@ -3,7 +3,7 @@
 use super::calibrate::calibrate;
 use super::progress::Progress;
 use super::visit::{Round, Visitor};
-use super::{criterion as quiet_criterion, new_run_id, rounds};
+use super::{criterion as quiet_criterion, new_run_id};
 use crate::case::Case;
 use crate::criterion_home::{criterion_home, runs_folder};
 use crate::device::Device;
@@ -50,7 +50,7 @@ pub fn sweep(
     let start = Instant::now();
     writable(&settings.results_root)?;
     let mut sweep = Sweep::open(visitor, experiment, settings, cases)?;
-    let rounds = rounds(&visitor.protocol);
+    let rounds = visitor.protocol.trials;
     let mut progress =
         Progress::new(&experiment.group(), sweep.settled(rounds), sweep.cases.len() * rounds);
     for round in 0..rounds {
