@@ -33,6 +33,8 @@ pub struct Case {
 pub enum Operation {
     /// A matrix product.
     Gemm(Gemm),
+    /// A matrix product by the fastest of all algorithms that the library offers, not the one that it chooses.
+    GemmBest(Gemm),
     /// Matrix products one after the other, counted as one launch.
     GemmSequence(Vec<Gemm>),
     /// Scaled dot-product attention, forward.
@@ -118,7 +120,7 @@ impl Operation {
     /// Useful floating-point operations of one launch: padding does not count.
     pub fn flops(&self) -> f64 {
         match self {
-            Operation::Gemm(gemm) => gemm.data.flops(),
+            Operation::Gemm(gemm) | Operation::GemmBest(gemm) => gemm.data.flops(),
             Operation::GemmSequence(parts) => parts.iter().map(|part| part.data.flops()).sum(),
             Operation::Sdpa(sdpa) => {
                 SdpaShape { head_dim: sdpa.data_head_dim, ..sdpa.shape }.flops(sdpa.causal)
@@ -129,7 +131,7 @@ impl Operation {
     /// Bytes that one launch must move at least, padding included.
     pub fn bytes(&self) -> f64 {
         match self {
-            Operation::Gemm(gemm) => gemm.shape.bytes(),
+            Operation::Gemm(gemm) | Operation::GemmBest(gemm) => gemm.shape.bytes(),
             Operation::GemmSequence(parts) => parts.iter().map(|part| part.shape.bytes()).sum(),
             Operation::Sdpa(sdpa) => sdpa.shape.bytes(),
         }

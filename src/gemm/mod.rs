@@ -1,11 +1,11 @@
 //! Matrix products.
 
 mod cpu;
-mod cublas;
+mod cublaslt;
 
 pub use cpu::CpuGemm;
 pub(crate) use cpu::Product;
-pub use cublas::CublasGemm;
+pub use cublaslt::CublasLtGemm;
 
 use crate::case::Gemm;
 use crate::philox;

@@ -175,12 +175,7 @@ mod tests {
 
     #[test]
     fn a_backend_is_proven_by_its_kernels() {
-        let kernel = |name: &str| Kernel {
-            name: name.to_owned(),
-            grid: [1; 3],
-            block: [1; 3],
-            smem_bytes: 0,
-        };
+        let kernel = |name: &str| Kernel { name: name.to_owned(), ..Kernel::default() };
         assert!(prove(Backend::Cudnn, &[kernel("cudnn_generated_fort_native_sdpa")]).is_ok());
         assert!(
             prove(Backend::Cudnn, &[kernel("softmax_f32")])

@@ -13,7 +13,7 @@ pub const SOURCES: [(&str, &str); 4] = [
     ("fill.cu", include_str!("../../../kernels/fill.cu")),
     ("verify.cu", include_str!("../../../kernels/verify.cu")),
     ("math.cu", include_str!("../../../kernels/math.cu")),
-    ("spin.cu", include_str!("../../../kernels/spin.cu")),
+    ("timing.cu", include_str!("../../../kernels/timing.cu")),
 ];
 
 const COMMON: &str = include_str!("../../../kernels/common.cuh");
