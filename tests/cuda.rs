@@ -289,3 +289,35 @@ fn the_spin_kernel_takes_its_time_and_ends() {
     let end = clock.mark().unwrap();
     assert!(clock.elapsed_ns(&start, &end).unwrap() >= 490_000.0);
 }
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn resizing_keeps_what_both_sizes_share_and_zeroes_the_rest() {
+    let (cuda, _) = gpu();
+    for (from, to) in [
+        ((1001, 107), (1001, 112)),
+        ((1001, 112), (1001, 107)),
+        ((107, 300), (112, 300)),
+        ((333, 1), (335, 8)),
+        ((5, 4097), (3, 1)),
+        ((1, 1), (1, 1)),
+        ((64, 3), (70, 700)),
+    ] {
+        let sources: [Vec<u16>; 3] = std::array::from_fn(|tensor| {
+            let value = |i: usize| (i * 7 + tensor * 11 + 1) as u16 | 1;
+            (0..from.0 * from.1).map(value).collect()
+        });
+        let device = sources.each_ref().map(|bits| upload(&cuda, bits));
+        let mut resized = [0; 3].map(|_| upload(&cuda, &vec![0xFFFF; to.0 * to.1]));
+        cuda.kernels()
+            .resize(cuda.stream(), device.each_ref(), resized.each_mut(), from, to)
+            .unwrap();
+        for (source, resized) in sources.iter().zip(&resized) {
+            let expected: Vec<u16> = (0..to.0 * to.1)
+                .map(|i| (i / to.1, i % to.1))
+                .map(|(r, c)| if r < from.0 && c < from.1 { source[r * from.1 + c] } else { 0 })
+                .collect();
+            assert!(download(&cuda, resized) == expected, "{from:?} to {to:?}");
+        }
+    }
+}

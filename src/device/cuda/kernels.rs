@@ -32,9 +32,18 @@ pub struct Kernels {
     narrow: CudaFunction,
     softmax_f32: CudaFunction,
     softmax_16bit: CudaFunction,
+    resize: CudaFunction,
     spin: CudaFunction,
 }
 
+/// The `Matrices` of kernels/pad.cu.
+#[repr(C)]
+struct ResizedMatrices([u64; 6]);
+// SAFETY: the kernel's struct is six addresses as well.
+unsafe impl DeviceRepr for ResizedMatrices {}
+
+/// The `PAIRS` of kernels/pad.cu.
+const RESIZED_PAIRS: usize = 8;
 const THREADS: u32 = 256;
 /// Dynamic shared memory of a block without asking for more.
 const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
@@ -53,7 +62,7 @@ impl Kernels {
                 .map_err(|failure| format!("{file} does not load: {}", error(failure)))
         };
         let (fill, verify, math) = (module("fill.cu")?, module("verify.cu")?, module("math.cu")?);
-        let spin = module("spin.cu")?;
+        let (pad, spin) = (module("pad.cu")?, module("spin.cu")?);
         let function = |module: &Arc<cudarc::driver::CudaModule>, name| {
             module
                 .load_function(name)
@@ -68,6 +77,7 @@ impl Kernels {
             narrow: function(&math, "narrow")?,
             softmax_f32: function(&math, "softmax_f32")?,
             softmax_16bit: function(&math, "softmax_16bit")?,
+            resize: function(&pad, "resize")?,
             spin: function(&spin, "spin")?,
         })
     }
@@ -274,6 +284,51 @@ impl Kernels {
         let mut launch = stream.launch_builder(&self.softmax_16bit);
         launch.arg(scores).arg(&seq).arg(&causal).arg(&kind);
         // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers `scores`.
+        unsafe { launch.launch(config) }.map(drop).map_err(error)
+    }
+
+    /// Copies each matrix into one of another size, in one launch: what `to` has beyond `from` becomes zero, what it
+    /// lacks is left out. All matrices of a side have the same size.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn resize<const N: usize>(
+        &self,
+        stream: &CudaStream,
+        from: [&Tensor; N],
+        to: [&mut Tensor; N],
+        (from_rows, from_columns): (usize, usize),
+        (to_rows, to_columns): (usize, usize),
+    ) -> Result<(), CaseError> {
+        const { assert!(N >= 1 && N <= 3, "the kernel takes up to three matrices") };
+        let len = to_rows * to_columns;
+        if len == 0 {
+            return Ok(());
+        }
+        let too_large = |size| {
+            CaseError::unsupported(format!("matrices of {size} rows or columns are not padded"))
+        };
+        let count = |size: usize| u32::try_from(size).map_err(|_| too_large(size));
+        let sizes = [count(from_rows)?, count(from_columns)?, count(to_rows)?, count(to_columns)?];
+        let mut matrices = ResizedMatrices([0; 6]);
+        for (i, (from, to)) in from.into_iter().zip(to).enumerate() {
+            assert_eq!(
+                from.len(),
+                from_rows * from_columns,
+                "the tensor has the size of its matrix"
+            );
+            assert_eq!(to.len(), len, "the tensor has the size of its matrix");
+            matrices.0[i] = address(from, stream);
+            matrices.0[i + 3] = address(to, stream);
+        }
+        let blocks = threads_for(len, 2 * RESIZED_PAIRS).grid_dim.0;
+        let config = LaunchConfig { grid_dim: (blocks, N as u32, 1), ..threads_for(1, 1) };
+        let mut launch = stream.launch_builder(&self.resize);
+        launch.arg(&matrices);
+        sizes.iter().for_each(|size| {
+            launch.arg(size);
+        });
+        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as asserted above.
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }
 
