@@ -3,7 +3,7 @@
 use super::GemmProblem;
 use crate::case::Gemm;
 use crate::device::Cuda;
-use crate::device::cuda::{Matrix, Strided, Tensor};
+use crate::device::cuda::{Blas, Matrix, Strided, Tensor};
 use crate::plan::{CaseError, Plan};
 use crate::record::Verification;
 use crate::shape::DType;
@@ -52,23 +52,34 @@ impl CublasGemm {
         let problem = GemmProblem::on_cuda(cuda, gemm, dtype, seed)?;
         Ok(CublasGemm { cuda: cuda.clone(), problem })
     }
-}
 
-impl Plan for CublasGemm {
-    fn launch(&mut self) -> Result<(), CaseError> {
+    /// The operands, and the result of the last launch.
+    pub(super) fn problem(&self) -> &GemmProblem<Tensor> {
+        &self.problem
+    }
+
+    /// The same, to write to.
+    pub(super) fn problem_mut(&mut self) -> &mut GemmProblem<Tensor> {
+        &mut self.problem
+    }
+
+    /// Enqueues one launch on the stream of `blas`.
+    ///
+    /// # Errors
+    /// What cuBLAS reports.
+    pub(super) fn launch_with(&self, blas: &Blas) -> Result<(), CaseError> {
         let GemmProblem { gemm, dtype, a, b, c } = &self.problem;
         let shape = gemm.shape;
         let matrix = |tensor, columns| Matrix::narrow(tensor, *dtype, columns, 0);
         let strided = Strided { m: shape.m, n: shape.n, k: shape.k, batch: 1, alpha: 1.0 };
         // SAFETY: the three tensors were allocated with the sizes of the shape, and live in `self`.
-        unsafe {
-            self.cuda.blas().product(
-                strided,
-                matrix(a, shape.k),
-                matrix(b, shape.n),
-                matrix(c, shape.n),
-            )
-        }
+        unsafe { blas.product(strided, matrix(a, shape.k), matrix(b, shape.n), matrix(c, shape.n)) }
+    }
+}
+
+impl Plan for CublasGemm {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        self.launch_with(self.cuda.blas())
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {

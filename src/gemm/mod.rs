@@ -2,10 +2,14 @@
 
 mod cpu;
 mod cublas;
+mod on_the_fly;
+mod together;
 
 pub use cpu::CpuGemm;
 pub(crate) use cpu::Product;
 pub use cublas::CublasGemm;
+pub use on_the_fly::{CpuGemmOnTheFly, CublasGemmOnTheFly};
+pub use together::{CpuConcurrent, CublasConcurrent, CublasGrouped};
 
 use crate::case::Gemm;
 use crate::philox;

@@ -147,8 +147,10 @@ fn row(
     let trial_p50: Vec<f64> =
         visits.iter().filter_map(|visit| stats::median(&visit.samples_ms)).collect();
     let products = match &case.operation {
-        Operation::GemmSequence(products) => products.len(),
-        Operation::Gemm(_) | Operation::Sdpa(_) => 1,
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => products.len(),
+        _ => 1,
     };
     let mut derived =
         derived(case.operation.flops(), case.operation.bytes(), &timing_raw, &timing)?;
@@ -214,14 +216,18 @@ fn point(case: &Case) -> Result<Point> {
         ensure!(!FIELDS.contains(&&**label), "{}: a label may not be called {label}", case.id);
     }
     let shape = match &case.operation {
-        Operation::Gemm(gemm) => Shape::Gemm(gemm.shape),
-        Operation::GemmSequence(products) => {
+        Operation::Gemm(gemm) | Operation::GemmOnTheFly(gemm) => Shape::Gemm(gemm.shape),
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => {
             let first =
                 products.first().with_context(|| format!("{} is an empty sequence", case.id))?;
             let n = products.iter().map(|product| product.shape.n).sum();
             Shape::Gemm(GemmShape { n, ..first.shape })
         }
-        Operation::Sdpa(sdpa) => Shape::Sdpa(sdpa.shape),
+        Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
+            Shape::Sdpa(sdpa.shape)
+        }
     };
     Ok(Point {
         case_id: case.id.clone(),

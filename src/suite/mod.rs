@@ -57,8 +57,11 @@ fn try_run(
         anyhow!("{name} is of type {kind}: run it with `cargo bench --bench {target}`")
     })?;
     check(&cases, &device)?;
-    let selected: Vec<Case> =
-        cases.into_iter().filter(|case| arguments.selects(&case.id)).collect();
+    let planner = Planner::new(device.clone(), settings.seed);
+    let selected: Vec<Case> = cases
+        .into_iter()
+        .filter(|case| arguments.selects(&case.id) && planner.offers(case))
+        .collect();
     if let Some(note) = note.filter(|_| arguments.mode != Mode::List) {
         eprintln!("night-sweep: {note}");
     }
@@ -68,7 +71,7 @@ fn try_run(
     }
 
     let visitor = Visitor {
-        planner: Planner::new(device.clone(), settings.seed),
+        planner,
         time: DeviceTime::new(device.clock()),
         protocol: experiment.protocol,
         monitor: match &device {

@@ -124,8 +124,8 @@ fn dims() -> impl Iterator<Item = usize> {
 }
 
 fn attention(batch: usize, seq_len: usize, head_dim: usize, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch, seq_len, n_heads: 32, head_dim };
-    Sdpa { shape, data_head_dim: head_dim, causal: false, backend }
+    let shape = SdpaShape { batch, seq_len, n_heads: 32, n_kv_heads: None, head_dim };
+    Sdpa::dense(shape, backend)
 }
 
 fn product(m: usize, n: usize, k: usize) -> Gemm {

@@ -150,7 +150,8 @@ impl Kernels {
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }
 
-    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]` tensors.
+    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]` tensors, of which K and V have
+    /// one head for each `group` of the others.
     ///
     /// # Errors
     /// What the driver reports.
@@ -161,7 +162,7 @@ impl Kernels {
         [q, k, v, o]: [&Tensor; 4],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
-        (seq, dim): (usize, usize),
+        (seq, dim, group): (usize, usize, usize),
         scale: f32,
         causal: bool,
         dtype: DType,
@@ -180,10 +181,11 @@ impl Kernels {
             block_dim: (THREADS, 1, 1),
             shared_mem_bytes,
         };
-        let (seq, dim, causal, kind) = (seq as u32, dim as u32, i32::from(causal), kind(dtype));
+        let (seq, dim, group) = (seq as u32, dim as u32, group as u32);
+        let (causal, kind) = (i32::from(causal), kind(dtype));
         let mut launch = stream.launch_builder(&self.verify_sdpa);
         launch.arg(q).arg(k).arg(v).arg(o).arg(rows).arg(errors);
-        launch.arg(&seq).arg(&dim).arg(&scale).arg(&causal).arg(&kind);
+        launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal).arg(&kind);
         // SAFETY: the arguments are those of the kernel; the caller's tensors are [heads * seq, dim], rows[i] below that.
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }

@@ -1,11 +1,13 @@
 //! One CUDA GPU: its context, the one stream everything is enqueued on, its kernels and libraries.
 
 mod blas;
+mod branches;
 mod compile;
 mod graph;
 mod kernels;
 
-pub use blas::{Blas, Matrix, Strided};
+pub use blas::{Blas, Grouped, Matrix, Strided};
+pub use branches::Branches;
 pub use compile::{SOURCES, compile, nvrtc_version};
 pub use graph::Graph;
 pub use kernels::{Bits, Kernels, Tensor, address};
