@@ -5,7 +5,7 @@
 //! sdpa_backend_selection, C21, asks AUTO alone, at every head_dim around 112 and at several shapes: which backend does it
 //! take?
 
-use night_sweep::case::{Case, Operation, Sdpa};
+use night_sweep::case::{Backend, Case, Operation, Sdpa};
 use night_sweep::shape::DType;
 use night_sweep::spec::{AttentionSize, Experiment, Kind};
 use std::process::ExitCode;
@@ -40,8 +40,11 @@ pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
                 for &backend in &sweep.backends {
                     for head_dim in sweep.head_dims() {
                         let attention = sweep.operation(shape, head_dim, backend);
-                        let curve = format!("{}, {}", backend.name(), shape.legend());
-                        cases.push(row(shape, sweep.dtype, attention).on_curve(curve));
+                        let case = row(shape, sweep.dtype, attention);
+                        cases.push(case.on_curve(match backend {
+                            Backend::Auto => shape.legend(),
+                            forced => format!("{}, {}", shape.legend(), forced.name()),
+                        }));
                     }
                 }
             }

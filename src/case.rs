@@ -108,16 +108,16 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Every name a spec may use.
+    /// Every name a spec may use. The colour of a backend goes by its place.
     pub const ALL: [Backend; 8] = [
         Backend::Auto,
         Backend::Flash,
-        Backend::FlashUnpadded,
         Backend::MemEfficient,
         Backend::Math,
         Backend::MathFp16,
         Backend::Cudnn,
         Backend::CpuBlocked,
+        Backend::FlashUnpadded,
     ];
 
     /// The name used in specs and reports.

@@ -179,6 +179,24 @@ pub fn s2() -> Vec<Outcome> {
     outcomes
 }
 
+pub fn c21() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (batch, seq_len) in [(4, 2048), (1, 4096)] {
+        for d in 104..=128 {
+            // The backend stands for the one that AUTO took: `visit` records it as selected.
+            let backend = if d % 8 == 0 { Backend::Cudnn } else { Backend::Flash };
+            let operation = Operation::Sdpa(attention(batch, seq_len, d, backend));
+            let series = format!("b{batch}_s{seq_len}_AUTO");
+            let case = Case::row("C21", &series, &format!("d{d}"), d, DType::Fp16, operation)
+                .on_curve(format!("batch {batch}, seq {seq_len}"))
+                .label("head_dim", d)
+                .label("backend", "AUTO");
+            outcomes.push((case, Ok(0.45 * alignment(d))));
+        }
+    }
+    outcomes
+}
+
 pub fn g3() -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for dtype in [DType::Fp16, DType::Bf16] {
@@ -296,8 +314,8 @@ pub fn het1() -> Vec<Outcome> {
     outcomes
 }
 
-/// Group, experiment, outcomes and plots of each of the six.
-pub fn six() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'static str])> {
+/// Group, experiment, outcomes and plots of each.
+pub fn all() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'static str])> {
     vec![
         ("S1", "S1_sdpa_dense_sweep", s1(), &["s1_latency_vs_head_dim"]),
         ("S2", "S2_sdpa_backend_forced", s2(), &["s2_backend_latency"]),
@@ -305,5 +323,6 @@ pub fn six() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'stati
         ("G4", "G4_gemm_n_dense_projectionlike", g4(), &["g4_latency_vs_N"]),
         ("P1", "P1_padding_rescue", p1(), &["p1_padding_rescue"]),
         ("HET1", "HET1_head_hetero_batching_penalty", het1(), &["het1_hetero_batching"]),
+        ("C21", "C21_backend_selection", c21(), &["c21_backend_selection"]),
     ]
 }
