@@ -38,7 +38,8 @@ pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
         let point = format!("d{logical}_to_{physical}");
         let case = Case::row(&group, &series, &point, physical, dtype, Operation::Sdpa(attention))
             .on_curve(format!("SDPA, {}", sweep.sdpa_shape.legend()))
-            .label("operation", "SDPA");
+            .label("operation", "SDPA")
+            .masked(attention.causal);
         add(labelled(case, physical), Operation::SdpaOnTheFly(attention));
     }
     for (size, padded) in sweep.gemms() {

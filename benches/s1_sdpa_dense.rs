@@ -24,7 +24,8 @@ pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
             let attention = sweep.operation(shape, head_dim);
             let (point, whole) = (format!("d{head_dim}"), Operation::Sdpa(attention));
             let row = Case::row(&group, &series, &point, head_dim, sweep.dtype, whole)
-                .on_curve(shape.legend());
+                .on_curve(shape.legend())
+                .masked(sweep.causal);
             cases.push(row.clone());
             if sweep.backend == Backend::Auto && !head_dim.is_multiple_of(8) {
                 cases.push(row.variant("kernel_only", Operation::SdpaKernelOnly(attention)));

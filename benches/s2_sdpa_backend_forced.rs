@@ -24,6 +24,7 @@ pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
         Case::row(&group, &series, &format!("d{head_dim}"), head_dim, dtype, operation)
             .label("head_dim", head_dim)
             .label("backend", backend)
+            .masked(attention.causal)
     };
     let mut cases = Vec::new();
     match &experiment.kind {

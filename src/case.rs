@@ -265,6 +265,11 @@ impl Case {
         self
     }
 
+    /// The same case with the column `causal` where an attention is.
+    pub fn masked(self, causal: bool) -> Self {
+        if causal { self.label("causal", true) } else { self }
+    }
+
     /// Another way to compute this row, timed as a case of its own: `group/series_name/point`.
     pub fn variant(&self, name: &str, operation: Operation) -> Self {
         let (head, point) = self.id.rsplit_once('/').unwrap_or(("", &self.id));
