@@ -263,6 +263,11 @@ fn findings_say_what_the_formula_put_in() {
     assert!(findings.contains("FLASH at 107"), "{findings}");
     assert!(findings.contains("Unsupported: CUDNN at 107; MEM_EFFICIENT at 107."), "{findings}");
 
+    let s1 = summary("S1", "S1_sdpa_dense_sweep", &synthetic::s1());
+    let findings = s1["findings"].to_string();
+    assert!(findings.contains("the kernel alone takes 75.0 % of the time"), "{findings}");
+    assert_eq!(findings.matches("the kernel alone").count(), 1, "{findings}");
+
     let c21 = summary("C21", "C21_backend_selection", &synthetic::c21());
     let findings = c21["findings"].to_string();
     for shape in ["batch 4, seq 2048", "batch 1, seq 4096"] {

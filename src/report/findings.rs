@@ -1,5 +1,6 @@
 //! What each experiment was made to find out, as numbers and as sentences.
 
+mod kernel_only;
 mod selection;
 mod sweep;
 
@@ -25,6 +26,10 @@ pub fn add(summary: &mut Summary, raw: &Raw) {
         "HET1" => {
             summary.heterogeneity = heterogeneity(raw);
             summary.findings = heterogeneity_sentences(&summary.heterogeneity);
+        }
+        "S1" => {
+            summary.findings = sweep::sentences(summary, dim_name(raw));
+            summary.findings.extend(kernel_only::sentences(raw));
         }
         "C21" => {
             summary.findings = selection::sentences(raw);

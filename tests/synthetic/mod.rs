@@ -142,10 +142,15 @@ pub fn s1() -> Vec<Outcome> {
             let case = Case::row("S1", &series, &format!("d{d}"), d, DType::Fp16, operation)
                 .on_curve(format!("batch {batch}, seq_len {seq_len}"));
             let failed = batch == 1 && (99..103).contains(&d);
+            let kernel = (batch == 4 && d % 8 != 0).then(|| {
+                let attention = attention(batch, seq_len, d, Backend::Auto);
+                (case.variant("kernel_only", Operation::SdpaKernelOnly(attention)), Ok(0.75 * ms))
+            });
             outcomes.push((
                 case,
                 if failed { Err((ErrorKind::Cuda, "illegal address")) } else { Ok(ms) },
             ));
+            outcomes.extend(kernel);
         }
     }
     outcomes
