@@ -33,6 +33,8 @@ pub struct Case {
 pub enum Operation {
     /// A matrix product.
     Gemm(Gemm),
+    /// A matrix product by the fastest of all algorithms that the library offers, not the one that it chooses.
+    GemmBest(Gemm),
     /// Matrix products one after the other, counted as one launch.
     GemmSequence(Vec<Gemm>),
     /// The same products in one call of the library.
@@ -201,7 +203,9 @@ impl Operation {
     /// Useful floating-point operations of one launch: padding does not count.
     pub fn flops(&self) -> f64 {
         match self {
-            Operation::Gemm(gemm) | Operation::GemmOnTheFly(gemm) => gemm.data.flops(),
+            Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
+                gemm.data.flops()
+            }
             Operation::GemmSequence(parts)
             | Operation::GemmGrouped(parts)
             | Operation::GemmConcurrent(parts) => parts.iter().map(|part| part.data.flops()).sum(),
@@ -214,7 +218,7 @@ impl Operation {
     /// Bytes that one launch must move at least, padding included; copies move both of their sides.
     pub fn bytes(&self) -> f64 {
         match self {
-            Operation::Gemm(gemm) => gemm.shape.bytes(),
+            Operation::Gemm(gemm) | Operation::GemmBest(gemm) => gemm.shape.bytes(),
             Operation::GemmSequence(parts)
             | Operation::GemmGrouped(parts)
             | Operation::GemmConcurrent(parts) => parts.iter().map(|part| part.shape.bytes()).sum(),

@@ -1,6 +1,6 @@
 //! A plan: an operation made ready, with its algorithm chosen and its buffers bound.
 
-use crate::record::{ErrorKind, Verification};
+use crate::record::{Algorithm, ErrorKind, Verification};
 
 /// An operation made ready to launch.
 pub trait Plan {
@@ -17,6 +17,11 @@ pub trait Plan {
     /// [`ErrorKind::WrongResult`] if it differs by more than the tolerance of its element type, or an element
     /// was not written.
     fn verify(&mut self) -> Result<Verification, CaseError>;
+
+    /// The algorithm that a library chose; none where there is no choice, or the library does not tell.
+    fn algorithm(&self) -> Option<Algorithm> {
+        None
+    }
 }
 
 /// Why a case has no time.

@@ -8,7 +8,7 @@ use night_sweep::case::{Backend, Case, Gemm, Operation, Sdpa};
 use night_sweep::convert::{from_f32, to_f32};
 use night_sweep::device::cuda::{Graph, Tensor};
 use night_sweep::device::{Cuda, Device, DeviceChoice};
-use night_sweep::gemm::{CublasGemm, GemmProblem};
+use night_sweep::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::plan::Plan;
 use night_sweep::planner::Planner;
 use night_sweep::record::ErrorKind;
@@ -164,20 +164,20 @@ fn the_reference_for_attention_accepts_float64_and_nothing_else() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn cublas_products_are_right_at_odd_sizes() {
+fn products_are_right_at_odd_sizes() {
     let (cuda, _) = gpu();
     for dtype in DTYPES {
         for (m, n, k) in
             [(1, 1, 1), (17, 65, 33), (256, 128, 107), (1024, 64, 4096), (333, 1000, 255)]
         {
             let shape = GemmShape { m, n, k };
-            CublasGemm::new(&cuda, Gemm::dense(shape), dtype, SEED).unwrap().verify().unwrap();
+            CublasLtGemm::new(&cuda, Gemm::dense(shape), dtype, SEED).unwrap().verify().unwrap();
         }
         let padded = Gemm {
             shape: GemmShape { m: 256, n: 256, k: 112 },
             data: GemmShape { m: 256, n: 256, k: 107 },
         };
-        CublasGemm::new(&cuda, padded, dtype, SEED).unwrap().verify().unwrap();
+        CublasLtGemm::new(&cuda, padded, dtype, SEED).unwrap().verify().unwrap();
     }
 }
 
@@ -208,14 +208,14 @@ fn every_attention_backend_is_right_at_odd_sizes() {
 fn a_graph_replays_its_launches_and_names_their_kernels() {
     let (cuda, _) = gpu();
     let shape = GemmShape { m: 256, n: 128, k: 107 };
-    let mut plan = CublasGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
+    let mut plan = CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
     plan.verify().unwrap();
-    let one = Graph::capture(&cuda, 1, || plan.launch()).unwrap().kernels().unwrap();
+    let one = Graph::capture(&cuda, 1, || plan.launch()).unwrap().kernels(&cuda).unwrap();
     let three = Graph::capture(&cuda, 3, || plan.launch()).unwrap();
     assert!(
         !one.is_empty() && one.iter().all(|kernel| !kernel.name.is_empty() && kernel.block[0] > 0)
     );
-    assert_eq!(three.kernels().unwrap(), [one.clone(), one.clone(), one].concat());
+    assert_eq!(three.kernels(&cuda).unwrap(), [one.clone(), one.clone(), one].concat());
     three.launch().unwrap();
     cuda.synchronize().unwrap();
 
@@ -223,7 +223,7 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
     let sdpa = sdpa(128, 64, false, Backend::Math);
     let (mut math, _) = attention.plan(sdpa, Extent::Whole, DType::Fp16, SEED).unwrap();
     math.launch().unwrap();
-    let kernels = Graph::capture(&cuda, 1, || math.launch()).unwrap().kernels().unwrap();
+    let kernels = Graph::capture(&cuda, 1, || math.launch()).unwrap().kernels(&cuda).unwrap();
     let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     assert_eq!(
         (names[0], names[4], names[6], names.len()),
@@ -240,7 +240,7 @@ fn a_capture_that_fails_leaves_the_stream_usable() {
         Graph::capture(&cuda, 1, || Err(night_sweep::plan::CaseError::cuda("on purpose")));
     assert_eq!(refused.err().unwrap().message, "on purpose");
     let shape = GemmShape { m: 64, n: 64, k: 64 };
-    CublasGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();
+    CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();
 }
 
 #[test]

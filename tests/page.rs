@@ -6,7 +6,7 @@ mod browser;
 mod synthetic;
 
 use night_sweep::journal;
-use night_sweep::record::{ErrorKind, Header, Line};
+use night_sweep::record::{Calibration, ErrorKind, Header, Line};
 use night_sweep::report::raw::Raw;
 use night_sweep::report::summary::Summary;
 use night_sweep::report::{build, page, summary};
@@ -40,13 +40,13 @@ impl Run {
         for line in lines.iter().cloned() {
             match line {
                 Line::Header(header) => run.header = *header,
-                Line::Visit(visit) => run.visits.push(visit),
+                Line::Visit(visit) => run.visits.push(*visit),
                 Line::Failure(failure) => run.failures.push(failure),
                 Line::End(end) => run.end = Some(end),
             }
         }
         let (raw, warnings) = build::raw(&run, Path::new("no criterion home")).unwrap();
-        let summary = summary::of(&raw, run.header.calibration, warnings);
+        let summary = summary::of(&raw, &run, warnings);
         let page = page::of(&raw, &summary, &run.header.env).unwrap();
         Run { raw, summary, page }
     }
@@ -135,7 +135,20 @@ fn a_run_says_what_it_can_vouch_for() {
     assert_eq!(verdict(&run, "Result checked before it was timed"), "yes");
     assert_eq!(verdict(&run, "GPU time without the host"), "yes");
     assert_eq!(verdict(&run, "All rounds made"), "yes");
-    assert_eq!(verdict(&run, "Cold caches measured too"), "no");
+    assert_eq!(verdict(&run, "Operands rotated to measure cold caches too"), "yes");
+    assert_eq!(verdict(&run, "Clock settled before the first round"), "yes");
+
+    let mut unsettled = header.clone();
+    unsettled.calibration = header.calibration.map(|found| Calibration {
+        clock_settled: Some(false),
+        cold_over_warm: Some(1.1),
+        graph_node_ns: Some(1e6),
+        ..found
+    });
+    let unsettled = Run::new(unsettled, &lines);
+    assert_eq!(verdict(&unsettled, "Clock settled before the first round"), "no");
+    assert_eq!(verdict(&unsettled, "Rotation proven to make caches cold"), "no");
+    assert_eq!(verdict(&unsettled, "No gaps between launches"), "no");
 
     let on_cpu = Run::new(Header { device: "cpu".to_owned(), ..header.clone() }, &lines);
     assert_eq!(verdict(&on_cpu, "GPU time without the host"), "no");

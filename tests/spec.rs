@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
 use night_sweep::case::{AutoPolicy, Backend};
-use night_sweep::record::Protocol;
+use night_sweep::record::{Protocol, ProtocolKind};
 use night_sweep::shape::DType;
-use night_sweep::spec::{Entry, Experiment, Kind, Spec, SpecError};
+use night_sweep::spec::{Entry, Experiment, GemmAlgorithms, Kind, Spec, SpecError};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
@@ -74,11 +74,14 @@ fn what_is_absent_is_taken_as_published() {
         "shapes": [{"batch": 4, "seq_len": 2048, "n_heads": 32}], "head_dim_range": [64, 160],
         "head_dim_boundary": 128, "head_dim_step_1": 1, "head_dim_step_2": 2, "backend": "AUTO",
         "auto": "torch", "causal": false,
-        "warmup": 50, "measure": 200, "trials": 3,
+        "protocol": "standard", "warmup": 50, "measure": 200, "trials": 3,
     });
     let read = experiment(S1);
     assert_eq!(read.to_json(), expected);
-    assert_eq!(read.protocol, Protocol { warmup: 50, measure: 200, trials: 3 });
+    assert_eq!(
+        read.protocol,
+        Protocol { kind: ProtocolKind::Standard, warmup: 50, measure: 200, trials: 3 }
+    );
     let Kind::SdpaDense(sweep) = read.kind else { panic!("another type") };
     assert_eq!(sweep.head_dims().len(), 81);
 }
@@ -91,7 +94,10 @@ fn every_key_is_read() {
     );
     let read = experiment(&keys);
     assert_eq!(read.description.as_deref(), Some("Why?"));
-    assert_eq!(read.protocol, Protocol { warmup: 0, measure: 7, trials: 1 });
+    assert_eq!(
+        read.protocol,
+        Protocol { kind: ProtocolKind::Standard, warmup: 0, measure: 7, trials: 1 }
+    );
     let Kind::SdpaDense(sweep) = read.kind else { panic!("another type") };
     assert_eq!((sweep.dtype, sweep.backend, sweep.causal), (DType::Bf16, Backend::Flash, true));
     assert_eq!(sweep.auto, AutoPolicy::Fastest);
@@ -191,6 +197,27 @@ fn refused(text: &str, place: &str, parts: &[&str]) {
 }
 
 #[test]
+fn the_protocol_and_the_algorithms_are_chosen_by_name() {
+    let adaptive = experiment(&format!("{S1}\nprotocol: adaptive"));
+    assert_eq!(adaptive.protocol.kind, ProtocolKind::Adaptive);
+    refused(
+        &entry(&format!("{S1}\nprotocol: seed")),
+        "6:15",
+        &["X1_test.protocol", "standard", "adaptive"],
+    );
+    let g3 = "type: gemm_k_dense\ndtypes: [fp16]\nshape: {M: 16, N: 16}\nK_range: [8, 16]";
+    let Kind::GemmKDense(sweep) = experiment(&format!("{g3}\ngemm_algorithms: best")).kind else {
+        panic!("another type")
+    };
+    assert_eq!(sweep.gemm_algorithms, GemmAlgorithms::Best);
+    refused(
+        &entry(&format!("{g3}\ngemm_algorithms: all")),
+        "7:22",
+        &["X1_test.gemm_algorithms", "chosen", "best"],
+    );
+}
+
+#[test]
 fn misspelt_names() {
     let misspelt = entry(&S1.replace("head_dim_range", "head_dim_rang"));
     let parts = [
@@ -201,7 +228,7 @@ fn misspelt_names() {
     refused(
         &misspelt,
         "5:5",
-        &["allowed are dtype, shapes,", "description, warmup, measure, trials"],
+        &["allowed are dtype, shapes,", "description, protocol, warmup, measure, trials"],
     );
     refused(
         &entry(&format!("{S1}\ntrails: 3")),

@@ -43,7 +43,7 @@ impl Gpu {
         let graph = Graph::capture(&self.cuda, 3, || planned.plan.launch()).unwrap();
         graph.launch().unwrap();
         self.cuda.synchronize().unwrap();
-        let mut kernels = graph.kernels().unwrap();
+        let mut kernels = graph.kernels(&self.cuda).unwrap();
         assert_eq!(kernels.len() % 3, 0, "{kernels:?}");
         kernels.truncate(kernels.len() / 3);
         assert!(!kernels.is_empty());

@@ -2,12 +2,12 @@
 //!
 //! Only what is padded is copied: A and B where K is, B and C where N is.
 
-use super::{CpuGemm, CublasGemm, GemmProblem};
+use super::{CpuGemm, CublasLtGemm, GemmProblem};
 use crate::case::{Gemm, PaddedMatrix};
 use crate::device::Cuda;
 use crate::device::cuda::Tensor;
 use crate::plan::{CaseError, Plan};
-use crate::record::Verification;
+use crate::record::{Algorithm, Verification};
 use crate::resize::resize;
 use crate::shape::DType;
 use crate::verify::{self, POISON};
@@ -63,22 +63,22 @@ impl Plan for CpuGemmOnTheFly {
     }
 }
 
-/// The product by cuBLAS.
-pub struct CublasGemmOnTheFly {
+/// The product by cuBLASLt.
+pub struct CudaGemmOnTheFly {
     cuda: Rc<Cuda>,
     dense: GemmProblem<Tensor>,
-    padded: CublasGemm,
+    padded: CublasLtGemm,
 }
 
-impl CublasGemmOnTheFly {
+impl CudaGemmOnTheFly {
     /// Around a product of padded tensors; allocates and fills those without padding.
     ///
     /// # Errors
     /// Out of memory, or what the driver reports.
-    pub fn new(cuda: &Rc<Cuda>, padded: CublasGemm, seed: u64) -> Result<Self, CaseError> {
+    pub fn new(cuda: &Rc<Cuda>, padded: CublasLtGemm, seed: u64) -> Result<Self, CaseError> {
         let GemmProblem { gemm, dtype, .. } = *padded.problem();
         let dense = GemmProblem::on_cuda(cuda, gemm.unpadded(), dtype, seed)?;
-        Ok(CublasGemmOnTheFly { cuda: cuda.clone(), dense, padded })
+        Ok(CudaGemmOnTheFly { cuda: cuda.clone(), dense, padded })
     }
 
     fn cut(&mut self, c: PaddedMatrix) -> Result<(), CaseError> {
@@ -87,7 +87,7 @@ impl CublasGemmOnTheFly {
     }
 }
 
-impl Plan for CublasGemmOnTheFly {
+impl Plan for CudaGemmOnTheFly {
     fn launch(&mut self) -> Result<(), CaseError> {
         let (kernels, stream) = (self.cuda.kernels(), self.cuda.stream());
         let (dense, padded) = (&self.dense, self.padded.problem_mut());
@@ -117,6 +117,10 @@ impl Plan for CublasGemmOnTheFly {
             self.cut(c)?;
         }
         verify::cuda::gemm(&self.cuda, &self.dense)
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.padded.algorithm()
     }
 }
 

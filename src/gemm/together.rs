@@ -1,6 +1,6 @@
 //! Several products that are one launch: by one grouped call of cuBLAS, or side by side.
 
-use super::{CpuGemm, CublasGemm, GemmProblem};
+use super::{CpuGemm, CublasLtGemm, GemmProblem};
 use crate::case::Gemm;
 use crate::device::Cuda;
 use crate::device::cuda::{Branches, Grouped, Matrix, Strided, Tensor};
@@ -86,27 +86,27 @@ impl Plan for CublasGrouped {
 
 /// Products on streams of their own, which start together and are waited for together. Captured, they are parallel
 /// branches of the graph.
-pub struct CublasConcurrent {
+pub struct CudaConcurrent {
     cuda: Rc<Cuda>,
-    parts: Vec<CublasGemm>,
+    parts: Vec<CublasLtGemm>,
     branches: Branches,
 }
 
-impl CublasConcurrent {
+impl CudaConcurrent {
     /// Makes a stream with a workspace for each of these products.
     ///
     /// # Errors
     /// Out of memory, or what the driver reports.
-    pub fn new(cuda: &Rc<Cuda>, parts: Vec<CublasGemm>) -> Result<Self, CaseError> {
+    pub fn new(cuda: &Rc<Cuda>, parts: Vec<CublasLtGemm>) -> Result<Self, CaseError> {
         let branches = Branches::new(cuda, parts.len())?;
-        Ok(CublasConcurrent { cuda: cuda.clone(), parts, branches })
+        Ok(CudaConcurrent { cuda: cuda.clone(), parts, branches })
     }
 }
 
-impl Plan for CublasConcurrent {
+impl Plan for CudaConcurrent {
     fn launch(&mut self) -> Result<(), CaseError> {
         let parts = &self.parts;
-        self.branches.run(&self.cuda, |branch, blas| parts[branch].launch_with(blas))
+        self.branches.run(&self.cuda, |branch, lt| parts[branch].launch_with(lt))
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {

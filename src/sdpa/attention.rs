@@ -327,12 +327,7 @@ mod tests {
         let proven = |backend, pad_to, names: &[&str]| {
             let kernels: Vec<Kernel> = names
                 .iter()
-                .map(|name| Kernel {
-                    name: (*name).to_owned(),
-                    grid: [1; 3],
-                    block: [1; 3],
-                    smem_bytes: 0,
-                })
+                .map(|name| Kernel { name: (*name).to_owned(), ..Kernel::default() })
                 .collect();
             prove(&Chosen { route: Route { backend, pad_to }, reason: None }, &kernels)
         };

@@ -19,7 +19,7 @@ mod value;
 
 pub use error::SpecError;
 pub use experiment::{Experiment, Kind};
-pub use gemm::{GemmKDense, GemmNDense, OutputSize};
+pub use gemm::{GemmAlgorithms, GemmKDense, GemmNDense, OutputSize};
 pub use hetero::{HeadGroup, HeteroBatching, Pattern};
 pub use padding::{GemmSize, Padded, PaddingRescue};
 pub use sdpa::{AttentionSize, SdpaBackendForced, SdpaBackendSelection, SdpaDense};

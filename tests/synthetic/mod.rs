@@ -31,7 +31,12 @@ pub fn journal(
         config: json!({"type": "synthetic", "dtype": "fp16", "warmup": 50, "measure": 200, "trials": 3}),
         device: device.to_owned(),
         seed: 42,
-        protocol: Protocol { warmup: 50, measure: 200, trials: ROUNDS },
+        protocol: Protocol {
+            kind: ProtocolKind::Standard,
+            warmup: 50,
+            measure: 200,
+            trials: ROUNDS,
+        },
         shard: None,
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         env: json!({
@@ -46,7 +51,13 @@ pub fn journal(
         calibration: (!is_cpu).then_some(Calibration {
             event_tick_ns: 32.0,
             empty_pair_ns: 2300.0,
+            empty_launch_ns: Some(3500.0),
+            graph_node_ns: Some(900.0),
             settled_sm_mhz: Some(1700),
+            clock_settled: Some(true),
+            peaks: Some(Peaks { fp16_tflops: 700.0, bf16_tflops: 720.0, copy_gbs: 4100.0 }),
+            cold_over_warm: Some(2.4),
+            wall_s: Some(1.5),
         }),
         cases: outcomes.iter().map(|(case, _)| case.clone()).collect(),
     };
@@ -58,7 +69,12 @@ pub fn journal(
                 Ok(ms) => {
                     let samples =
                         (0..SAMPLES).map(|_| ms * (1.0 + 0.03 * rng.random::<f64>().powi(3)));
-                    lines.push(Line::Visit(visit(case, round, samples.collect(), is_cpu)));
+                    lines.push(Line::Visit(Box::new(visit(
+                        case,
+                        round,
+                        samples.collect(),
+                        is_cpu,
+                    ))));
                 }
                 Err((error_kind, error)) if round == 0 => lines.push(Line::Failure(Failure {
                     case_id: case.id.clone(),
@@ -81,6 +97,19 @@ pub fn visit(case: &Case, round: usize, samples_ms: Vec<f64>, is_cpu: bool) -> V
         grid: [8, 4, 1],
         block: [128, 1, 1],
         smem_bytes: 49152,
+        blocks_per_sm: Some(2),
+        waves: Some(0.125),
+        tail_efficiency: Some(0.125),
+        alignment: Some(if case.dim.is_multiple_of(8) { 8 } else { 1 }),
+    };
+    // An event and a launch on top, the host on top of that, and colder caches.
+    let slower =
+        |factor: f64, more_ms: f64| samples_ms.iter().map(|ms| ms * factor + more_ms).collect();
+    let aside = Aside {
+        isolated_ms: slower(1.0, 0.003),
+        cold: Cold::Samples { buffer_sets: 14, samples_ms: slower(1.25, 0.0) },
+        as_called_ms: slower(1.0, 0.012),
+        enqueue_us: 4.5,
     };
     let backend = match &case.operation {
         Operation::Sdpa(sdpa) => Some(sdpa.backend.name().to_owned()),
@@ -99,12 +128,22 @@ pub fn visit(case: &Case, round: usize, samples_ms: Vec<f64>, is_cpu: bool) -> V
             backend_selected: backend,
             backend_reason: None,
             verification: Verification { max_rel_error: 3e-4, tolerance: 2e-3, rows: 64 },
+            algorithm: None,
+        },
+        aside: (!is_cpu).then_some(aside),
+        spent: Spent {
+            planning_s: 0.01,
+            filling_s: 0.01,
+            verifying_s: 0.02,
+            measuring_s: 0.2,
+            gpu_s: 0.15,
         },
         clocks: (!is_cpu).then(|| Clocks {
             sm_mhz: 1700,
             power_w: 640,
             temperature_c: 61,
             throttle: vec![],
+            counted_sm_mhz: Some(1702.5),
         }),
     }
 }

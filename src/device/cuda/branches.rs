@@ -1,6 +1,6 @@
 //! Streams beside the main one: they start together, and are waited for together.
 
-use super::{Blas, Cuda, error};
+use super::{Cuda, Lt, error};
 use crate::plan::CaseError;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaStream};
@@ -13,11 +13,11 @@ pub struct Branches {
     branches: Vec<Branch>,
 }
 
-/// A stream and what works on it. cuBLAS calls that run at the same time may not share a workspace.
+/// A stream and what works on it. Products that run at the same time may not share a workspace.
 struct Branch {
     /// Reached where the branch ends.
     done: CudaEvent,
-    blas: Blas,
+    lt: Lt,
     stream: Arc<CudaStream>,
 }
 
@@ -25,35 +25,35 @@ impl Branches {
     /// `count` branches, the first of which is the main stream.
     ///
     /// # Errors
-    /// Out of memory, or what cuBLAS or the driver reports.
+    /// Out of memory, or what cuBLASLt or the driver reports.
     pub fn new(cuda: &Cuda, count: usize) -> Result<Self, CaseError> {
         let context = cuda.stream().context();
         let event = || context.new_event(Some(CUevent_flags::CU_EVENT_DISABLE_TIMING));
         let branch = |_| {
             let stream = context.new_stream().map_err(error)?;
-            Ok(Branch { done: event().map_err(error)?, blas: Blas::new(&stream)?, stream })
+            Ok(Branch { done: event().map_err(error)?, lt: Lt::new(&stream)?, stream })
         };
         let branches = (1..count).map(branch).collect::<Result<_, CaseError>>()?;
         Ok(Branches { fork: event().map_err(error)?, branches })
     }
 
-    /// Enqueues branch after branch by `enqueue`, which gets the number of the branch and its cuBLAS.
+    /// Enqueues branch after branch by `enqueue`, which gets the number of the branch and its cuBLASLt.
     ///
     /// # Errors
     /// What `enqueue` or the driver reports.
     pub fn run(
         &self,
         cuda: &Cuda,
-        mut enqueue: impl FnMut(usize, &Blas) -> Result<(), CaseError>,
+        mut enqueue: impl FnMut(usize, &Lt) -> Result<(), CaseError>,
     ) -> Result<(), CaseError> {
         let main = cuda.stream();
         self.fork.record(main).map_err(error)?;
         for (index, branch) in self.branches.iter().enumerate() {
             branch.stream.wait(&self.fork).map_err(error)?;
-            enqueue(index + 1, &branch.blas)?;
+            enqueue(index + 1, &branch.lt)?;
             branch.done.record(&branch.stream).map_err(error)?;
         }
-        enqueue(0, cuda.blas())?;
+        enqueue(0, cuda.lt())?;
         self.branches.iter().try_for_each(|branch| main.wait(&branch.done).map_err(error))
     }
 }

@@ -14,7 +14,7 @@ pub const SOURCES: [(&str, &str); 5] = [
     ("verify.cu", include_str!("../../../kernels/verify.cu")),
     ("math.cu", include_str!("../../../kernels/math.cu")),
     ("pad.cu", include_str!("../../../kernels/pad.cu")),
-    ("spin.cu", include_str!("../../../kernels/spin.cu")),
+    ("timing.cu", include_str!("../../../kernels/timing.cu")),
 ];
 
 const COMMON: &str = include_str!("../../../kernels/common.cuh");
