@@ -123,8 +123,12 @@ impl Attention {
         let padded = kernel(route.kernel_head_dim(&sdpa))?;
         Ok(match (extent, route.pad_to) {
             (Extent::KernelOnly, _) | (Extent::Whole, None) => padded,
-            (Extent::Whole, Some(_)) => Box::new(CudaSdpaOnTheFly::new(cuda, padded, seed, false)?),
-            (Extent::OnTheFly, _) => Box::new(CudaSdpaOnTheFly::new(cuda, padded, seed, true)?),
+            (Extent::Whole, Some(_)) => {
+                Box::new(CudaSdpaOnTheFly::new(cuda, sdpa, padded, seed, false)?)
+            }
+            (Extent::OnTheFly, _) => {
+                Box::new(CudaSdpaOnTheFly::new(cuda, sdpa.unpadded(), padded, seed, true)?)
+            }
         })
     }
 
@@ -260,7 +264,9 @@ pub fn prove(chosen: &Chosen, kernels: &[Kernel]) -> Result<(), CaseError> {
     let is_proven = match backend {
         // Names of cuDNN's own may hold "flash" as well.
         Backend::Cudnn => ran(|name| name.contains("cudnn")),
-        Backend::Flash => ran(|name| name.starts_with("flash_")),
+        Backend::Flash => {
+            ran(|name| name.starts_with("flash_") && !name.starts_with("flash_unpadded"))
+        }
         Backend::FlashUnpadded => ran(|name| name.starts_with("flash_unpadded")),
         Backend::MemEfficient => ran(|name| name.starts_with("mem_efficient_")),
         Backend::Math => ran(|name| name == "softmax_f32"),
@@ -338,12 +344,17 @@ mod tests {
         assert!(proven(Backend::Math, None, &["ampere_sgemm"]).is_err());
         let cudnn_flash = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma";
         assert!(proven(Backend::Flash, None, &[cudnn_flash]).is_err());
-        assert!(proven(Backend::Flash, None, &["flash_f16_d128"]).is_ok());
-        assert!(proven(Backend::Flash, Some(112), &["flash_f16_d128"]).is_err());
-        assert!(proven(Backend::Flash, Some(112), &["resize", "flash_f16_d128"]).is_ok());
+        assert!(proven(Backend::Flash, None, &["flash_forward_fp16_d112_128x32"]).is_ok());
+        assert!(proven(Backend::Flash, Some(112), &["flash_forward_fp16_d112_128x32"]).is_err());
+        assert!(
+            proven(Backend::Flash, Some(112), &["resize", "flash_forward_fp16_d112_128x32"])
+                .is_ok()
+        );
         let error = proven(Backend::Cudnn, Some(112), &[cudnn_flash]).unwrap_err();
         assert!(error.message.starts_with("CUDNN padded to 112 was asked for"), "{error}");
-        assert!(proven(Backend::MemEfficient, None, &["flash_f16_d128"]).is_err());
+        assert!(proven(Backend::MemEfficient, None, &["flash_forward_fp16_d112_128x32"]).is_err());
+        assert!(proven(Backend::Flash, None, &["flash_unpadded_fp16_d107"]).is_err());
+        assert!(proven(Backend::FlashUnpadded, None, &["flash_unpadded_fp16_d107"]).is_ok());
         assert!(proven(Backend::CpuBlocked, None, &[]).is_ok());
     }
 }
