@@ -31,8 +31,8 @@ pub struct Attention {
 pub struct Chosen {
     /// The backend, and what it pads to within the launch.
     pub route: Route,
-    /// Why AUTO took it; none where it was asked for by name.
-    pub reason: Option<String>,
+    /// That it was asked for, or why AUTO took it.
+    pub reason: String,
 }
 
 /// What of an attention is one launch.
@@ -65,7 +65,7 @@ impl Attention {
     ) -> Result<(Box<dyn Plan>, Chosen), CaseError> {
         let chosen = match sdpa.backend {
             Backend::Auto => self.choose(&sdpa, dtype, seed)?,
-            backend => Chosen { route: Route::of(backend, &sdpa), reason: None },
+            backend => by_name(Route::of(backend, &sdpa)),
         };
         let at_the_kernel = sdpa.padded_to(chosen.route.kernel_head_dim(&sdpa));
         self.supports(chosen.route.backend, &at_the_kernel, dtype)?;
@@ -154,11 +154,11 @@ impl Attention {
         match (sdpa.auto, &self.device) {
             (_, Device::Cpu) => Ok(Chosen {
                 route: Route::of(Backend::CpuBlocked, sdpa),
-                reason: Some("the fused backend of a CPU".to_owned()),
+                reason: "the fused backend of a CPU".to_owned(),
             }),
             (AutoPolicy::Torch, Device::Cuda(cuda)) => {
                 let (route, reason) = policy::torch(self.machine(cuda), sdpa, dtype);
-                Ok(Chosen { route, reason: Some(reason) })
+                Ok(Chosen { route, reason })
             }
             (AutoPolicy::Fastest, Device::Cuda(cuda)) => {
                 // The shape that is computed decides, whatever part of it holds data.
@@ -199,10 +199,9 @@ impl Attention {
         let told: Vec<String> = times.chain(refused).collect();
         let told = told.join("; ");
         match tried.first() {
-            Some((_, route)) => Ok(Chosen {
-                route: *route,
-                reason: Some(format!("the fastest in a trial: {told}")),
-            }),
+            Some(&(_, route)) => {
+                Ok(Chosen { route, reason: format!("the fastest in a trial: {told}") })
+            }
             None => Err(CaseError::unsupported(told)),
         }
     }
@@ -221,6 +220,12 @@ impl Attention {
         };
         self.cudnn.get_or_init(open).as_ref().map_err(Clone::clone)
     }
+}
+
+fn by_name(route: Route) -> Chosen {
+    let padded =
+        route.pad_to.map_or_else(String::new, |head_dim| format!(", padded to {head_dim}"));
+    Chosen { route, reason: format!("asked for by name{padded}") }
 }
 
 /// A backend of the host. Its kernels take any head_dim: none is padded unless that is asked for.
@@ -305,13 +310,16 @@ mod tests {
             let (mut plan, chosen) = attention.plan(sdpa, Extent::Whole, DType::Fp16, 1).unwrap();
             plan.verify().unwrap();
             assert_eq!(chosen.route, Route { backend: Backend::CpuBlocked, pad_to: None });
-            assert!(chosen.reason.is_some() && !attention.pads(&sdpa, DType::Fp16));
+            assert!(!chosen.reason.is_empty() && !attention.pads(&sdpa, DType::Fp16));
         }
         for extent in [Extent::Whole, Extent::OnTheFly] {
             let math = Sdpa { backend: Backend::Math, ..SDPA };
             let (mut plan, chosen) = attention.plan(math, extent, DType::Fp16, 1).unwrap();
             plan.verify().unwrap();
-            assert_eq!((chosen.route.backend, chosen.reason), (Backend::Math, None));
+            assert_eq!(
+                (chosen.route.backend, chosen.reason),
+                (Backend::Math, "asked for by name".to_owned())
+            );
         }
         for backend in [
             Backend::Cudnn,
@@ -335,7 +343,7 @@ mod tests {
                 .iter()
                 .map(|name| Kernel { name: (*name).to_owned(), ..Kernel::default() })
                 .collect();
-            prove(&Chosen { route: Route { backend, pad_to }, reason: None }, &kernels)
+            prove(&Chosen { route: Route { backend, pad_to }, reason: String::new() }, &kernels)
         };
         assert!(proven(Backend::Cudnn, None, &["cudnn_generated_fort_native_sdpa"]).is_ok());
         let error = proven(Backend::Cudnn, None, &["softmax_f32"]).unwrap_err();
