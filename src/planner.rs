@@ -1,14 +1,18 @@
 //! From a case to its plan on a device.
 
-use crate::case::{Case, Gemm, Operation};
-use crate::device::Device;
+use crate::case::{Case, Gemm, Operation, Sdpa};
 use crate::device::cuda::Matmul;
-use crate::gemm::{CpuGemm, CublasLtGemm, GemmProblem};
+use crate::device::{Cuda, Device};
+use crate::gemm::{
+    CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
+    CudaGemmOnTheFly, GemmProblem,
+};
 use crate::plan::{CaseError, Plan, Sequence};
-use crate::sdpa::{self, Attention};
+use crate::sdpa::{self, Attention, Extent};
 use crate::shape::{DType, GemmShape};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Makes the plans of one device.
 pub struct Planner {
@@ -39,22 +43,39 @@ impl Planner {
     /// # Errors
     /// Why this case cannot be timed on this device.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
-        let product = |gemm: &Gemm| self.product(*gemm, case.dtype, false);
-        match &case.operation {
-            Operation::Gemm(gemm) => Ok(Planned { plan: product(gemm)?, backend: None }),
-            Operation::GemmBest(gemm) => {
-                let plan = self.product(*gemm, case.dtype, true)?;
-                Ok(Planned { plan, backend: None })
+        let plan = match &case.operation {
+            Operation::Sdpa(sdpa) => return self.attend(*sdpa, Extent::Whole, case.dtype),
+            Operation::SdpaOnTheFly(sdpa) => {
+                return self.attend(*sdpa, Extent::OnTheFly, case.dtype);
             }
+            Operation::SdpaKernelOnly(sdpa) => {
+                return self.attend(*sdpa, Extent::KernelOnly, case.dtype);
+            }
+            Operation::Gemm(gemm) => self.product(*gemm, case.dtype, false),
+            Operation::GemmBest(gemm) => self.product(*gemm, case.dtype, true),
+            Operation::GemmOnTheFly(gemm) => self.on_the_fly(*gemm, case.dtype),
             Operation::GemmSequence(parts) => {
-                let plans = parts.iter().map(product).collect::<Result<_, _>>()?;
-                Ok(Planned { plan: Box::new(Sequence(plans)), backend: None })
+                let plans = parts.iter().map(|part| self.product(*part, case.dtype, false));
+                Ok(Box::new(Sequence(plans.collect::<Result<_, _>>()?)) as Box<dyn Plan>)
             }
-            Operation::Sdpa(sdpa) => {
-                let (plan, chosen) = self.attention.plan(*sdpa, case.dtype, self.seed)?;
-                Ok(Planned { plan, backend: Some(chosen) })
-            }
+            Operation::GemmGrouped(parts) => self.grouped(parts, case.dtype),
+            Operation::GemmConcurrent(parts) => self.concurrent(parts, case.dtype),
+        }?;
+        Ok(Planned { plan, backend: None })
+    }
+
+    /// Whether a variant exists on this device. One that does not is left out of a run: its row says all there is.
+    pub fn offers(&self, case: &Case) -> bool {
+        match (&case.operation, &self.device) {
+            (Operation::GemmGrouped(_) | Operation::GemmBest(_), Device::Cpu) => false,
+            (Operation::SdpaKernelOnly(sdpa), _) => self.attention.pads(sdpa, case.dtype),
+            _ => true,
         }
+    }
+
+    fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: DType) -> Result<Planned, CaseError> {
+        let (plan, chosen) = self.attention.plan(sdpa, extent, dtype, self.seed)?;
+        Ok(Planned { plan, backend: Some(chosen) })
     }
 
     fn product(&self, gemm: Gemm, dtype: DType, try_all: bool) -> Result<Box<dyn Plan>, CaseError> {
@@ -68,6 +89,17 @@ impl Planner {
             }
             Device::Cuda(cuda) => cuda,
         };
+        Ok(Box::new(self.cublaslt(cuda, gemm, dtype, try_all)?))
+    }
+
+    /// The product by the algorithm that was chosen for it, now or before.
+    fn cublaslt(
+        &self,
+        cuda: &Rc<Cuda>,
+        gemm: Gemm,
+        dtype: DType,
+        try_all: bool,
+    ) -> Result<CublasLtGemm, CaseError> {
         let key = (gemm.shape, dtype, try_all);
         let known = self.algorithms.borrow().get(&key).cloned();
         let matmul = match known {
@@ -76,6 +108,36 @@ impl Planner {
             None => cuda.lt().algorithms(gemm.shape, dtype, 1)?.swap_remove(0),
         };
         self.algorithms.borrow_mut().insert(key, matmul.clone());
-        Ok(Box::new(CublasLtGemm::with(cuda, gemm, dtype, self.seed, matmul)?))
+        CublasLtGemm::with(cuda, gemm, dtype, self.seed, matmul)
+    }
+
+    fn on_the_fly(&self, gemm: Gemm, dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+        Ok(match &self.device {
+            Device::Cpu => Box::new(CpuGemmOnTheFly::new(gemm, dtype, self.seed)),
+            Device::Cuda(cuda) => {
+                let padded = self.cublaslt(cuda, gemm, dtype, false)?;
+                Box::new(CudaGemmOnTheFly::new(cuda, padded, self.seed)?)
+            }
+        })
+    }
+
+    fn grouped(&self, parts: &[Gemm], dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+        match &self.device {
+            Device::Cpu => {
+                Err(CaseError::unsupported("one call for several products needs a CUDA GPU"))
+            }
+            Device::Cuda(cuda) => Ok(Box::new(CublasGrouped::new(cuda, parts, dtype, self.seed)?)),
+        }
+    }
+
+    fn concurrent(&self, parts: &[Gemm], dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+        Ok(match &self.device {
+            Device::Cpu => Box::new(CpuConcurrent::new(parts, dtype, self.seed)),
+            Device::Cuda(cuda) => {
+                let plan = |&part: &Gemm| self.cublaslt(cuda, part, dtype, false);
+                let parts = parts.iter().map(plan).collect::<Result<_, _>>()?;
+                Box::new(CudaConcurrent::new(cuda, parts)?)
+            }
+        })
     }
 }

@@ -12,7 +12,7 @@ use night_sweep::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::plan::Plan;
 use night_sweep::planner::Planner;
 use night_sweep::record::ErrorKind;
-use night_sweep::sdpa::{Attention, SdpaProblem};
+use night_sweep::sdpa::{Attention, Extent, SdpaProblem};
 use night_sweep::shape::{DType, GemmShape, SdpaShape};
 use night_sweep::{philox, verify};
 use std::rc::Rc;
@@ -49,13 +49,14 @@ fn product(a: &[u16], b: &[u16], shape: GemmShape, dtype: DType) -> Vec<u16> {
 
 /// Attention of every row in float64, rounded once.
 fn attention(problem: &SdpaProblem<Vec<u16>>) -> Vec<u16> {
-    let SdpaShape { seq_len, head_dim, .. } = problem.sdpa.shape;
+    let shape = problem.sdpa.shape;
+    let SdpaShape { seq_len, head_dim, .. } = shape;
     let value = |bits: u16| f64::from(to_f32(problem.dtype, bits));
     let scale = 1.0 / (problem.sdpa.data_head_dim as f64).sqrt();
     let mut o = Vec::with_capacity(problem.q.len());
     for (row, q) in problem.q.chunks(head_dim).enumerate() {
         let keys = if problem.sdpa.causal { row % seq_len + 1 } else { seq_len };
-        let head = row / seq_len * seq_len * head_dim;
+        let head = row / seq_len * shape.kv_heads() / shape.n_heads * seq_len * head_dim;
         let (k, v) = (&problem.k[head..][..keys * head_dim], &problem.v[head..][..keys * head_dim]);
         let dot =
             |k: &[u16]| q.iter().zip(k).map(|(&q, &k)| value(q) * value(k)).sum::<f64>() * scale;
@@ -73,8 +74,8 @@ fn attention(problem: &SdpaProblem<Vec<u16>>) -> Vec<u16> {
 }
 
 fn sdpa(seq_len: usize, head_dim: usize, causal: bool, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch: 2, seq_len, n_heads: 3, head_dim };
-    Sdpa { shape, data_head_dim: head_dim, causal, backend }
+    let shape = SdpaShape { batch: 2, seq_len, n_heads: 4, n_kv_heads: None, head_dim };
+    Sdpa { causal, ..Sdpa::dense(shape, backend) }
 }
 
 #[test]
@@ -142,7 +143,8 @@ fn the_reference_for_attention_accepts_float64_and_nothing_else() {
     let (cuda, _) = gpu();
     for dtype in DTYPES {
         for (seq_len, head_dim, causal) in [(1, 64, false), (63, 107, false), (130, 256, true)] {
-            let sdpa = sdpa(seq_len, head_dim, causal, Backend::Auto);
+            let mut sdpa = sdpa(seq_len, head_dim, causal, Backend::Auto);
+            sdpa.shape.n_kv_heads = causal.then_some(2);
             let on_device = SdpaProblem::on_cuda(&cuda, sdpa, dtype, SEED).unwrap();
             let [q, k, v] = [&on_device.q, &on_device.k, &on_device.v].map(|t| download(&cuda, t));
             let right = attention(&SdpaProblem { sdpa, dtype, q, k, v, o: vec![] });
@@ -190,7 +192,8 @@ fn every_attention_backend_is_right_at_odd_sizes() {
                 for head_dim in [8, 64, 107, 128, 256] {
                     for backend in [Backend::Math, Backend::MathFp16, Backend::Auto] {
                         let sdpa = sdpa(seq_len, head_dim, causal, backend);
-                        let (mut plan, chosen) = attention.plan(sdpa, dtype, SEED).unwrap();
+                        let (mut plan, chosen) =
+                            attention.plan(sdpa, Extent::Whole, dtype, SEED).unwrap();
                         let verified = plan.verify();
                         assert!(verified.is_ok(), "{sdpa:?} {dtype:?} {chosen:?}: {verified:?}");
                     }
@@ -218,7 +221,7 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
 
     let attention = Attention::new(Device::Cuda(cuda.clone()));
     let sdpa = sdpa(128, 64, false, Backend::Math);
-    let (mut math, _) = attention.plan(sdpa, DType::Fp16, SEED).unwrap();
+    let (mut math, _) = attention.plan(sdpa, Extent::Whole, DType::Fp16, SEED).unwrap();
     math.launch().unwrap();
     let kernels = Graph::capture(&cuda, 1, || math.launch()).unwrap().kernels(&cuda).unwrap();
     let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
@@ -270,8 +273,8 @@ fn padding_changes_nothing_but_zeros() {
     let (cuda, _) = gpu();
     let mut host = vec![0; 6 * 112];
     philox::fill(&mut host, DType::Fp16, SEED, 0, [6, 112], [6, 107]);
-    let shape = SdpaShape { batch: 1, seq_len: 2, n_heads: 3, head_dim: 112 };
-    let padded = Sdpa { shape, data_head_dim: 107, causal: false, backend: Backend::Auto };
+    let shape = SdpaShape { batch: 1, seq_len: 2, n_heads: 3, n_kv_heads: None, head_dim: 112 };
+    let padded = Sdpa { data_head_dim: 107, ..Sdpa::dense(shape, Backend::Auto) };
     let device = SdpaProblem::on_cuda(&cuda, padded, DType::Fp16, SEED).unwrap();
     let device = download(&cuda, &device.q);
     let close = |(&host, &device): (&u16, &u16)| host.abs_diff(device) <= 2;
@@ -288,4 +291,36 @@ fn the_spin_kernel_takes_its_time_and_ends() {
     cuda.kernels().spin(cuda.stream(), 500_000).unwrap();
     let end = clock.mark().unwrap();
     assert!(clock.elapsed_ns(&start, &end).unwrap() >= 490_000.0);
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn resizing_keeps_what_both_sizes_share_and_zeroes_the_rest() {
+    let (cuda, _) = gpu();
+    for (from, to) in [
+        ((1001, 107), (1001, 112)),
+        ((1001, 112), (1001, 107)),
+        ((107, 300), (112, 300)),
+        ((333, 1), (335, 8)),
+        ((5, 4097), (3, 1)),
+        ((1, 1), (1, 1)),
+        ((64, 3), (70, 700)),
+    ] {
+        let sources: [Vec<u16>; 3] = std::array::from_fn(|tensor| {
+            let value = |i: usize| (i * 7 + tensor * 11 + 1) as u16 | 1;
+            (0..from.0 * from.1).map(value).collect()
+        });
+        let device = sources.each_ref().map(|bits| upload(&cuda, bits));
+        let mut resized = [0; 3].map(|_| upload(&cuda, &vec![0xFFFF; to.0 * to.1]));
+        cuda.kernels()
+            .resize(cuda.stream(), device.each_ref(), resized.each_mut(), from, to)
+            .unwrap();
+        for (source, resized) in sources.iter().zip(&resized) {
+            let expected: Vec<u16> = (0..to.0 * to.1)
+                .map(|i| (i / to.1, i % to.1))
+                .map(|(r, c)| if r < from.0 && c < from.1 { source[r * from.1 + c] } else { 0 })
+                .collect();
+            assert!(download(&cuda, resized) == expected, "{from:?} to {to:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::GemmProblem;
 use crate::case::Gemm;
 use crate::device::Cuda;
-use crate::device::cuda::{Graph, Matmul, Tensor};
+use crate::device::cuda::{Graph, Lt, Matmul, Tensor};
 use crate::plan::{CaseError, Plan};
 use crate::record::{Algorithm, Verification};
 use crate::shape::DType;
@@ -94,6 +94,26 @@ impl CublasLtGemm {
             .ok_or_else(|| CaseError::unsupported("no algorithm of cuBLASLt's could be launched"))
     }
 
+    /// The operands, and the result of the last launch.
+    pub(super) fn problem(&self) -> &GemmProblem<Tensor> {
+        &self.problem
+    }
+
+    /// The same, to write to.
+    pub(super) fn problem_mut(&mut self) -> &mut GemmProblem<Tensor> {
+        &mut self.problem
+    }
+
+    /// Enqueues one launch on the stream of `lt`.
+    ///
+    /// # Errors
+    /// What cuBLASLt reports.
+    pub(super) fn launch_with(&self, lt: &Lt) -> Result<(), CaseError> {
+        let GemmProblem { a, b, c, .. } = &self.problem;
+        // SAFETY: the tensors were allocated with the sizes of the shape that the algorithm is for, and live in `self`.
+        unsafe { lt.multiply(&self.matmul, [a, b, c]) }
+    }
+
     /// Nanoseconds of a launch: the median of a few replays of a short graph.
     fn trial_ns(&mut self) -> Result<f64, CaseError> {
         let cuda = self.cuda.clone();
@@ -109,9 +129,7 @@ const TRIAL_REPLAYS: usize = 5;
 
 impl Plan for CublasLtGemm {
     fn launch(&mut self) -> Result<(), CaseError> {
-        let GemmProblem { a, b, c, .. } = &self.problem;
-        // SAFETY: the tensors were allocated with the sizes of the shape that the algorithm is for, and live in `self`.
-        unsafe { self.cuda.lt().multiply(&self.matmul, [a, b, c]) }
+        self.launch_with(self.cuda.lt())
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {

@@ -2,10 +2,14 @@
 
 mod cpu;
 mod cublaslt;
+mod on_the_fly;
+mod together;
 
 pub use cpu::CpuGemm;
 pub(crate) use cpu::Product;
 pub use cublaslt::CublasLtGemm;
+pub use on_the_fly::{CpuGemmOnTheFly, CudaGemmOnTheFly};
+pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
 
 use crate::case::Gemm;
 use crate::philox;

@@ -156,8 +156,10 @@ fn row(
     let trial_p50: Vec<f64> =
         visits.iter().filter_map(|visit| stats::median(&visit.samples_ms)).collect();
     let products = match &case.operation {
-        Operation::GemmSequence(products) => products.len(),
-        Operation::Gemm(_) | Operation::GemmBest(_) | Operation::Sdpa(_) => 1,
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => products.len(),
+        _ => 1,
     };
     let (flops, bytes) = (case.operation.flops(), case.operation.bytes());
     let mut derived = derived(run, case.dtype, flops, bytes, &timing_raw, &timing)?;
@@ -245,14 +247,20 @@ fn point(case: &Case) -> Result<Point> {
         ensure!(!FIELDS.contains(&&**label), "{}: a label may not be called {label}", case.id);
     }
     let shape = match &case.operation {
-        Operation::Gemm(gemm) | Operation::GemmBest(gemm) => Shape::Gemm(gemm.shape),
-        Operation::GemmSequence(products) => {
+        Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
+            Shape::Gemm(gemm.shape)
+        }
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => {
             let first =
                 products.first().with_context(|| format!("{} is an empty sequence", case.id))?;
             let n = products.iter().map(|product| product.shape.n).sum();
             Shape::Gemm(GemmShape { n, ..first.shape })
         }
-        Operation::Sdpa(sdpa) => Shape::Sdpa(sdpa.shape),
+        Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
+            Shape::Sdpa(sdpa.shape)
+        }
     };
     Ok(Point {
         case_id: case.id.clone(),

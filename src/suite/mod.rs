@@ -64,8 +64,11 @@ fn try_run(
         anyhow!("{name} is of type {kind}: run it with `cargo bench --bench {target}`")
     })?;
     check(&cases, &device)?;
-    let selected: Vec<Case> =
-        cases.into_iter().filter(|case| arguments.selects(&case.id)).collect();
+    let planner = Planner::new(device.clone(), settings.seed);
+    let selected: Vec<Case> = cases
+        .into_iter()
+        .filter(|case| arguments.selects(&case.id) && planner.offers(case))
+        .collect();
     if let Some(note) = note.filter(|_| arguments.mode != Mode::List) {
         eprintln!("night-sweep: {note}");
     }
@@ -79,7 +82,7 @@ fn try_run(
         Device::Cuda(cuda) => Monitor::open(&cuda.properties().uuid).map(Arc::new),
     };
     let visitor = Visitor {
-        planner: Planner::new(device.clone(), settings.seed),
+        planner,
         time: DeviceTime::new(device.clock()),
         protocol: experiment.protocol,
         telemetry: monitor

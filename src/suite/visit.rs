@@ -133,8 +133,8 @@ impl Visitor {
         let kernels = sampler.kernels()?;
         let (backend_selected, backend_reason) = match planned.backend {
             Some(chosen) => {
-                sdpa::prove(chosen.backend, &kernels)?;
-                (Some(chosen.backend.name().to_owned()), chosen.reason)
+                sdpa::prove(&chosen, &kernels)?;
+                (Some(chosen.route.backend.name().to_owned()), Some(chosen.reason))
             }
             None => (None, None),
         };

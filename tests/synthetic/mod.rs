@@ -163,8 +163,8 @@ fn dims() -> impl Iterator<Item = usize> {
 }
 
 fn attention(batch: usize, seq_len: usize, head_dim: usize, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch, seq_len, n_heads: 32, head_dim };
-    Sdpa { shape, data_head_dim: head_dim, causal: false, backend }
+    let shape = SdpaShape { batch, seq_len, n_heads: 32, n_kv_heads: None, head_dim };
+    Sdpa::dense(shape, backend)
 }
 
 fn product(m: usize, n: usize, k: usize) -> Gemm {
@@ -181,10 +181,15 @@ pub fn s1() -> Vec<Outcome> {
             let case = Case::row("S1", &series, &format!("d{d}"), d, DType::Fp16, operation)
                 .on_curve(format!("batch {batch}, seq_len {seq_len}"));
             let failed = batch == 1 && (99..103).contains(&d);
+            let kernel = (batch == 4 && d % 8 != 0).then(|| {
+                let attention = attention(batch, seq_len, d, Backend::Auto);
+                (case.variant("kernel_only", Operation::SdpaKernelOnly(attention)), Ok(0.75 * ms))
+            });
             outcomes.push((
                 case,
                 if failed { Err((ErrorKind::Cuda, "illegal address")) } else { Ok(ms) },
             ));
+            outcomes.extend(kernel);
         }
     }
     outcomes
@@ -213,6 +218,24 @@ pub fn s2() -> Vec<Outcome> {
                 Ok(0.45 * factor * (0.7 + d as f64 / 400.0))
             };
             outcomes.push((case, result));
+        }
+    }
+    outcomes
+}
+
+pub fn c21() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (batch, seq_len) in [(4, 2048), (1, 4096)] {
+        for d in 104..=128 {
+            // The backend stands for the one that AUTO took: `visit` records it as selected.
+            let backend = if d % 8 == 0 { Backend::Cudnn } else { Backend::Flash };
+            let operation = Operation::Sdpa(attention(batch, seq_len, d, backend));
+            let series = format!("b{batch}_s{seq_len}_AUTO");
+            let case = Case::row("C21", &series, &format!("d{d}"), d, DType::Fp16, operation)
+                .on_curve(format!("batch {batch}, seq {seq_len}"))
+                .label("head_dim", d)
+                .label("backend", "AUTO");
+            outcomes.push((case, Ok(0.45 * alignment(d))));
         }
     }
     outcomes
@@ -335,8 +358,8 @@ pub fn het1() -> Vec<Outcome> {
     outcomes
 }
 
-/// Group, experiment, outcomes and plots of each of the six.
-pub fn six() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'static str])> {
+/// Group, experiment, outcomes and plots of each.
+pub fn all() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'static str])> {
     vec![
         ("S1", "S1_sdpa_dense_sweep", s1(), &["s1_latency_vs_head_dim"]),
         ("S2", "S2_sdpa_backend_forced", s2(), &["s2_backend_latency"]),
@@ -344,5 +367,6 @@ pub fn six() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'stati
         ("G4", "G4_gemm_n_dense_projectionlike", g4(), &["g4_latency_vs_N"]),
         ("P1", "P1_padding_rescue", p1(), &["p1_padding_rescue"]),
         ("HET1", "HET1_head_hetero_batching_penalty", het1(), &["het1_hetero_batching"]),
+        ("C21", "C21_backend_selection", c21(), &["c21_backend_selection"]),
     ]
 }

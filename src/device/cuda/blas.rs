@@ -18,17 +18,17 @@ static ZERO: f32 = 0.0;
 
 /// A cuBLAS handle on the device's stream.
 pub struct Blas {
-    handle: CudaBlas,
+    pub(super) handle: CudaBlas,
     _workspace: CudaSlice<u8>,
 }
 
 /// An operand of a product: its element type and, in memory, a row-major matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix {
-    address: u64,
-    kind: sys::cudaDataType,
+    pub(super) address: u64,
+    pub(super) kind: sys::cudaDataType,
     /// Elements from one row to the next: the number of columns, as stored.
-    columns: usize,
+    pub(super) columns: usize,
     /// Elements from one matrix to the next in a batch.
     stride: usize,
     transposed: bool,
@@ -121,11 +121,6 @@ impl Blas {
         b: Matrix,
         c: Matrix,
     ) -> Result<(), CaseError> {
-        let int = |size: usize| {
-            c_int::try_from(size).map_err(|_| {
-                CaseError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}"))
-            })
-        };
         let (m, n, k, batch) = (int(shape.m)?, int(shape.n)?, int(shape.k)?, int(shape.batch)?);
         let (lda, ldb, ldc) = (int(a.columns)?, int(b.columns)?, int(c.columns)?);
         let (alpha, beta) = ((&raw const shape.alpha).cast(), (&raw const ZERO).cast());
@@ -195,7 +190,13 @@ impl Blas {
     }
 }
 
-fn error(error: result::CublasError) -> CaseError {
+/// A size as cuBLAS takes it.
+pub(super) fn int(size: usize) -> Result<c_int, CaseError> {
+    c_int::try_from(size)
+        .map_err(|_| CaseError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}")))
+}
+
+pub(super) fn error(error: result::CublasError) -> CaseError {
     let kind = match error.0 {
         sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => ErrorKind::OutOfMemory,
         sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => ErrorKind::Unsupported,

@@ -9,10 +9,11 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 
 /// The kernel files, by name.
-pub const SOURCES: [(&str, &str); 4] = [
+pub const SOURCES: [(&str, &str); 5] = [
     ("fill.cu", include_str!("../../../kernels/fill.cu")),
     ("verify.cu", include_str!("../../../kernels/verify.cu")),
     ("math.cu", include_str!("../../../kernels/math.cu")),
+    ("pad.cu", include_str!("../../../kernels/pad.cu")),
     ("timing.cu", include_str!("../../../kernels/timing.cu")),
 ];
 

@@ -32,6 +32,7 @@ pub struct Kernels {
     narrow: CudaFunction,
     softmax_f32: CudaFunction,
     softmax_16bit: CudaFunction,
+    resize: CudaFunction,
     spin: CudaFunction,
     hold: CudaFunction,
     stamp_cycles: CudaFunction,
@@ -39,6 +40,14 @@ pub struct Kernels {
     copy: CudaFunction,
 }
 
+/// The `Matrices` of kernels/pad.cu.
+#[repr(C)]
+struct ResizedMatrices([u64; 6]);
+// SAFETY: the kernel's struct is six addresses as well.
+unsafe impl DeviceRepr for ResizedMatrices {}
+
+/// The `PAIRS` of kernels/pad.cu.
+const RESIZED_PAIRS: usize = 8;
 const THREADS: u32 = 256;
 /// Dynamic shared memory of a block without asking for more.
 const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
@@ -57,7 +66,7 @@ impl Kernels {
                 .map_err(|failure| format!("{file} does not load: {}", error(failure)))
         };
         let (fill, verify, math) = (module("fill.cu")?, module("verify.cu")?, module("math.cu")?);
-        let timing = module("timing.cu")?;
+        let (pad, timing) = (module("pad.cu")?, module("timing.cu")?);
         let function = |module: &Arc<cudarc::driver::CudaModule>, name| {
             module
                 .load_function(name)
@@ -72,6 +81,7 @@ impl Kernels {
             narrow: function(&math, "narrow")?,
             softmax_f32: function(&math, "softmax_f32")?,
             softmax_16bit: function(&math, "softmax_16bit")?,
+            resize: function(&pad, "resize")?,
             spin: function(&timing, "spin")?,
             hold: function(&timing, "hold")?,
             stamp_cycles: function(&timing, "stamp_cycles")?,
@@ -148,7 +158,8 @@ impl Kernels {
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }
 
-    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]` tensors.
+    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]` tensors, of which K and V have
+    /// one head for each `group` of the others.
     ///
     /// # Errors
     /// What the driver reports.
@@ -159,7 +170,7 @@ impl Kernels {
         [q, k, v, o]: [&Tensor; 4],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
-        (seq, dim): (usize, usize),
+        (seq, dim, group): (usize, usize, usize),
         scale: f32,
         causal: bool,
         dtype: DType,
@@ -178,10 +189,11 @@ impl Kernels {
             block_dim: (THREADS, 1, 1),
             shared_mem_bytes,
         };
-        let (seq, dim, causal, kind) = (seq as u32, dim as u32, i32::from(causal), kind(dtype));
+        let (seq, dim, group) = (seq as u32, dim as u32, group as u32);
+        let (causal, kind) = (i32::from(causal), kind(dtype));
         let mut launch = stream.launch_builder(&self.verify_sdpa);
         launch.arg(q).arg(k).arg(v).arg(o).arg(rows).arg(errors);
-        launch.arg(&seq).arg(&dim).arg(&scale).arg(&causal).arg(&kind);
+        launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal).arg(&kind);
         // SAFETY: the arguments are those of the kernel; the caller's tensors are [heads * seq, dim], rows[i] below that.
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }
@@ -282,6 +294,51 @@ impl Kernels {
         let mut launch = stream.launch_builder(&self.softmax_16bit);
         launch.arg(scores).arg(&seq).arg(&causal).arg(&kind);
         // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers `scores`.
+        unsafe { launch.launch(config) }.map(drop).map_err(error)
+    }
+
+    /// Copies each matrix into one of another size, in one launch: what `to` has beyond `from` becomes zero, what it
+    /// lacks is left out. All matrices of a side have the same size.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn resize<const N: usize>(
+        &self,
+        stream: &CudaStream,
+        from: [&Tensor; N],
+        to: [&mut Tensor; N],
+        (from_rows, from_columns): (usize, usize),
+        (to_rows, to_columns): (usize, usize),
+    ) -> Result<(), CaseError> {
+        const { assert!(N >= 1 && N <= 3, "the kernel takes up to three matrices") };
+        let len = to_rows * to_columns;
+        if len == 0 {
+            return Ok(());
+        }
+        let too_large = |size| {
+            CaseError::unsupported(format!("matrices of {size} rows or columns are not padded"))
+        };
+        let count = |size: usize| u32::try_from(size).map_err(|_| too_large(size));
+        let sizes = [count(from_rows)?, count(from_columns)?, count(to_rows)?, count(to_columns)?];
+        let mut matrices = ResizedMatrices([0; 6]);
+        for (i, (from, to)) in from.into_iter().zip(to).enumerate() {
+            assert_eq!(
+                from.len(),
+                from_rows * from_columns,
+                "the tensor has the size of its matrix"
+            );
+            assert_eq!(to.len(), len, "the tensor has the size of its matrix");
+            matrices.0[i] = address(from, stream);
+            matrices.0[i + 3] = address(to, stream);
+        }
+        let blocks = threads_for(len, 2 * RESIZED_PAIRS).grid_dim.0;
+        let config = LaunchConfig { grid_dim: (blocks, N as u32, 1), ..threads_for(1, 1) };
+        let mut launch = stream.launch_builder(&self.resize);
+        launch.arg(&matrices);
+        sizes.iter().for_each(|size| {
+            launch.arg(size);
+        });
+        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as asserted above.
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }
 

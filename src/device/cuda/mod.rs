@@ -1,16 +1,20 @@
 //! One CUDA GPU: its context, the one stream everything is enqueued on, its kernels and libraries.
 
 mod blas;
+mod branches;
 mod compile;
 mod graph;
+mod grouped;
 mod kernels;
 mod lt;
 mod mapped;
 mod timing;
 
 pub use blas::{Blas, Matrix, Strided};
+pub use branches::Branches;
 pub use compile::{SOURCES, compile, nvrtc_version};
 pub use graph::Graph;
+pub use grouped::Grouped;
 pub use kernels::{Bits, Kernels, Tensor, address};
 pub use lt::{Lt, Matmul};
 pub use mapped::Mapped;

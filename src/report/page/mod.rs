@@ -45,6 +45,7 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
         "HET1" => "What uneven head dimensions cost",
         "S2" => "Attention by backend",
         "S1" => "Attention over head_dim",
+        "C21" => "Attention by the backend that is chosen",
         "G3" => "Matrix product over K",
         "G4" => "Matrix product over N",
         _ => "Curves",
