@@ -1,12 +1,17 @@
 //! One CUDA GPU: its context, the one stream everything is enqueued on, its kernels and libraries.
 
+mod attention;
 mod blas;
 mod compile;
 mod graph;
 mod kernels;
 
+pub use attention::{
+    AttentionKernel, AttentionSize, FlashTiling, FlashVariant, MemEfficientTile,
+    MemEfficientVariant,
+};
 pub use blas::{Blas, Matrix, Strided};
-pub use compile::{SOURCES, compile, nvrtc_version};
+pub use compile::{Define, SOURCES, compile, nvrtc_version};
 pub use graph::Graph;
 pub use kernels::{Bits, Kernels, Tensor, address};
 
