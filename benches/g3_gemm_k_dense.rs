@@ -21,7 +21,7 @@ pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
         for k in sweep.k_values() {
             let product = Operation::Gemm(Gemm::dense(sweep.shape(k)));
             let case = Case::row(&group, &series, &format!("K{k}"), k, dtype, product);
-            cases.push(case.on_curve(dtype.name()));
+            cases.extend(sweep.gemm_algorithms.cases(case.on_curve(dtype.name())));
         }
     }
     Some(cases)

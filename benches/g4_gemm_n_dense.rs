@@ -22,7 +22,8 @@ pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
             for n in sweep.n_values() {
                 let product = Operation::Gemm(Gemm::dense(sweep.shape(m, n)));
                 let case = Case::row(&group, &series, &format!("N{n}"), n, dtype, product);
-                cases.push(case.on_curve(format!("M={m} {}", dtype.name())));
+                let row = case.on_curve(format!("M={m} {}", dtype.name()));
+                cases.extend(sweep.gemm_algorithms.cases(row));
             }
         }
     }

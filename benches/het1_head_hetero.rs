@@ -2,7 +2,8 @@
 //!
 //! A layer with heads of one dimension is projected by one product; heads of several need a product for each
 //! dimension. Each pattern is timed as those products one after the other. Beside it stand each product on its own,
-//! whose sum tells what the change-over costs, and one product with every head padded to the largest dimension.
+//! whose sum tells what the change-over costs, all of them in one grouped call, all of them side by side, and one product
+//! with every head padded to the largest dimension.
 
 use night_sweep::case::{Case, Operation};
 use night_sweep::spec::{Experiment, Kind};
@@ -13,7 +14,7 @@ fn main() -> ExitCode {
 }
 
 /// A point for each pattern, `HET1/T4096_H32_fp16/mild`, and for a pattern of several groups the variants
-/// `part_128x28`, ... and `padded`.
+/// `part_128x28`, ..., `grouped`, `concurrent` and `padded`. A CPU has no grouped call and leaves that out.
 pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
     let Kind::HeteroBatching(sweep) = &experiment.kind else { return None };
     let (group, dtype) = (experiment.group(), sweep.dtype);
@@ -32,10 +33,12 @@ pub fn cases(experiment: &Experiment) -> Option<Vec<Case>> {
             .label("num_gemm_calls", parts.len());
         cases.push(row.clone());
         if parts.len() > 1 {
-            for (heads, part) in pattern.groups.iter().zip(parts) {
+            for (heads, &part) in pattern.groups.iter().zip(&parts) {
                 let variant = format!("part_{}x{}", heads.dim, heads.count);
                 cases.push(row.variant(&variant, Operation::Gemm(part)));
             }
+            cases.push(row.variant("grouped", Operation::GemmGrouped(parts.clone())));
+            cases.push(row.variant("concurrent", Operation::GemmConcurrent(parts)));
             cases.push(row.variant("padded", Operation::Gemm(sweep.padded(pattern))));
         }
     }

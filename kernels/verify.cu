@@ -28,16 +28,17 @@ extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned s
 }
 
 // O = softmax(scale Q K^T) V. Q, K, V, O are [heads, seq, dim] with batch and heads as one; rows[] indexes [heads * seq].
+// Head h of Q and O takes head h / group of K and V.
 // Grid (sampled rows), 256 threads, shared memory: seq + dim floats.
 extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned short* k, const unsigned short* v,
                                        const unsigned short* o, const unsigned* rows, float* errors, unsigned seq,
-                                       unsigned dim, float scale, int causal, int type) {
+                                       unsigned dim, unsigned group, float scale, int causal, int type) {
     extern __shared__ float shared[];
     __shared__ float scratch[32];
     float* scores = shared;
     float* query = shared + seq;
     unsigned row = rows[blockIdx.x];
-    size_t head = (size_t)(row / seq) * seq * dim;
+    size_t head = (size_t)(row / seq / group) * seq * dim;
     unsigned keys = causal ? row % seq + 1 : seq;
 
     for (unsigned d = threadIdx.x; d < dim; d += blockDim.x) query[d] = to_float(q[(size_t)row * dim + d], type);

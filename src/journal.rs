@@ -200,7 +200,7 @@ fn add(
             check_samples(&visit)?;
             // A resumed run goes on behind its End: only one that nothing follows says how the run ended.
             run.end = None;
-            run.visits.push(visit);
+            run.visits.push(*visit);
         }
         Line::Failure(failure) => {
             ensure!(known.contains(&failure.case_id), "the header has no case {}", failure.case_id);
@@ -230,7 +230,7 @@ fn check_samples(visit: &Visit) -> Result<()> {
 mod tests {
     use super::*;
     use crate::case::{Case, Gemm, Operation};
-    use crate::record::{ErrorKind, Protocol, Ran, Status, Verification};
+    use crate::record::{ErrorKind, Protocol, ProtocolKind, Ran, Spent, Status, Verification};
     use crate::shape::{DType, GemmShape};
     use serde_json::json;
 
@@ -244,7 +244,7 @@ mod tests {
             config: json!({"type": "gemm_k_dense"}),
             device: "cpu".to_owned(),
             seed: 42,
-            protocol: Protocol { warmup: 1, measure: 2, trials: 2 },
+            protocol: Protocol { kind: ProtocolKind::Standard, warmup: 1, measure: 2, trials: 2 },
             shard: None,
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             env: json!({"host": {"cpu": "Zählwerk"}}),
@@ -270,9 +270,16 @@ mod tests {
                 backend_selected: None,
                 backend_reason: None,
                 verification: Verification { max_rel_error: 1e-4, tolerance: 1e-2, rows: 8 },
+                algorithm: None,
             },
+            aside: None,
             clocks: None,
+            spent: Spent::default(),
         }
+    }
+
+    fn boxed(case_id: &str, round: usize, samples_ms: Vec<f64>) -> Box<Visit> {
+        Box::new(visit(case_id, round, samples_ms))
     }
 
     fn failure() -> Failure {
@@ -286,9 +293,9 @@ mod tests {
 
     fn lines() -> Vec<Line> {
         vec![
-            Line::Visit(visit("G3/fp16/K1", 0, vec![0.1, 0.2])),
+            Line::Visit(boxed("G3/fp16/K1", 0, vec![0.1, 0.2])),
             Line::Failure(failure()),
-            Line::Visit(visit("G3/fp16/K1", 1, vec![0.3])),
+            Line::Visit(boxed("G3/fp16/K1", 1, vec![0.3])),
             Line::End(End { status: Status::Complete, wall_s: 2.0 }),
         ]
     }
@@ -377,12 +384,12 @@ mod tests {
         let twice = error_of(&format!("{header_line}{header_line}"));
         assert!(twice.contains(":2: a second header"), "{twice}");
         let other = error_of(
-            &header_line.replace("\"schema_version\":\"1.0\"", "\"schema_version\":\"2.0\""),
+            &header_line.replace("\"schema_version\":\"1.1\"", "\"schema_version\":\"2.0\""),
         );
         assert!(other.contains("schema version 2.0"), "{other}");
         let repeated = error_of(&format!("{header_line}{0}{0}", as_text(&lines()[..1])));
         assert!(repeated.contains(":3: a second visit of G3/fp16/K1 in round 0"), "{repeated}");
-        let stranger = Line::Visit(visit("G3/fp16/K9", 0, vec![1.0]));
+        let stranger = Line::Visit(boxed("G3/fp16/K9", 0, vec![1.0]));
         let stranger = error_of(&format!("{header_line}{}", as_text(&[stranger])));
         assert!(stranger.contains(":2: the header has no case G3/fp16/K9"), "{stranger}");
     }
@@ -400,15 +407,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::create(dir.path(), header()).unwrap();
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let line = Line::Visit(visit("G3/fp16/K1", 1, vec![0.1, bad]));
+            let line = Line::Visit(boxed("G3/fp16/K1", 1, vec![0.1, bad]));
             let error = format!("{:#}", journal.append(&line).unwrap_err());
             assert!(error.contains("G3/fp16/K1: sample 1 of round 1"), "{error}");
         }
-        assert!(journal.append(&Line::Visit(visit("G3/fp16/K1", 0, vec![]))).is_err());
+        assert!(journal.append(&Line::Visit(boxed("G3/fp16/K1", 0, vec![]))).is_err());
         assert!(read(journal.path()).unwrap().visits.is_empty());
 
         let header_line = as_text(&[Line::Header(Box::new(header()))]);
-        let zero = as_text(&[Line::Visit(visit("G3/fp16/K1", 0, vec![0.0]))]);
+        let zero = as_text(&[Line::Visit(boxed("G3/fp16/K1", 0, vec![0.0]))]);
         let error = error_of(&format!("{header_line}{zero}"));
         assert!(error.contains(":2: G3/fp16/K1: sample 0 of round 0 is 0 ms"), "{error}");
     }

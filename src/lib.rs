@@ -29,6 +29,7 @@ pub mod plan;
 pub mod planner;
 pub mod record;
 pub mod report;
+pub mod resize;
 pub mod sdpa;
 pub mod settings;
 pub mod shape;

@@ -1,6 +1,6 @@
 //! A plan: an operation made ready, with its algorithm chosen and its buffers bound.
 
-use crate::record::{ErrorKind, Verification};
+use crate::record::{Algorithm, ErrorKind, Verification};
 
 /// An operation made ready to launch.
 pub trait Plan {
@@ -17,6 +17,11 @@ pub trait Plan {
     /// [`ErrorKind::WrongResult`] if it differs by more than the tolerance of its element type, or an element
     /// was not written.
     fn verify(&mut self) -> Result<Verification, CaseError>;
+
+    /// The algorithm that a library chose; none where there is no choice, or the library does not tell.
+    fn algorithm(&self) -> Option<Algorithm> {
+        None
+    }
 }
 
 /// Why a case has no time.
@@ -54,15 +59,24 @@ impl Plan for Sequence {
         self.0.iter_mut().try_for_each(|plan| plan.launch())
     }
 
-    /// The worst of the parts.
     fn verify(&mut self) -> Result<Verification, CaseError> {
-        let mut worst = Verification { max_rel_error: 0.0, tolerance: 0.0, rows: 0 };
-        for plan in &mut self.0 {
-            let part = plan.verify()?;
-            worst.max_rel_error = worst.max_rel_error.max(part.max_rel_error);
-            worst.tolerance = part.tolerance;
-            worst.rows += part.rows;
-        }
-        Ok(worst)
+        worst(self.0.iter_mut().map(|plan| plan.verify()))
     }
+}
+
+/// The worst of several parts, their rows added up.
+///
+/// # Errors
+/// The first error among them.
+pub fn worst(
+    parts: impl Iterator<Item = Result<Verification, CaseError>>,
+) -> Result<Verification, CaseError> {
+    let mut worst = Verification { max_rel_error: 0.0, tolerance: 0.0, rows: 0 };
+    for part in parts {
+        let part = part?;
+        worst.max_rel_error = worst.max_rel_error.max(part.max_rel_error);
+        worst.tolerance = part.tolerance;
+        worst.rows += part.rows;
+    }
+    Ok(worst)
 }

@@ -1,17 +1,26 @@
 //! From a case to its plan on a device.
 
-use crate::case::{Case, Gemm, Operation};
-use crate::device::Device;
-use crate::gemm::{self, GemmProblem};
+use crate::case::{Case, Gemm, Operation, Sdpa};
+use crate::device::cuda::Matmul;
+use crate::device::{Cuda, Device};
+use crate::gemm::{
+    CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
+    CudaGemmOnTheFly, GemmProblem,
+};
 use crate::plan::{CaseError, Plan, Sequence};
-use crate::sdpa::{self, Attention};
-use crate::shape::DType;
+use crate::sdpa::{self, Attention, Extent};
+use crate::shape::{DType, GemmShape};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Makes the plans of one device.
 pub struct Planner {
     device: Device,
     seed: u64,
     attention: Attention,
+    /// Algorithms chosen so far, so that every round has the same: by product, and whether all were tried.
+    algorithms: RefCell<HashMap<(GemmShape, DType, bool), Matmul>>,
 }
 
 /// A plan, and which backend it is where there is a choice.
@@ -25,7 +34,8 @@ pub struct Planned {
 impl Planner {
     /// Plans for `device`, on data seeded with `seed`.
     pub fn new(device: Device, seed: u64) -> Self {
-        Planner { attention: Attention::new(device.clone()), device, seed }
+        let attention = Attention::new(device.clone());
+        Planner { attention, device, seed, algorithms: RefCell::default() }
     }
 
     /// Chooses the algorithm, allocates and fills the operands.
@@ -33,26 +43,101 @@ impl Planner {
     /// # Errors
     /// Why this case cannot be timed on this device.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
-        let product = |gemm: &Gemm| self.product(*gemm, case.dtype);
-        match &case.operation {
-            Operation::Gemm(gemm) => Ok(Planned { plan: product(gemm)?, backend: None }),
+        let plan = match &case.operation {
+            Operation::Sdpa(sdpa) => return self.attend(*sdpa, Extent::Whole, case.dtype),
+            Operation::SdpaOnTheFly(sdpa) => {
+                return self.attend(*sdpa, Extent::OnTheFly, case.dtype);
+            }
+            Operation::SdpaKernelOnly(sdpa) => {
+                return self.attend(*sdpa, Extent::KernelOnly, case.dtype);
+            }
+            Operation::Gemm(gemm) => self.product(*gemm, case.dtype, false),
+            Operation::GemmBest(gemm) => self.product(*gemm, case.dtype, true),
+            Operation::GemmOnTheFly(gemm) => self.on_the_fly(*gemm, case.dtype),
             Operation::GemmSequence(parts) => {
-                let plans = parts.iter().map(product).collect::<Result<_, _>>()?;
-                Ok(Planned { plan: Box::new(Sequence(plans)), backend: None })
+                let plans = parts.iter().map(|part| self.product(*part, case.dtype, false));
+                Ok(Box::new(Sequence(plans.collect::<Result<_, _>>()?)) as Box<dyn Plan>)
             }
-            Operation::Sdpa(sdpa) => {
-                let (plan, chosen) = self.attention.plan(*sdpa, case.dtype, self.seed)?;
-                Ok(Planned { plan, backend: Some(chosen) })
-            }
+            Operation::GemmGrouped(parts) => self.grouped(parts, case.dtype),
+            Operation::GemmConcurrent(parts) => self.concurrent(parts, case.dtype),
+        }?;
+        Ok(Planned { plan, backend: None })
+    }
+
+    /// Whether a variant exists on this device. One that does not is left out of a run: its row says all there is.
+    pub fn offers(&self, case: &Case) -> bool {
+        match (&case.operation, &self.device) {
+            (Operation::GemmGrouped(_), Device::Cpu) => false,
+            (Operation::SdpaKernelOnly(sdpa), _) => self.attention.pads(sdpa, case.dtype),
+            _ => true,
         }
     }
 
-    fn product(&self, gemm: Gemm, dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
-        Ok(match &self.device {
-            Device::Cpu => {
-                Box::new(gemm::CpuGemm::new(GemmProblem::on_host(gemm, dtype, self.seed)))
+    fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: DType) -> Result<Planned, CaseError> {
+        let (plan, chosen) = self.attention.plan(sdpa, extent, dtype, self.seed)?;
+        Ok(Planned { plan, backend: Some(chosen) })
+    }
+
+    fn product(&self, gemm: Gemm, dtype: DType, try_all: bool) -> Result<Box<dyn Plan>, CaseError> {
+        let cuda = match &self.device {
+            Device::Cpu if try_all => {
+                return Err(CaseError::unsupported("the CPU has one algorithm for a product"));
             }
-            Device::Cuda(cuda) => Box::new(gemm::CublasGemm::new(cuda, gemm, dtype, self.seed)?),
+            Device::Cpu => {
+                let problem = GemmProblem::on_host(gemm, dtype, self.seed);
+                return Ok(Box::new(CpuGemm::new(problem)));
+            }
+            Device::Cuda(cuda) => cuda,
+        };
+        Ok(Box::new(self.cublaslt(cuda, gemm, dtype, try_all)?))
+    }
+
+    /// The product by the algorithm that was chosen for it, now or before.
+    fn cublaslt(
+        &self,
+        cuda: &Rc<Cuda>,
+        gemm: Gemm,
+        dtype: DType,
+        try_all: bool,
+    ) -> Result<CublasLtGemm, CaseError> {
+        let key = (gemm.shape, dtype, try_all);
+        let known = self.algorithms.borrow().get(&key).cloned();
+        let matmul = match known {
+            Some(matmul) => matmul,
+            None if try_all => CublasLtGemm::fastest(cuda, gemm, dtype, self.seed)?,
+            None => cuda.lt().algorithms(gemm.shape, dtype, 1)?.swap_remove(0),
+        };
+        self.algorithms.borrow_mut().insert(key, matmul.clone());
+        CublasLtGemm::with(cuda, gemm, dtype, self.seed, matmul)
+    }
+
+    fn on_the_fly(&self, gemm: Gemm, dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+        Ok(match &self.device {
+            Device::Cpu => Box::new(CpuGemmOnTheFly::new(gemm, dtype, self.seed)),
+            Device::Cuda(cuda) => {
+                let padded = self.cublaslt(cuda, gemm, dtype, false)?;
+                Box::new(CudaGemmOnTheFly::new(cuda, padded, self.seed)?)
+            }
+        })
+    }
+
+    fn grouped(&self, parts: &[Gemm], dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+        match &self.device {
+            Device::Cpu => {
+                Err(CaseError::unsupported("one call for several products needs a CUDA GPU"))
+            }
+            Device::Cuda(cuda) => Ok(Box::new(CublasGrouped::new(cuda, parts, dtype, self.seed)?)),
+        }
+    }
+
+    fn concurrent(&self, parts: &[Gemm], dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+        Ok(match &self.device {
+            Device::Cpu => Box::new(CpuConcurrent::new(parts, dtype, self.seed)),
+            Device::Cuda(cuda) => {
+                let plan = |&part: &Gemm| self.cublaslt(cuda, part, dtype, false);
+                let parts = parts.iter().map(plan).collect::<Result<_, _>>()?;
+                Box::new(CudaConcurrent::new(cuda, parts)?)
+            }
         })
     }
 }

@@ -1,10 +1,12 @@
 //! The environment variables that steer a bench: `cargo bench` hands only Criterion's own arguments on.
 
 use crate::device::DeviceChoice;
+use crate::record::ProtocolKind;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Each variable, what it takes, and what it does; `night-sweep --help` prints this.
-pub const VARIABLES: [(&str, &str, &str); 7] = [
+pub const VARIABLES: [(&str, &str, &str); 9] = [
     (
         "NIGHT_SWEEP_DEVICE",
         "auto (default), cpu, cuda, cuda:N",
@@ -27,6 +29,16 @@ pub const VARIABLES: [(&str, &str, &str); 7] = [
         "a run id",
         "goes on with a run that was killed: what its journal holds is not timed again",
     ),
+    (
+        "NIGHT_SWEEP_PROTOCOL",
+        "standard, adaptive",
+        "adaptive takes as many samples as the median needs; default: the spec's `protocol`, or standard",
+    ),
+    (
+        "NIGHT_SWEEP_BURN_IN",
+        "seconds, 0 to 600",
+        "how long the GPU is worked at most until its clock is steady; 0 skips that; default: 5",
+    ),
     ("NIGHT_SWEEP_SEED", "a number", "seed of the data and of the order of cases; default: 42"),
 ];
 
@@ -45,6 +57,10 @@ pub struct Settings {
     pub results_root: PathBuf,
     /// The run to go on with.
     pub resume: Option<String>,
+    /// How many samples a round takes, if not as the spec says.
+    pub protocol: Option<ProtocolKind>,
+    /// How long the GPU is worked at most until its clock is steady.
+    pub burn_in: Duration,
     /// Seed of the data and of the order of cases.
     pub seed: u64,
 }
@@ -75,6 +91,8 @@ impl Settings {
             run_id: None,
             results_root: PathBuf::from("target-reports"),
             resume: None,
+            protocol: None,
+            burn_in: Duration::from_secs(5),
             seed: 42,
         };
         for (name, value) in found {
@@ -95,6 +113,18 @@ impl Settings {
                 "NIGHT_SWEEP_RESULTS_ROOT" => settings.results_root = text()?.into(),
                 "NIGHT_SWEEP_RESUME" => {
                     settings.resume = Some(run_id(&value).map_err(|allowed| wrong(&allowed))?)
+                }
+                "NIGHT_SWEEP_PROTOCOL" => {
+                    settings.protocol = Some(match value.as_str() {
+                        "standard" => ProtocolKind::Standard,
+                        "adaptive" => ProtocolKind::Adaptive,
+                        _ => return Err(wrong("standard or adaptive")),
+                    });
+                }
+                "NIGHT_SWEEP_BURN_IN" => {
+                    let seconds = value.parse().ok().filter(|seconds| *seconds <= 600);
+                    let seconds = seconds.ok_or_else(|| wrong("whole seconds from 0 to 600"))?;
+                    settings.burn_in = Duration::from_secs(seconds);
                 }
                 "NIGHT_SWEEP_SEED" => {
                     settings.seed =
@@ -153,7 +183,8 @@ mod tests {
         for (name, ..) in VARIABLES {
             let value = match name {
                 "NIGHT_SWEEP_DEVICE" => "cuda:1",
-                "NIGHT_SWEEP_SEED" => "7",
+                "NIGHT_SWEEP_SEED" | "NIGHT_SWEEP_BURN_IN" => "7",
+                "NIGHT_SWEEP_PROTOCOL" => "adaptive",
                 _ => "x",
             };
             let settings = parse(name, value).unwrap();
@@ -166,6 +197,8 @@ mod tests {
         for (name, value, part) in [
             ("NIGHT_SWEEP_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
             ("NIGHT_SWEEP_SEED", "-1", "whole number"),
+            ("NIGHT_SWEEP_PROTOCOL", "seed", "standard or adaptive"),
+            ("NIGHT_SWEEP_BURN_IN", "601", "0 to 600"),
             ("NIGHT_SWEEP_RUN_ID", "../x", "letters, digits"),
             ("NIGHT_SWEEP_RUN_ID", ".x", "not starting with a dot"),
             ("NIGHT_SWEEP_SPEC", "", "unset it"),

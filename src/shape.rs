@@ -55,7 +55,8 @@ impl GemmShape {
     }
 }
 
-/// The tensors of a self-attention, `[batch, n_heads, seq_len, head_dim]` each, contiguous (BHSD).
+/// The tensors of a self-attention, `[batch, n_heads, seq_len, head_dim]` each, contiguous (BHSD); keys and values have
+/// `n_kv_heads`, where that is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SdpaShape {
@@ -63,16 +64,40 @@ pub struct SdpaShape {
     pub batch: usize,
     /// Tokens in each sequence, for queries and keys alike.
     pub seq_len: usize,
-    /// Attention heads, for queries and keys alike.
+    /// Attention heads: those of the queries and the result.
     pub n_heads: usize,
+    /// Heads of the keys and values where they are fewer (grouped-query attention): a divisor of `n_heads` below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<usize>,
     /// Elements of each head's vectors.
     pub head_dim: usize,
 }
 
 impl SdpaShape {
-    /// Elements of one of the four tensors.
+    /// Heads of the keys and values.
+    pub fn kv_heads(&self) -> usize {
+        self.n_kv_heads.unwrap_or(self.n_heads)
+    }
+
+    /// Query heads that share one head of keys and values. Head `h` of the queries, counted over the batch, takes head
+    /// `h / heads_per_kv_head`.
+    pub fn heads_per_kv_head(&self) -> usize {
+        self.n_heads / self.kv_heads()
+    }
+
+    /// The same at another head_dim.
+    pub fn with_head_dim(self, head_dim: usize) -> Self {
+        SdpaShape { head_dim, ..self }
+    }
+
+    /// Elements of the queries, and of the result.
     pub fn elements(&self) -> usize {
         self.batch * self.n_heads * self.seq_len * self.head_dim
+    }
+
+    /// Elements of the keys, and of the values.
+    pub fn kv_elements(&self) -> usize {
+        self.batch * self.kv_heads() * self.seq_len * self.head_dim
     }
 
     /// Floating-point operations of the two products; a causal mask leaves half of them.
@@ -83,11 +108,9 @@ impl SdpaShape {
 
     /// Bytes that must move: Q, K and V read once, O written once.
     pub fn bytes(&self) -> f64 {
-        4.0 * self.batch as f64
-            * self.n_heads as f64
-            * self.seq_len as f64
-            * self.head_dim as f64
-            * DType::SIZE_BYTES as f64
+        let tokens = self.batch as f64 * self.seq_len as f64;
+        let heads = 2.0 * self.n_heads as f64 + 2.0 * self.kv_heads() as f64;
+        tokens * heads * self.head_dim as f64 * DType::SIZE_BYTES as f64
     }
 }
 
@@ -100,10 +123,27 @@ mod tests {
         let gemm = GemmShape { m: 4096, n: 4096, k: 107 };
         assert_eq!(gemm.flops(), 3_590_324_224.0);
         assert_eq!(gemm.bytes(), 35_307_520.0);
-        let sdpa = SdpaShape { batch: 4, seq_len: 2048, n_heads: 32, head_dim: 128 };
+        let sdpa =
+            SdpaShape { batch: 4, seq_len: 2048, n_heads: 32, n_kv_heads: None, head_dim: 128 };
         assert_eq!(sdpa.flops(false), 274_877_906_944.0);
         assert_eq!(sdpa.flops(true), 137_438_953_472.0);
         assert_eq!(sdpa.bytes(), 4.0 * 33_554_432.0 * 2.0);
+        let grouped = SdpaShape { n_kv_heads: Some(8), ..sdpa };
+        assert_eq!((grouped.heads_per_kv_head(), sdpa.heads_per_kv_head()), (4, 1));
+        assert_eq!(grouped.flops(false), sdpa.flops(false));
+        assert_eq!(grouped.elements(), 4 * grouped.kv_elements());
+        assert_eq!(grouped.bytes(), 2.5 * 33_554_432.0 * 2.0);
+    }
+
+    #[test]
+    fn the_heads_of_keys_are_named_only_where_they_differ() {
+        let published = r#"{"batch":4,"seq_len":2048,"n_heads":32,"head_dim":128}"#;
+        let shape: SdpaShape = serde_json::from_str(published).unwrap();
+        assert_eq!(serde_json::to_string(&shape).unwrap(), published);
+        let grouped = SdpaShape { n_kv_heads: Some(8), ..shape };
+        let text = serde_json::to_string(&grouped).unwrap();
+        assert!(text.contains(r#""n_kv_heads":8"#), "{text}");
+        assert_eq!(serde_json::from_str::<SdpaShape>(&text).unwrap(), grouped);
     }
 
     #[test]

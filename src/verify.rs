@@ -104,7 +104,8 @@ fn sdpa_row(problem: &SdpaProblem<Vec<u16>>, row: usize) -> Vec<f32> {
     let value = |bits: u16| to_f32(problem.dtype, bits);
     let (head, query) = (row / seq_len, row % seq_len);
     let keys = if problem.sdpa.causal { query + 1 } else { seq_len };
-    let own = head * seq_len * head_dim..(head * seq_len + keys) * head_dim;
+    let first = head / problem.sdpa.shape.heads_per_kv_head() * seq_len;
+    let own = first * head_dim..(first + keys) * head_dim;
     let q = &problem.q[row * head_dim..][..head_dim];
 
     let mut weights: Vec<f32> = problem.k[own.clone()]
@@ -183,8 +184,8 @@ mod tests {
     }
 
     fn right_sdpa(dtype: DType, causal: bool) -> SdpaProblem<Vec<u16>> {
-        let shape = SdpaShape { batch: 2, seq_len: 50, n_heads: 2, head_dim: 24 };
-        let sdpa = Sdpa { shape, data_head_dim: 20, causal, backend: Backend::Auto };
+        let shape = SdpaShape { batch: 2, seq_len: 50, n_heads: 2, n_kv_heads: None, head_dim: 24 };
+        let sdpa = Sdpa { data_head_dim: 20, causal, ..Sdpa::dense(shape, Backend::Auto) };
         let mut problem = SdpaProblem::on_host(sdpa, dtype, 42);
         problem.o =
             (0..200).flat_map(|row| sdpa_row(&problem, row)).map(|x| from_f32(dtype, x)).collect();

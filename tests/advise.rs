@@ -30,7 +30,7 @@ fn raw(group: &str, outcomes: &[Outcome]) -> Raw {
         Run { header, visits: vec![], failures: vec![], end: None, path: "nowhere".into() };
     for line in lines {
         match line {
-            Line::Visit(visit) => run.visits.push(visit),
+            Line::Visit(visit) => run.visits.push(*visit),
             Line::Failure(failure) => run.failures.push(failure),
             Line::End(end) => run.end = Some(end),
             Line::Header(_) => {}

@@ -59,6 +59,7 @@ fn as_many_rows_as_published() {
             ("S1_sdpa_dense_sweep", 162),
             ("S1_sdpa_extended", 80),
             ("S2_sdpa_backend_forced", 30),
+            ("C21_backend_selection", 50),
             ("G3_gemm_k_dense", 162),
             ("G4_gemm_n_dense_projectionlike", 486),
             ("P1_padding_rescue", 9),
@@ -72,6 +73,9 @@ fn as_many_rows_as_published() {
 fn ids_are_unique_and_fit_criterions_folders() {
     ids_fit(&spec("night_sweep.yaml"));
     ids_fit(&spec("night_sweep_cpu.yaml"));
+    let grouped = include_str!("../experiments/night_sweep.yaml")
+        .replace("n_heads: 32}", "n_heads: 32, n_kv_heads: 8}");
+    ids_fit(&Spec::parse(&grouped, Path::new("spec.yaml")).unwrap());
 }
 
 proptest! {
@@ -120,6 +124,16 @@ fn ids_shapes_and_columns_as_published() {
     let Operation::Sdpa(sdpa) = &case.operation else { panic!("{case:?}") };
     assert_eq!((sdpa.shape.n_heads, sdpa.shape.head_dim, sdpa.data_head_dim), (32, 107, 107));
 
+    let alone = find(&s1, "S1/b4_s2048_h32_fp16_kernel_only/d107");
+    assert_eq!((&alone.row, &alone.operation), (&case.id, &Operation::SdpaKernelOnly(*sdpa)));
+    let aligned = find(&s1, "S1/b4_s2048_h32_fp16/d112");
+    assert_eq!(s1.iter().filter(|case| case.row == aligned.id).count(), 1);
+
+    let c21 = published("C21_backend_selection");
+    let case = find(&c21, "C21/b1_s4096_h32_fp16_AUTO/d107");
+    assert_eq!(json!(case.labels), json!({"head_dim": 107, "backend": "AUTO"}));
+    assert_eq!(case.curve, "batch 1, seq 4096, 32 heads");
+
     let s2 = published("S2_sdpa_backend_forced");
     let case = find(&s2, "S2/b4_s2048_h32_fp16_MEM_EFFICIENT/d107");
     assert_eq!(json!(case.labels), json!({"head_dim": 107, "backend": "MEM_EFFICIENT"}));
@@ -146,9 +160,23 @@ fn padding_keeps_the_data_and_grows_the_tensors() {
     assert_eq!(case.labels["operation"], "SDPA");
     assert!(!case.labels.contains_key("shape_type"));
 
+    let copied = find(&p1, "P1/sdpa_b4_s2048_h32_fp16_on_the_fly/d107_to_112");
+    assert_eq!((&copied.row, &copied.operation), (&case.id, &Operation::SdpaOnTheFly(*sdpa)));
+    assert_eq!(copied.operation.flops(), case.operation.flops());
+    // Q, K, V and O are copied: beside what the attention moves, each moves once with and once without its padding.
+    let dense = case.operation.bytes() * 107.0 / 112.0;
+    assert_eq!(copied.operation.bytes(), 2.0 * case.operation.bytes() + dense);
+    let as_it_is = find(&p1, "P1/sdpa_b4_s2048_h32_fp16/d107_to_107");
+    assert_eq!(p1.iter().filter(|case| case.row == as_it_is.id).count(), 1);
+
     let case = find(&p1, "P1/gemm_reduction_M4096_N4096_fp16/K107_to_112");
     let Operation::Gemm(gemm) = &case.operation else { panic!("{case:?}") };
     assert_eq!((gemm.shape.k, gemm.data.k), (112, 107));
+    let copied = find(&p1, "P1/gemm_reduction_M4096_N4096_fp16_on_the_fly/K107_to_112");
+    assert_eq!(copied.operation, Operation::GemmOnTheFly(*gemm));
+    // A and B are copied, the result is not padded.
+    let copies = 2.0 * (112.0 + 107.0) * (4096.0 + 4096.0);
+    assert_eq!(copied.operation.bytes(), case.operation.bytes() + copies);
     let case = find(&p1, "P1/gemm_projection_M4096_K4096_fp16/N107_to_128");
     let Operation::Gemm(gemm) = &case.operation else { panic!("{case:?}") };
     assert_eq!((gemm.shape.n, gemm.data.n, gemm.shape.k), (128, 107, 4096));
@@ -161,7 +189,7 @@ fn padding_keeps_the_data_and_grows_the_tensors() {
 }
 
 #[test]
-fn a_pattern_is_its_products_its_parts_and_one_padded_product() {
+fn a_pattern_is_its_products_and_the_other_ways_to_compute_them() {
     let het1 = published("HET1_head_hetero_batching_penalty");
     let uniform = find(&het1, "HET1/T4096_H32_fp16/uniform");
     let Operation::Gemm(gemm) = &uniform.operation else { panic!("{uniform:?}") };
@@ -175,6 +203,12 @@ fn a_pattern_is_its_products_its_parts_and_one_padded_product() {
     assert_eq!(parts.iter().map(|part| part.shape.n).collect::<Vec<_>>(), [1024, 896, 856, 768]);
     let part = find(&het1, "HET1/T4096_H32_fp16_part_107x8/severe");
     assert_eq!((&part.row, &part.operation), (&severe.id, &Operation::Gemm(parts[2])));
+    let grouped = find(&het1, "HET1/T4096_H32_fp16_grouped/severe");
+    assert_eq!(grouped.operation, Operation::GemmGrouped(parts.clone()));
+    let concurrent = find(&het1, "HET1/T4096_H32_fp16_concurrent/severe");
+    assert_eq!(concurrent.operation, Operation::GemmConcurrent(parts.clone()));
+    assert_eq!(concurrent.operation.flops(), severe.operation.flops());
+    assert_eq!(concurrent.operation.bytes(), severe.operation.bytes());
     let padded = find(&het1, "HET1/T4096_H32_fp16_padded/severe");
     let Operation::Gemm(gemm) = &padded.operation else { panic!("{padded:?}") };
     assert_eq!((gemm.shape.n, gemm.data.n), (4096, severe.dim));

@@ -8,11 +8,11 @@ use night_sweep::case::{Backend, Case, Gemm, Operation, Sdpa};
 use night_sweep::convert::{from_f32, to_f32};
 use night_sweep::device::cuda::{Graph, Tensor};
 use night_sweep::device::{Cuda, Device, DeviceChoice};
-use night_sweep::gemm::{CublasGemm, GemmProblem};
+use night_sweep::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::plan::Plan;
 use night_sweep::planner::Planner;
 use night_sweep::record::ErrorKind;
-use night_sweep::sdpa::{Attention, SdpaProblem};
+use night_sweep::sdpa::{Attention, Extent, SdpaProblem};
 use night_sweep::shape::{DType, GemmShape, SdpaShape};
 use night_sweep::{philox, verify};
 use std::rc::Rc;
@@ -49,13 +49,14 @@ fn product(a: &[u16], b: &[u16], shape: GemmShape, dtype: DType) -> Vec<u16> {
 
 /// Attention of every row in float64, rounded once.
 fn attention(problem: &SdpaProblem<Vec<u16>>) -> Vec<u16> {
-    let SdpaShape { seq_len, head_dim, .. } = problem.sdpa.shape;
+    let shape = problem.sdpa.shape;
+    let SdpaShape { seq_len, head_dim, .. } = shape;
     let value = |bits: u16| f64::from(to_f32(problem.dtype, bits));
     let scale = 1.0 / (problem.sdpa.data_head_dim as f64).sqrt();
     let mut o = Vec::with_capacity(problem.q.len());
     for (row, q) in problem.q.chunks(head_dim).enumerate() {
         let keys = if problem.sdpa.causal { row % seq_len + 1 } else { seq_len };
-        let head = row / seq_len * seq_len * head_dim;
+        let head = row / seq_len * shape.kv_heads() / shape.n_heads * seq_len * head_dim;
         let (k, v) = (&problem.k[head..][..keys * head_dim], &problem.v[head..][..keys * head_dim]);
         let dot =
             |k: &[u16]| q.iter().zip(k).map(|(&q, &k)| value(q) * value(k)).sum::<f64>() * scale;
@@ -73,8 +74,8 @@ fn attention(problem: &SdpaProblem<Vec<u16>>) -> Vec<u16> {
 }
 
 fn sdpa(seq_len: usize, head_dim: usize, causal: bool, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch: 2, seq_len, n_heads: 3, head_dim };
-    Sdpa { shape, data_head_dim: head_dim, causal, backend }
+    let shape = SdpaShape { batch: 2, seq_len, n_heads: 4, n_kv_heads: None, head_dim };
+    Sdpa { causal, ..Sdpa::dense(shape, backend) }
 }
 
 #[test]
@@ -142,7 +143,8 @@ fn the_reference_for_attention_accepts_float64_and_nothing_else() {
     let (cuda, _) = gpu();
     for dtype in DTYPES {
         for (seq_len, head_dim, causal) in [(1, 64, false), (63, 107, false), (130, 256, true)] {
-            let sdpa = sdpa(seq_len, head_dim, causal, Backend::Auto);
+            let mut sdpa = sdpa(seq_len, head_dim, causal, Backend::Auto);
+            sdpa.shape.n_kv_heads = causal.then_some(2);
             let on_device = SdpaProblem::on_cuda(&cuda, sdpa, dtype, SEED).unwrap();
             let [q, k, v] = [&on_device.q, &on_device.k, &on_device.v].map(|t| download(&cuda, t));
             let right = attention(&SdpaProblem { sdpa, dtype, q, k, v, o: vec![] });
@@ -162,20 +164,20 @@ fn the_reference_for_attention_accepts_float64_and_nothing_else() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn cublas_products_are_right_at_odd_sizes() {
+fn products_are_right_at_odd_sizes() {
     let (cuda, _) = gpu();
     for dtype in DTYPES {
         for (m, n, k) in
             [(1, 1, 1), (17, 65, 33), (256, 128, 107), (1024, 64, 4096), (333, 1000, 255)]
         {
             let shape = GemmShape { m, n, k };
-            CublasGemm::new(&cuda, Gemm::dense(shape), dtype, SEED).unwrap().verify().unwrap();
+            CublasLtGemm::new(&cuda, Gemm::dense(shape), dtype, SEED).unwrap().verify().unwrap();
         }
         let padded = Gemm {
             shape: GemmShape { m: 256, n: 256, k: 112 },
             data: GemmShape { m: 256, n: 256, k: 107 },
         };
-        CublasGemm::new(&cuda, padded, dtype, SEED).unwrap().verify().unwrap();
+        CublasLtGemm::new(&cuda, padded, dtype, SEED).unwrap().verify().unwrap();
     }
 }
 
@@ -190,7 +192,8 @@ fn every_attention_backend_is_right_at_odd_sizes() {
                 for head_dim in [8, 64, 107, 128, 256] {
                     for backend in [Backend::Math, Backend::MathFp16, Backend::Auto] {
                         let sdpa = sdpa(seq_len, head_dim, causal, backend);
-                        let (mut plan, chosen) = attention.plan(sdpa, dtype, SEED).unwrap();
+                        let (mut plan, chosen) =
+                            attention.plan(sdpa, Extent::Whole, dtype, SEED).unwrap();
                         let verified = plan.verify();
                         assert!(verified.is_ok(), "{sdpa:?} {dtype:?} {chosen:?}: {verified:?}");
                     }
@@ -205,22 +208,22 @@ fn every_attention_backend_is_right_at_odd_sizes() {
 fn a_graph_replays_its_launches_and_names_their_kernels() {
     let (cuda, _) = gpu();
     let shape = GemmShape { m: 256, n: 128, k: 107 };
-    let mut plan = CublasGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
+    let mut plan = CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
     plan.verify().unwrap();
-    let one = Graph::capture(&cuda, 1, || plan.launch()).unwrap().kernels().unwrap();
+    let one = Graph::capture(&cuda, 1, || plan.launch()).unwrap().kernels(&cuda).unwrap();
     let three = Graph::capture(&cuda, 3, || plan.launch()).unwrap();
     assert!(
         !one.is_empty() && one.iter().all(|kernel| !kernel.name.is_empty() && kernel.block[0] > 0)
     );
-    assert_eq!(three.kernels().unwrap(), [one.clone(), one.clone(), one].concat());
+    assert_eq!(three.kernels(&cuda).unwrap(), [one.clone(), one.clone(), one].concat());
     three.launch().unwrap();
     cuda.synchronize().unwrap();
 
     let attention = Attention::new(Device::Cuda(cuda.clone()));
     let sdpa = sdpa(128, 64, false, Backend::Math);
-    let (mut math, _) = attention.plan(sdpa, DType::Fp16, SEED).unwrap();
+    let (mut math, _) = attention.plan(sdpa, Extent::Whole, DType::Fp16, SEED).unwrap();
     math.launch().unwrap();
-    let kernels = Graph::capture(&cuda, 1, || math.launch()).unwrap().kernels().unwrap();
+    let kernels = Graph::capture(&cuda, 1, || math.launch()).unwrap().kernels(&cuda).unwrap();
     let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     assert_eq!(
         (names[0], names[4], names[6], names.len()),
@@ -237,7 +240,7 @@ fn a_capture_that_fails_leaves_the_stream_usable() {
         Graph::capture(&cuda, 1, || Err(night_sweep::plan::CaseError::cuda("on purpose")));
     assert_eq!(refused.err().unwrap().message, "on purpose");
     let shape = GemmShape { m: 64, n: 64, k: 64 };
-    CublasGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();
+    CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();
 }
 
 #[test]
@@ -270,8 +273,8 @@ fn padding_changes_nothing_but_zeros() {
     let (cuda, _) = gpu();
     let mut host = vec![0; 6 * 112];
     philox::fill(&mut host, DType::Fp16, SEED, 0, [6, 112], [6, 107]);
-    let shape = SdpaShape { batch: 1, seq_len: 2, n_heads: 3, head_dim: 112 };
-    let padded = Sdpa { shape, data_head_dim: 107, causal: false, backend: Backend::Auto };
+    let shape = SdpaShape { batch: 1, seq_len: 2, n_heads: 3, n_kv_heads: None, head_dim: 112 };
+    let padded = Sdpa { data_head_dim: 107, ..Sdpa::dense(shape, Backend::Auto) };
     let device = SdpaProblem::on_cuda(&cuda, padded, DType::Fp16, SEED).unwrap();
     let device = download(&cuda, &device.q);
     let close = |(&host, &device): (&u16, &u16)| host.abs_diff(device) <= 2;

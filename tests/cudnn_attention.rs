@@ -77,8 +77,8 @@ impl Inputs {
     /// Seeded values between -1.7 and 1.7; zeros beyond `data_head_dim`.
     fn new(sdpa: Sdpa, dtype: DType) -> Self {
         let mut state = 12_345u64;
-        let mut tensor = || -> Vec<u16> {
-            (0..sdpa.shape.elements())
+        let mut tensor = |elements: usize| -> Vec<u16> {
+            (0..elements)
                 .map(|index| {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     let unit = (state >> 40) as f32 / (1 << 24) as f32;
@@ -87,7 +87,8 @@ impl Inputs {
                 })
                 .collect()
         };
-        let (q, k, v) = (tensor(), tensor(), tensor());
+        let (elements, kv_elements) = (sdpa.shape.elements(), sdpa.shape.kv_elements());
+        let (q, k, v) = (tensor(elements), tensor(kv_elements), tensor(kv_elements));
         Inputs { sdpa, dtype, q, k, v }
     }
 
@@ -102,14 +103,15 @@ impl Inputs {
         let keys = if self.sdpa.causal { row + 1 } else { self.sdpa.shape.seq_len };
         let q = self.row(&self.q, head, row);
         let scale = 1.0 / (self.sdpa.data_head_dim as f64).sqrt();
+        let kv_head = head * self.sdpa.shape.kv_heads() / self.sdpa.shape.n_heads;
         let scores: Vec<f64> =
-            (0..keys).map(|key| scale * dot(&q, &self.row(&self.k, head, key))).collect();
+            (0..keys).map(|key| scale * dot(&q, &self.row(&self.k, kv_head, key))).collect();
         let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let weights: Vec<f64> = scores.iter().map(|score| (score - max).exp()).collect();
         let sum: f64 = weights.iter().sum();
         let mut out = vec![0.0; q.len()];
         for (key, weight) in weights.iter().enumerate() {
-            for (out, v) in out.iter_mut().zip(self.row(&self.v, head, key)) {
+            for (out, v) in out.iter_mut().zip(self.row(&self.v, kv_head, key)) {
                 *out += weight / sum * v;
             }
         }
@@ -167,8 +169,8 @@ fn norm(a: &[f64]) -> f64 {
 }
 
 fn sdpa(seq_len: usize, head_dim: usize, causal: bool) -> Sdpa {
-    let shape = SdpaShape { batch: 2, n_heads: 3, seq_len, head_dim };
-    Sdpa { shape, data_head_dim: head_dim, causal, backend: Backend::Cudnn }
+    let shape = SdpaShape { batch: 2, n_heads: 4, n_kv_heads: None, seq_len, head_dim };
+    Sdpa { causal, ..Sdpa::dense(shape, Backend::Cudnn) }
 }
 
 #[test]
@@ -184,6 +186,20 @@ fn rows_agree_with_float64() {
                     inputs.check(&gpu.run(&inputs));
                 }
             }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn query_heads_share_heads_of_keys() {
+    let gpu = Gpu::new();
+    for (n_kv_heads, head_dim, causal) in [(1, 64, false), (2, 128, true), (2, 136, false)] {
+        for dtype in [DType::Fp16, DType::Bf16] {
+            let multi_head = sdpa(1000, head_dim, causal);
+            let shape = SdpaShape { n_kv_heads: Some(n_kv_heads), ..multi_head.shape };
+            let inputs = Inputs::new(Sdpa { shape, ..multi_head }, dtype);
+            inputs.check(&gpu.run(&inputs));
         }
     }
 }

@@ -6,14 +6,14 @@ mod browser;
 mod synthetic;
 
 use night_sweep::journal;
-use night_sweep::record::{ErrorKind, Header, Line};
+use night_sweep::record::{Calibration, ErrorKind, Header, Line};
 use night_sweep::report::raw::Raw;
 use night_sweep::report::summary::Summary;
 use night_sweep::report::{build, page, summary};
 use regex::Regex;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use synthetic::{Outcome, six};
+use synthetic::{Outcome, all};
 
 /// A run and its page.
 struct Run {
@@ -40,13 +40,13 @@ impl Run {
         for line in lines.iter().cloned() {
             match line {
                 Line::Header(header) => run.header = *header,
-                Line::Visit(visit) => run.visits.push(visit),
+                Line::Visit(visit) => run.visits.push(*visit),
                 Line::Failure(failure) => run.failures.push(failure),
                 Line::End(end) => run.end = Some(end),
             }
         }
         let (raw, warnings) = build::raw(&run, Path::new("no criterion home")).unwrap();
-        let summary = summary::of(&raw, run.header.calibration, warnings);
+        let summary = summary::of(&raw, &run, warnings);
         let page = page::of(&raw, &summary, &run.header.env).unwrap();
         Run { raw, summary, page }
     }
@@ -68,7 +68,7 @@ fn tags(page: &str) -> Vec<String> {
 
 #[test]
 fn each_experiment_has_a_page_of_its_own() {
-    for (group, _, outcomes, _) in six() {
+    for (group, _, outcomes, _) in all() {
         let run = Run::of(group, &outcomes);
         let page = &run.page;
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
@@ -95,7 +95,7 @@ fn each_experiment_has_a_page_of_its_own() {
 #[test]
 fn a_page_asks_the_network_for_nothing() {
     let address = Regex::new(r#"(?:https?:)?//[a-z0-9.]+\.[a-z]{2,}[^"\s]*"#).unwrap();
-    for (group, _, outcomes, _) in six() {
+    for (group, _, outcomes, _) in all() {
         let page = Run::of(group, &outcomes).page;
         assert!(page.contains("default-src 'none'"));
         let addresses: Vec<&str> = address.find_iter(&page).map(|found| found.as_str()).collect();
@@ -135,7 +135,20 @@ fn a_run_says_what_it_can_vouch_for() {
     assert_eq!(verdict(&run, "Result checked before it was timed"), "yes");
     assert_eq!(verdict(&run, "GPU time without the host"), "yes");
     assert_eq!(verdict(&run, "All rounds made"), "yes");
-    assert_eq!(verdict(&run, "Cold caches measured too"), "no");
+    assert_eq!(verdict(&run, "Operands rotated to measure cold caches too"), "yes");
+    assert_eq!(verdict(&run, "Clock settled before the first round"), "yes");
+
+    let mut unsettled = header.clone();
+    unsettled.calibration = header.calibration.map(|found| Calibration {
+        clock_settled: Some(false),
+        cold_over_warm: Some(1.1),
+        graph_node_ns: Some(1e6),
+        ..found
+    });
+    let unsettled = Run::new(unsettled, &lines);
+    assert_eq!(verdict(&unsettled, "Clock settled before the first round"), "no");
+    assert_eq!(verdict(&unsettled, "Rotation proven to make caches cold"), "no");
+    assert_eq!(verdict(&unsettled, "No gaps between launches"), "no");
 
     let on_cpu = Run::new(Header { device: "cpu".to_owned(), ..header.clone() }, &lines);
     assert_eq!(verdict(&on_cpu, "GPU time without the host"), "no");
@@ -148,7 +161,7 @@ fn a_run_says_what_it_can_vouch_for() {
 
 #[test]
 fn a_run_without_a_single_time_has_a_page() {
-    for (group, _, mut outcomes, _) in six() {
+    for (group, _, mut outcomes, _) in all() {
         outcomes.iter_mut().for_each(|(_, outcome)| {
             *outcome = Err((ErrorKind::OutOfMemory, "too large"));
         });
@@ -191,7 +204,7 @@ fn hostile(group: &str, outcomes: &[Outcome]) -> Run {
 
 #[test]
 fn hostile_texts_stay_texts() {
-    for (group, _, outcomes, _) in six() {
+    for (group, _, outcomes, _) in all() {
         let page = hostile(group, &outcomes).page;
         assert_eq!(page.matches("<script").count(), 2, "the data and our own");
         assert_eq!(page.matches("</script").count(), 2);
@@ -269,7 +282,7 @@ fn bars_and_backends_are_drawn() {
 #[test]
 #[ignore = "needs chromium"]
 fn hostile_texts_do_nothing() {
-    for (group, _, outcomes, _) in six() {
+    for (group, _, outcomes, _) in all() {
         let run = hostile(group, &outcomes);
         let seen = seen(&run);
         assert_eq!(seen["broken"], false);
@@ -281,7 +294,7 @@ fn hostile_texts_do_nothing() {
 #[test]
 #[ignore = "needs chromium"]
 fn a_run_without_a_single_time_is_drawn_without_a_fault() {
-    for (group, _, mut outcomes, _) in six() {
+    for (group, _, mut outcomes, _) in all() {
         outcomes.iter_mut().for_each(|(_, o)| *o = Err((ErrorKind::OutOfMemory, "too large")));
         let seen = seen(&Run::of(group, &outcomes));
         assert_eq!(seen["dots"], 0);

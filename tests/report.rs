@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::{assert_valid, json, names};
-use synthetic::{Outcome, ROUNDS, SAMPLES, journal, six};
+use synthetic::{Outcome, ROUNDS, SAMPLES, all, journal};
 use tempfile::TempDir;
 
 /// A place to report in, with the journal of a run.
@@ -70,7 +70,7 @@ fn lasting(name: &str) -> PathBuf {
 #[test]
 fn each_experiment_has_its_files_and_plots() {
     let root = lasting("reports");
-    for (group, experiment, outcomes, plots) in six() {
+    for (group, experiment, outcomes, plots) in all() {
         let bench = Bench::of(group, experiment, &outcomes);
         let written = report::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
         assert_eq!(written.folder, root.join(group).join(format!("20260101_000000_{experiment}")));
@@ -106,7 +106,7 @@ fn each_experiment_has_its_files_and_plots() {
 
 #[test]
 fn what_is_on_disk_reads_back_into_its_types() {
-    for (group, experiment, outcomes, _) in [six().swap_remove(1), six().swap_remove(5)] {
+    for (group, experiment, outcomes, _) in [all().swap_remove(1), all().swap_remove(5)] {
         let bench = Bench::of(group, experiment, &outcomes);
         let folder = bench.write().unwrap().folder;
         let value = json(&folder.join("raw.json"));
@@ -123,7 +123,7 @@ fn what_is_on_disk_reads_back_into_its_types() {
 /// As scripts/plot_night_sweep.py of the published suite reads them.
 #[test]
 fn the_published_readers_find_what_they_look_for() {
-    for (group, experiment, outcomes, _) in six() {
+    for (group, experiment, outcomes, _) in all() {
         let raw = Bench::of(group, experiment, &outcomes).raw();
         assert_eq!(raw["experiment"], experiment);
         let rows = raw["measurements"].as_array().unwrap();
@@ -147,7 +147,7 @@ fn the_published_readers_find_what_they_look_for() {
                         .iter()
                         .all(|key| row["shape"][key].is_u64())
                 ),
-                "S2" => assert!(row["head_dim"].is_u64() && row["backend"].is_string()),
+                "S2" | "C21" => assert!(row["head_dim"].is_u64() && row["backend"].is_string()),
                 "G3" | "G4" => {
                     assert!(["M", "N", "K"].iter().all(|key| row["shape"][key].is_u64()));
                     assert!(row["derived"]["tflops_mean"].is_f64());
@@ -263,6 +263,19 @@ fn findings_say_what_the_formula_put_in() {
     assert!(findings.contains("FLASH at 107"), "{findings}");
     assert!(findings.contains("Unsupported: CUDNN at 107; MEM_EFFICIENT at 107."), "{findings}");
 
+    let s1 = summary("S1", "S1_sdpa_dense_sweep", &synthetic::s1());
+    let findings = s1["findings"].to_string();
+    assert!(findings.contains("the kernel alone takes 75.0 % of the time"), "{findings}");
+    assert_eq!(findings.matches("the kernel alone").count(), 1, "{findings}");
+
+    let c21 = summary("C21", "C21_backend_selection", &synthetic::c21());
+    let findings = c21["findings"].to_string();
+    for shape in ["batch 4, seq 2048", "batch 1, seq 4096"] {
+        let sentence =
+            format!("{shape}: AUTO takes CUDNN at 104, 112, 120 and 128; FLASH at the other 21.");
+        assert!(findings.contains(&sentence), "{findings}");
+    }
+
     let het1 = summary("HET1", "HET1_head_hetero_batching_penalty", &synthetic::het1());
     let severe = &het1["heterogeneity"][2];
     assert_eq!(severe["pattern"], "severe");
@@ -361,7 +374,7 @@ fn doubtful_rows_carry_flags() {
 
 #[test]
 fn a_run_without_a_single_time_is_reported_too() {
-    for (group, experiment, mut outcomes, plots) in six() {
+    for (group, experiment, mut outcomes, plots) in all() {
         outcomes.iter_mut().for_each(|(_, outcome)| {
             *outcome = Err((ErrorKind::OutOfMemory, "too large <&> \u{1b}[31m\0"))
         });

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
-use night_sweep::case::Backend;
-use night_sweep::record::Protocol;
+use night_sweep::case::{AutoPolicy, Backend};
+use night_sweep::record::{Protocol, ProtocolKind};
 use night_sweep::shape::DType;
-use night_sweep::spec::{Entry, Experiment, Kind, Spec, SpecError};
+use night_sweep::spec::{Entry, Experiment, GemmAlgorithms, Kind, Spec, SpecError};
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;
@@ -34,6 +34,9 @@ const S2: &str = "type: sdpa_backend_forced
     shape: {batch: 4, seq_len: 2048, n_heads: 32}
     head_dims: [96, 107]
     backends: [AUTO, FLASH]";
+const C21: &str = "type: sdpa_backend_selection
+    shapes: [{batch: 4, seq_len: 2048, n_heads: 32}, {batch: 1, seq_len: 4096, n_heads: 32, n_kv_heads: 8}]
+    head_dims: [112, 107]";
 const G3: &str = "type: gemm_k_dense
     dtypes: [fp16]
     shape: {M: 4096, N: 4096}
@@ -55,7 +58,7 @@ const HET1: &str = "type: hetero_batching
 
 #[test]
 fn an_entry_of_each_type_round_trips_through_its_json() {
-    for (keys, type_name) in [S1, S2, G3, G4, P1, HET1].into_iter().zip(Kind::TYPES) {
+    for (keys, type_name) in [S1, S2, C21, G3, G4, P1, HET1].into_iter().zip(Kind::TYPES) {
         let read = experiment(keys);
         assert_eq!(read.kind.type_name(), type_name);
         assert_eq!(read.to_json()["type"], type_name);
@@ -69,12 +72,16 @@ fn what_is_absent_is_taken_as_published() {
     let expected = json!({
         "type": "sdpa_dense", "dtype": "fp16",
         "shapes": [{"batch": 4, "seq_len": 2048, "n_heads": 32}], "head_dim_range": [64, 160],
-        "head_dim_boundary": 128, "head_dim_step_1": 1, "head_dim_step_2": 2, "backend": "AUTO", "causal": false,
-        "warmup": 50, "measure": 200, "trials": 3,
+        "head_dim_boundary": 128, "head_dim_step_1": 1, "head_dim_step_2": 2, "backend": "AUTO",
+        "auto": "torch", "causal": false,
+        "protocol": "standard", "warmup": 50, "measure": 200, "trials": 3,
     });
     let read = experiment(S1);
     assert_eq!(read.to_json(), expected);
-    assert_eq!(read.protocol, Protocol { warmup: 50, measure: 200, trials: 3 });
+    assert_eq!(
+        read.protocol,
+        Protocol { kind: ProtocolKind::Standard, warmup: 50, measure: 200, trials: 3 }
+    );
     let Kind::SdpaDense(sweep) = read.kind else { panic!("another type") };
     assert_eq!(sweep.head_dims().len(), 81);
 }
@@ -83,14 +90,50 @@ fn what_is_absent_is_taken_as_published() {
 fn every_key_is_read() {
     let keys = format!(
         "{S1}\ndescription: Why?\ndtype: bfloat16\nhead_dim_boundary: 100\nhead_dim_step_1: 4\nhead_dim_step_2: 20
-         backend: FLASH\ncausal: true\nwarmup: 0\nmeasure: 7\ntrials: 1"
+         backend: FLASH\nauto: fastest\ncausal: true\nwarmup: 0\nmeasure: 7\ntrials: 1"
     );
     let read = experiment(&keys);
     assert_eq!(read.description.as_deref(), Some("Why?"));
-    assert_eq!(read.protocol, Protocol { warmup: 0, measure: 7, trials: 1 });
+    assert_eq!(
+        read.protocol,
+        Protocol { kind: ProtocolKind::Standard, warmup: 0, measure: 7, trials: 1 }
+    );
     let Kind::SdpaDense(sweep) = read.kind else { panic!("another type") };
     assert_eq!((sweep.dtype, sweep.backend, sweep.causal), (DType::Bf16, Backend::Flash, true));
+    assert_eq!(sweep.auto, AutoPolicy::Fastest);
     assert_eq!(sweep.head_dims(), [64, 68, 72, 76, 80, 84, 88, 92, 96, 100, 120, 140, 160]);
+}
+
+#[test]
+fn the_selection_of_backends_loads_as_published() {
+    let published = format!(
+        "{C21}\ndescription: Verify\nbackends: [AUTO, FLASH, MEM_EFFICIENT, MATH]\ndetect_backend: true"
+    );
+    let Kind::SdpaBackendSelection(sweep) = experiment(&published).kind else {
+        panic!("another type")
+    };
+    assert_eq!((sweep.backends.len(), sweep.head_dims()), (4, vec![107, 112]));
+    let Kind::SdpaBackendSelection(sweep) = experiment(C21).kind else { panic!("another type") };
+    assert_eq!(&sweep.backends[..], [Backend::Auto]);
+    assert_eq!((sweep.auto, sweep.detect_backend), (AutoPolicy::Torch, true));
+}
+
+#[test]
+fn query_heads_share_heads_of_keys_where_the_spec_says_so() {
+    let shared = |kv: &str| {
+        let keys = S1.replace("n_heads: 32", &format!("n_heads: 32, n_kv_heads: {kv}"));
+        let Kind::SdpaDense(sweep) = experiment(&keys).kind else { panic!("another type") };
+        let size = sweep.shapes[0];
+        (size.with_head_dim(64).n_kv_heads, size.id(), size.legend())
+    };
+    let text = |id: &str, legend: &str| (id.to_owned(), legend.to_owned());
+    let (heads, id, legend) = shared("8");
+    assert_eq!(heads, Some(8));
+    assert_eq!((id, legend), text("b4_s2048_h32_kv8", "batch 4, seq 2048, 32 heads on 8"));
+    // As many as of queries is plain attention, and named so.
+    let (heads, id, legend) = shared("32");
+    assert_eq!(heads, None);
+    assert_eq!((id, legend), text("b4_s2048_h32", "batch 4, seq 2048, 32 heads"));
 }
 
 #[test]
@@ -99,6 +142,7 @@ fn the_two_specs_hold_the_same_experiments() {
         ("S1_sdpa_dense_sweep", "S1", "s1_sdpa_dense"),
         ("S1_sdpa_extended", "S1", "s1_sdpa_dense"),
         ("S2_sdpa_backend_forced", "S2", "s2_sdpa_backend_forced"),
+        ("C21_backend_selection", "C21", "s2_sdpa_backend_forced"),
         ("G3_gemm_k_dense", "G3", "g3_gemm_k_dense"),
         ("G4_gemm_n_dense_projectionlike", "G4", "g4_gemm_n_dense"),
         ("P1_padding_rescue", "P1", "p1_padding_rescue"),
@@ -116,7 +160,6 @@ fn the_two_specs_hold_the_same_experiments() {
 #[test]
 fn an_entry_of_another_type_loads_but_cannot_be_chosen() {
     let others = "
-  C21_backend_selection: {type: sdpa_backend_selection, head_dims: [112], detect_backend: true}
   C23_hardware_layer: {type: hardware_analysis, tests: {l2_cache: {M: 2048}}, warmup: [30]}
 ";
     let spec = parse(&format!("{PUBLISHED}{others}")).unwrap();
@@ -124,8 +167,8 @@ fn an_entry_of_another_type_loads_but_cannot_be_chosen() {
         spec.entries["C23_hardware_layer"],
         Entry::OtherType("hardware_analysis".to_owned())
     );
-    let message = spec.experiment("C21_backend_selection").unwrap_err().to_string();
-    assert!(message.contains("sdpa_backend_selection"), "{message}");
+    let message = spec.experiment("C23_hardware_layer").unwrap_err().to_string();
+    assert!(message.contains("hardware_analysis"), "{message}");
     assert!(message.contains("not run here"), "{message}");
 }
 
@@ -154,6 +197,27 @@ fn refused(text: &str, place: &str, parts: &[&str]) {
 }
 
 #[test]
+fn the_protocol_and_the_algorithms_are_chosen_by_name() {
+    let adaptive = experiment(&format!("{S1}\nprotocol: adaptive"));
+    assert_eq!(adaptive.protocol.kind, ProtocolKind::Adaptive);
+    refused(
+        &entry(&format!("{S1}\nprotocol: seed")),
+        "6:15",
+        &["X1_test.protocol", "standard", "adaptive"],
+    );
+    let g3 = "type: gemm_k_dense\ndtypes: [fp16]\nshape: {M: 16, N: 16}\nK_range: [8, 16]";
+    let Kind::GemmKDense(sweep) = experiment(&format!("{g3}\ngemm_algorithms: best")).kind else {
+        panic!("another type")
+    };
+    assert_eq!(sweep.gemm_algorithms, GemmAlgorithms::Best);
+    refused(
+        &entry(&format!("{g3}\ngemm_algorithms: all")),
+        "7:22",
+        &["X1_test.gemm_algorithms", "chosen", "best"],
+    );
+}
+
+#[test]
 fn misspelt_names() {
     let misspelt = entry(&S1.replace("head_dim_range", "head_dim_rang"));
     let parts = [
@@ -164,7 +228,7 @@ fn misspelt_names() {
     refused(
         &misspelt,
         "5:5",
-        &["allowed are dtype, shapes,", "description, warmup, measure, trials"],
+        &["allowed are dtype, shapes,", "description, protocol, warmup, measure, trials"],
     );
     refused(
         &entry(&format!("{S1}\ntrails: 3")),
@@ -334,6 +398,31 @@ fn values_that_contradict_each_other() {
         "3:5",
         &["pad_options: 96 is below logical_head_dim, 107"],
     );
+}
+
+#[test]
+fn heads_and_policies_that_cannot_be() {
+    for (keys, key) in [(S1, "shapes"), (S2, "shape"), (C21, "shapes"), (P1, "sdpa_shape")] {
+        let uneven = keys.replacen("n_heads: 32", "n_heads: 32, n_kv_heads: 5", 1);
+        let parts = [format!("X1_test.{key}: n_kv_heads 5 does not divide n_heads, 32")];
+        refused(&entry(&uneven), "3:5", &parts.each_ref().map(String::as_str));
+        let parts = ["X1_test.auto: \"fast\" is not known", "torch, fastest"];
+        let line = 3 + keys.lines().count();
+        refused(&entry(&format!("{keys}\nauto: fast")), &format!("{line}:11"), &parts);
+    }
+    let none = S1.replace("n_heads: 32", "n_heads: 32, n_kv_heads: 0");
+    refused(&entry(&none), "4:65", &["n_kv_heads: expected an integer from 1", "found integer 0"]);
+    refused(
+        &entry(&C21.replace("[112, 107]", "[112, 112]")),
+        "5:16",
+        &["head_dims: item 2 is the same as item 1"],
+    );
+    refused(
+        &entry(&format!("{C21}\ndetect_backend: maybe")),
+        "6:21",
+        &["detect_backend: expected a boolean"],
+    );
+    refused(&entry(&format!("{G3}\nauto: torch")), "7:5", &["X1_test.auto: there is no such key"]);
 }
 
 #[test]

@@ -7,8 +7,10 @@ pub enum Library {
     Driver,
     /// libnvrtc: compiles the kernels.
     Nvrtc,
-    /// libcublas: matrix products.
+    /// libcublas: batched products.
     Cublas,
+    /// libcublasLt: products.
+    CublasLt,
 }
 
 impl Library {
@@ -20,6 +22,7 @@ impl Library {
                 Library::Driver => cudarc::driver::sys::is_culib_present(),
                 Library::Nvrtc => cudarc::nvrtc::sys::is_culib_present(),
                 Library::Cublas => cudarc::cublas::sys::is_culib_present(),
+                Library::CublasLt => cudarc::cublaslt::sys::is_culib_present(),
             }
         }
     }
@@ -36,6 +39,7 @@ impl Library {
             Library::Driver => return Err("no CUDA driver (libcuda) on this machine".to_owned()),
             Library::Nvrtc => ("libnvrtc", "nvidia-cuda-nvrtc-cu12"),
             Library::Cublas => ("libcublas", "nvidia-cublas-cu12"),
+            Library::CublasLt => ("libcublasLt", "nvidia-cublas-cu12"),
         };
         Err(format!(
             "{name} was not found: install the CUDA toolkit, or `pip install {package}`, and put \

@@ -3,11 +3,14 @@
 mod clock;
 pub mod cuda;
 pub mod cudnn;
+pub mod cupti;
 mod library;
 pub mod nvml;
+mod telemetry;
 
 pub use clock::{Clock, Mark};
 pub use cuda::Cuda;
+pub use telemetry::Telemetry;
 
 use std::rc::Rc;
 use std::str::FromStr;

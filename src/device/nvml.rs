@@ -30,6 +30,7 @@ impl Monitor {
             power_w: device.power_usage().map_or(0, |milliwatts| milliwatts.div_ceil(1000)),
             temperature_c: device.temperature(TemperatureSensor::Gpu).unwrap_or(0),
             throttle: reasons.iter_names().map(|(name, _)| name.to_owned()).collect(),
+            counted_sm_mhz: None,
         })
     }
 

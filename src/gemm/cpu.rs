@@ -45,6 +45,11 @@ impl CpuGemm {
     pub fn problem(&self) -> &GemmProblem<Vec<u16>> {
         &self.problem
     }
+
+    /// The same, to write to.
+    pub(super) fn problem_mut(&mut self) -> &mut GemmProblem<Vec<u16>> {
+        &mut self.problem
+    }
 }
 
 impl Plan for CpuGemm {

@@ -1,11 +1,15 @@
 //! Matrix products.
 
 mod cpu;
-mod cublas;
+mod cublaslt;
+mod on_the_fly;
+mod together;
 
 pub use cpu::CpuGemm;
 pub(crate) use cpu::Product;
-pub use cublas::CublasGemm;
+pub use cublaslt::CublasLtGemm;
+pub use on_the_fly::{CpuGemmOnTheFly, CudaGemmOnTheFly};
+pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
 
 use crate::case::Gemm;
 use crate::philox;

@@ -1,8 +1,12 @@
 //! Criterion's clock on the device: [`DeviceTime`], whose values are nanoseconds per launch.
 
+mod aside;
 mod sampler;
+mod sampling;
 
-pub use sampler::{Sampler, Sampling};
+pub use aside::cold_ms;
+pub use sampler::Sampler;
+pub use sampling::{ADAPTIVE_ROUNDS, Sampling};
 
 use crate::device::{Clock, Mark};
 use crate::plan::CaseError;

@@ -4,16 +4,15 @@
 //! launch by itself is timed with the host in it; so the graph of a short operation holds as many launches as make
 //! the sample [`SAMPLE_NS`] long. On the CPU a sample is that many calls in a row.
 
-use crate::device::cuda::Graph;
+use crate::device::cuda::{Cycles, Graph};
 use crate::device::{Clock, Cuda, Device, Mark};
 use crate::plan::{CaseError, Plan};
-use crate::record::{Kernel, Protocol};
+use crate::record::Kernel;
 
-/// Samples last at least 300 us, unless one launch does already. They are made for a third more: the card may raise its
-/// clock by that much after the estimate, from 1470 to 1980 MHz on an H200.
-const SAMPLE_NS: f64 = 400_000.0;
-/// Samples in a trial, at least.
-const MIN_SAMPLES: usize = 20;
+/// Samples are made to last this long, unless one launch does already: 300 us are asked for, and the clock may rise.
+const SAMPLE_NS: f64 = 350_000.0;
+/// A sample that turns out shorter is made anew.
+const SHORT_SAMPLE_NS: f64 = 325_000.0;
 /// Launches that one graph holds at most, should an operation take next to no time.
 const MAX_LAUNCHES: usize = 1000;
 /// Samples enqueued before the host waits for them.
@@ -26,14 +25,20 @@ const ESTIMATE_LAUNCHES: usize = 20;
 
 /// Takes the samples of one plan.
 pub struct Sampler<'a> {
-    device: &'a Device,
-    clock: &'a Clock,
-    plan: &'a mut dyn Plan,
+    pub(super) device: &'a Device,
+    pub(super) clock: &'a Clock,
+    pub(super) plan: &'a mut dyn Plan,
     unit: Unit,
     /// Launches that a sample averages over.
     pub launches_per_sample: usize,
+    /// About what one of them takes, in nanoseconds.
+    pub launch_ns: f64,
     /// Launches made so far, whatever for.
     pub launches: usize,
+    /// Nanoseconds of all of them between events.
+    pub gpu_ns: f64,
+    /// SM cycles since the warm-up; nothing on the CPU.
+    pub cycles: Cycles,
 }
 
 /// What is put between the two marks of a sample.
@@ -44,25 +49,8 @@ enum Unit {
     Graph(Graph),
 }
 
-/// How many samples a trial takes, and how many of them Criterion sees as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sampling {
-    /// Criterion's samples in a trial: its least.
-    pub criterion_samples: usize,
-    /// Our samples averaged in each: at least 2, for Criterion complains where it is 1.
-    pub samples_each: usize,
-}
-
-impl Sampling {
-    /// At least `measure` launches and 20 samples, in 10 of Criterion's.
-    pub fn of(protocol: &Protocol, launches_per_sample: usize) -> Self {
-        let samples = protocol.measure.div_ceil(launches_per_sample).max(MIN_SAMPLES);
-        Sampling { criterion_samples: 10, samples_each: samples.div_ceil(10) }
-    }
-}
-
 impl<'a> Sampler<'a> {
-    /// Finds how many launches make a sample, unless that is given.
+    /// Finds how many launches make a sample and how long one takes, unless both are `known` from an earlier round.
     ///
     /// # Errors
     /// What the driver or the library reports, a launch that cannot be captured among it.
@@ -70,30 +58,56 @@ impl<'a> Sampler<'a> {
         device: &'a Device,
         clock: &'a Clock,
         plan: &'a mut dyn Plan,
-        launches_per_sample: Option<usize>,
+        known: Option<(usize, f64)>,
     ) -> Result<Self, CaseError> {
-        let mut sampler =
-            Sampler { device, clock, plan, unit: Unit::Calls, launches_per_sample: 1, launches: 0 };
+        let mut sampler = Sampler {
+            device,
+            clock,
+            plan,
+            unit: Unit::Calls,
+            launches_per_sample: 1,
+            launch_ns: 1.0,
+            launches: 0,
+            gpu_ns: 0.0,
+            cycles: Cycles::default(),
+        };
         // The first launch loads modules and may choose kernels: it tells nothing of the second.
         sampler.time_samples(1)?;
-        sampler.launches_per_sample = match launches_per_sample {
-            Some(launches) => launches,
+        (sampler.launches_per_sample, sampler.launch_ns) = match known {
+            Some(known) => known,
             None => {
                 let launch_ns = sampler.estimate_launch_ns()?;
-                ((SAMPLE_NS / launch_ns).ceil() as usize).clamp(1, MAX_LAUNCHES)
+                (launches_in(SAMPLE_NS, launch_ns), launch_ns)
             }
         };
         sampler.unit = sampler.unit_of(sampler.launches_per_sample)?;
+        if known.is_none() && sampler.launches_per_sample > 1 {
+            sampler.lengthen()?;
+        }
         Ok(sampler)
     }
 
-    /// At least `launches` launches that are not recorded; samples have to follow at once.
+    /// Makes a sample longer that is shorter than estimated, because launches sped up as the card or its caches warmed up.
+    fn lengthen(&mut self) -> Result<(), CaseError> {
+        let least_ns = least(&self.time_samples(3)?);
+        if least_ns < SHORT_SAMPLE_NS {
+            self.launch_ns = least_ns / self.launches_per_sample as f64;
+            self.launches_per_sample = launches_in(SAMPLE_NS, self.launch_ns);
+            self.unit = self.unit_of(self.launches_per_sample)?;
+        }
+        Ok(())
+    }
+
+    /// Launches that are not recorded, a sample at least, until there were `launches` in all; samples have to follow at
+    /// once.
     ///
     /// # Errors
     /// What the driver or the library reports.
     pub fn warm_up(&mut self, launches: usize) -> Result<(), CaseError> {
-        let samples = launches.div_ceil(self.launches_per_sample).max(1);
-        self.take(samples).map(drop)
+        let missing = launches.saturating_sub(self.launches);
+        self.take(missing.div_ceil(self.launches_per_sample).max(1))?;
+        self.cycles = Cycles::default();
+        Ok(())
     }
 
     /// `count` samples, in milliseconds per launch, in the order taken.
@@ -119,7 +133,7 @@ impl<'a> Sampler<'a> {
     pub fn kernels(&mut self) -> Result<Vec<Kernel>, CaseError> {
         match self.device {
             Device::Cpu => Ok(Vec::new()),
-            Device::Cuda(cuda) => capture(cuda, self.plan, 1)?.kernels(),
+            Device::Cuda(cuda) => capture(cuda, self.plan, 1)?.kernels(cuda),
         }
     }
 
@@ -132,7 +146,7 @@ impl<'a> Sampler<'a> {
         self.launches_per_sample = ESTIMATE_LAUNCHES;
         self.unit = self.unit_of(ESTIMATE_LAUNCHES)?;
         // The least of them: one held up by the host or a slow clock would make all samples too short.
-        let least_ns = self.time_samples(3)?.into_iter().fold(f64::INFINITY, f64::min);
+        let least_ns = least(&self.time_samples(3)?);
         Ok((least_ns / ESTIMATE_LAUNCHES as f64).max(1.0))
     }
 
@@ -145,11 +159,8 @@ impl<'a> Sampler<'a> {
 
     /// Durations of `count` samples in nanoseconds. All are enqueued before the first is waited for.
     fn time_samples(&mut self, count: usize) -> Result<Vec<f64>, CaseError> {
-        if let Device::Cuda(cuda) = self.device {
-            cuda.kernels().spin(cuda.stream(), LEAD_IN_NS)?;
-        }
-        let marks: Vec<(Mark, Mark)> = (0..count)
-            .map(|_| {
+        let mut enqueue = || -> Result<Vec<(Mark, Mark)>, CaseError> {
+            let sample = |_| {
                 let start = self.clock.mark()?;
                 match &self.unit {
                     Unit::Calls => {
@@ -158,11 +169,33 @@ impl<'a> Sampler<'a> {
                     Unit::Graph(graph) => graph.launch()?,
                 }
                 Ok((start, self.clock.mark()?))
-            })
-            .collect::<Result<_, CaseError>>()?;
+            };
+            (0..count).map(sample).collect()
+        };
+        let marks = match self.device {
+            Device::Cpu => enqueue()?,
+            Device::Cuda(cuda) => {
+                cuda.kernels().spin(cuda.stream(), LEAD_IN_NS)?;
+                let (marks, cycles) = cuda.counting(enqueue)?;
+                self.cycles = self.cycles.and(cycles);
+                marks
+            }
+        };
         self.launches += count * self.launches_per_sample;
-        marks.iter().map(|(start, end)| self.clock.elapsed_ns(start, end)).collect()
+        let times = marks.iter().map(|(start, end)| self.clock.elapsed_ns(start, end));
+        let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;
+        self.gpu_ns += times_ns.iter().sum::<f64>();
+        Ok(times_ns)
     }
+}
+
+/// Launches of `launch_ns` that last `sample_ns` together.
+fn launches_in(sample_ns: f64, launch_ns: f64) -> usize {
+    ((sample_ns / launch_ns).ceil() as usize).clamp(1, MAX_LAUNCHES)
+}
+
+fn least(times_ns: &[f64]) -> f64 {
+    times_ns.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 fn capture(cuda: &Cuda, plan: &mut dyn Plan, launches: usize) -> Result<Graph, CaseError> {
@@ -191,30 +224,16 @@ mod tests {
         }
     }
 
-    const PROTOCOL: Protocol = Protocol { warmup: 50, measure: 200, trials: 3 };
-
-    #[test]
-    fn a_trial_has_its_launches_and_its_samples() {
-        assert_eq!(
-            Sampling::of(&PROTOCOL, 1),
-            Sampling { criterion_samples: 10, samples_each: 20 }
-        );
-        assert_eq!(
-            Sampling::of(&PROTOCOL, 49),
-            Sampling { criterion_samples: 10, samples_each: 2 }
-        );
-        let short = Protocol { measure: 7, ..PROTOCOL };
-        assert_eq!(Sampling::of(&short, 1).samples_each, 2);
-    }
-
     #[test]
     fn warms_up_and_counts_every_launch() {
         let launches = Cell::new(0);
         let mut plan = Spin(&launches, Duration::from_micros(50));
         let mut sampler = Sampler::prepare(&Device::Cpu, &Clock::Host, &mut plan, None).unwrap();
         let before = launches.get();
-        sampler.warm_up(30).unwrap();
+        sampler.warm_up(before + 30).unwrap();
         assert!(launches.get() - before >= 30);
+        sampler.warm_up(1).unwrap();
+        assert!(launches.get() - before >= 30 + sampler.launches_per_sample);
         assert_eq!(sampler.launches, launches.get());
         let (before, each) = (launches.get(), sampler.launches_per_sample);
         let samples_ms = sampler.take(40).unwrap();

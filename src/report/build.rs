@@ -6,25 +6,34 @@
 //! - A case with neither a time nor a failure, in a run that was killed, is an error of kind `skipped`.
 //! - Variants named `part_*` are products timed apart. They become one variant `sum_of_parts`: in each round, the
 //!   i-th samples of all parts are added up, as far as the part with the fewest samples goes.
-//! - Flags: `fewer_rounds`; `unstable` where the medians of the rounds differ by more than 2 %; `drifting` where
-//!   that of the first half of all samples differs from that of the second, see [`stats::drifts`]; `power_capped` and
-//!   `throttled: <reasons>` where the card said so after any round.
+//! - Flags: `fewer_rounds`; `imprecise` where the adaptive protocol left half the interval of the median above 0.5 % of it;
+//!   `unstable` where the medians of the rounds differ by more than 2 %; `drifting` where
+//!   that of the first half of all samples differs from that of the second, see [`stats::drifts`]; `clock_moved` where the SM
+//!   clocks of the rounds differ by more than 0.5 %, which explains many of both; `below_settled_clock` where one was below 95 %
+//!   of the clock after burn-in; `power_capped` and `throttled: <reasons>` where the card said so during any round.
 
-use super::criterion_files;
 use super::raw::{
     CriterionEstimates, Derived, Failed, Measured, Metadata, Point, Raw, Row, Shape, Variant,
 };
 use super::stats::{self, Timing};
+use super::{aside, criterion_files, peak};
 use crate::case::{Case, Operation};
 use crate::journal::Run;
-use crate::record::{CRITERION_VERSION, ErrorKind, SCHEMA_VERSION, Status, Visit};
-use crate::shape::GemmShape;
+use crate::record::{CRITERION_VERSION, ErrorKind, ProtocolKind, SCHEMA_VERSION, Status, Visit};
+use crate::shape::{DType, GemmShape};
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// `trial_spread_pct` above which a row is `unstable`.
 const UNSTABLE_PCT: f64 = 2.0;
+
+/// Difference of the SM clocks of the rounds above which `clock_moved`.
+const MOVED_PCT: f64 = 0.5;
+/// Share of the settled clock under which a row is `below_settled_clock`.
+const SETTLED_SHARE: f64 = 0.95;
+/// Half the interval of the median, as a share of it, above which an adaptive row is `imprecise`.
+const PRECISION: f64 = 0.005;
 
 /// Variants with this prefix are summed up.
 const PART: &str = "part_";
@@ -147,13 +156,27 @@ fn row(
     let trial_p50: Vec<f64> =
         visits.iter().filter_map(|visit| stats::median(&visit.samples_ms)).collect();
     let products = match &case.operation {
-        Operation::GemmSequence(products) => products.len(),
-        Operation::Gemm(_) | Operation::Sdpa(_) => 1,
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => products.len(),
+        _ => 1,
     };
-    let mut derived =
-        derived(case.operation.flops(), case.operation.bytes(), &timing_raw, &timing)?;
+    let (flops, bytes) = (case.operation.flops(), case.operation.bytes());
+    let mut derived = derived(run, case.dtype, flops, bytes, &timing_raw, &timing)?;
     if matches!(case.operation, Operation::GemmSequence(_)) {
         derived.effective_tflops = Some(derived.tflops_mean);
+    }
+    let ci95_p50 = stats::median_ci95(&timing_raw);
+    let trial_sm_mhz: Vec<f64> = visits
+        .iter()
+        .filter_map(|visit| visit.clocks.as_ref().and_then(|clocks| clocks.counted_sm_mhz))
+        .collect();
+    let mut flags = flags(visits, &timing_raw, &trial_p50, run.header.protocol.trials);
+    flags.extend(clock_flags(run, &trial_sm_mhz));
+    if run.header.protocol.kind == ProtocolKind::Adaptive
+        && ci95_p50.is_none_or(|[low, high]| high - low > 2.0 * PRECISION * timing.p50)
+    {
+        flags.push("imprecise".to_owned());
     }
     Ok(Row::Measured(Box::new(Measured {
         point,
@@ -162,16 +185,21 @@ fn row(
         launches_per_sample: last.launches_per_sample,
         timing,
         total_latency_ms: (products > 1).then_some(timing.mean),
-        ci95_p50: stats::median_ci95(&timing_raw),
+        ci95_p50,
+        isolated: aside::isolated(visits),
+        cold: aside::cold(visits),
+        as_called: aside::as_called(visits),
+        trial_sm_mhz,
         autocorrelation_lag1: stats::autocorrelation_lag1(&rounds),
         trial_spread_pct: stats::spread_pct(&trial_p50),
         criterion: None,
-        flags: flags(visits, &timing_raw, &trial_p50, run.header.protocol.trials),
+        flags,
         timing_raw,
         trial_p50,
         kernels: last.ran.kernels.clone(),
         backend_selected: last.ran.backend_selected.clone(),
         backend_reason: last.ran.backend_reason.clone(),
+        algorithm: last.ran.algorithm,
         verification: last.ran.verification,
         clocks: last.clocks.clone(),
         derived,
@@ -180,7 +208,12 @@ fn row(
 }
 
 fn point(case: &Case) -> Result<Point> {
-    const FIELDS: [&str; 28] = [
+    const FIELDS: [&str; 33] = [
+        "isolated",
+        "cold",
+        "as_called",
+        "trial_sm_mhz",
+        "algorithm",
         "case_id",
         "series",
         "curve",
@@ -214,14 +247,20 @@ fn point(case: &Case) -> Result<Point> {
         ensure!(!FIELDS.contains(&&**label), "{}: a label may not be called {label}", case.id);
     }
     let shape = match &case.operation {
-        Operation::Gemm(gemm) => Shape::Gemm(gemm.shape),
-        Operation::GemmSequence(products) => {
+        Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
+            Shape::Gemm(gemm.shape)
+        }
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => {
             let first =
                 products.first().with_context(|| format!("{} is an empty sequence", case.id))?;
             let n = products.iter().map(|product| product.shape.n).sum();
             Shape::Gemm(GemmShape { n, ..first.shape })
         }
-        Operation::Sdpa(sdpa) => Shape::Sdpa(sdpa.shape),
+        Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
+            Shape::Sdpa(sdpa.shape)
+        }
     };
     Ok(Point {
         case_id: case.id.clone(),
@@ -266,7 +305,8 @@ fn variant(run: &Run, visits: &Visits, cases: &[&Case]) -> Variant {
     let flops = cases.iter().map(|case| case.operation.flops()).sum();
     let bytes = cases.iter().map(|case| case.operation.bytes()).sum();
     let timing = Timing::of(&samples);
-    match timing.map(|timing| (timing, derived(flops, bytes, &samples, &timing))) {
+    let dtype = cases[0].dtype;
+    match timing.map(|timing| (timing, derived(run, dtype, flops, bytes, &samples, &timing))) {
         Some((timing, Ok(derived))) => {
             Variant::Measured { timing, kernels: kernels.collect(), derived }
         }
@@ -295,7 +335,15 @@ fn sums<'a>(parts: &[&[&'a Visit]]) -> Vec<f64> {
     sums
 }
 
-fn derived(flops: f64, bytes: f64, samples_ms: &[f64], timing: &Timing) -> Result<Derived> {
+fn derived(
+    run: &Run,
+    dtype: DType,
+    flops: f64,
+    bytes: f64,
+    samples_ms: &[f64],
+    timing: &Timing,
+) -> Result<Derived> {
+    let peaks = run.header.calibration.and_then(|calibration| calibration.peaks);
     let tflops = |ms: f64| flops / (ms * 1e-3) / 1e12;
     let rates: Vec<f64> = samples_ms.iter().map(|&ms| tflops(ms)).collect();
     Ok(Derived {
@@ -303,6 +351,7 @@ fn derived(flops: f64, bytes: f64, samples_ms: &[f64], timing: &Timing) -> Resul
         tflops_stats: Timing::of(&rates).context("a sample")?,
         bandwidth_gbs_mean: bytes / (timing.mean * 1e-3) / 1e9,
         arithmetic_intensity: flops / bytes,
+        of_peak: peaks.map(|peaks| peak::share(&peaks, dtype, flops, bytes, timing.p50)),
         effective_tflops: None,
     })
 }
@@ -337,6 +386,20 @@ fn flags(visits: &[&Visit], timing_raw: &[f64], trial_p50: &[f64], trials: usize
         .collect();
     if !slowdowns.is_empty() {
         flags.push(format!("throttled: {}", slowdowns.join(", ")));
+    }
+    flags
+}
+
+fn clock_flags(run: &Run, trial_sm_mhz: &[f64]) -> Vec<String> {
+    let mut flags = Vec::new();
+    if stats::spread_pct(trial_sm_mhz).is_some_and(|spread| spread > MOVED_PCT) {
+        flags.push("clock_moved".to_owned());
+    }
+    let settled = run.header.calibration.and_then(|calibration| calibration.settled_sm_mhz);
+    let below =
+        |mhz: &f64| settled.is_some_and(|settled| *mhz < SETTLED_SHARE * f64::from(settled));
+    if trial_sm_mhz.iter().any(below) {
+        flags.push("below_settled_clock".to_owned());
     }
     flags
 }

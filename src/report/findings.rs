@@ -1,5 +1,7 @@
 //! What each experiment was made to find out, as numbers and as sentences.
 
+mod kernel_only;
+mod selection;
 mod sweep;
 
 use super::raw::{Measured, Raw, Row, Variant};
@@ -25,6 +27,14 @@ pub fn add(summary: &mut Summary, raw: &Raw) {
             summary.heterogeneity = heterogeneity(raw);
             summary.findings = heterogeneity_sentences(&summary.heterogeneity);
         }
+        "S1" => {
+            summary.findings = sweep::sentences(summary, dim_name(raw));
+            summary.findings.extend(kernel_only::sentences(raw));
+        }
+        "C21" => {
+            summary.findings = selection::sentences(raw);
+            summary.findings.extend(sweep::sentences(summary, dim_name(raw)));
+        }
         _ => summary.findings = sweep::sentences(summary, dim_name(raw)),
     }
 }
@@ -37,7 +47,7 @@ pub fn dim_name(raw: &Raw) -> &'static str {
 /// The same by the group of an experiment.
 pub fn dim_name_of(group: &str) -> &'static str {
     match group {
-        "S1" | "S2" => "head_dim",
+        "S1" | "S2" | "C21" => "head_dim",
         "G3" => "K",
         "G4" => "N",
         _ => "dim",
@@ -90,12 +100,18 @@ fn padding_sentences(padding: &[Padding]) -> Vec<String> {
                 .memory_overhead_pct
                 .map_or_else(String::new, |pct| format!(", for {} more memory", percent(pct)));
             let copies = p.on_the_fly_gain.map_or_else(String::new, |gain| {
-                format!("; {} with the copies timed too", ratio(gain))
+                format!("; net, with the copies timed too, {}", ratio(gain))
             });
             let (curve, from, to, gain) = (&p.curve, p.logical_dim, p.physical_dim, ratio(p.gain));
             format!("{curve}: padding {from} to {to} makes it {gain} as fast{memory}{copies}.")
         })
         .collect()
+}
+
+/// The backend that ran, or else the one a row was asked for.
+pub fn selected(row: &Row) -> &str {
+    let ran = row.measured().and_then(|row| row.backend_selected.as_deref());
+    ran.unwrap_or_else(|| backend(row))
 }
 
 /// The backend a row was asked for.

@@ -8,7 +8,10 @@
 //! Everything after [`build`] is a function of [`raw::Raw`] alone, so that a folder can be read back and reported
 //! again.
 
+mod aside;
+pub mod breakdown;
 pub mod build;
+pub mod conformance;
 pub mod criterion_files;
 pub mod curve;
 pub mod findings;
@@ -16,6 +19,7 @@ mod folder;
 pub mod index;
 pub mod json;
 pub mod page;
+pub mod peak;
 pub mod plot;
 pub mod raw;
 pub mod stats;
@@ -27,6 +31,7 @@ pub mod units;
 use crate::journal;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// A report on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +50,17 @@ pub struct Written {
 /// # Errors
 /// If the journal cannot be read, its run id or group is no plain file name, or the disk refuses.
 pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Result<Written> {
+    let start = Instant::now();
     let run = journal::read(journal)?;
     ensure_plain("run id", &run.header.run_id)?;
     ensure_plain("group", &run.header.group)?;
 
     let (raw, warnings) = build::raw(&run, criterion_home)
         .with_context(|| format!("cannot report {}", journal.display()))?;
-    let summary = summary::of(&raw, run.header.calibration, warnings);
+    let mut summary = summary::of(&raw, &run, warnings);
     let plots = plot::draw(&raw, &summary)?;
+    // Drawing is most of a report; the page, which shows this, and the files cannot be in it.
+    summary.breakdown = breakdown::of(&run, start.elapsed().as_secs_f64());
     let page = page::of(&raw, &summary, &run.header.env)?;
 
     let target = results_root.join(&run.header.group).join(&run.header.run_id);

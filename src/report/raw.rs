@@ -2,7 +2,7 @@
 //! readers work on it unchanged.
 
 use super::stats::Timing;
-use crate::record::{Clocks, ErrorKind, Kernel, Protocol, Status, Verification};
+use crate::record::{Algorithm, Clocks, ErrorKind, Kernel, Protocol, Status, Verification};
 use crate::shape::{DType, GemmShape, SdpaShape};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -113,10 +113,22 @@ pub struct Measured {
     /// Mean of the products run one after the other, in ms; only where there is more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_latency_ms: Option<f64>,
+    /// Single launches that the host enqueued well before, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolated: Option<Timing>,
+    /// The same launches with cold caches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold: Option<Cold>,
+    /// Single launches on an idle GPU, with the host in them: the published way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_called: Option<AsCalled>,
     /// The samples in the order measured, round by round, in ms.
     pub timing_raw: Vec<f64>,
     /// Median of each round, in ms.
     pub trial_p50: Vec<f64>,
+    /// Mean SM clock while the samples of each round were taken, in MHz; absent on the CPU.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trial_sm_mhz: Vec<f64>,
     /// 95 % confidence interval of the median, in ms; absent below 6 samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95_p50: Option<[f64; 2]>,
@@ -137,9 +149,12 @@ pub struct Measured {
     /// Why that backend, where it was chosen rather than forced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_reason: Option<String>,
+    /// The algorithm that the library chose for a product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
     /// The check against the reference.
     pub verification: Verification,
-    /// The card after the last round; absent on the CPU.
+    /// The card in the last round; absent on the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<Clocks>,
     /// What makes the time doubtful, see [`super::build`].
@@ -149,6 +164,39 @@ pub struct Measured {
     /// Other ways to compute the same, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variants: BTreeMap<String, Variant>,
+}
+
+/// Times with cold caches, or why there are none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Cold {
+    /// It has times.
+    Measured(ColdTiming),
+    /// It has none.
+    NotApplicable {
+        /// Why.
+        not_applicable: String,
+    },
+}
+
+/// Times with cold caches.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColdTiming {
+    /// Over the samples, in ms per launch.
+    #[serde(flatten)]
+    pub timing: Timing,
+    /// Sets of operands that the launches rotate over.
+    pub buffer_sets: usize,
+}
+
+/// Launches as a program makes them that does nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AsCalled {
+    /// Median time that the host needs to enqueue a launch, in microseconds.
+    pub enqueue_us: f64,
+    /// Between two events around each, in ms.
+    #[serde(flatten)]
+    pub timing: Timing,
 }
 
 /// A point without a time.
@@ -201,9 +249,34 @@ pub struct Derived {
     pub bandwidth_gbs_mean: f64,
     /// Operations per byte.
     pub arithmetic_intensity: f64,
+    /// How near the median comes to what the device was measured to do; absent on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_peak: Option<Share>,
     /// `tflops_mean` by the name that the published suite has for several products.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_tflops: Option<f64>,
+}
+
+/// Shares of the measured peaks, 1 being all of it. Warm operands come from the L2 cache, which is faster than the memory of
+/// the peak.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// Of the rate of a large product.
+    pub compute: f64,
+    /// Of the bandwidth of a large copy.
+    pub bandwidth: f64,
+    /// Which would take longer at its peak.
+    pub bound: Bound,
+}
+
+/// What bounds a launch at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Arithmetic.
+    Compute,
+    /// Moving its operands.
+    Bandwidth,
 }
 
 /// Criterion's own estimates.

@@ -1,13 +1,17 @@
 //! summary.json: what a run says, in few numbers and sentences. Made of the rows of raw.json alone.
 
+use super::breakdown::Breakdown;
+use super::conformance::{self, Claim};
 use super::curve::cliff::{Cliff, Cliffs};
 use super::curve::kernel::KernelBoundary;
 use super::curve::step::Step;
 use super::curve::tier::Tier;
 use super::curve::{self, cliff, kernel, step, tier};
 use super::findings;
+use super::peak::{self, Datasheet};
 use super::raw::{Measured, Point, Raw, Row};
 use super::stats::median;
+use crate::journal::Run;
 use crate::record::{Calibration, ErrorKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,8 +48,17 @@ pub struct Summary {
     pub heterogeneity: Vec<Heterogeneity>,
     /// The same in sentences, the most telling first.
     pub findings: Vec<String>,
-    /// What event timing costs on this device; null on the CPU.
+    /// What timing costs on this device, and what the device can do; null on the CPU.
     pub calibration: Option<Calibration>,
+    /// What its maker says that it can do, for a GPU that is known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datasheet: Option<Datasheet>,
+    /// What the run can vouch for.
+    #[serde(default)]
+    pub conformance: Vec<Claim>,
+    /// Where its time went.
+    #[serde(default)]
+    pub breakdown: Breakdown,
     /// What the reader should know before believing the numbers.
     pub warnings: Vec<String>,
 }
@@ -168,8 +181,10 @@ pub struct Heterogeneity {
     pub variants: BTreeMap<String, f64>,
 }
 
-/// Summarises the rows; `warnings` come first among its own.
-pub fn of(raw: &Raw, calibration: Option<Calibration>, mut warnings: Vec<String>) -> Summary {
+/// Summarises the rows of a run; `warnings` come first among its own. [`Summary::breakdown`] is left for later: the report is
+/// part of it.
+pub fn of(raw: &Raw, run: &Run, mut warnings: Vec<String>) -> Summary {
+    let calibration = run.header.calibration;
     let mut failures_by_kind = BTreeMap::new();
     for row in raw.failed() {
         *failures_by_kind.entry(row.error_kind).or_default() += 1;
@@ -190,6 +205,9 @@ pub fn of(raw: &Raw, calibration: Option<Calibration>, mut warnings: Vec<String>
         heterogeneity: Vec::new(),
         findings: Vec::new(),
         calibration,
+        datasheet: raw.metadata.device_name.as_deref().and_then(peak::datasheet),
+        conformance: conformance::of(raw, calibration.as_ref(), &run.header.env),
+        breakdown: Breakdown::default(),
         warnings,
     };
     findings::add(&mut summary, raw);
@@ -274,13 +292,19 @@ fn doubts(raw: &Raw) -> Vec<String> {
     let count = |flag: &str| {
         raw.measured().filter(|row| row.flags.iter().any(|f| f.starts_with(flag))).count()
     };
-    let sentences: [(&str, &str); 5] = [
+    let sentences: [(&str, &str); 8] = [
         ("fewer_rounds", "have fewer rounds than asked for"),
+        (
+            "imprecise",
+            "have a median that is not known to 0.5 %, as the adaptive protocol aims for",
+        ),
         ("unstable", "have rounds whose medians differ by more than 2 %"),
         (
             "drifting",
             "have a median that moved between the first half of their samples and the second",
         ),
+        ("clock_moved", "have rounds whose SM clocks differ by more than 0.5 %"),
+        ("below_settled_clock", "ran below 95 % of the clock at which the card settled"),
         ("throttled", "were measured while the card was slowed down by heat or hardware"),
         ("power_capped", "were measured while the card was at its power limit"),
     ];

@@ -1,9 +1,11 @@
 //! The table that closes a run.
 
+use super::conformance;
 use super::findings::{backend, dim_name, pattern};
 use super::raw::{Raw, Row, Variant};
 use super::summary::{Curve, DimTime, Summary};
 use super::units::{percent, ratio, time};
+use crate::record::Peaks;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use std::collections::BTreeSet;
 
@@ -46,6 +48,19 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
             .collect();
         paragraphs.push(format!("failed: {}", kinds.join(", ")));
     }
+    paragraphs.extend(summary.calibration.and_then(|found| found.peaks).map(|peaks| {
+        let datasheet = summary.datasheet.map_or_else(String::new, |sheet| {
+            format!(" (datasheet: {:.0} TFLOP/s, {:.0} GB/s)", sheet.tflops, sheet.memory_gbs)
+        });
+        let Peaks { fp16_tflops, bf16_tflops, copy_gbs } = peaks;
+        wrapped(
+            "",
+            &format!(
+                "peaks here: {fp16_tflops:.0} TFLOP/s fp16, {bf16_tflops:.0} bf16, {copy_gbs:.0} GB/s{datasheet}"
+            ),
+        )
+    }));
+    paragraphs.push(wrapped("", &conformance::line(&summary.conformance)));
     paragraphs.extend(summary.warnings.iter().map(|warning| wrapped("! ", warning)));
     // Last, where the eye is when a night's run has scrolled by.
     paragraphs.extend(summary.findings.iter().take(FINDINGS).map(|finding| wrapped("- ", finding)));

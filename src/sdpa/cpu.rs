@@ -1,6 +1,6 @@
 //! Attention on the host's cores in blocks: FlashAttention's algorithm, and what the host's backends share.
 
-use super::SdpaProblem;
+use super::{Attend, SdpaProblem};
 use crate::convert::{narrow, widen};
 use crate::gemm::Product;
 use crate::plan::{CaseError, Plan};
@@ -33,6 +33,12 @@ impl Plan for CpuBlocked {
         self.0.o.fill(POISON);
         self.launch()?;
         verify::host_sdpa(&self.0)
+    }
+}
+
+impl Attend<Vec<u16>> for CpuBlocked {
+    fn problem_mut(&mut self) -> &mut SdpaProblem<Vec<u16>> {
+        &mut self.0
     }
 }
 
@@ -110,9 +116,14 @@ pub(super) fn for_each_head(
     let SdpaProblem { sdpa, dtype, q, k, v, o } = problem;
     let (seq_len, dim) = (sdpa.shape.seq_len, sdpa.shape.head_dim);
     let (dtype, causal, elements) = (*dtype, sdpa.causal, seq_len * dim);
+    let heads_per_kv_head = sdpa.shape.heads_per_kv_head();
     o.par_chunks_mut(elements).enumerate().for_each(|(number, o)| {
-        let own = number * elements..(number + 1) * elements;
-        let (q, k, v) = (&q[own.clone()], &k[own.clone()], &v[own]);
+        let kv_number = number / heads_per_kv_head;
+        let (q, k, v) = (
+            &q[number * elements..][..elements],
+            &k[kv_number * elements..][..elements],
+            &v[kv_number * elements..][..elements],
+        );
         attend(&Head { q, k, v, dtype, seq_len, dim, causal, scale }, o);
     });
 }

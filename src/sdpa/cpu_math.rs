@@ -1,7 +1,7 @@
 //! Attention on the host's cores by its definition: all scores of a head, their softmax, the weighted values.
 
-use super::SdpaProblem;
 use super::cpu::{Head, exponentials, for_each_head, with_scratch};
+use super::{Attend, SdpaProblem};
 use crate::convert::{narrow, widen};
 use crate::gemm::Product;
 use crate::plan::{CaseError, Plan};
@@ -26,6 +26,12 @@ impl Plan for CpuMath {
         self.0.o.fill(POISON);
         self.launch()?;
         verify::host_sdpa(&self.0)
+    }
+}
+
+impl Attend<Vec<u16>> for CpuMath {
+    fn problem_mut(&mut self) -> &mut SdpaProblem<Vec<u16>> {
+        &mut self.0
     }
 }
 

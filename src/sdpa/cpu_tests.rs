@@ -16,8 +16,9 @@ fn problem(
     dtype: DType,
 ) -> SdpaProblem<Vec<u16>> {
     let [batch, n_heads, seq_len, head_dim] = shape;
-    let shape = SdpaShape { batch, seq_len, n_heads, head_dim };
-    SdpaProblem::on_host(Sdpa { shape, data_head_dim, causal, backend: Backend::Auto }, dtype, 42)
+    let shape = SdpaShape { batch, seq_len, n_heads, n_kv_heads: None, head_dim };
+    let sdpa = Sdpa { data_head_dim, causal, ..Sdpa::dense(shape, Backend::Auto) };
+    SdpaProblem::on_host(sdpa, dtype, 42)
 }
 
 fn blocked(problem: SdpaProblem<Vec<u16>>) -> SdpaProblem<Vec<u16>> {
@@ -38,23 +39,26 @@ fn values(dtype: DType, bits: &[u16]) -> Vec<f64> {
 
 /// `softmax(Q Kᵀ / sqrt(data_head_dim)) V` in float64, without blocks or a maximum.
 fn in_float64(problem: &SdpaProblem<Vec<u16>>) -> Vec<f64> {
-    let SdpaShape { batch, seq_len, n_heads, head_dim } = problem.sdpa.shape;
+    let SdpaShape { batch, seq_len, n_heads, head_dim, .. } = problem.sdpa.shape;
+    let kv_heads = problem.sdpa.shape.kv_heads();
     let [q, k, v] = [&problem.q, &problem.k, &problem.v].map(|bits| values(problem.dtype, bits));
     let mut o = vec![0.0; q.len()];
-    for head in 0..batch * n_heads {
+    for (of_batch, head) in (0..batch).flat_map(|b| (0..n_heads).map(move |h| (b, h))) {
         for query in 0..seq_len {
-            let at = |token: usize| (head * seq_len + token) * head_dim;
+            let at = |token: usize| ((of_batch * n_heads + head) * seq_len + token) * head_dim;
+            let kv_head = of_batch * kv_heads + head * kv_heads / n_heads;
+            let kv_at = |token: usize| (kv_head * seq_len + token) * head_dim;
             let mut total = 0.0;
             let keys = if problem.sdpa.causal { query + 1 } else { seq_len };
             for key in 0..keys {
                 let mut score = 0.0;
                 for d in 0..head_dim {
-                    score += q[at(query) + d] * k[at(key) + d];
+                    score += q[at(query) + d] * k[kv_at(key) + d];
                 }
                 let weight = (score / (problem.sdpa.data_head_dim as f64).sqrt()).exp();
                 total += weight;
                 for d in 0..head_dim {
-                    o[at(query) + d] += weight * v[at(key) + d];
+                    o[at(query) + d] += weight * v[kv_at(key) + d];
                 }
             }
             o[at(query)..][..head_dim].iter_mut().for_each(|x| *x /= total);
@@ -89,6 +93,24 @@ fn odd_sizes_match_float64() {
                 let expected = in_float64(&input);
                 assert_close(&blocked(input.clone()), &expected, "blocked");
                 assert_close(&math(input), &expected, "math");
+            }
+        }
+    }
+}
+
+#[test]
+fn grouped_heads_match_float64() {
+    for (n_kv_heads, causal) in [(1, false), (2, true), (3, false)] {
+        for dtype in [DType::Fp16, DType::Bf16] {
+            let multi_head = problem([2, 6, 70, 40], 37, causal, dtype).sdpa;
+            let shape = SdpaShape { n_kv_heads: Some(n_kv_heads), ..multi_head.shape };
+            let input = SdpaProblem::on_host(Sdpa { shape, ..multi_head }, dtype, 42);
+            assert_eq!(input.k.len(), 2 * n_kv_heads * 70 * 40);
+            let expected = in_float64(&input);
+            for attend in [blocked, math] {
+                let done = attend(input.clone());
+                assert_close(&done, &expected, "grouped");
+                host_sdpa(&done).unwrap();
             }
         }
     }

@@ -6,7 +6,7 @@
 mod engine;
 mod graph;
 
-use super::SdpaProblem;
+use super::{Attend, SdpaProblem};
 use crate::case::Sdpa;
 use crate::device::Cuda;
 use crate::device::cuda::{Tensor, address};
@@ -76,6 +76,11 @@ impl CudnnAttention {
     /// The version of cuDNN, as `9.14.0`.
     pub fn version(&self) -> String {
         self.cudnn.library().version_text()
+    }
+
+    /// The same as cuDNN's own number, 91400 for 9.14.0.
+    pub fn version_number(&self) -> usize {
+        self.cudnn.library().version()
     }
 
     /// Whether cuDNN has an engine for this attention, by its heuristics: nothing is compiled, nor allocated on the
@@ -260,14 +265,21 @@ impl Plan for CudnnSdpa {
     }
 }
 
+impl Attend<Tensor> for CudnnSdpa {
+    fn problem_mut(&mut self) -> &mut SdpaProblem<Tensor> {
+        &mut self.problem
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_shape_is_refused_in_our_words() {
-        let check =
-            |seq_len, head_dim| check_shape(&SdpaShape { batch: 2, n_heads: 3, seq_len, head_dim });
+        let check = |seq_len, head_dim| {
+            check_shape(&SdpaShape { batch: 2, n_heads: 3, n_kv_heads: None, seq_len, head_dim })
+        };
         assert_eq!(check(130, 64), Ok(()));
         assert_eq!(check(130, 256), Ok(()));
         for (seq_len, head_dim, reason) in [

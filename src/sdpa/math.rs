@@ -5,7 +5,7 @@
 //! passes over the scores on its safe softmax and on a copy of the weights that nobody reads; ours does not.
 //! `MATH_FP16` keeps scores and weights in 16 bits and accumulates in float32.
 
-use super::SdpaProblem;
+use super::{Attend, SdpaProblem};
 use crate::case::Sdpa;
 use crate::device::Cuda;
 use crate::device::cuda::{Matrix, Strided, Tensor};
@@ -34,13 +34,15 @@ pub struct MathSdpa16 {
     scores: Tensor,
 }
 
-/// The two products for every head: scores `[seq, seq]` from `[seq, dim]`, and back.
+/// The two products for every head of keys: scores `[rows, seq]` from `[rows, dim]`, and back. The rows are the queries
+/// of all heads that share it, which lie one after the other.
 fn products(sdpa: &Sdpa) -> [Strided; 2] {
     let shape = sdpa.shape;
-    let (seq, dim, batch) = (shape.seq_len, shape.head_dim, shape.batch * shape.n_heads);
+    let (seq, dim, batch) = (shape.seq_len, shape.head_dim, shape.batch * shape.kv_heads());
+    let rows = seq * shape.heads_per_kv_head();
     [
-        Strided { m: seq, n: seq, k: dim, batch, alpha: 1.0 },
-        Strided { m: seq, n: dim, k: seq, batch, alpha: 1.0 },
+        Strided { m: rows, n: seq, k: dim, batch, alpha: 1.0 },
+        Strided { m: rows, n: dim, k: seq, batch, alpha: 1.0 },
     ]
 }
 
@@ -55,12 +57,12 @@ impl MathSdpa {
     /// Out of memory, or what the driver reports.
     pub fn new(cuda: &Rc<Cuda>, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Self, CaseError> {
         let problem = SdpaProblem::on_cuda(cuda, sdpa, dtype, seed)?;
-        let wide = || cuda.alloc(sdpa.shape.elements());
+        let (elements, kv_elements) = (sdpa.shape.elements(), sdpa.shape.kv_elements());
         Ok(MathSdpa {
-            q: wide()?,
-            k: wide()?,
-            v: wide()?,
-            o: wide()?,
+            q: cuda.alloc(elements)?,
+            k: cuda.alloc(kv_elements)?,
+            v: cuda.alloc(kv_elements)?,
+            o: cuda.alloc(elements)?,
             scores: cuda.alloc(score_elements(&sdpa))?,
             problem,
             cuda: cuda.clone(),
@@ -78,20 +80,17 @@ impl Plan for MathSdpa {
         kernels.widen(stream, &self.problem.k, &mut self.k, root, dtype)?;
         kernels.widen(stream, &self.problem.v, &mut self.v, 1.0, dtype)?;
         let [to_scores, to_output] = products(&sdpa);
-        let operand = |buffer| Matrix::wide(buffer, dim, seq * dim);
-        let scores = Matrix::wide(&self.scores, seq, seq * seq);
+        let rows = to_scores.m;
+        let [q, o] = [&self.q, &self.o].map(|buffer| Matrix::wide(buffer, dim, rows * dim));
+        let [k, v] = [&self.k, &self.v].map(|buffer| Matrix::wide(buffer, dim, seq * dim));
+        let scores = Matrix::wide(&self.scores, seq, rows * seq);
         // SAFETY: every buffer was allocated for all heads of its shape, and lives in `self`.
         unsafe {
-            self.cuda.blas().product(
-                to_scores,
-                operand(&self.q),
-                operand(&self.k).transposed(),
-                scores,
-            )?;
+            self.cuda.blas().product(to_scores, q, k.transposed(), scores)?;
         }
         kernels.softmax_f32(stream, &mut self.scores, seq, sdpa.causal)?;
         // SAFETY: as above.
-        unsafe { self.cuda.blas().product(to_output, scores, operand(&self.v), operand(&self.o))? };
+        unsafe { self.cuda.blas().product(to_output, scores, v, o)? };
         kernels.narrow(stream, &self.o, &mut self.problem.o, dtype)
     }
 
@@ -99,6 +98,12 @@ impl Plan for MathSdpa {
         verify::cuda::poison(&self.cuda, &mut self.problem.o)?;
         self.launch()?;
         verify::cuda::sdpa(&self.cuda, &self.problem)
+    }
+}
+
+impl Attend<Tensor> for MathSdpa {
+    fn problem_mut(&mut self) -> &mut SdpaProblem<Tensor> {
+        &mut self.problem
     }
 }
 
@@ -120,21 +125,27 @@ impl Plan for MathSdpa16 {
         let (seq, dim) = (sdpa.shape.seq_len, sdpa.shape.head_dim);
         let [to_scores, to_output] = products(sdpa);
         let to_scores = Strided { alpha: self.problem.scale(), ..to_scores };
-        let operand = |tensor| Matrix::narrow(tensor, *dtype, dim, seq * dim);
-        let scores = Matrix::narrow(&self.scores, *dtype, seq, seq * seq);
+        let rows = to_scores.m;
+        let [q, o] = [q, o].map(|tensor| Matrix::narrow(tensor, *dtype, dim, rows * dim));
+        let [k, v] = [k, v].map(|tensor| Matrix::narrow(tensor, *dtype, dim, seq * dim));
+        let scores = Matrix::narrow(&self.scores, *dtype, seq, rows * seq);
         // SAFETY: every buffer was allocated for all heads of its shape, and lives in `self`.
-        unsafe {
-            self.cuda.blas().product(to_scores, operand(q), operand(k).transposed(), scores)?
-        };
+        unsafe { self.cuda.blas().product(to_scores, q, k.transposed(), scores)? };
         let kernels = self.cuda.kernels();
         kernels.softmax_16bit(self.cuda.stream(), &mut self.scores, seq, sdpa.causal, *dtype)?;
         // SAFETY: as above.
-        unsafe { self.cuda.blas().product(to_output, scores, operand(v), operand(o)) }
+        unsafe { self.cuda.blas().product(to_output, scores, v, o) }
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
         verify::cuda::poison(&self.cuda, &mut self.problem.o)?;
         self.launch()?;
         verify::cuda::sdpa(&self.cuda, &self.problem)
+    }
+}
+
+impl Attend<Tensor> for MathSdpa16 {
+    fn problem_mut(&mut self) -> &mut SdpaProblem<Tensor> {
+        &mut self.problem
     }
 }

@@ -6,22 +6,28 @@ mod cpu_math;
 #[cfg(test)]
 mod cpu_tests;
 pub mod cudnn;
+mod fused;
 mod math;
+mod on_the_fly;
+pub mod policy;
+mod trial;
 
-pub use attention::{Attention, Chosen, prove};
+pub use attention::{Attention, Chosen, Extent, prove};
 pub use cpu::CpuBlocked;
 pub use cpu_math::CpuMath;
+pub use fused::FusedSdpa;
 pub use math::{MathSdpa, MathSdpa16};
+pub use on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};
 
 use crate::case::Sdpa;
 use crate::device::Cuda;
 use crate::device::cuda::Tensor;
 use crate::philox;
-use crate::plan::CaseError;
+use crate::plan::{CaseError, Plan};
 use crate::shape::DType;
 
-/// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each and contiguous: bits on the host
-/// (`B = Vec<u16>`), or buffers of a device.
+/// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each (keys and values with their own number of
+/// heads) and contiguous: bits on the host (`B = Vec<u16>`), or buffers of a device.
 #[derive(Clone, Debug)]
 pub struct SdpaProblem<B> {
     /// The shape, the mask, and the part of each head that holds data.
@@ -38,6 +44,12 @@ pub struct SdpaProblem<B> {
     pub o: B,
 }
 
+/// A plan of attention whose tensors can be reached.
+pub trait Attend<B>: Plan {
+    /// The problem that [`Plan::launch`] works on.
+    fn problem_mut(&mut self) -> &mut SdpaProblem<B>;
+}
+
 impl<B> SdpaProblem<B> {
     /// What scores are multiplied by: `1 / sqrt(data_head_dim)`, whatever the padding.
     pub fn scale(&self) -> f32 {
@@ -48,21 +60,23 @@ impl<B> SdpaProblem<B> {
 impl SdpaProblem<Vec<u16>> {
     /// Seeded normal queries, keys and values in host memory, and a result of zeros.
     pub fn on_host(sdpa: Sdpa, dtype: DType, seed: u64) -> Self {
-        let (elements, columns) = (sdpa.shape.elements(), sdpa.shape.head_dim);
-        let rows = elements / columns;
-        let tensor = |number| {
+        let columns = sdpa.shape.head_dim;
+        let (elements, kv_elements) = (sdpa.shape.elements(), sdpa.shape.kv_elements());
+        let tensor = |number, elements: usize| {
+            let rows = elements / columns;
+            let (size, data) = ([rows, columns], [rows, sdpa.data_head_dim]);
             let mut bits = vec![0; elements];
-            philox::fill(
-                &mut bits,
-                dtype,
-                seed,
-                number,
-                [rows, columns],
-                [rows, sdpa.data_head_dim],
-            );
+            philox::fill(&mut bits, dtype, seed, number, size, data);
             bits
         };
-        SdpaProblem { sdpa, dtype, q: tensor(0), k: tensor(1), v: tensor(2), o: vec![0; elements] }
+        SdpaProblem {
+            sdpa,
+            dtype,
+            q: tensor(0, elements),
+            k: tensor(1, kv_elements),
+            v: tensor(2, kv_elements),
+            o: vec![0; elements],
+        }
     }
 }
 
@@ -72,9 +86,10 @@ impl SdpaProblem<Tensor> {
     /// # Errors
     /// Out of memory, or what the driver reports.
     pub fn on_cuda(cuda: &Cuda, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Self, CaseError> {
-        let (elements, columns) = (sdpa.shape.elements(), sdpa.shape.head_dim);
-        let rows = elements / columns;
-        let tensor = |number| {
+        let columns = sdpa.shape.head_dim;
+        let (elements, kv_elements) = (sdpa.shape.elements(), sdpa.shape.kv_elements());
+        let tensor = |number, elements: usize| {
+            let rows = elements / columns;
             let mut tensor = cuda.alloc(elements)?;
             let (size, data) = ((rows, columns), (rows, sdpa.data_head_dim));
             cuda.kernels().fill_normal(
@@ -90,9 +105,9 @@ impl SdpaProblem<Tensor> {
         Ok(SdpaProblem {
             sdpa,
             dtype,
-            q: tensor(0)?,
-            k: tensor(1)?,
-            v: tensor(2)?,
+            q: tensor(0, elements)?,
+            k: tensor(1, kv_elements)?,
+            v: tensor(2, kv_elements)?,
             o: cuda.alloc(elements)?,
         })
     }

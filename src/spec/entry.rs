@@ -8,7 +8,7 @@ use super::Entry;
 use super::error::nearest;
 use super::experiment::{Experiment, Kind};
 use super::value::Integer;
-use crate::record::Protocol;
+use crate::record::{Protocol, ProtocolKind};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -38,17 +38,19 @@ pub(super) struct Common {
 }
 
 impl Common {
-    const KEYS: [&str; 5] = ["type", "description", "warmup", "measure", "trials"];
+    const KEYS: [&str; 6] = ["type", "description", "protocol", "warmup", "measure", "trials"];
 
     /// The published defaults.
     fn new() -> Self {
-        let protocol = Protocol { warmup: 50, measure: 200, trials: 3 };
+        let protocol =
+            Protocol { kind: ProtocolKind::Standard, warmup: 50, measure: 200, trials: 3 };
         Common { description: None, protocol }
     }
 
     fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
             "description" => self.description = Some(map.next_value()?),
+            "protocol" => self.protocol.kind = map.next_value()?,
             "warmup" => self.protocol.warmup = map.next_value::<Integer<0, 1_000_000>>()?.get(),
             "measure" => self.protocol.measure = map.next_value::<Integer<1, 1_000_000>>()?.get(),
             "trials" => self.protocol.trials = map.next_value::<Integer<1, 1_000>>()?.get(),

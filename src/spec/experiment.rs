@@ -5,7 +5,7 @@ use super::entry::Common;
 use super::gemm::{GemmKDense, GemmNDense};
 use super::hetero::HeteroBatching;
 use super::padding::PaddingRescue;
-use super::sdpa::{SdpaBackendForced, SdpaDense};
+use super::sdpa::{SdpaBackendForced, SdpaBackendSelection, SdpaDense};
 use crate::record::Protocol;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub enum Kind {
     SdpaDense(SdpaDense),
     /// S2.
     SdpaBackendForced(SdpaBackendForced),
+    /// C21.
+    SdpaBackendSelection(SdpaBackendSelection),
     /// G3.
     GemmKDense(GemmKDense),
     /// G4.
@@ -62,7 +64,7 @@ impl Experiment {
     pub fn bench_target(&self) -> &'static str {
         match self.kind {
             Kind::SdpaDense(_) => "s1_sdpa_dense",
-            Kind::SdpaBackendForced(_) => "s2_sdpa_backend_forced",
+            Kind::SdpaBackendForced(_) | Kind::SdpaBackendSelection(_) => "s2_sdpa_backend_forced",
             Kind::GemmKDense(_) => "g3_gemm_k_dense",
             Kind::GemmNDense(_) => "g4_gemm_n_dense",
             Kind::PaddingRescue(_) => "p1_padding_rescue",
@@ -86,9 +88,10 @@ impl Experiment {
 
 impl Kind {
     /// Every type that a spec may name.
-    pub const TYPES: [&str; 6] = [
+    pub const TYPES: [&str; 7] = [
         "sdpa_dense",
         "sdpa_backend_forced",
+        "sdpa_backend_selection",
         "gemm_k_dense",
         "gemm_n_dense",
         "padding_rescue",
@@ -100,6 +103,7 @@ impl Kind {
         match self {
             Kind::SdpaDense(_) => "sdpa_dense",
             Kind::SdpaBackendForced(_) => "sdpa_backend_forced",
+            Kind::SdpaBackendSelection(_) => "sdpa_backend_selection",
             Kind::GemmKDense(_) => "gemm_k_dense",
             Kind::GemmNDense(_) => "gemm_n_dense",
             Kind::PaddingRescue(_) => "padding_rescue",
@@ -115,6 +119,9 @@ impl Kind {
         match type_name {
             "sdpa_dense" => Deserialize::deserialize(keys).map(Kind::SdpaDense),
             "sdpa_backend_forced" => Deserialize::deserialize(keys).map(Kind::SdpaBackendForced),
+            "sdpa_backend_selection" => {
+                Deserialize::deserialize(keys).map(Kind::SdpaBackendSelection)
+            }
             "gemm_k_dense" => Deserialize::deserialize(keys).map(Kind::GemmKDense),
             "gemm_n_dense" => Deserialize::deserialize(keys).map(Kind::GemmNDense),
             "padding_rescue" => Deserialize::deserialize(keys).map(Kind::PaddingRescue),
@@ -128,6 +135,7 @@ impl Kind {
         match self {
             Kind::SdpaDense(sweep) => sweep.check(),
             Kind::SdpaBackendForced(sweep) => sweep.check(),
+            Kind::SdpaBackendSelection(sweep) => sweep.check(),
             Kind::GemmKDense(sweep) => sweep.check(),
             Kind::GemmNDense(sweep) => sweep.check(),
             Kind::PaddingRescue(sweep) => sweep.check(),

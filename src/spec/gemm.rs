@@ -3,6 +3,7 @@
 use super::check::{self, Problem};
 use super::value::{DimRange, List, Size};
 use super::{BOUNDARY, one, two};
+use crate::case::{Case, Operation};
 use crate::shape::{DType, GemmShape};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,30 @@ pub struct OutputSize {
     /// Its columns.
     #[serde(rename = "N")]
     pub n: Size,
+}
+
+/// Which algorithms of the library are timed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GemmAlgorithms {
+    /// The one that it chooses.
+    #[default]
+    Chosen,
+    /// That, and as the variant `best_algorithm` the fastest of all it offers.
+    Best,
+}
+
+impl GemmAlgorithms {
+    /// The row of a product, and its variant if there is one.
+    pub fn cases(self, row: Case) -> Vec<Case> {
+        match (self, &row.operation) {
+            (GemmAlgorithms::Best, Operation::Gemm(gemm)) => {
+                let best = row.variant("best_algorithm", Operation::GemmBest(*gemm));
+                vec![row, best]
+            }
+            _ => vec![row],
+        }
+    }
 }
 
 /// G3: products at every K of a range.
@@ -35,6 +60,9 @@ pub struct GemmKDense {
     /// Step above K = 128.
     #[serde(rename = "K_step_2", default = "two")]
     pub k_step_2: Size,
+    /// Which of the library's algorithms.
+    #[serde(default)]
+    pub gemm_algorithms: GemmAlgorithms,
 }
 
 impl GemmKDense {
@@ -79,6 +107,9 @@ pub struct GemmNDense {
     /// Step above N = 128.
     #[serde(rename = "N_step_2", default = "two")]
     pub n_step_2: Size,
+    /// Which of the library's algorithms.
+    #[serde(default)]
+    pub gemm_algorithms: GemmAlgorithms,
 }
 
 impl GemmNDense {

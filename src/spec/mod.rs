@@ -19,10 +19,10 @@ mod value;
 
 pub use error::SpecError;
 pub use experiment::{Experiment, Kind};
-pub use gemm::{GemmKDense, GemmNDense, OutputSize};
+pub use gemm::{GemmAlgorithms, GemmKDense, GemmNDense, OutputSize};
 pub use hetero::{HeadGroup, HeteroBatching, Pattern};
 pub use padding::{GemmSize, Padded, PaddingRescue};
-pub use sdpa::{AttentionSize, SdpaBackendForced, SdpaDense};
+pub use sdpa::{AttentionSize, SdpaBackendForced, SdpaBackendSelection, SdpaDense};
 pub use value::{DimRange, Integer, List, MAX_CASES, MAX_ELEMENTS, Size};
 
 use crate::case::Backend;

@@ -4,7 +4,7 @@ use super::check::{self, Problem, problem};
 use super::fp16;
 use super::sdpa::AttentionSize;
 use super::value::{List, Size};
-use crate::case::{Backend, Gemm, Sdpa};
+use crate::case::{AutoPolicy, Backend, Gemm, Sdpa};
 use crate::shape::{DType, GemmShape};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub struct PaddingRescue {
     pub sdpa_shape: AttentionSize,
     /// The products; K or N of each is the logical dimension.
     pub gemm_shapes: List<GemmSize>,
+    /// How AUTO chooses the attention's backend.
+    #[serde(default)]
+    pub auto: AutoPolicy,
     /// Mask out keys after the query.
     #[serde(default)]
     pub causal: bool,
@@ -65,12 +68,9 @@ impl Padded {
 impl PaddingRescue {
     /// The attention padded to `physical`; AUTO chooses its backend.
     pub fn sdpa(&self, physical: usize) -> Sdpa {
-        Sdpa {
-            shape: self.sdpa_shape.with_head_dim(physical),
-            data_head_dim: self.logical_head_dim.get(),
-            causal: self.causal,
-            backend: Backend::Auto,
-        }
+        let dense = Sdpa::dense(self.sdpa_shape.with_head_dim(physical), Backend::Auto);
+        let data_head_dim = self.logical_head_dim.get();
+        Sdpa { data_head_dim, causal: self.causal, auto: self.auto, ..dense }
     }
 
     /// The product `size` padded to `physical` in dimension `padded`.
@@ -112,7 +112,7 @@ impl PaddingRescue {
                     format!("{physical} is below logical_head_dim, {logical}: data would be lost");
                 return Err(problem("pad_options", what));
             }
-            check::sdpa("sdpa_shape", self.sdpa_shape.with_head_dim(physical.get()))?;
+            self.sdpa_shape.check("sdpa_shape", physical.get())?;
         }
         for &size in &self.gemm_shapes {
             let padded = self.padded(size).ok_or_else(|| {

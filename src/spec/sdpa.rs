@@ -1,9 +1,9 @@
-//! Attention swept over head_dim (S1), and over the backends (S2).
+//! Attention swept over head_dim (S1), and over the backends (S2, C21).
 
-use super::check::{self, Problem};
+use super::check::{self, Problem, problem};
 use super::value::{DimRange, List, Size};
 use super::{auto, boundary, fp16, one, two};
-use crate::case::{Backend, Sdpa};
+use crate::case::{AutoPolicy, Backend, Sdpa};
 use crate::shape::{DType, SdpaShape};
 use serde::{Deserialize, Serialize};
 
@@ -17,23 +17,49 @@ pub struct AttentionSize {
     pub seq_len: Size,
     /// Attention heads.
     pub n_heads: Size,
+    /// Heads of keys and values, a divisor of `n_heads`; as many as those if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<Size>,
 }
 
 impl AttentionSize {
     /// The shape at one head_dim.
     pub fn with_head_dim(self, head_dim: usize) -> SdpaShape {
-        let AttentionSize { batch, seq_len, n_heads } = self;
-        SdpaShape { batch: batch.get(), seq_len: seq_len.get(), n_heads: n_heads.get(), head_dim }
+        let AttentionSize { batch, seq_len, n_heads, .. } = self;
+        SdpaShape {
+            batch: batch.get(),
+            seq_len: seq_len.get(),
+            n_heads: n_heads.get(),
+            n_kv_heads: self.fewer_kv_heads().map(Size::get),
+            head_dim,
+        }
     }
 
-    /// As part of a case's id: `b4_s2048_h32`.
+    /// As part of a case's id: `b4_s2048_h32`, or `b4_s2048_h32_kv8`.
     pub fn id(self) -> String {
-        format!("b{}_s{}_h{}", self.batch, self.seq_len, self.n_heads)
+        let kv_heads =
+            self.fewer_kv_heads().map_or_else(String::new, |heads| format!("_kv{heads}"));
+        format!("b{}_s{}_h{}{kv_heads}", self.batch, self.seq_len, self.n_heads)
     }
 
-    /// As a legend: `batch 4, seq 2048, 32 heads`.
+    /// As a legend: `batch 4, seq 2048, 32 heads`, or `..., 32 heads on 8`.
     pub fn legend(self) -> String {
-        format!("batch {}, seq {}, {} heads", self.batch, self.seq_len, self.n_heads)
+        let on = self.fewer_kv_heads().map_or_else(String::new, |heads| format!(" on {heads}"));
+        format!("batch {}, seq {}, {} heads{on}", self.batch, self.seq_len, self.n_heads)
+    }
+
+    fn fewer_kv_heads(self) -> Option<Size> {
+        self.n_kv_heads.filter(|heads| *heads != self.n_heads)
+    }
+
+    /// Refuses tensors that are too large, and heads that cannot be shared evenly.
+    pub(super) fn check(self, key: &str, head_dim: usize) -> Result<(), Problem> {
+        let (heads, kv_heads) = (self.n_heads, self.n_kv_heads.unwrap_or(self.n_heads));
+        if !heads.get().is_multiple_of(kv_heads.get()) {
+            let what = format!("n_kv_heads {kv_heads} does not divide n_heads, {heads}");
+            return Err(problem(key, what));
+        }
+        check::sdpa(key, self.with_head_dim(head_dim))
     }
 }
 
@@ -60,6 +86,9 @@ pub struct SdpaDense {
     /// Which backend runs.
     #[serde(default = "auto")]
     pub backend: Backend,
+    /// How AUTO chooses.
+    #[serde(default)]
+    pub auto: AutoPolicy,
     /// Mask out keys after the query.
     #[serde(default)]
     pub causal: bool,
@@ -73,12 +102,8 @@ impl SdpaDense {
 
     /// The operation at one point.
     pub fn operation(&self, shape: AttentionSize, head_dim: usize) -> Sdpa {
-        Sdpa {
-            shape: shape.with_head_dim(head_dim),
-            data_head_dim: head_dim,
-            causal: self.causal,
-            backend: self.backend,
-        }
+        let dense = Sdpa::dense(shape.with_head_dim(head_dim), self.backend);
+        Sdpa { causal: self.causal, auto: self.auto, ..dense }
     }
 
     fn dims(&self) -> impl Iterator<Item = usize> {
@@ -89,7 +114,7 @@ impl SdpaDense {
     pub(super) fn check(&self) -> Result<(), Problem> {
         check::cases("head_dim_range", self.dims(), self.shapes.len())?;
         let largest = self.head_dim_range.hi();
-        self.shapes.iter().try_for_each(|s| check::sdpa("shapes", s.with_head_dim(largest)))
+        self.shapes.iter().try_for_each(|shape| shape.check("shapes", largest))
     }
 }
 
@@ -106,6 +131,9 @@ pub struct SdpaBackendForced {
     pub head_dims: List<Size>,
     /// A curve each.
     pub backends: List<Backend>,
+    /// How AUTO chooses.
+    #[serde(default)]
+    pub auto: AutoPolicy,
     /// Mask out keys after the query.
     #[serde(default)]
     pub causal: bool,
@@ -114,13 +142,68 @@ pub struct SdpaBackendForced {
 impl SdpaBackendForced {
     /// The operation at one point.
     pub fn operation(&self, head_dim: usize, backend: Backend) -> Sdpa {
-        let shape = self.shape.with_head_dim(head_dim);
-        Sdpa { shape, data_head_dim: head_dim, causal: self.causal, backend }
+        let dense = Sdpa::dense(self.shape.with_head_dim(head_dim), backend);
+        Sdpa { causal: self.causal, auto: self.auto, ..dense }
     }
 
     pub(super) fn check(&self) -> Result<(), Problem> {
         let head_dims = || self.head_dims.iter().map(|dim| dim.get());
         check::cases("head_dims", head_dims(), self.backends.len())?;
-        head_dims().try_for_each(|dim| check::sdpa("head_dims", self.shape.with_head_dim(dim)))
+        head_dims().try_for_each(|dim| self.shape.check("shape", dim))
+    }
+}
+
+/// C21: which backend AUTO takes at each head_dim, at several shapes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SdpaBackendSelection {
+    /// Element type.
+    #[serde(default = "fp16")]
+    pub dtype: DType,
+    /// What is kept while head_dim varies.
+    pub shapes: List<AttentionSize>,
+    /// The points of each curve.
+    pub head_dims: List<Size>,
+    /// Who is asked; a curve each, at each shape.
+    #[serde(default = "only_auto")]
+    pub backends: List<Backend>,
+    /// Read for the published spec's sake: the backend that ran is always recorded.
+    #[serde(default = "yes")]
+    pub detect_backend: bool,
+    /// How AUTO chooses.
+    #[serde(default)]
+    pub auto: AutoPolicy,
+    /// Mask out keys after the query.
+    #[serde(default)]
+    pub causal: bool,
+}
+
+fn only_auto() -> List<Backend> {
+    List::of_one(Backend::Auto)
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl SdpaBackendSelection {
+    /// Every head_dim, in ascending order: the published list jumps to and fro.
+    pub fn head_dims(&self) -> Vec<usize> {
+        let mut head_dims: Vec<usize> = self.head_dims.iter().map(|dim| dim.get()).collect();
+        head_dims.sort_unstable();
+        head_dims
+    }
+
+    /// The operation at one point.
+    pub fn operation(&self, shape: AttentionSize, head_dim: usize, backend: Backend) -> Sdpa {
+        let dense = Sdpa::dense(shape.with_head_dim(head_dim), backend);
+        Sdpa { causal: self.causal, auto: self.auto, ..dense }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        let head_dims = || self.head_dims.iter().map(|dim| dim.get());
+        check::cases("head_dims", head_dims(), self.shapes.len() * self.backends.len())?;
+        let largest = head_dims().max().unwrap_or(1);
+        self.shapes.iter().try_for_each(|shape| shape.check("shapes", largest))
     }
 }

@@ -132,6 +132,13 @@ impl<'de> Deserialize<'de> for DimRange {
 #[serde(transparent)]
 pub struct List<T>(Vec<T>);
 
+impl<T> List<T> {
+    /// A default written in the code.
+    pub(super) fn of_one(item: T) -> Self {
+        List(vec![item])
+    }
+}
+
 impl<T> Deref for List<T> {
     type Target = [T];
 

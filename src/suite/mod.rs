@@ -9,11 +9,11 @@ mod visit;
 
 use crate::case::Case;
 use crate::criterion_home::criterion_home;
-use crate::device::{Device, nvml::Monitor};
-use crate::measurement::DeviceTime;
+use crate::device::{Device, Telemetry, nvml::Monitor};
+use crate::measurement::{ADAPTIVE_ROUNDS, DeviceTime};
 use crate::plan::CaseError;
 use crate::planner::Planner;
-use crate::record::ErrorKind;
+use crate::record::{ErrorKind, ProtocolKind};
 use crate::settings::Settings;
 use crate::spec::{Experiment, Spec, default_spec};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -22,11 +22,13 @@ use criterion::Criterion;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
 use visit::Visitor;
 
-/// Bootstrap resamples of Criterion's own statistics: 2000 take milliseconds a case, its default of 100,000 a second.
-/// The statistics of record are ours.
-const RESAMPLES: usize = 2000;
+/// Bootstrap resamples of Criterion's own statistics: the least that it takes without a warning. Its default of 100,000
+/// takes a second a case. The statistics of record are ours.
+const RESAMPLES: usize = 1001;
 
 /// The `main` of a bench target: runs the entry `default_experiment`, or another of its type that the environment
 /// names, on the cases that `cases` lists for it (none for an entry of another type).
@@ -46,19 +48,27 @@ fn try_run(
     default_experiment: &str,
     cases: fn(&Experiment) -> Option<Vec<Case>>,
 ) -> Result<ExitCode> {
+    let start = Instant::now();
     let arguments = Arguments::from_process()?;
     let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
     let (device, note) = Device::open(settings.device).map_err(|line| anyhow!(line))?;
     let spec = Spec::load(&spec_path(&settings, &device)?)?;
     let name = settings.experiment.as_deref().unwrap_or(default_experiment);
-    let experiment = spec.experiment(name)?;
-    let cases = cases(experiment).ok_or_else(|| {
+    let mut experiment = spec.experiment(name)?.clone();
+    experiment.protocol.kind = settings.protocol.unwrap_or(experiment.protocol.kind);
+    if experiment.protocol.kind == ProtocolKind::Adaptive {
+        experiment.protocol.trials = ADAPTIVE_ROUNDS;
+    }
+    let cases = cases(&experiment).ok_or_else(|| {
         let (kind, target) = (experiment.kind.type_name(), experiment.bench_target());
         anyhow!("{name} is of type {kind}: run it with `cargo bench --bench {target}`")
     })?;
     check(&cases, &device)?;
-    let selected: Vec<Case> =
-        cases.into_iter().filter(|case| arguments.selects(&case.id)).collect();
+    let planner = Planner::new(device.clone(), settings.seed);
+    let selected: Vec<Case> = cases
+        .into_iter()
+        .filter(|case| arguments.selects(&case.id) && planner.offers(case))
+        .collect();
     if let Some(note) = note.filter(|_| arguments.mode != Mode::List) {
         eprintln!("night-sweep: {note}");
     }
@@ -67,14 +77,19 @@ fn try_run(
         return Ok(ExitCode::SUCCESS);
     }
 
+    let monitor = match &device {
+        Device::Cpu => None,
+        Device::Cuda(cuda) => Monitor::open(&cuda.properties().uuid).map(Arc::new),
+    };
     let visitor = Visitor {
-        planner: Planner::new(device.clone(), settings.seed),
+        planner,
         time: DeviceTime::new(device.clock()),
         protocol: experiment.protocol,
-        monitor: match &device {
-            Device::Cpu => None,
-            Device::Cuda(cuda) => Monitor::open(&cuda.properties().uuid),
-        },
+        telemetry: monitor
+            .clone()
+            .map(Telemetry::start)
+            .transpose()
+            .context("cannot start a thread to watch the card")?,
         device,
     };
     let mut criterion = criterion(&visitor.time).configure_from_args();
@@ -86,7 +101,15 @@ fn try_run(
         Mode::List | Mode::Load => replay(&mut criterion, &selected),
         Mode::Test | Mode::Profile => return Ok(try_each(&visitor, &mut criterion, &selected)),
         Mode::Measure => {
-            sweep::sweep(&visitor, criterion, experiment, &settings, selected)?;
+            sweep::sweep(
+                &visitor,
+                monitor.as_deref(),
+                criterion,
+                &experiment,
+                &settings,
+                selected,
+                start,
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)

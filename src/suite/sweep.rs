@@ -6,11 +6,11 @@ use super::visit::{Round, Visitor};
 use super::{criterion as quiet_criterion, new_run_id};
 use crate::case::Case;
 use crate::criterion_home::{criterion_home, runs_folder};
-use crate::device::Device;
+use crate::device::{Device, nvml::Monitor};
 use crate::env;
 use crate::journal::{self, Journal, Run};
 use crate::measurement::DeviceTime;
-use crate::record::{End, Failure, Header, Line, SCHEMA_VERSION, Status, Visit};
+use crate::record::{Clocks, End, Failure, Header, Line, SCHEMA_VERSION, Status, Visit};
 use crate::report;
 use crate::settings::Settings;
 use crate::spec::Experiment;
@@ -19,6 +19,7 @@ use criterion::Criterion;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -36,20 +37,22 @@ struct Sweep<'a> {
     earlier_wall_s: f64,
 }
 
-/// Measures `cases`, journals every visit and writes the report. The last line of stdout is its folder.
+/// Measures `cases`, journals every visit and writes the report; the process began at `start`. The last line of stdout is
+/// the report's folder.
 ///
 /// # Errors
 /// If the journal or the report cannot be written, or the run to go on with is another one.
 pub fn sweep(
     visitor: &Visitor,
+    monitor: Option<&Monitor>,
     mut criterion: Criterion<DeviceTime>,
     experiment: &Experiment,
     settings: &Settings,
     cases: Vec<Case>,
+    start: Instant,
 ) -> Result<()> {
-    let start = Instant::now();
     writable(&settings.results_root)?;
-    let mut sweep = Sweep::open(visitor, experiment, settings, cases)?;
+    let mut sweep = Sweep::open(visitor, monitor, experiment, settings, cases)?;
     let rounds = visitor.protocol.trials;
     let mut progress =
         Progress::new(&experiment.group(), sweep.settled(rounds), sweep.cases.len() * rounds);
@@ -57,12 +60,21 @@ pub fn sweep(
         let last = round + 1 == rounds;
         // Rounds before the last leave no baseline behind, and compare with none.
         let mut early = quiet_criterion(&visitor.time).retain_baseline("(none)".to_owned(), false);
-        for index in order(sweep.cases.len(), sweep.seed, round) {
+        let mut queue: VecDeque<(usize, usize)> = order(sweep.cases.len(), sweep.seed, round)
+            .into_iter()
+            .map(|index| (index, 0))
+            .collect();
+        while let Some((index, times_slowed)) = queue.pop_front() {
             if sweep.is_settled(index, round) {
                 continue;
             }
             let criterion = if last { &mut criterion } else { &mut early };
             let line = sweep.visit(index, round, last, criterion, &mut progress)?;
+            if is_slowed(&line) && times_slowed < SLOWED_VISITS {
+                queue.push_back((index, times_slowed + 1));
+                continue;
+            }
+            sweep.keep(&line)?;
             if let Line::Failure(failure) = &line {
                 let id = &failure.case_id;
                 progress.say(&format!("{id}: {}: {}", failure.error_kind.name(), failure.error));
@@ -87,6 +99,14 @@ pub fn sweep(
     Ok(())
 }
 
+/// Visits during which heat or hardware slowed the card that are made again later in the round, for each case: then
+/// one is kept as it is, and flagged. An unbounded wait for a cool card could last all night.
+const SLOWED_VISITS: usize = 2;
+
+fn is_slowed(line: &Line) -> bool {
+    matches!(line, Line::Visit(visit) if visit.clocks.as_ref().is_some_and(Clocks::is_slowed))
+}
+
 /// Refuses a results root now that would refuse the report at the end of the night.
 fn writable(results_root: &Path) -> Result<()> {
     fs::create_dir_all(results_root)
@@ -107,6 +127,7 @@ impl<'a> Sweep<'a> {
     /// Starts a journal, or goes on with one.
     fn open(
         visitor: &'a Visitor,
+        monitor: Option<&Monitor>,
         experiment: &Experiment,
         settings: &Settings,
         cases: Vec<Case>,
@@ -126,7 +147,7 @@ impl<'a> Sweep<'a> {
                 env: env::describe(&visitor.device),
                 calibration: match &visitor.device {
                     Device::Cpu => None,
-                    Device::Cuda(cuda) => Some(calibrate(cuda, visitor.monitor.as_ref())?),
+                    Device::Cuda(cuda) => Some(calibrate(cuda, monitor, settings.burn_in)?),
                 },
                 cases: cases.clone(),
             })
@@ -184,14 +205,19 @@ impl<'a> Sweep<'a> {
         let line = match last {
             true => progress.aside(|| self.visitor.visit(criterion, case, &round)),
             false => self.visitor.visit(criterion, case, &round),
-        }?;
-        self.journal.append(&line)?;
-        match &line {
-            Line::Visit(visit) => self.visits.push(visit.clone()),
+        };
+        line.context("cannot redirect Criterion's output")
+    }
+
+    /// Writes what came of a visit to the journal.
+    fn keep(&mut self, line: &Line) -> Result<()> {
+        self.journal.append(line)?;
+        match line {
+            Line::Visit(visit) => self.visits.push((**visit).clone()),
             Line::Failure(failure) => self.failures.push(failure.clone()),
             Line::Header(_) | Line::End(_) => {}
         }
-        Ok(line)
+        Ok(())
     }
 
     /// Whether nothing is left to do for a case in a round.

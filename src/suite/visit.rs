@@ -2,11 +2,12 @@
 
 use super::hush::Hush;
 use crate::case::Case;
-use crate::device::{Device, nvml::Monitor};
-use crate::measurement::{DeviceTime, Sampler, Sampling};
-use crate::plan::CaseError;
+use crate::device::{Cuda, Device, Telemetry};
+use crate::measurement::{DeviceTime, Sampler, Sampling, cold_ms};
+use crate::plan::{CaseError, Plan};
 use crate::planner::Planner;
-use crate::record::{ErrorKind, Failure, Line, Protocol, Ran, Visit};
+use crate::record::{Aside, Clocks, Cold, ErrorKind, Failure, Line, Protocol, Ran, Spent, Visit};
+use crate::report::stats::median;
 use crate::sdpa;
 use criterion::measurement::Measurement;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
@@ -24,7 +25,7 @@ pub struct Visitor {
     /// Launches and rounds.
     pub protocol: Protocol,
     /// The card's state, where NVML tells it.
-    pub monitor: Option<Monitor>,
+    pub telemetry: Option<Telemetry>,
 }
 
 /// Which round, and what came before.
@@ -39,7 +40,12 @@ pub struct Round<'a> {
 
 /// Criterion's warm-up. The sampler has its own; this one only tells Criterion how long an iteration takes, which
 /// decides how many it asks for.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// Sets of buffers that cold launches rotate over have to be this many L2 caches in all.
+const COLD_L2_CACHES: f64 = 2.0;
+/// Sets that are made at most: more means operands so small that planning them would take longer than the rest.
+const MAX_BUFFER_SETS: usize = 256;
 
 impl Visitor {
     /// Times `case`, and returns the line for the journal.
@@ -56,7 +62,7 @@ impl Visitor {
         let hush = if round.last { Hush::Status } else { Hush::All };
         let timed = hush.during(|| self.time_case(criterion, case, round))?;
         Ok(match timed {
-            Ok(timed) => Line::Visit(Visit {
+            Ok(timed) => Line::Visit(Box::new(Visit {
                 case_id: case.id.clone(),
                 round: round.number,
                 started_at: started_at.to_string(),
@@ -65,8 +71,10 @@ impl Visitor {
                 launches_per_sample: timed.launches_per_sample,
                 warmup_launches: timed.warmup_launches,
                 ran: timed.ran,
-                clocks: self.monitor.as_ref().and_then(Monitor::clocks),
-            }),
+                aside: timed.aside,
+                clocks: timed.clocks,
+                spent: timed.spent,
+            })),
             Err(CaseError { kind, message }) => Line::Failure(Failure {
                 case_id: case.id.clone(),
                 round: round.number,
@@ -106,32 +114,58 @@ impl Visitor {
         case: &Case,
         round: &Round,
     ) -> Result<Timed, CaseError> {
-        let mut planned = self.planner.plan(case)?;
-        let verification = planned.plan.verify()?;
+        let mut spent = Spent::default();
+        let mut planned = timing(&mut spent.planning_s, || self.planner.plan(case))?;
+        if let Device::Cuda(cuda) = &self.device {
+            timing(&mut spent.filling_s, || cuda.synchronize())?;
+        }
+        let verification = timing(&mut spent.verifying_s, || planned.plan.verify())?;
+        let algorithm = planned.plan.algorithm();
+
+        let start = Instant::now();
         // Rounds are pooled, so they have to agree on what a sample is.
-        let launches_per_sample = round.earlier.first().map(|visit| visit.launches_per_sample);
+        let known = round
+            .earlier
+            .first()
+            .and_then(|visit| Some((visit.launches_per_sample, median(&visit.samples_ms)? * 1e6)));
         let clock = self.time.clock();
-        let mut sampler =
-            Sampler::prepare(&self.device, clock, planned.plan.as_mut(), launches_per_sample)?;
+        let mut sampler = Sampler::prepare(&self.device, clock, planned.plan.as_mut(), known)?;
         let kernels = sampler.kernels()?;
         let (backend_selected, backend_reason) = match planned.backend {
             Some(chosen) => {
-                sdpa::prove(chosen.backend, &kernels)?;
-                (Some(chosen.backend.name().to_owned()), chosen.reason)
+                sdpa::prove(&chosen, &kernels)?;
+                (Some(chosen.route.backend.name().to_owned()), chosen.reason)
             }
             None => (None, None),
         };
-        let sampling = Sampling::of(&self.protocol, sampler.launches_per_sample);
         let earlier = if round.last { round.earlier } else { &[] };
+        let earlier_ms: Vec<f64> =
+            earlier.iter().flat_map(|visit| &visit.samples_ms).copied().collect();
+        let sampling = Sampling::of(
+            &self.protocol,
+            sampler.launches_per_sample,
+            sampler.launch_ns,
+            &earlier_ms,
+        );
+        let aside = match &self.device {
+            // A variant is there to be compared with its row: the number of record does.
+            Device::Cuda(cuda) if case.variant.is_none() && sampling.isolated > 0 => {
+                Some(self.aside(cuda, case, &mut sampler, &sampling, &mut spent)?)
+            }
+            _ => None,
+        };
+        spent.measuring_s += start.elapsed().as_secs_f64();
         let mut recorder = Recorder {
             time: &self.time,
-            earlier_ms: criterion_samples(earlier, sampling.samples_each),
+            earlier_ms: criterion_samples(&earlier_ms, sampling.samples_each),
             samples_ms: Vec::new(),
-            warmup: self.protocol.warmup,
+            told: 0,
             warmup_launches: 0,
             sampling,
             sampler,
             paused: false,
+            started: None,
+            measuring_s: 0.0,
         };
 
         let mut group = group_of(criterion, case);
@@ -156,14 +190,95 @@ impl Visitor {
                 message: "Criterion took no sample".to_owned(),
             });
         }
-        let ran = Ran { kernels, backend_selected, backend_reason, verification };
+        let ran = Ran { kernels, backend_selected, backend_reason, verification, algorithm };
+        spent.measuring_s += recorder.measuring_s;
+        spent.gpu_s += recorder.sampler.gpu_ns * 1e-9;
         Ok(Timed {
+            clocks: self.clocks(&recorder),
             samples_ms: recorder.samples_ms,
             launches_per_sample: recorder.sampler.launches_per_sample,
             warmup_launches: recorder.warmup_launches,
             ran,
+            aside,
+            spent,
         })
     }
+
+    /// The other ways to time the plan of `sampler`. They come before the samples of record, which they help to warm up.
+    fn aside(
+        &self,
+        cuda: &Cuda,
+        case: &Case,
+        sampler: &mut Sampler,
+        sampling: &Sampling,
+        spent: &mut Spent,
+    ) -> Result<Aside, CaseError> {
+        let isolated_ms = sampler.isolated_ms(sampling.isolated)?;
+        let (as_called_ms, enqueue_us) = sampler.as_called_ms(sampling.as_called)?;
+        let cold = self.cold(cuda, case, sampler.launch_ns, sampling.cold, spent)?;
+        Ok(Aside { isolated_ms, as_called_ms, enqueue_us, cold })
+    }
+
+    fn cold(
+        &self,
+        cuda: &Cuda,
+        case: &Case,
+        launch_ns: f64,
+        count: usize,
+        spent: &mut Spent,
+    ) -> Result<Cold, CaseError> {
+        let buffer_sets = match buffer_sets(case.operation.bytes(), cuda.properties().l2_bytes) {
+            Ok(buffer_sets) => buffer_sets,
+            Err(reason) => return Ok(Cold::NotApplicable { reason }),
+        };
+        let planned = (0..buffer_sets).map(|_| Ok(self.planner.plan(case)?.plan)).collect();
+        let mut plans: Vec<Box<dyn Plan>> = match planned {
+            Ok(plans) => plans,
+            Err(CaseError { kind: ErrorKind::OutOfMemory, message }) => {
+                return Ok(Cold::NotApplicable { reason: message });
+            }
+            Err(error) => return Err(error),
+        };
+        let (samples_ms, gpu_ns) = cold_ms(cuda, self.time.clock(), &mut plans, launch_ns, count)?;
+        spent.gpu_s += gpu_ns * 1e-9;
+        Ok(Cold::Samples { buffer_sets, samples_ms })
+    }
+
+    /// The card while the samples were taken: read by NVML, and counted by an SM.
+    fn clocks(&self, recorder: &Recorder) -> Option<Clocks> {
+        let read = self.telemetry.as_ref()?.since(recorder.started?)?;
+        Some(Clocks { counted_sm_mhz: recorder.sampler.cycles.mhz(), ..read })
+    }
+}
+
+/// Sets of operands of `bytes` each for cold launches.
+///
+/// # Errors
+/// Why there cannot be any.
+fn buffer_sets(bytes: f64, l2_bytes: u64) -> Result<usize, String> {
+    let needed = COLD_L2_CACHES * l2_bytes as f64;
+    if bytes >= needed {
+        return Err(format!(
+            "one set of operands, {:.0} MB, is more than twice the L2 cache of {:.0} MB: no launch finds them there",
+            bytes / 1e6,
+            l2_bytes as f64 / 1e6
+        ));
+    }
+    let sets = (needed / bytes).ceil();
+    if sets > MAX_BUFFER_SETS as f64 {
+        return Err(format!(
+            "the operands are so small that it takes {sets} sets of them to fill the L2 cache twice"
+        ));
+    }
+    Ok(sets as usize)
+}
+
+/// Adds to `seconds` what `work` takes.
+fn timing<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let done = work();
+    *seconds += start.elapsed().as_secs_f64();
+    done
 }
 
 struct Timed {
@@ -171,6 +286,9 @@ struct Timed {
     launches_per_sample: usize,
     warmup_launches: usize,
     ran: Ran,
+    aside: Option<Aside>,
+    clocks: Option<Clocks>,
+    spent: Spent,
 }
 
 /// Answers Criterion's calls. An iteration, to Criterion, is one of our samples; its value is nanoseconds per launch.
@@ -182,10 +300,14 @@ struct Recorder<'a> {
     earlier_ms: VecDeque<f64>,
     /// The samples of this round.
     samples_ms: Vec<f64>,
-    /// Launches to make before the first sample.
-    warmup: usize,
+    /// Those of them that Criterion was told of, in its own.
+    told: usize,
     warmup_launches: usize,
     paused: bool,
+    /// When the warm-up began.
+    started: Option<Instant>,
+    /// Seconds of warming up and sampling; the rest is Criterion's.
+    measuring_s: f64,
 }
 
 impl Recorder<'_> {
@@ -203,26 +325,33 @@ impl Recorder<'_> {
         if let Some(earlier_ms) = self.earlier_ms.pop_front() {
             return earlier_ms * 1e6 * iterations as f64;
         }
+        let start = Instant::now();
         let taken = self.take();
+        self.measuring_s += start.elapsed().as_secs_f64();
         self.time.value_or_fault(taken.map(|mean_ms| mean_ms * 1e6 * iterations as f64))
     }
 
-    /// The mean of the samples that make one of Criterion's.
+    /// The mean of the samples that make one of Criterion's. All of the round are enqueued when it asks for the first: so
+    /// the GPU does not fall idle, and its clock does not move, while Criterion is at work between two.
     fn take(&mut self) -> Result<f64, CaseError> {
-        if self.samples_ms.is_empty() {
-            self.sampler.warm_up(self.warmup)?;
-            self.warmup_launches = self.sampler.launches;
+        let Sampling { criterion_samples, samples_each, .. } = self.sampling;
+        if self.told == self.samples_ms.len() {
+            if self.started.is_none() {
+                self.started = Some(Instant::now());
+                self.sampler.warm_up(self.sampling.warmup)?;
+                self.warmup_launches = self.sampler.launches;
+            }
+            self.samples_ms.extend(self.sampler.take(criterion_samples * samples_each)?);
         }
-        let samples_ms = self.sampler.take(self.sampling.samples_each)?;
-        let mean_ms = samples_ms.iter().sum::<f64>() / samples_ms.len() as f64;
-        self.samples_ms.extend(samples_ms);
-        Ok(mean_ms)
+        let samples_ms = &self.samples_ms[self.told..self.told + samples_each];
+        self.told += samples_each;
+        Ok(samples_ms.iter().sum::<f64>() / samples_each as f64)
     }
 }
 
-/// The earlier rounds as Criterion saw them: means of `samples_each` samples.
-fn criterion_samples(earlier: &[&Visit], samples_each: usize) -> VecDeque<f64> {
-    let chunks = earlier.iter().flat_map(|visit| visit.samples_ms.chunks(samples_each));
+/// The earlier rounds as Criterion sees them: means of `samples_each` samples.
+fn criterion_samples(earlier_ms: &[f64], samples_each: usize) -> VecDeque<f64> {
+    let chunks = earlier_ms.chunks(samples_each);
     chunks.map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
 }
 
@@ -242,4 +371,18 @@ pub fn bench(
     let mut parts = case.id.splitn(3, '/').skip(1);
     let (series, point) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     group.bench_function(BenchmarkId::new(series, point), routine);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::buffer_sets;
+
+    #[test]
+    fn cold_buffers_fill_the_cache_twice() {
+        let l2_bytes = 60_000_000;
+        assert_eq!(buffer_sets(9.4e6, l2_bytes), Ok(13));
+        assert_eq!(buffer_sets(119e6, l2_bytes), Ok(2));
+        assert!(buffer_sets(120e6, l2_bytes).unwrap_err().contains("120 MB"));
+        assert!(buffer_sets(1e3, l2_bytes).unwrap_err().contains("120000 sets"));
+    }
 }

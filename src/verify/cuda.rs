@@ -39,7 +39,7 @@ pub fn sdpa(cuda: &Cuda, problem: &SdpaProblem<Tensor>) -> Result<Verification, 
     let shape = sdpa.shape;
     let tokens = shape.batch * shape.n_heads * shape.seq_len;
     compare(cuda, o, tokens, *dtype, |rows, errors| {
-        let size = (shape.seq_len, shape.head_dim);
+        let size = (shape.seq_len, shape.head_dim, shape.heads_per_kv_head());
         let (scale, causal) = (problem.scale(), sdpa.causal);
         cuda.kernels().verify_sdpa(
             cuda.stream(),

@@ -11,3 +11,4 @@ mod sandbox;
 mod specs;
 #[path = "../support/mod.rs"]
 mod support;
+mod variants;

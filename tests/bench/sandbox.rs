@@ -171,7 +171,8 @@ impl Ran {
 }
 
 /// Waits for a process to end.
-fn finish(command: Command) -> Ran {
+/// Waits for a process to end.
+pub fn finish(command: Command) -> Ran {
     let output = assert_cmd::Command::from_std(command).timeout(TIME_OUT).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
@@ -189,7 +190,7 @@ fn build() -> HashMap<String, PathBuf> {
     cargo
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(["build", "--message-format=json-render-diagnostics"])
-        .args(["--bench", "s1_sdpa_dense", "--bench", "g3_gemm_k_dense"])
+        .arg("--benches")
         .arg("--target-dir")
         .arg(target_dir);
     if !cfg!(debug_assertions) {

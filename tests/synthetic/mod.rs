@@ -31,7 +31,12 @@ pub fn journal(
         config: json!({"type": "synthetic", "dtype": "fp16", "warmup": 50, "measure": 200, "trials": 3}),
         device: device.to_owned(),
         seed: 42,
-        protocol: Protocol { warmup: 50, measure: 200, trials: ROUNDS },
+        protocol: Protocol {
+            kind: ProtocolKind::Standard,
+            warmup: 50,
+            measure: 200,
+            trials: ROUNDS,
+        },
         shard: None,
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         env: json!({
@@ -46,7 +51,13 @@ pub fn journal(
         calibration: (!is_cpu).then_some(Calibration {
             event_tick_ns: 32.0,
             empty_pair_ns: 2300.0,
+            empty_launch_ns: Some(3500.0),
+            graph_node_ns: Some(900.0),
             settled_sm_mhz: Some(1700),
+            clock_settled: Some(true),
+            peaks: Some(Peaks { fp16_tflops: 700.0, bf16_tflops: 720.0, copy_gbs: 4100.0 }),
+            cold_over_warm: Some(2.4),
+            wall_s: Some(1.5),
         }),
         cases: outcomes.iter().map(|(case, _)| case.clone()).collect(),
     };
@@ -58,7 +69,12 @@ pub fn journal(
                 Ok(ms) => {
                     let samples =
                         (0..SAMPLES).map(|_| ms * (1.0 + 0.03 * rng.random::<f64>().powi(3)));
-                    lines.push(Line::Visit(visit(case, round, samples.collect(), is_cpu)));
+                    lines.push(Line::Visit(Box::new(visit(
+                        case,
+                        round,
+                        samples.collect(),
+                        is_cpu,
+                    ))));
                 }
                 Err((error_kind, error)) if round == 0 => lines.push(Line::Failure(Failure {
                     case_id: case.id.clone(),
@@ -81,6 +97,19 @@ pub fn visit(case: &Case, round: usize, samples_ms: Vec<f64>, is_cpu: bool) -> V
         grid: [8, 4, 1],
         block: [128, 1, 1],
         smem_bytes: 49152,
+        blocks_per_sm: Some(2),
+        waves: Some(0.125),
+        tail_efficiency: Some(0.125),
+        alignment: Some(if case.dim.is_multiple_of(8) { 8 } else { 1 }),
+    };
+    // An event and a launch on top, the host on top of that, and colder caches.
+    let slower =
+        |factor: f64, more_ms: f64| samples_ms.iter().map(|ms| ms * factor + more_ms).collect();
+    let aside = Aside {
+        isolated_ms: slower(1.0, 0.003),
+        cold: Cold::Samples { buffer_sets: 14, samples_ms: slower(1.25, 0.0) },
+        as_called_ms: slower(1.0, 0.012),
+        enqueue_us: 4.5,
     };
     let backend = match &case.operation {
         Operation::Sdpa(sdpa) => Some(sdpa.backend.name().to_owned()),
@@ -99,12 +128,22 @@ pub fn visit(case: &Case, round: usize, samples_ms: Vec<f64>, is_cpu: bool) -> V
             backend_selected: backend,
             backend_reason: None,
             verification: Verification { max_rel_error: 3e-4, tolerance: 2e-3, rows: 64 },
+            algorithm: None,
+        },
+        aside: (!is_cpu).then_some(aside),
+        spent: Spent {
+            planning_s: 0.01,
+            filling_s: 0.01,
+            verifying_s: 0.02,
+            measuring_s: 0.2,
+            gpu_s: 0.15,
         },
         clocks: (!is_cpu).then(|| Clocks {
             sm_mhz: 1700,
             power_w: 640,
             temperature_c: 61,
             throttle: vec![],
+            counted_sm_mhz: Some(1702.5),
         }),
     }
 }
@@ -124,8 +163,8 @@ fn dims() -> impl Iterator<Item = usize> {
 }
 
 fn attention(batch: usize, seq_len: usize, head_dim: usize, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch, seq_len, n_heads: 32, head_dim };
-    Sdpa { shape, data_head_dim: head_dim, causal: false, backend }
+    let shape = SdpaShape { batch, seq_len, n_heads: 32, n_kv_heads: None, head_dim };
+    Sdpa::dense(shape, backend)
 }
 
 fn product(m: usize, n: usize, k: usize) -> Gemm {
@@ -142,10 +181,15 @@ pub fn s1() -> Vec<Outcome> {
             let case = Case::row("S1", &series, &format!("d{d}"), d, DType::Fp16, operation)
                 .on_curve(format!("batch {batch}, seq_len {seq_len}"));
             let failed = batch == 1 && (99..103).contains(&d);
+            let kernel = (batch == 4 && d % 8 != 0).then(|| {
+                let attention = attention(batch, seq_len, d, Backend::Auto);
+                (case.variant("kernel_only", Operation::SdpaKernelOnly(attention)), Ok(0.75 * ms))
+            });
             outcomes.push((
                 case,
                 if failed { Err((ErrorKind::Cuda, "illegal address")) } else { Ok(ms) },
             ));
+            outcomes.extend(kernel);
         }
     }
     outcomes
@@ -174,6 +218,24 @@ pub fn s2() -> Vec<Outcome> {
                 Ok(0.45 * factor * (0.7 + d as f64 / 400.0))
             };
             outcomes.push((case, result));
+        }
+    }
+    outcomes
+}
+
+pub fn c21() -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for (batch, seq_len) in [(4, 2048), (1, 4096)] {
+        for d in 104..=128 {
+            // The backend stands for the one that AUTO took: `visit` records it as selected.
+            let backend = if d % 8 == 0 { Backend::Cudnn } else { Backend::Flash };
+            let operation = Operation::Sdpa(attention(batch, seq_len, d, backend));
+            let series = format!("b{batch}_s{seq_len}_AUTO");
+            let case = Case::row("C21", &series, &format!("d{d}"), d, DType::Fp16, operation)
+                .on_curve(format!("batch {batch}, seq {seq_len}"))
+                .label("head_dim", d)
+                .label("backend", "AUTO");
+            outcomes.push((case, Ok(0.45 * alignment(d))));
         }
     }
     outcomes
@@ -296,8 +358,8 @@ pub fn het1() -> Vec<Outcome> {
     outcomes
 }
 
-/// Group, experiment, outcomes and plots of each of the six.
-pub fn six() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'static str])> {
+/// Group, experiment, outcomes and plots of each.
+pub fn all() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'static str])> {
     vec![
         ("S1", "S1_sdpa_dense_sweep", s1(), &["s1_latency_vs_head_dim"]),
         ("S2", "S2_sdpa_backend_forced", s2(), &["s2_backend_latency"]),
@@ -305,5 +367,6 @@ pub fn six() -> Vec<(&'static str, &'static str, Vec<Outcome>, &'static [&'stati
         ("G4", "G4_gemm_n_dense_projectionlike", g4(), &["g4_latency_vs_N"]),
         ("P1", "P1_padding_rescue", p1(), &["p1_padding_rescue"]),
         ("HET1", "HET1_head_hetero_batching_penalty", het1(), &["het1_hetero_batching"]),
+        ("C21", "C21_backend_selection", c21(), &["c21_backend_selection"]),
     ]
 }

@@ -16,7 +16,7 @@ pub const SOURCES: [(&str, &str); 7] = [
     ("flash.cu", include_str!("../../../kernels/flash.cu")),
     ("mem_efficient.cu", include_str!("../../../kernels/mem_efficient.cu")),
     ("pad.cu", include_str!("../../../kernels/pad.cu")),
-    ("spin.cu", include_str!("../../../kernels/spin.cu")),
+    ("timing.cu", include_str!("../../../kernels/timing.cu")),
 ];
 
 /// What the files include; a header comes before those that it includes itself.

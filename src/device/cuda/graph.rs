@@ -1,6 +1,7 @@
 //! CUDA graphs: launches captured once and replayed without the host, and the names of the kernels in them.
 
 use super::{Cuda, error};
+use crate::device::Clock;
 use crate::plan::CaseError;
 use crate::record::Kernel;
 use cpp_demangle::{DemangleOptions, Symbol};
@@ -46,11 +47,30 @@ impl Graph {
         self.0.launch().map_err(error)
     }
 
+    /// Median time of a replay in nanoseconds, over a few in a row after one that is not counted.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn replay_ns(&self, cuda: &Cuda, replays: usize) -> Result<f64, CaseError> {
+        let clock = Clock::events(cuda.stream().clone());
+        let mut marks = Vec::with_capacity(replays + 1);
+        for _ in 0..=replays {
+            let start = clock.mark()?;
+            self.launch()?;
+            marks.push((start, clock.mark()?));
+        }
+        let times: Result<Vec<f64>, _> =
+            marks[1..].iter().map(|(start, end)| clock.elapsed_ns(start, end)).collect();
+        let mut times_ns = times?;
+        times_ns.sort_by(f64::total_cmp);
+        Ok(times_ns[replays / 2])
+    }
+
     /// The kernels in the graph, in the order they were captured.
     ///
     /// # Errors
     /// What the driver reports.
-    pub fn kernels(&self) -> Result<Vec<Kernel>, CaseError> {
+    pub fn kernels(&self, cuda: &Cuda) -> Result<Vec<Kernel>, CaseError> {
         let graph = self.0.cu_graph();
         let mut count = 0;
         // SAFETY: a null array asks for the number of nodes.
@@ -62,13 +82,15 @@ impl Graph {
         unsafe { sys::cuGraphGetNodes(graph, nodes.as_mut_ptr(), &mut count) }
             .result()
             .map_err(error)?;
-        let kernels: Result<Vec<_>, _> = nodes.into_iter().map(kernel).collect();
+        let sm_count = cuda.properties().sm_count as u32;
+        let kernels: Result<Vec<_>, _> =
+            nodes.into_iter().map(|node| kernel(node, sm_count)).collect();
         Ok(kernels?.into_iter().flatten().collect())
     }
 }
 
 /// The kernel of a node; none for a memset, a copy, an event.
-fn kernel(node: sys::CUgraphNode) -> Result<Option<Kernel>, CaseError> {
+fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, CaseError> {
     let mut kind = std::mem::MaybeUninit::uninit();
     // SAFETY: the node belongs to a living graph; `kind` is read only after success.
     unsafe { sys::cuGraphNodeGetType(node, kind.as_mut_ptr()) }.result().map_err(error)?;
@@ -80,12 +102,39 @@ fn kernel(node: sys::CUgraphNode) -> Result<Option<Kernel>, CaseError> {
     let mut params: sys::CUDA_KERNEL_NODE_PARAMS = unsafe { std::mem::zeroed() };
     // SAFETY: the node is a kernel node.
     unsafe { sys::cuGraphKernelNodeGetParams_v2(node, &mut params) }.result().map_err(error)?;
+    let grid = [params.gridDimX, params.gridDimY, params.gridDimZ];
+    let blocks_per_sm = blocks_per_sm(&params);
+    let blocks: f64 = grid.iter().map(|&blocks| f64::from(blocks)).product();
+    let waves = blocks_per_sm.map(|at_once| blocks / f64::from(at_once * sm_count));
+    let name = symbol(&params);
     Ok(Some(Kernel {
-        name: symbol(&params),
-        grid: [params.gridDimX, params.gridDimY, params.gridDimZ],
+        alignment: Kernel::alignment_of(&name),
+        name,
+        grid,
         block: [params.blockDimX, params.blockDimY, params.blockDimZ],
         smem_bytes: params.sharedMemBytes,
+        blocks_per_sm,
+        waves,
+        tail_efficiency: waves.map(|waves| waves / waves.ceil()),
     }))
+}
+
+/// Blocks of the kernel that one SM holds at once; none where the driver does not say.
+fn blocks_per_sm(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> Option<u32> {
+    // The driver takes a kernel without a context in the place of a function, says its documentation.
+    let function = if params.func.is_null() { params.kern.cast() } else { params.func };
+    let threads = (params.blockDimX * params.blockDimY * params.blockDimZ) as i32;
+    let mut blocks = 0;
+    // SAFETY: the handle comes from the driver; one int is written.
+    let status = unsafe {
+        sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(
+            &mut blocks,
+            function,
+            threads,
+            params.sharedMemBytes as usize,
+        )
+    };
+    (status.result().is_ok() && blocks > 0).then_some(blocks as u32)
 }
 
 /// The kernel's symbol. A library's kernel is known by its `kern` where it has no `func` in this context.

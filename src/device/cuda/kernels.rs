@@ -34,6 +34,10 @@ pub struct Kernels {
     softmax_16bit: CudaFunction,
     resize: CudaFunction,
     spin: CudaFunction,
+    hold: CudaFunction,
+    stamp_cycles: CudaFunction,
+    empty: CudaFunction,
+    copy: CudaFunction,
 }
 
 /// The `Matrices` of kernels/pad.cu.
@@ -78,7 +82,7 @@ impl Kernels {
                 .map_err(|failure| format!("{file} does not load: {}", error(failure)))
         };
         let (fill, verify, math) = (module("fill.cu")?, module("verify.cu")?, module("math.cu")?);
-        let (pad, spin) = (module("pad.cu")?, module("spin.cu")?);
+        let (pad, timing) = (module("pad.cu")?, module("timing.cu")?);
         let function = |module: &Arc<cudarc::driver::CudaModule>, name| {
             module
                 .load_function(name)
@@ -94,7 +98,11 @@ impl Kernels {
             softmax_f32: function(&math, "softmax_f32")?,
             softmax_16bit: function(&math, "softmax_16bit")?,
             resize: function(&pad, "resize")?,
-            spin: function(&spin, "spin")?,
+            spin: function(&timing, "spin")?,
+            hold: function(&timing, "hold")?,
+            stamp_cycles: function(&timing, "stamp_cycles")?,
+            empty: function(&timing, "empty")?,
+            copy: function(&timing, "copy")?,
         })
     }
 
@@ -166,7 +174,8 @@ impl Kernels {
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }
 
-    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]` tensors.
+    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]` tensors, of which K and V have
+    /// one head for each `group` of the others.
     ///
     /// # Errors
     /// What the driver reports.
@@ -177,7 +186,7 @@ impl Kernels {
         [q, k, v, o]: [&Tensor; 4],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
-        (seq, dim): (usize, usize),
+        (seq, dim, group): (usize, usize, usize),
         scale: f32,
         causal: bool,
         dtype: DType,
@@ -196,10 +205,11 @@ impl Kernels {
             block_dim: (THREADS, 1, 1),
             shared_mem_bytes,
         };
-        let (seq, dim, causal, kind) = (seq as u32, dim as u32, i32::from(causal), kind(dtype));
+        let (seq, dim, group) = (seq as u32, dim as u32, group as u32);
+        let (causal, kind) = (i32::from(causal), kind(dtype));
         let mut launch = stream.launch_builder(&self.verify_sdpa);
         launch.arg(q).arg(k).arg(v).arg(o).arg(rows).arg(errors);
-        launch.arg(&seq).arg(&dim).arg(&scale).arg(&causal).arg(&kind);
+        launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal).arg(&kind);
         // SAFETY: the arguments are those of the kernel; the caller's tensors are [heads * seq, dim], rows[i] below that.
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }
@@ -358,12 +368,73 @@ impl Kernels {
     /// # Errors
     /// What the driver reports.
     pub fn spin(&self, stream: &CudaStream, nanoseconds: u64) -> Result<(), CaseError> {
-        let config =
-            LaunchConfig { grid_dim: (1, 1, 1), block_dim: (1, 1, 1), shared_mem_bytes: 0 };
         let mut launch = stream.launch_builder(&self.spin);
         launch.arg(&nanoseconds);
         // SAFETY: the argument is that of the kernel, which touches no memory.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        unsafe { launch.launch(blocks_of(1, 1)) }.map(drop).map_err(error)
+    }
+
+    /// Waits on the GPU until `gate` holds `ticket`, or for `limit_ns`.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub(super) fn hold(
+        &self,
+        stream: &CudaStream,
+        gate: u64,
+        ticket: u32,
+        limit_ns: u64,
+    ) -> Result<(), CaseError> {
+        let mut launch = stream.launch_builder(&self.hold);
+        launch.arg(&gate).arg(&ticket).arg(&limit_ns);
+        // SAFETY: the arguments are those of the kernel; `gate` is a word of mapped memory that lives as long as the
+        // device.
+        unsafe { launch.launch(blocks_of(1, 1)) }.map(drop).map_err(error)
+    }
+
+    /// Writes the cycle counter of SM 0 and the time to the two words at `stamp`.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub(super) fn stamp_cycles(
+        &self,
+        stream: &CudaStream,
+        stamp: u64,
+        blocks: u32,
+    ) -> Result<(), CaseError> {
+        let mut launch = stream.launch_builder(&self.stamp_cycles);
+        launch.arg(&stamp);
+        // SAFETY: the argument is that of the kernel; `stamp` is two words of mapped memory, aligned to 16 bytes, that
+        // live as long as the device.
+        unsafe { launch.launch(blocks_of(blocks, 32)) }.map(drop).map_err(error)
+    }
+
+    /// Does nothing.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn empty(&self, stream: &CudaStream) -> Result<(), CaseError> {
+        let mut launch = stream.launch_builder(&self.empty);
+        // SAFETY: the kernel has no arguments and touches no memory.
+        unsafe { launch.launch(blocks_of(1, 32)) }.map(drop).map_err(error)
+    }
+
+    /// Copies `from` to `to`, as far as 16 bytes go into their length.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn copy(
+        &self,
+        stream: &CudaStream,
+        from: &Tensor,
+        to: &mut Tensor,
+    ) -> Result<(), CaseError> {
+        assert_eq!(from.len(), to.len());
+        let len = from.len() as u64 / 8;
+        let mut launch = stream.launch_builder(&self.copy);
+        launch.arg(from).arg(to).arg(&len);
+        // SAFETY: the arguments are those of the kernel; both hold `len` times 8 elements of 2 bytes.
+        unsafe { launch.launch(threads_for(from.len(), 32)) }.map(drop).map_err(error)
     }
 }
 
@@ -383,14 +454,13 @@ pub(super) fn kind(dtype: DType) -> i32 {
 /// A block a row, of as many threads as keep the row in registers; the kernel has room for 8 scores a thread.
 fn softmax_config(scores: usize, seq: usize) -> LaunchConfig {
     let threads = (seq as u32).div_ceil(8).next_multiple_of(32).clamp(32, 1024);
-    LaunchConfig {
-        grid_dim: ((scores / seq) as u32, 1, 1),
-        block_dim: (threads, 1, 1),
-        shared_mem_bytes: 0,
-    }
+    blocks_of((scores / seq) as u32, threads)
+}
+
+fn blocks_of(blocks: u32, threads: u32) -> LaunchConfig {
+    LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (threads, 1, 1), shared_mem_bytes: 0 }
 }
 
 fn threads_for(elements: usize, elements_per_thread: usize) -> LaunchConfig {
-    let blocks = elements.div_ceil(THREADS as usize * elements_per_thread) as u32;
-    LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
+    blocks_of(elements.div_ceil(THREADS as usize * elements_per_thread) as u32, THREADS)
 }

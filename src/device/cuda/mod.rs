@@ -2,25 +2,34 @@
 
 mod attention;
 mod blas;
+mod branches;
 mod compile;
 mod graph;
 mod kernels;
+mod lt;
+mod mapped;
+mod timing;
 
 pub use attention::{
     AttentionKernel, AttentionSize, FlashTiling, FlashVariant, MemEfficientTile,
     MemEfficientVariant,
 };
-pub use blas::{Blas, Matrix, Strided};
+pub use blas::{Blas, Grouped, Matrix, Strided};
+pub use branches::Branches;
 pub use compile::{Define, SOURCES, compile, nvrtc_version};
 pub use graph::Graph;
 pub use kernels::{Bits, Kernels, Tensor, address};
+pub use lt::{Lt, Matmul};
+pub use mapped::Mapped;
+pub use timing::Cycles;
 
 use super::library::Library;
 use crate::plan::CaseError;
 use crate::record::ErrorKind;
 use cudarc::driver::sys::{CUdevice_attribute, CUresult};
-use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DriverError};
+use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DriverError, result, sys};
 use std::sync::Arc;
+use timing::Timing;
 
 /// A CUDA GPU that is open.
 pub struct Cuda {
@@ -29,6 +38,8 @@ pub struct Cuda {
     stream: Arc<CudaStream>,
     kernels: Kernels,
     blas: Blas,
+    lt: Lt,
+    timing: Timing,
     properties: Properties,
 }
 
@@ -85,6 +96,7 @@ impl Cuda {
         }
         Library::Nvrtc.require()?;
         Library::Cublas.require()?;
+        Library::CublasLt.require()?;
         let context = CudaContext::new(index).map_err(error_text)?;
         // SAFETY: all work goes to one stream, so no buffer ever needs an event to order its uses. The events would
         // also be recorded inside captured graphs.
@@ -100,7 +112,10 @@ impl Cuda {
         }
         let kernels = Kernels::load(&context, properties.compute_capability)?;
         let blas = Blas::new(&stream).map_err(|error| error.message)?;
-        Ok(Cuda { index, context, stream, kernels, blas, properties })
+        let lt = Lt::new(&stream).map_err(|error| error.message)?;
+        let timing = Timing::new(Mapped::new(&context).map_err(|error| error.message)?);
+        keep_freed_memory(&context).map_err(error_text)?;
+        Ok(Cuda { index, context, stream, kernels, blas, lt, timing, properties })
     }
 
     /// Its number.
@@ -131,6 +146,11 @@ impl Cuda {
     /// cuBLAS.
     pub fn blas(&self) -> &Blas {
         &self.blas
+    }
+
+    /// cuBLASLt.
+    pub fn lt(&self) -> &Lt {
+        &self.lt
     }
 
     /// Device memory for `len` elements, not initialised.
@@ -173,6 +193,21 @@ impl Cuda {
         // SAFETY: writes one int.
         let status = unsafe { cudarc::driver::sys::cuDriverGetVersion(&mut version) };
         status.result().ok().map(|()| format!("{}.{}", version / 1000, version % 1000 / 10))
+    }
+}
+
+/// Lets the driver's pool keep memory that is freed, for the next case: by default it returns everything to the system at
+/// each synchronisation, and asking for it again takes milliseconds.
+fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
+    if !context.has_async_alloc() {
+        return Ok(());
+    }
+    let mut all = u64::MAX;
+    // SAFETY: the pool is the device's own; the attribute takes a u64.
+    unsafe {
+        let pool = result::device::get_mem_pool(context.cu_device())?;
+        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        result::mem_pool::set_attribute(pool, attribute, (&raw mut all).cast())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::case::Backend;
 use crate::record::{ErrorKind, Kernel};
 use crate::report::findings::{dim_name, pattern};
 use crate::report::plot::{common_fields, fields};
-use crate::report::raw::{Derived, Point, Raw, Row, Variant};
+use crate::report::raw::{Cold, Derived, Point, Raw, Row, Variant};
 use crate::report::stats::{Timing, percentile, sorted};
 use crate::report::summary::{Curve, Summary, curves};
 use indexmap::IndexSet;
@@ -80,7 +80,7 @@ pub struct Dot {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Outcome {
-    Measured(Measured),
+    Measured(Box<Measured>),
     Failed { error_kind: String, error: usize },
 }
 
@@ -93,6 +93,17 @@ struct Measured {
     p10_ms: Option<f64>,
     p90_ms: f64,
     tflops: f64,
+    /// p50 and p99 of single launches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isolated_ms: Option<[f64; 2]>,
+    /// Medians with cold caches, and as the published suite times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cold_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_called_ms: Option<f64>,
+    /// Shares of peak compute and bandwidth, in per cent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of_peak_pct: Option<[f64; 2]>,
     kernels: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backend: Option<String>,
@@ -212,23 +223,29 @@ fn add(
         outcome,
     };
     let outcome = match row {
-        Row::Measured(row) => Outcome::Measured(Measured {
+        Row::Measured(row) => Outcome::Measured(Box::new(Measured {
             ci95_ms: row.ci95_p50.map(|ci| ci.map(six_digits)),
             p10_ms: percentile(&sorted(&row.timing_raw), 10.0).map(six_digits),
             backend: row.backend_selected.as_deref().map(visible),
             reason: row.backend_reason.as_deref().map(|reason| data.text(reason)),
             flags: row.flags.iter().map(|flag| data.text(flag)).collect(),
             against: against(medians, row.point.dim),
+            isolated_ms: row.isolated.map(|timing| [timing.p50, timing.p99].map(six_digits)),
+            cold_ms: match &row.cold {
+                Some(Cold::Measured(cold)) => Some(six_digits(cold.timing.p50)),
+                _ => None,
+            },
+            as_called_ms: row.as_called.map(|called| six_digits(called.timing.p50)),
             pad: pad(data.view, summary, &row.point),
             ..data.measured(&row.timing, &row.derived, &row.kernels)
-        }),
+        })),
         Row::Failed(row) => data.failed(row.error_kind, &row.error),
     };
     data.points.push(dot(None, outcome));
     for (name, variant) in row.variants() {
         let outcome = match variant {
             Variant::Measured { timing, kernels, derived } => {
-                Outcome::Measured(data.measured(timing, derived, kernels))
+                Outcome::Measured(Box::new(data.measured(timing, derived, kernels)))
             }
             Variant::Failed { error, error_kind } => data.failed(*error_kind, error),
         };
@@ -251,6 +268,9 @@ impl Data {
             p50_ms: six_digits(timing.p50),
             p90_ms: six_digits(timing.p90),
             tflops: six_digits(derived.tflops_stats.p50),
+            of_peak_pct: derived.of_peak.map(|share| {
+                [share.compute, share.bandwidth].map(|share| six_digits(share * 100.0))
+            }),
             kernels: names.map(|name| self.kernels.insert_full(name).0).collect(),
             ..Measured::default()
         }

@@ -6,7 +6,6 @@
 //! `report.html`, `style.css` and `js/` hold the page as it is written; each script is a part of one module, so that
 //! their names stay among them.
 
-mod conformance;
 mod data;
 pub mod escape;
 mod kernels;
@@ -46,6 +45,7 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
         "HET1" => "What uneven head dimensions cost",
         "S2" => "Attention by backend",
         "S1" => "Attention over head_dim",
+        "C21" => "Attention by the backend that is chosen",
         "G3" => "Matrix product over K",
         "G4" => "Matrix product over N",
         _ => "Curves",
@@ -68,10 +68,11 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
             ("chart_title", chart_title),
             ("hint", hint),
             ("tables", &tables::of(raw, summary)),
-            ("conformance", &conformance::list(raw)),
+            ("conformance", &sections::conformance(&summary.conformance)),
             ("protocol", &sections::protocol(raw)),
             ("environment", &sections::facts(env)),
-            ("calibration", &sections::calibration(summary.calibration)),
+            ("calibration", &sections::calibration(summary)?),
+            ("breakdown", &sections::breakdown(&summary.breakdown)?),
             ("config", &sections::source(&raw.config)?),
             ("data", &escape::json(&data::of(raw, summary))?),
             ("script", &format!("{SHARED}{OWN}")),

@@ -1,12 +1,14 @@
 //! The parts of a page that are text: built here, every string escaped.
 
 use super::escape::html;
-use crate::record::{Calibration, Status};
+use crate::record::{ProtocolKind, Status};
+use crate::report::breakdown::Breakdown;
+use crate::report::conformance::Claim;
 use crate::report::json;
 use crate::report::raw::Raw;
 use crate::report::summary::Summary;
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Device, date, and how many points.
 pub fn subtitle(raw: &Raw, summary: &Summary) -> String {
@@ -67,11 +69,18 @@ pub fn protocol(raw: &Raw) -> String {
         ("Device", metadata.device_title()),
         (
             "Protocol",
-            format!(
-                "{} rounds; in each, every case once in a random order: at least {} launches to warm up, then at least \
-                 {} timed ones",
-                protocol.trials, protocol.warmup, protocol.measure
-            ),
+            match protocol.kind {
+                ProtocolKind::Standard => format!(
+                    "{} rounds; in each, every case once in a random order: at least {} launches to warm up, then at \
+                     least {} timed ones",
+                    protocol.trials, protocol.warmup, protocol.measure
+                ),
+                ProtocolKind::Adaptive => format!(
+                    "adaptive: {} rounds, in each every case once in a random order; the last takes as many samples \
+                     as the scatter of the first asks for",
+                    protocol.trials
+                ),
+            },
         ),
         ("Seed", metadata.seed.to_string()),
         ("Started", metadata.started_at.clone()),
@@ -113,19 +122,58 @@ pub fn source(value: &Value) -> Result<String> {
     Ok(format!("<pre>{}</pre>", lines.join("\n")))
 }
 
-/// What event timing costs on the device.
-pub fn calibration(calibration: Option<Calibration>) -> String {
-    let Some(calibration) = calibration else {
-        return "<p class=\"note\">Measured by the host's clock: nothing to calibrate.</p>"
-            .to_owned();
+/// What timing costs on the device, and what the device can do.
+///
+/// # Errors
+/// If it cannot be expressed in JSON.
+pub fn calibration(summary: &Summary) -> Result<String> {
+    let Some(calibration) = summary.calibration else {
+        return Ok(
+            "<p class=\"note\">Measured by the host's clock: nothing to calibrate.</p>".to_owned()
+        );
     };
-    let mut facts = format!(
-        "<dt>Smallest step between two events</dt><dd>{:.0} ns</dd>\
-         <dt>Two events with nothing between</dt><dd>{:.0} ns; never subtracted</dd>",
-        calibration.event_tick_ns, calibration.empty_pair_ns
-    );
-    if let Some(mhz) = calibration.settled_sm_mhz {
-        facts.push_str(&format!("<dt>SM clock after burn-in</dt><dd>{mhz} MHz</dd>"));
+    let mut all = json!({ "calibration": calibration });
+    if let Some(datasheet) = summary.datasheet {
+        all["datasheet"] = json!(datasheet);
     }
-    format!("<dl class=\"facts\">{facts}</dl>")
+    Ok(facts(&rounded(all)))
+}
+
+/// Where the time of the run went.
+///
+/// # Errors
+/// If it cannot be expressed in JSON.
+pub fn breakdown(breakdown: &Breakdown) -> Result<String> {
+    Ok(facts(&rounded(serde_json::to_value(breakdown)?)))
+}
+
+/// The same with numbers that a person reads: four digits.
+fn rounded(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, rounded(value))).collect()
+        }
+        Value::Number(number) => {
+            let short =
+                number.as_f64().and_then(|value| format!("{value:.3e}").parse::<f64>().ok());
+            short.map_or(Value::Number(number), |short| json!(short))
+        }
+        other => other,
+    }
+}
+
+/// The claims as a list of facts.
+pub fn conformance(claims: &[Claim]) -> String {
+    let facts = claims.iter().map(|Claim { claim, holds, detail }| {
+        let verdict = if *holds { "yes" } else { "no" };
+        let mut letters = claim.chars();
+        let first: String = letters.by_ref().take(1).flat_map(char::to_uppercase).collect();
+        format!(
+            "<dt>{}{}</dt><dd>{verdict}: {}</dd>",
+            html(&first),
+            html(letters.as_str()),
+            html(detail)
+        )
+    });
+    format!("<dl class=\"facts\">{}</dl>", facts.collect::<String>())
 }

@@ -22,7 +22,7 @@ pub const MARGIN: i32 = 64;
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Okabe and Ito's colours, which the colour-blind can tell apart, but for their yellow: too pale for a line.
-pub const PALETTE: [RGBColor; 7] = [
+pub const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -30,6 +30,7 @@ pub const PALETTE: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(0, 0, 0),
+    RGBColor(128, 77, 26),
 ];
 /// Text.
 pub const INK: RGBColor = RGBColor(34, 34, 34);
@@ -172,11 +173,11 @@ pub fn common_fields(raw: &Raw) -> Vec<(&'static str, usize)> {
 pub fn fields(shape: &Shape) -> Vec<(&'static str, usize)> {
     match *shape {
         Shape::Gemm(gemm) => vec![("M", gemm.m), ("N", gemm.n), ("K", gemm.k)],
-        Shape::Sdpa(sdpa) => vec![
-            ("batch", sdpa.batch),
-            ("heads", sdpa.n_heads),
-            ("seq_len", sdpa.seq_len),
-            ("head_dim", sdpa.head_dim),
-        ],
+        Shape::Sdpa(sdpa) => {
+            let mut fields = vec![("batch", sdpa.batch), ("heads", sdpa.n_heads)];
+            fields.extend(sdpa.n_kv_heads.map(|heads| ("heads of keys", heads)));
+            fields.extend([("seq_len", sdpa.seq_len), ("head_dim", sdpa.head_dim)]);
+            fields
+        }
     }
 }

@@ -7,12 +7,13 @@ use super::canvas::{
 };
 use crate::case::Backend;
 use crate::report::curve::cliff::Cliff;
-use crate::report::findings::dim_name;
+use crate::report::findings::{dim_name, selected};
 use crate::report::raw::{Measured, Raw, Row};
 use crate::report::stats::{percentile, sorted};
 use crate::report::summary::{Summary, curves};
 use crate::report::units::ratio;
 use anyhow::Result;
+use indexmap::IndexMap;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use std::collections::BTreeSet;
@@ -95,6 +96,7 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Re
     let what = match (&*raw.metadata.group, quantity) {
         ("S2", _) => "Attention latency by backend",
         ("S1", _) => "Attention latency over head_dim",
+        ("C21", _) => "Attention latency by the backend that is chosen",
         (_, Quantity::Throughput) => "Matrix product throughput",
         (_, Quantity::Latency) => "Matrix product latency",
     };
@@ -148,6 +150,7 @@ struct Look<'a> {
 /// One panel, unless there are several shapes whose medians lie far apart.
 fn panels<'a>(raw: &'a Raw, summary: &'a Summary, quantity: Quantity, dim: &str) -> Vec<Panel<'a>> {
     let common = common_fields(raw);
+    let is_selection = raw.metadata.group == "C21";
     let mut by_shape: Vec<Panel> = Vec::new();
     for ((series, name), rows) in curves(raw) {
         let Some(first) = rows.first().map(|row| row.point()) else { continue };
@@ -156,26 +159,43 @@ fn panels<'a>(raw: &'a Raw, summary: &'a Summary, quantity: Quantity, dim: &str)
             .filter(|field| field.0 != dim && !common.contains(field));
         let title: Vec<String> = shape.map(|(field, value)| format!("{field} {value}")).collect();
         let title = title.join(" · ");
+        let at = by_shape.iter().position(|panel| panel.title == title).unwrap_or_else(|| {
+            by_shape.push(Panel { title, curves: Vec::new() });
+            by_shape.len() - 1
+        });
+        if is_selection {
+            let dtype = first.dtype.name();
+            let by_backend = by_selected(&rows).into_iter();
+            let curves = by_backend.map(|(name, rows)| curve(name, dtype, &rows, quantity));
+            by_shape[at].curves.extend(curves);
+            continue;
+        }
         let mut curve = curve(name, first.dtype.name(), &rows, quantity);
         let known =
             summary.curves.iter().find(|known| known.series == series && known.curve == name);
         let cliffs = known.into_iter().flat_map(|known| &known.cliffs);
         curve.worst = cliffs.max_by(|a, b| a.ratio.total_cmp(&b.ratio));
-        match by_shape.iter_mut().find(|panel| panel.title == title) {
-            Some(panel) => panel.curves.push(curve),
-            None => by_shape.push(Panel { title, curves: vec![curve] }),
-        }
+        by_shape[at].curves.push(curve);
     }
     let medians = by_shape.iter().flat_map(|panel| panel.curves.iter().filter_map(median));
     let (low, high) =
         medians.fold((f64::INFINITY, 0.0f64), |(low, high), m| (low.min(m), high.max(m)));
-    if (2..=4).contains(&by_shape.len()) && high > SAME_SCALE * low {
+    if (2..=4).contains(&by_shape.len()) && (is_selection || high > SAME_SCALE * low) {
         return by_shape;
     }
     vec![Panel {
         title: String::new(),
         curves: by_shape.into_iter().flat_map(|panel| panel.curves).collect(),
     }]
+}
+
+/// The rows of a curve by the backend that ran.
+fn by_selected<'a>(rows: &[&'a Row]) -> IndexMap<&'a str, Vec<&'a Row>> {
+    let mut by_selected: IndexMap<&str, Vec<&Row>> = IndexMap::new();
+    for &row in rows {
+        by_selected.entry(selected(row)).or_default().push(row);
+    }
+    by_selected
 }
 
 fn curve<'a>(name: &'a str, dtype: &'static str, rows: &[&Row], quantity: Quantity) -> Curve<'a> {

@@ -30,6 +30,7 @@ pub fn draw(raw: &Raw, summary: &Summary) -> Result<Vec<Plot>> {
     let names: &[&'static str] = match &*raw.metadata.group {
         "S1" => &["s1_latency_vs_head_dim"],
         "S2" => &["s2_backend_latency"],
+        "C21" => &["c21_backend_selection"],
         "G3" => &["g3_latency_vs_K", "g3_tflops_vs_K"],
         "G4" => &["g4_latency_vs_N"],
         "P1" => &["p1_padding_rescue"],

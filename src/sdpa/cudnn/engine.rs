@@ -173,9 +173,15 @@ mod tests {
         Target::Described(device)
     }
 
-    fn graph(target: &Target, head_dim: usize, causal: bool, dtype: DType) -> Graph {
+    fn graph(
+        target: &Target,
+        n_kv_heads: Option<usize>,
+        head_dim: usize,
+        causal: bool,
+        dtype: DType,
+    ) -> Graph {
         let library = Library::get().unwrap();
-        let shape = SdpaShape { batch: 2, n_heads: 3, seq_len: 1000, head_dim };
+        let shape = SdpaShape { batch: 2, n_heads: 4, n_kv_heads, seq_len: 1000, head_dim };
         let nodes = attention(library, &shape, causal, dtype).unwrap();
         Graph::new(library, &nodes, target.clone()).unwrap()
     }
@@ -188,12 +194,16 @@ mod tests {
             for head_dim in [64, 72, 104, 128, 136, 192, 256] {
                 for causal in [false, true] {
                     for dtype in [DType::Fp16, DType::Bf16] {
-                        graph(&target, head_dim, causal, dtype).supported().unwrap();
+                        for n_kv_heads in [None, Some(2), Some(1)] {
+                            let graph = graph(&target, n_kv_heads, head_dim, causal, dtype);
+                            graph.supported().unwrap();
+                        }
                     }
                 }
             }
             for head_dim in [65, 107, 130] {
-                let error = graph(&target, head_dim, false, DType::Fp16).supported().unwrap_err();
+                let error =
+                    graph(&target, None, head_dim, false, DType::Fp16).supported().unwrap_err();
                 assert_eq!(error.kind, ErrorKind::Unsupported);
                 assert!(error.message.contains("has no engine"), "{error}");
                 assert!(!error.message.contains('\n'), "{error}");

@@ -69,6 +69,8 @@ impl Graph {
     ) -> Result<(), CudnnError> {
         let [b, h, s, d] =
             [shape.batch, shape.n_heads, shape.seq_len, shape.head_dim].map(|dim| dim as i64);
+        // Fewer heads of K and V are told by their tensors alone: the products broadcast them.
+        let kv = shape.kv_heads() as i64;
         let io = match dtype {
             DType::Fp16 => DataType::CUDNN_DATA_HALF,
             DType::Bf16 => DataType::CUDNN_DATA_BFLOAT16,
@@ -76,8 +78,8 @@ impl Graph {
 
         let q = self.bound(Q, [b, h, s, d], contiguous([b, h, s, d]), io)?;
         // K is declared transposed: the same memory, with the last two dimensions and their strides swapped.
-        let k_t = self.bound(K, [b, h, d, s], [h * s * d, s * d, 1, d], io)?;
-        let v = self.bound(V, [b, h, s, d], contiguous([b, h, s, d]), io)?;
+        let k_t = self.bound(K, [b, kv, d, s], [kv * s * d, s * d, 1, d], io)?;
+        let v = self.bound(V, [b, kv, s, d], contiguous([b, kv, s, d]), io)?;
         let o = self.bound(O, [b, h, s, d], contiguous([b, h, s, d]), io)?;
         let scale = self.by_value(SCALE)?;
 

@@ -1,0 +1,247 @@
+//! cuBLASLt: a product whose algorithm is chosen once, and can be named.
+
+use super::{Tensor, address};
+use crate::plan::CaseError;
+use crate::record::{Algorithm, ErrorKind};
+use crate::shape::{DType, GemmShape};
+use cudarc::cublaslt::sys::cublasLtMatmulAlgoConfigAttributes_t as Attribute;
+use cudarc::cublaslt::{result, sys};
+use cudarc::driver::{CudaSlice, CudaStream};
+use std::ffi::c_void;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// As cuBLAS's own on Hopper. An algorithm that needs more is not offered.
+const WORKSPACE_BYTES: usize = 32 << 20;
+
+/// A handle of cuBLASLt, and the workspace of its products: one at a time may run.
+pub struct Lt {
+    handle: sys::cublasLtHandle_t,
+    stream: Arc<CudaStream>,
+    workspace: CudaSlice<u8>,
+}
+
+/// A product `C[M,N] = A[M,K] B[K,N]` of row-major matrices with one algorithm to compute it.
+#[derive(Clone)]
+pub struct Matmul {
+    problem: Rc<Problem>,
+    algo: sys::cublasLtMatmulAlgo_t,
+    /// What cuBLASLt says of the algorithm.
+    pub algorithm: Algorithm,
+}
+
+/// The descriptors of a product. cuBLASLt is column-major, where a row-major matrix is its transpose: it computes
+/// `C^T = B^T A^T`, so its first operand is our B.
+struct Problem {
+    desc: sys::cublasLtMatmulDesc_t,
+    layouts: [sys::cublasLtMatrixLayout_t; 3],
+}
+
+/// A search preference, destroyed when dropped.
+struct Preference(sys::cublasLtMatmulPreference_t);
+
+impl Lt {
+    /// Creates the handle and its workspace.
+    ///
+    /// # Errors
+    /// What cuBLASLt or the driver reports.
+    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
+        let handle = result::create_handle().map_err(error)?;
+        // SAFETY: never read before cuBLASLt writes it.
+        let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }.map_err(super::error)?;
+        Ok(Lt { handle, stream: stream.clone(), workspace })
+    }
+
+    /// The algorithms that the heuristic offers for a product, its best guess first; `at_most` of them.
+    ///
+    /// # Errors
+    /// Unsupported where it offers none, or what cuBLASLt reports.
+    pub fn algorithms(
+        &self,
+        shape: GemmShape,
+        dtype: DType,
+        at_most: usize,
+    ) -> Result<Vec<Matmul>, CaseError> {
+        let problem = Rc::new(Problem::new(shape, dtype)?);
+        let preference = Preference::new()?;
+        let [b, a, c] = problem.layouts;
+        // SAFETY: plain numbers and an array of them, for which zero is valid.
+        let mut found: Vec<sys::cublasLtMatmulHeuristicResult_t> =
+            vec![unsafe { std::mem::zeroed() }; at_most];
+        let mut count = 0;
+        // SAFETY: all descriptors are alive, and `found` has room for as many results as are asked for.
+        unsafe {
+            sys::cublasLtMatmulAlgoGetHeuristic(
+                self.handle,
+                problem.desc,
+                b,
+                a,
+                c,
+                c,
+                preference.0,
+                at_most as i32,
+                found.as_mut_ptr(),
+                &mut count,
+            )
+        }
+        .result()
+        .map_err(error)?;
+        found.truncate(count as usize);
+        found.retain(|result| result.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS);
+        if found.is_empty() {
+            return Err(CaseError::unsupported("cuBLASLt offers no algorithm for this product"));
+        }
+        let offered = found.len();
+        let named = found.into_iter().enumerate().map(|(rank, result)| Matmul {
+            problem: problem.clone(),
+            algo: result.algo,
+            algorithm: Algorithm {
+                id: config(&result.algo, Attribute::CUBLASLT_ALGO_CONFIG_ID),
+                tile: config(&result.algo, Attribute::CUBLASLT_ALGO_CONFIG_TILE_ID),
+                stages: config(&result.algo, Attribute::CUBLASLT_ALGO_CONFIG_STAGES_ID),
+                // cuBLASLt's 0 is "not split" as well.
+                split_k: config(&result.algo, Attribute::CUBLASLT_ALGO_CONFIG_SPLITK_NUM).max(1),
+                workspace_bytes: result.workspaceSize,
+                rank,
+                offered,
+            },
+        });
+        Ok(named.collect())
+    }
+
+    /// Enqueues `C = A B` with float32 accumulation.
+    ///
+    /// # Safety
+    /// The three tensors must have the sizes of the shape that `matmul` was made for, and live until the GPU is done.
+    ///
+    /// # Errors
+    /// What cuBLASLt reports.
+    pub unsafe fn multiply(
+        &self,
+        matmul: &Matmul,
+        [a, b, c]: [&Tensor; 3],
+    ) -> Result<(), CaseError> {
+        let (one, zero) = (1.0f32, 0.0f32);
+        let at = |tensor| address(tensor, &self.stream) as *mut c_void;
+        let [b_layout, a_layout, c_layout] = matmul.problem.layouts;
+        // SAFETY: the descriptors live in `matmul`; the factors are on the host, and read before the call returns;
+        // the tensors are the caller's promise; the workspace is used by one product at a time, for there is one stream.
+        unsafe {
+            result::matmul(
+                self.handle,
+                matmul.problem.desc,
+                (&raw const one).cast(),
+                (&raw const zero).cast(),
+                at(b),
+                b_layout,
+                at(a),
+                a_layout,
+                at(c),
+                c_layout,
+                at(c),
+                c_layout,
+                &matmul.algo,
+                address(&self.workspace, &self.stream) as *mut c_void,
+                WORKSPACE_BYTES,
+                self.stream.cu_stream().cast(),
+            )
+        }
+        .map_err(error)
+    }
+}
+
+impl Drop for Lt {
+    fn drop(&mut self) {
+        // SAFETY: created once, destroyed once. A failure to destroy leaves nothing to do.
+        let _ = unsafe { result::destroy_handle(self.handle) };
+    }
+}
+
+impl Problem {
+    fn new(shape: GemmShape, dtype: DType) -> Result<Self, CaseError> {
+        let kind = match dtype {
+            DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
+            DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
+        };
+        let GemmShape { m, n, k } = shape;
+        // Rows and columns as cuBLASLt sees them: those of the transpose.
+        let layout = |rows: usize, columns: usize| {
+            result::create_matrix_layout(kind, rows as u64, columns as u64, rows as i64)
+        };
+        let mut problem = Problem {
+            desc: result::create_matmul_desc(
+                sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+                sys::cudaDataType::CUDA_R_32F,
+            )
+            .map_err(error)?,
+            layouts: [std::ptr::null_mut(); 3],
+        };
+        // One by one, so that a failure drops those there are.
+        for (slot, (rows, columns)) in problem.layouts.iter_mut().zip([(n, k), (k, m), (n, m)]) {
+            *slot = layout(rows, columns).map_err(error)?;
+        }
+        Ok(problem)
+    }
+}
+
+impl Drop for Problem {
+    fn drop(&mut self) {
+        // SAFETY: each was created once and is destroyed once; null is one that was not created.
+        unsafe {
+            for layout in self.layouts.into_iter().filter(|layout| !layout.is_null()) {
+                let _ = result::destroy_matrix_layout(layout);
+            }
+            let _ = result::destroy_matmul_desc(self.desc);
+        }
+    }
+}
+
+impl Preference {
+    fn new() -> Result<Self, CaseError> {
+        let preference = Preference(result::create_matmul_pref().map_err(error)?);
+        let most_bytes = WORKSPACE_BYTES;
+        // SAFETY: the preference is alive; the attribute takes a size.
+        unsafe {
+            result::set_matmul_pref_attribute(
+                preference.0,
+                sys::cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                (&raw const most_bytes).cast(),
+                size_of::<usize>(),
+            )
+        }
+        .map_err(error)?;
+        Ok(preference)
+    }
+}
+
+impl Drop for Preference {
+    fn drop(&mut self) {
+        // SAFETY: created once, destroyed once.
+        let _ = unsafe { result::destroy_matmul_pref(self.0) };
+    }
+}
+
+/// A number that an algorithm is configured with; 0 where the library does not know it.
+fn config(algo: &sys::cublasLtMatmulAlgo_t, attribute: Attribute) -> u32 {
+    let (mut value, mut written) = (0u32, 0);
+    // SAFETY: writes at most the four bytes of `value`.
+    let status = unsafe {
+        sys::cublasLtMatmulAlgoConfigGetAttribute(
+            algo,
+            attribute,
+            (&raw mut value).cast(),
+            size_of::<u32>(),
+            &mut written,
+        )
+    };
+    status.result().map_or(0, |()| value)
+}
+
+fn error(error: result::CublasError) -> CaseError {
+    let kind = match error.0 {
+        sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => ErrorKind::OutOfMemory,
+        sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => ErrorKind::Unsupported,
+        _ => ErrorKind::Cuda,
+    };
+    CaseError { kind, message: format!("cuBLASLt: {:?}", error.0) }
+}

@@ -1,0 +1,130 @@
+//! CUPTI, the GPU's own account of when each kernel started and ended: a second opinion on our times, for
+//! examples/kernel_time.rs. Nothing else uses it: it slows launches down.
+
+use libloading::Library;
+use std::ffi::{c_int, c_void};
+use std::sync::{Mutex, PoisonError};
+
+/// `CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL`.
+const KERNEL: c_int = 10;
+/// Where a kernel's record holds its start and end in nanoseconds: the same in every version since
+/// `CUpti_ActivityKernel4` of CUDA 9.
+const START: usize = 16;
+const END: usize = 24;
+const BUFFER_BYTES: usize = 8 << 20;
+const BUFFER_ALIGN: usize = 8;
+
+/// Durations in nanoseconds, filled by CUPTI's callback.
+static DURATIONS_NS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+type Switch = unsafe extern "C" fn(c_int) -> c_int;
+type Flush = unsafe extern "C" fn(u32) -> c_int;
+type Request = unsafe extern "C" fn(*mut *mut u8, *mut usize, *mut usize);
+type Complete = unsafe extern "C" fn(*mut c_void, u32, *mut u8, usize, usize);
+type Register = unsafe extern "C" fn(Request, Complete) -> c_int;
+type Next = unsafe extern "C" fn(*mut u8, usize, *mut *mut u8) -> c_int;
+
+/// `cuptiActivityGetNextRecord`, for the callback.
+static NEXT: Mutex<Option<Next>> = Mutex::new(None);
+
+/// The library, registered to record kernels.
+pub struct Cupti {
+    enable: Switch,
+    disable: Switch,
+    flush: Flush,
+    /// The functions are of this library.
+    _library: Library,
+}
+
+impl Cupti {
+    /// Opens libcupti and registers.
+    ///
+    /// # Errors
+    /// One line: it is not there, or it refuses (another profiler may be attached).
+    pub fn open() -> Result<Self, String> {
+        let names = ["libcupti.so.13", "libcupti.so.12", "libcupti.so"];
+        // SAFETY: the initialisers are NVIDIA's own.
+        let library = names.iter().find_map(|name| unsafe { Library::new(*name) }.ok()).ok_or(
+            "libcupti was not found: it comes with the CUDA toolkit (extras/CUPTI/lib64), or `pip install \
+             nvidia-cuda-cupti-cu12`; put its folder on LD_LIBRARY_PATH",
+        )?;
+        let missing = |error: libloading::Error| format!("libcupti: {error}");
+        // SAFETY: these are the functions' types in cupti_activity.h, the same since CUDA 9.
+        let (register, enable, disable, flush, next) = unsafe {
+            (
+                *library.get::<Register>(b"cuptiActivityRegisterCallbacks\0").map_err(missing)?,
+                *library.get::<Switch>(b"cuptiActivityEnable\0").map_err(missing)?,
+                *library.get::<Switch>(b"cuptiActivityDisable\0").map_err(missing)?,
+                *library.get::<Flush>(b"cuptiActivityFlushAll\0").map_err(missing)?,
+                *library.get::<Next>(b"cuptiActivityGetNextRecord\0").map_err(missing)?,
+            )
+        };
+        *NEXT.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+        // SAFETY: both callbacks live as long as the program.
+        check("cuptiActivityRegisterCallbacks", unsafe { register(request, complete) })?;
+        Ok(Cupti { enable, disable, flush, _library: library })
+    }
+
+    /// The durations of all kernels that ran during `work`, in nanoseconds; it has to wait for them.
+    ///
+    /// # Errors
+    /// What `work` or CUPTI reports.
+    pub fn durations_ns(
+        &self,
+        work: impl FnOnce() -> Result<(), String>,
+    ) -> Result<Vec<u64>, String> {
+        DURATIONS_NS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // SAFETY: the callbacks are registered.
+        check("cuptiActivityEnable", unsafe { (self.enable)(KERNEL) })?;
+        let worked = work();
+        // SAFETY: as above; 1 is CUPTI_ACTIVITY_FLAG_FLUSH_FORCED: buffers that are not full too.
+        check("cuptiActivityFlushAll", unsafe { (self.flush)(1) })?;
+        // SAFETY: as above.
+        check("cuptiActivityDisable", unsafe { (self.disable)(KERNEL) })?;
+        worked?;
+        Ok(std::mem::take(&mut DURATIONS_NS.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn check(call: &str, status: c_int) -> Result<(), String> {
+    if status == 0 { Ok(()) } else { Err(format!("{call}: CUPTI error {status}")) }
+}
+
+fn layout() -> std::alloc::Layout {
+    std::alloc::Layout::from_size_align(BUFFER_BYTES, BUFFER_ALIGN)
+        .expect("the size is a multiple of the alignment")
+}
+
+/// CUPTI wants a buffer.
+unsafe extern "C" fn request(buffer: *mut *mut u8, size: *mut usize, records: *mut usize) {
+    // SAFETY: CUPTI hands over three places to write to; the layout is not empty. A null buffer makes it drop records.
+    unsafe {
+        *buffer = std::alloc::alloc(layout());
+        *size = BUFFER_BYTES;
+        *records = 0;
+    }
+}
+
+/// CUPTI has filled the first `valid` bytes of a buffer.
+unsafe extern "C" fn complete(
+    _context: *mut c_void,
+    _stream: u32,
+    buffer: *mut u8,
+    _size: usize,
+    valid: usize,
+) {
+    let next = *NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut durations = DURATIONS_NS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut record = std::ptr::null_mut();
+    // SAFETY: the buffer came from `request` and is CUPTI's no longer; every record starts with its kind, and that of a
+    // kernel has its times where they are read. Records are aligned to 8 bytes.
+    unsafe {
+        while next.is_some_and(|next| next(buffer, valid, &mut record) == 0) {
+            if record.cast::<c_int>().read() == KERNEL {
+                let (start, end) = (record.add(START).cast::<u64>(), record.add(END).cast::<u64>());
+                durations.push(end.read().saturating_sub(start.read()));
+            }
+        }
+        std::alloc::dealloc(buffer, layout());
+    }
+}

@@ -1,0 +1,200 @@
+//! The ways to compute a case that only a GPU has: padding within the launch, AUTO's trial, products together.
+//!
+//! `cargo test --test variants_cuda -- --ignored`
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use night_sweep::case::{AutoPolicy, Backend, Case, Gemm, Operation, Sdpa};
+use night_sweep::device::cuda::Graph;
+use night_sweep::device::{Cuda, Device};
+use night_sweep::planner::{Planned, Planner};
+use night_sweep::record::{ErrorKind, Kernel};
+use night_sweep::sdpa;
+use night_sweep::shape::{DType, GemmShape, SdpaShape};
+use std::rc::Rc;
+
+const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
+const SEED: u64 = 42;
+
+struct Gpu {
+    cuda: Rc<Cuda>,
+    planner: Planner,
+}
+
+impl Gpu {
+    fn new() -> Self {
+        let cuda = Rc::new(Cuda::open(0).unwrap());
+        Gpu { planner: Planner::new(Device::Cuda(cuda.clone()), SEED), cuda }
+    }
+
+    fn plan(
+        &self,
+        operation: &Operation,
+        dtype: DType,
+    ) -> Result<Planned, night_sweep::plan::CaseError> {
+        self.planner.plan(&Case::row("X1", "series", "point", 0, dtype, operation.clone()))
+    }
+
+    /// Plans, verifies, captures and replays; hands back the kernels of a launch.
+    fn ran(&self, operation: &Operation, dtype: DType) -> (Planned, Vec<Kernel>) {
+        let mut planned =
+            self.plan(operation, dtype).unwrap_or_else(|error| panic!("{operation:?}: {error}"));
+        planned.plan.verify().unwrap_or_else(|error| panic!("{operation:?}: {error}"));
+        let graph = Graph::capture(&self.cuda, 3, || planned.plan.launch()).unwrap();
+        graph.launch().unwrap();
+        self.cuda.synchronize().unwrap();
+        let mut kernels = graph.kernels(&self.cuda).unwrap();
+        assert_eq!(kernels.len() % 3, 0, "{kernels:?}");
+        kernels.truncate(kernels.len() / 3);
+        assert!(!kernels.is_empty());
+        if let Some(chosen) = &planned.backend {
+            sdpa::prove(chosen, &kernels).unwrap();
+        }
+        (planned, kernels)
+    }
+}
+
+fn resizes(kernels: &[Kernel]) -> usize {
+    kernels.iter().filter(|kernel| kernel.name.starts_with("resize")).count()
+}
+
+fn attention(head_dim: usize, n_kv_heads: Option<usize>, backend: Backend) -> Sdpa {
+    let shape = SdpaShape { batch: 2, seq_len: 1000, n_heads: 4, n_kv_heads, head_dim };
+    Sdpa::dense(shape, backend)
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn products_are_padded_within_the_launch() {
+    let gpu = Gpu::new();
+    for dtype in DTYPES {
+        let data = GemmShape { m: 333, n: 107, k: 107 };
+        // K is a dimension of A and B, N of B and the result.
+        for shape in [GemmShape { k: 112, ..data }, GemmShape { n: 128, ..data }] {
+            let operation = Operation::GemmOnTheFly(Gemm { shape, data });
+            let (_, kernels) = gpu.ran(&operation, dtype);
+            assert_eq!(resizes(&kernels), 2, "{kernels:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn attention_is_padded_within_the_launch() {
+    let gpu = Gpu::new();
+    for dtype in DTYPES {
+        for (n_kv_heads, copies) in [(None, 2), (Some(2), 3)] {
+            for causal in [false, true] {
+                for backend in [Backend::Auto, Backend::Math] {
+                    let padded = attention(112, n_kv_heads, backend);
+                    let sdpa = Sdpa { data_head_dim: 107, causal, ..padded };
+                    let (planned, kernels) = gpu.ran(&Operation::SdpaOnTheFly(sdpa), dtype);
+                    let chosen = planned.backend.unwrap();
+                    // One launch for tensors of one size, and one that cuts the result.
+                    assert_eq!(resizes(&kernels), copies, "{chosen:?} {kernels:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn auto_pads_as_pytorch_does_and_its_kernel_runs_alone_too() {
+    let gpu = Gpu::new();
+    for head_dim in [64, 107, 128, 130] {
+        let sdpa = attention(head_dim, None, Backend::Auto);
+        let is_padded = head_dim % 8 != 0;
+        let (whole, kernels) = gpu.ran(&Operation::Sdpa(sdpa), DType::Fp16);
+        let chosen = whole.backend.unwrap();
+        assert_eq!((resizes(&kernels) > 0, chosen.route.pad_to.is_some()), (is_padded, is_padded));
+        assert!(chosen.reason.unwrap().starts_with("as PyTorch 2.11 on sm_"));
+        let alone = Operation::SdpaKernelOnly(sdpa);
+        let case = Case::row("S1", "series", "point", head_dim, DType::Fp16, alone.clone());
+        assert_eq!(gpu.planner.offers(&case), is_padded);
+        let (_, alone) = gpu.ran(&alone, DType::Fp16);
+        assert_eq!(resizes(&alone), 0, "{alone:?}");
+        let name = &alone[0].name;
+        assert!(kernels.iter().any(|kernel| kernel.name == *name), "{name} in {kernels:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn auto_fastest_tries_all_and_remembers() {
+    let gpu = Gpu::new();
+    for head_dim in [107, 112, 264] {
+        for n_kv_heads in [None, Some(2)] {
+            let sdpa = attention(head_dim, n_kv_heads, Backend::Auto);
+            let operation = Operation::Sdpa(Sdpa { auto: AutoPolicy::Fastest, ..sdpa });
+            let (first, _) = gpu.ran(&operation, DType::Fp16);
+            let (again, _) = gpu.ran(&operation, DType::Fp16);
+            assert_eq!(first.backend, again.backend);
+            let reason = first.backend.unwrap().reason.unwrap();
+            assert!(reason.contains("MATH ") && reason.contains(" ms; "), "{reason}");
+            assert!(head_dim != 107 || reason.contains("CUDNN padded to 112"), "{reason}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn every_backend_by_name_runs_its_own_kernels_or_says_why_not() {
+    let gpu = Gpu::new();
+    for dtype in DTYPES {
+        for (head_dim, n_kv_heads, causal) in
+            [(64, None, false), (107, None, true), (128, Some(2), true), (136, Some(1), false)]
+        {
+            for backend in Backend::ALL {
+                let sdpa = Sdpa { causal, ..attention(head_dim, n_kv_heads, backend) };
+                match gpu.plan(&Operation::Sdpa(sdpa), dtype) {
+                    Ok(_) => drop(gpu.ran(&Operation::Sdpa(sdpa), dtype)),
+                    Err(error) => {
+                        assert_eq!(error.kind, ErrorKind::Unsupported, "{sdpa:?}: {error}");
+                        let never = [Backend::Auto, Backend::Flash, Backend::Math];
+                        assert!(!never.contains(&backend), "{sdpa:?}: {error}");
+                        println!("{} at {head_dim}: {error}", backend.name());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn parts() -> Vec<Gemm> {
+    [1024, 896, 856, 768].map(|n| Gemm::dense(GemmShape { m: 512, n, k: 4096 })).to_vec()
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn products_run_side_by_side() {
+    let gpu = Gpu::new();
+    for dtype in DTYPES {
+        let (_, in_sequence) = gpu.ran(&Operation::GemmSequence(parts()), dtype);
+        let (_, concurrent) = gpu.ran(&Operation::GemmConcurrent(parts()), dtype);
+        let sorted = |kernels: &[Kernel]| {
+            let mut names: Vec<_> = kernels.iter().map(|kernel| kernel.name.clone()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(sorted(&concurrent), sorted(&in_sequence));
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn products_run_in_one_grouped_call() {
+    let gpu = Gpu::new();
+    for dtype in DTYPES {
+        match gpu.plan(&Operation::GemmGrouped(parts()), dtype) {
+            Ok(_) => {
+                let (_, kernels) = gpu.ran(&Operation::GemmGrouped(parts()), dtype);
+                println!("{kernels:?}");
+            }
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::Unsupported);
+                assert!(error.message.contains("12.5"), "{error}");
+            }
+        }
+    }
+}
