@@ -10,9 +10,9 @@ use crate::plan::{CaseError, Plan};
 use crate::record::Kernel;
 
 /// Samples are made to last this long, unless one launch does already: 300 us are asked for, and the clock may rise.
-const SAMPLE_NS: f64 = 350_000.0;
+const SAMPLE_NS: f64 = 370_000.0;
 /// A sample that turns out shorter is made anew.
-const SHORT_SAMPLE_NS: f64 = 325_000.0;
+const SHORT_SAMPLE_NS: f64 = 310_000.0;
 /// Launches that one graph holds at most, should an operation take next to no time.
 const MAX_LAUNCHES: usize = 1000;
 /// Samples enqueued before the host waits for them.
@@ -81,19 +81,20 @@ impl<'a> Sampler<'a> {
                 (launches_in(SAMPLE_NS, launch_ns), launch_ns)
             }
         };
+        sampler.unit = sampler.unit_of(sampler.launches_per_sample)?;
         Ok(sampler)
     }
 
-    /// Captures the graph of a sample, and makes launches that are not recorded, a sample at least, until there were
-    /// `launches` in all. Samples have to follow at once.
+    /// Launches that are not recorded, a sample at least, until there were `launches` in all; samples have to follow at
+    /// once.
     ///
-    /// The graph is the last thing made before the samples: one that had been replayed before others were made took 0.24 us
-    /// more for each of its kernels (H200, driver 580).
+    /// The graph of a sample is captured by [`Sampler::prepare`], before others and not replayed until here: where it was
+    /// replayed before others were made, or made after them, a third of the graphs took 0.24 us more for each of their
+    /// kernels, the same ones in every run (H200, driver 580).
     ///
     /// # Errors
-    /// What the driver or the library reports, a launch that cannot be captured among it.
+    /// What the driver or the library reports.
     pub fn warm_up(&mut self, launches: usize) -> Result<(), CaseError> {
-        self.unit = self.unit_of(self.launches_per_sample)?;
         let missing = launches.saturating_sub(self.launches);
         let samples_ms = self.take(missing.div_ceil(self.launches_per_sample).max(1))?;
         let sample_ns = least(&samples_ms) * 1e6 * self.launches_per_sample as f64;

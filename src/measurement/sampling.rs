@@ -15,6 +15,8 @@ const MIN_LAUNCHES: usize = 50;
 const PRECISION: f64 = 0.005;
 /// Its warm-up has no fewer launches than this, all that a visit makes before its samples included.
 const MIN_WARM_UP: usize = 3;
+/// How long launches warm up that are a sample each.
+const WARM_UP_NS: f64 = 10e6;
 /// What single launches may take of a round, in all: long ones are fewer.
 const ISOLATED_NS: f64 = 1e6;
 const AS_CALLED_NS: f64 = 4e5;
@@ -70,8 +72,13 @@ impl Sampling {
                     _ => 1,
                 };
                 let first = usize::from(earlier_ms.is_empty());
+                // Long launches draw power: the clock has to find its level again after another case.
+                let launches = match launches_per_sample {
+                    1 => ((WARM_UP_NS / launch_ns) as usize).max(MIN_WARM_UP),
+                    _ => MIN_WARM_UP,
+                };
                 Sampling {
-                    warmup: protocol.warmup.min(MIN_WARM_UP),
+                    warmup: launches.min(protocol.warmup),
                     criterion_samples: CRITERION_SAMPLES,
                     samples_each: each * factor(earlier_ms),
                     isolated: first * in_time(ISOLATED_NS, 14, 50),
