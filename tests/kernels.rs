@@ -1,22 +1,63 @@
 //! Every kernel file compiles for every architecture we name, wherever libnvrtc is; it needs no GPU.
 
-use night_sweep::device::cuda::{SOURCES, compile};
+use night_sweep::device::cuda::{
+    Define, FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant, SOURCES, compile,
+};
+use night_sweep::shape::DType;
 
-/// A100, its smaller sisters, Ada, Hopper.
-const ARCHITECTURES: [&str; 4] = ["sm_80", "sm_86", "sm_89", "sm_90"];
+/// A100, its smaller sisters, Ada, Hopper, and their shared memory per multiprocessor.
+const ARCHITECTURES: [(&str, usize); 4] =
+    [("sm_80", 164 << 10), ("sm_86", 100 << 10), ("sm_89", 100 << 10), ("sm_90", 228 << 10)];
+const VARIANTS: [(DType, bool); 4] =
+    [(DType::Fp16, false), (DType::Bf16, true), (DType::Fp16, true), (DType::Bf16, false)];
+
+/// What to compile: a file, its macros, and the architecture.
+type Job = (&'static str, Vec<Define>, &'static str);
+
+/// Every file without macros, every tile of MEM_EFFICIENT, and every head_dim of FLASH; element types, masks and
+/// architectures take turns.
+fn jobs() -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (architecture, _) in ARCHITECTURES {
+        let whole =
+            SOURCES.iter().filter(|(file, _)| !["flash.cu", "mem_efficient.cu"].contains(file));
+        jobs.extend(whole.map(|(file, _)| (*file, vec![], architecture)));
+        for tile in MemEfficientTile::ALL {
+            let (dtype, causal) = VARIANTS[jobs.len() % 4];
+            let variant = MemEfficientVariant { tile, dtype, causal };
+            jobs.push(("mem_efficient.cu", variant.defines(), architecture));
+        }
+    }
+    let flash = |head_dim, turn: usize, (dtype, causal)| {
+        let (architecture, shared_bytes_per_sm) = ARCHITECTURES[turn % 4];
+        let tiling = FlashTiling::choose(head_dim, shared_bytes_per_sm).unwrap();
+        let variant = FlashVariant { head_dim, dtype, causal, tiling };
+        ("flash.cu", variant.defines(), architecture)
+    };
+    jobs.extend((1..=32).map(|turn| flash(8 * turn, turn, VARIANTS[turn / 4 % 4])));
+    // One head_dim in every combination; turn 8 is among those above.
+    jobs.extend((0..16).filter(|turn| *turn != 8).map(|turn| flash(64, turn, VARIANTS[turn / 4])));
+    jobs
+}
 
 #[test]
 #[ignore = "needs libnvrtc"]
 fn every_kernel_compiles_for_every_architecture() {
     let cache = tempfile::tempdir().unwrap();
-    // SAFETY: this test binary has one test, so no other thread reads the environment.
+    // SAFETY: this test binary has one test, and its threads start below: no other thread reads the environment.
     unsafe { std::env::set_var("XDG_CACHE_HOME", cache.path()) };
-    for (file, _) in SOURCES {
-        for architecture in ARCHITECTURES {
-            let cubin = compile(file, architecture).unwrap();
-            assert!(cubin.starts_with(b"\x7fELF"), "{file} for {architecture} is no cubin");
+    let jobs = jobs();
+    let threads = std::thread::available_parallelism().unwrap().get();
+    std::thread::scope(|scope| {
+        for share in jobs.chunks(jobs.len().div_ceil(threads)) {
+            scope.spawn(move || {
+                for (file, defines, architecture) in share {
+                    let cubin = compile(file, defines, architecture).unwrap();
+                    assert!(cubin.starts_with(b"\x7fELF"), "{file} for {architecture} is no cubin");
+                }
+            });
         }
-    }
+    });
     let cached = std::fs::read_dir(cache.path().join("night-sweep")).unwrap().count();
-    assert_eq!(cached, SOURCES.len() * ARCHITECTURES.len());
+    assert_eq!(cached, jobs.len(), "each variant has a place of its own in the cache");
 }

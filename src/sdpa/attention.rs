@@ -4,8 +4,8 @@ use super::cudnn::{CudnnAttention, CudnnSdpa};
 use super::policy::{self, Machine, Route};
 use super::trial;
 use super::{
-    Attend, CpuBlocked, CpuMath, CpuSdpaOnTheFly, CudaSdpaOnTheFly, MathSdpa, MathSdpa16,
-    SdpaProblem,
+    Attend, CpuBlocked, CpuMath, CpuSdpaOnTheFly, CudaSdpaOnTheFly, FusedSdpa, MathSdpa,
+    MathSdpa16, SdpaProblem, fused,
 };
 use crate::case::{AutoPolicy, Backend, Sdpa};
 use crate::device::cuda::Tensor;
@@ -104,6 +104,9 @@ impl Attention {
             (Backend::CpuBlocked | Backend::Math, Device::Cpu) => Ok(()),
             (Backend::Math | Backend::MathFp16, Device::Cuda(_)) => Ok(()),
             (Backend::Cudnn, Device::Cuda(_)) => self.cudnn()?.supports(sdpa, dtype),
+            (Backend::Flash | Backend::FlashUnpadded | Backend::MemEfficient, Device::Cuda(_)) => {
+                fused::supports(backend, sdpa)
+            }
             (backend, device) => Err(not_there(backend, device)),
         }
     }
@@ -145,6 +148,9 @@ impl Attention {
             Backend::Math => Box::new(MathSdpa::new(cuda, sdpa, dtype, seed)?),
             Backend::MathFp16 => Box::new(MathSdpa16::new(cuda, sdpa, dtype, seed)?),
             Backend::Cudnn => Box::new(CudnnSdpa::new(cuda, self.cudnn()?, sdpa, dtype, seed)?),
+            Backend::Flash | Backend::FlashUnpadded | Backend::MemEfficient => {
+                Box::new(FusedSdpa::new(cuda, backend, sdpa, dtype, seed)?)
+            }
             backend => return Err(not_there(backend, &self.device)),
         })
     }
@@ -247,9 +253,6 @@ fn on_host(
 
 fn not_there(backend: Backend, device: &Device) -> CaseError {
     CaseError::unsupported(match (backend, device) {
-        (Backend::Flash | Backend::FlashUnpadded | Backend::MemEfficient, Device::Cuda(_)) => {
-            format!("this version of Night Sweep has no {} kernel yet", backend.name())
-        }
         (_, Device::Cuda(_)) => format!("{} runs on the CPU only", backend.name()),
         (_, Device::Cpu) => format!("{} needs a CUDA GPU", backend.name()),
     })

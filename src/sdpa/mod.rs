@@ -6,6 +6,7 @@ mod cpu_math;
 #[cfg(test)]
 mod cpu_tests;
 pub mod cudnn;
+mod fused;
 mod math;
 mod on_the_fly;
 pub mod policy;
@@ -14,6 +15,7 @@ mod trial;
 pub use attention::{Attention, Chosen, Extent, prove};
 pub use cpu::CpuBlocked;
 pub use cpu_math::CpuMath;
+pub use fused::FusedSdpa;
 pub use math::{MathSdpa, MathSdpa16};
 pub use on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};
 

@@ -8,36 +8,48 @@ use std::ffi::{CStr, CString};
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 
-/// The kernel files, by name.
-pub const SOURCES: [(&str, &str); 5] = [
+/// The kernel files, by name. Those of attention are compiled per variant, by macros, when a plan asks for one.
+pub const SOURCES: [(&str, &str); 7] = [
     ("fill.cu", include_str!("../../../kernels/fill.cu")),
     ("verify.cu", include_str!("../../../kernels/verify.cu")),
     ("math.cu", include_str!("../../../kernels/math.cu")),
+    ("flash.cu", include_str!("../../../kernels/flash.cu")),
+    ("mem_efficient.cu", include_str!("../../../kernels/mem_efficient.cu")),
     ("pad.cu", include_str!("../../../kernels/pad.cu")),
     ("timing.cu", include_str!("../../../kernels/timing.cu")),
 ];
 
-const COMMON: &str = include_str!("../../../kernels/common.cuh");
+/// What the files include; a header comes before those that it includes itself.
+const HEADERS: [(&str, &str); 2] = [
+    ("mma.cuh", include_str!("../../../kernels/mma.cuh")),
+    ("common.cuh", include_str!("../../../kernels/common.cuh")),
+];
 
-/// Compiles a file of [`SOURCES`] for `arch` (`sm_90`), or takes the cubin from the cache.
+/// A macro and its value.
+pub type Define = (&'static str, String);
+
+/// Compiles a file of [`SOURCES`] with these macros for `arch` (`sm_90`), or takes the cubin from the cache.
 ///
 /// # Errors
 /// The compiler's log, or that there is no such file.
-pub fn compile(file: &str, arch: &str) -> Result<Vec<u8>, String> {
+pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, String> {
     let (_, source) = SOURCES
         .iter()
         .find(|(name, _)| *name == file)
         .ok_or_else(|| format!("there is no kernel file {file}"))?;
-    // NVRTC has no file system to look for headers in, and needs none for one header of our own.
-    let source = source.replace("#include \"common.cuh\"", COMMON);
-    let cached = cache_path(file, &source, arch);
+    // NVRTC has no file system to look for headers in, and needs none for headers of our own.
+    let mut source = (*source).to_owned();
+    for (header, text) in HEADERS {
+        source = source.replace(&format!("#include \"{header}\""), text);
+    }
+    let cached = cache_path(file, &source, defines, arch);
     if let Some(cubin) = cached.as_ref().and_then(|path| std::fs::read(path).ok()) {
         // A cubin is an ELF file; anything else there is not ours.
         if cubin.starts_with(b"\x7fELF") {
             return Ok(cubin);
         }
     }
-    let cubin = run_nvrtc(file, &source, arch)?;
+    let cubin = run_nvrtc(file, &source, defines, arch)?;
     if let Some(path) = cached {
         store(&path, &cubin);
     }
@@ -52,13 +64,13 @@ pub fn nvrtc_version() -> Option<(i32, i32)> {
     (status == sys::nvrtcResult::NVRTC_SUCCESS).then_some((major, minor))
 }
 
-/// `<cache>/night-sweep/<file>-<arch>-<hash of source and compiler>.cubin`.
-fn cache_path(file: &str, source: &str, arch: &str) -> Option<PathBuf> {
+/// `<cache>/night-sweep/<file>-<arch>-<hash of source, macros and compiler>.cubin`.
+fn cache_path(file: &str, source: &str, defines: &[Define], arch: &str) -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
     let mut hasher = DefaultHasher::new();
-    (source, arch, nvrtc_version()).hash(&mut hasher);
+    (source, defines, arch, nvrtc_version()).hash(&mut hasher);
     Some(cache.join("night-sweep").join(format!("{file}-{arch}-{:016x}.cubin", hasher.finish())))
 }
 
@@ -76,14 +88,15 @@ fn store(path: &std::path::Path, cubin: &[u8]) {
     }
 }
 
-fn run_nvrtc(file: &str, source: &str, arch: &str) -> Result<Vec<u8>, String> {
+fn run_nvrtc(file: &str, source: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, String> {
     let text = |bytes: &str| CString::new(bytes).map_err(|_| format!("{file} holds a NUL byte"));
     let (source, name) = (text(source)?, text(file)?);
     let program = Program(
         result::create_program(&source, Some(&name))
             .map_err(|error| format!("NVRTC does not start: {error:?}"))?,
     );
-    let options = [format!("--gpu-architecture={arch}"), "--std=c++17".to_owned()];
+    let mut options = vec![format!("--gpu-architecture={arch}"), "--std=c++17".to_owned()];
+    options.extend(defines.iter().map(|(name, value)| format!("--define-macro={name}={value}")));
     // SAFETY: the program was created above and is not destroyed yet.
     unsafe { result::compile_program(program.0, &options) }.map_err(|error| {
         format!("{file} does not compile for {arch}: {error:?}\n{}", program.log())

@@ -42,12 +42,28 @@ pub struct Kernels {
 
 /// The `Matrices` of kernels/pad.cu.
 #[repr(C)]
-struct ResizedMatrices([u64; 6]);
+struct ResizedMatrices {
+    from: [u64; 3],
+    to: [u64; 3],
+}
 // SAFETY: the kernel's struct is six addresses as well.
 unsafe impl DeviceRepr for ResizedMatrices {}
 
-/// The `PAIRS` of kernels/pad.cu.
-const RESIZED_PAIRS: usize = 8;
+/// The `Sizes` of kernels/pad.cu.
+#[repr(C)]
+struct ResizedSizes {
+    from_rows: u32,
+    from_columns: u32,
+    to_rows: u32,
+    to_columns: u32,
+}
+// SAFETY: the kernel's struct is the same four numbers.
+unsafe impl DeviceRepr for ResizedSizes {}
+
+/// The `THREADS` of kernels/pad.cu.
+const RESIZE_THREADS: u32 = 128;
+/// What a block writes: `CHUNKS * CHUNK * THREADS` numbers.
+const RESIZED_PER_BLOCK: usize = 2 * 8 * RESIZE_THREADS as usize;
 const THREADS: u32 = 256;
 /// Dynamic shared memory of a block without asking for more.
 const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
@@ -60,7 +76,7 @@ impl Kernels {
     pub fn load(context: &Arc<CudaContext>, (major, minor): (i32, i32)) -> Result<Self, String> {
         let arch = format!("sm_{major}{minor}");
         let module = |file| {
-            let cubin = compile(file, &arch)?;
+            let cubin = compile(file, &[], &arch)?;
             context
                 .load_module(Ptx::from_binary(cubin))
                 .map_err(|failure| format!("{file} does not load: {}", error(failure)))
@@ -267,8 +283,7 @@ impl Kernels {
         seq: usize,
         causal: bool,
     ) -> Result<(), CaseError> {
-        let config =
-            LaunchConfig { grid_dim: ((scores.len() / seq) as u32, 1, 1), ..threads_for(1, 1) };
+        let config = softmax_config(scores.len(), seq);
         let (seq, causal) = (seq as u32, i32::from(causal));
         let mut launch = stream.launch_builder(&self.softmax_f32);
         launch.arg(scores).arg(&seq).arg(&causal);
@@ -288,8 +303,7 @@ impl Kernels {
         causal: bool,
         dtype: DType,
     ) -> Result<(), CaseError> {
-        let config =
-            LaunchConfig { grid_dim: ((scores.len() / seq) as u32, 1, 1), ..threads_for(1, 1) };
+        let config = softmax_config(scores.len(), seq);
         let (seq, causal, kind) = (seq as u32, i32::from(causal), kind(dtype));
         let mut launch = stream.launch_builder(&self.softmax_16bit);
         launch.arg(scores).arg(&seq).arg(&causal).arg(&kind);
@@ -318,9 +332,16 @@ impl Kernels {
         let too_large = |size| {
             CaseError::unsupported(format!("matrices of {size} rows or columns are not padded"))
         };
-        let count = |size: usize| u32::try_from(size).map_err(|_| too_large(size));
-        let sizes = [count(from_rows)?, count(from_columns)?, count(to_rows)?, count(to_columns)?];
-        let mut matrices = ResizedMatrices([0; 6]);
+        // The kernel adds the length of a block to a column in 32 bits.
+        let count =
+            |size: usize| i32::try_from(size).map(|size| size as u32).map_err(|_| too_large(size));
+        let sizes = ResizedSizes {
+            from_rows: count(from_rows)?,
+            from_columns: count(from_columns)?,
+            to_rows: count(to_rows)?,
+            to_columns: count(to_columns)?,
+        };
+        let mut matrices = ResizedMatrices { from: [0; 3], to: [0; 3] };
         for (i, (from, to)) in from.into_iter().zip(to).enumerate() {
             assert_eq!(
                 from.len(),
@@ -328,16 +349,16 @@ impl Kernels {
                 "the tensor has the size of its matrix"
             );
             assert_eq!(to.len(), len, "the tensor has the size of its matrix");
-            matrices.0[i] = address(from, stream);
-            matrices.0[i + 3] = address(to, stream);
+            matrices.from[i] = address(from, stream);
+            matrices.to[i] = address(to, stream);
         }
-        let blocks = threads_for(len, 2 * RESIZED_PAIRS).grid_dim.0;
-        let config = LaunchConfig { grid_dim: (blocks, N as u32, 1), ..threads_for(1, 1) };
+        let config = LaunchConfig {
+            grid_dim: (len.div_ceil(RESIZED_PER_BLOCK) as u32, N as u32, 1),
+            block_dim: (RESIZE_THREADS, 1, 1),
+            shared_mem_bytes: 0,
+        };
         let mut launch = stream.launch_builder(&self.resize);
-        launch.arg(&matrices);
-        sizes.iter().for_each(|size| {
-            launch.arg(size);
-        });
+        launch.arg(&matrices).arg(&sizes);
         // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as asserted above.
         unsafe { launch.launch(config) }.map(drop).map_err(error)
     }
@@ -423,11 +444,17 @@ pub fn address<T>(buffer: &CudaSlice<T>, stream: &CudaStream) -> u64 {
 }
 
 /// The `Type` of kernels/common.cuh.
-fn kind(dtype: DType) -> i32 {
+pub(super) fn kind(dtype: DType) -> i32 {
     match dtype {
         DType::Fp16 => 0,
         DType::Bf16 => 1,
     }
+}
+
+/// A block a row, of as many threads as keep the row in registers; the kernel has room for 8 scores a thread.
+fn softmax_config(scores: usize, seq: usize) -> LaunchConfig {
+    let threads = (seq as u32).div_ceil(8).next_multiple_of(32).clamp(32, 1024);
+    blocks_of((scores / seq) as u32, threads)
 }
 
 fn blocks_of(blocks: u32, threads: u32) -> LaunchConfig {

@@ -1,5 +1,6 @@
 //! One CUDA GPU: its context, the one stream everything is enqueued on, its kernels and libraries.
 
+mod attention;
 mod blas;
 mod branches;
 mod compile;
@@ -10,9 +11,13 @@ mod lt;
 mod mapped;
 mod timing;
 
+pub use attention::{
+    AttentionKernel, AttentionSize, FlashTiling, FlashVariant, MemEfficientTile,
+    MemEfficientVariant,
+};
 pub use blas::{Blas, Matrix, Strided};
 pub use branches::Branches;
-pub use compile::{SOURCES, compile, nvrtc_version};
+pub use compile::{Define, SOURCES, compile, nvrtc_version};
 pub use graph::Graph;
 pub use grouped::Grouped;
 pub use kernels::{Bits, Kernels, Tensor, address};

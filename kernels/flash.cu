@@ -1,0 +1,341 @@
+// FlashAttention-2 forward (Dao 2023) for sm_80 and later: O = softmax(scale Q K^T) V without the scores in memory.
+//
+// Compiled per variant, by macros: NAME, HEAD_DIM (a multiple of 8 up to 256), TYPE, CAUSAL, and how it is cut:
+// QUERIES        queries of a block
+// KEYS           keys of a step
+// WARPS          each owns QUERIES / WARPS queries, all keys and the whole head
+// BLOCKS         blocks per multiprocessor that the registers must allow
+// QUERY_REGISTERS  steps of 16 columns of Q that stay in registers; the others are read again for each step
+
+#include "mma.cuh"
+
+const int THREADS = 32 * WARPS;
+const int TILES = QUERIES / (16 * WARPS);  // 16-row tiles of a warp
+const int KEY_TILES = KEYS / 8;
+const int DIM_TILES = HEAD_DIM / 8;        // also the 16-byte chunks of a row
+const int DIM_STEPS = HEAD_DIM / 16;       // full steps of the first product; a half step follows if DIM_TILES is odd
+const bool HALF_STEP = DIM_TILES % 2 == 1;
+const int ROW_BYTES = 2 * HEAD_DIM;
+const int TILE_BYTES = KEYS * ROW_BYTES;
+
+// Rows lie in shared memory as in global memory, without gaps, so that a line of 128 bytes stays one. ldmatrix reads
+// one chunk of eight rows at a time: they lie in different banks if the number of chunks is odd, and otherwise once
+// the chunks of a row trade places within aligned groups of 2, 4 or 8, the largest that divides the row.
+const int GROUP = HALF_STEP ? 1 : DIM_TILES % 4 == 2 ? 2 : DIM_TILES % 8 == 4 ? 4 : 8;
+const int GROUP_BITS = GROUP == 1 ? 0 : GROUP == 2 ? 1 : GROUP == 4 ? 2 : 3;
+const int TURNS = GROUP > 2 ? GROUP / 2 : 1;  // places that two neighbouring chunks may take
+__device__ constexpr int period() {
+    int i = 1;
+    while (GROUP > 1 && i * THREADS % (8 * DIM_TILES) != 0) i++;
+    return i;
+}
+constexpr int PERIOD = period();
+// Chunk c of row r lies at place c ^ turn(r).
+__device__ inline int turn(int row) { return row % 8 * GROUP / 8; }
+// How far, in powers of two, a score may exceed the reference of its row before the row is rescaled.
+const float SLACK = 6.0f;
+const float LOWEST = -1e30f;
+
+// Copies rows, contiguous in global memory, into shared memory; zeros after the first `rows` if CHECKED. `from` is this
+// thread's first chunk, and `turns` what turned() gives.
+template <int ROWS, bool CHECKED>
+__device__ inline void load_rows(unsigned to, const char* from, unsigned thread, unsigned turns, int rows) {
+    const int CHUNKS = ROWS * DIM_TILES;
+    to += 16 * thread;
+#pragma unroll
+    for (int i = 0; i * THREADS < CHUNKS; i++) {
+        unsigned at = to ^ (turns >> (i % PERIOD * GROUP_BITS) & 16 * (GROUP - 1));
+        if (CHUNKS % THREADS == 0 || (i + 1) * THREADS <= CHUNKS || thread + i * THREADS < CHUNKS) {
+            if (CHECKED) {
+                bool there = thread + i * THREADS < rows * DIM_TILES;
+                copy_async(at + 16 * THREADS * i, there ? from + 16 * THREADS * i : from, there);
+            } else {
+                copy_async(at + 16 * THREADS * i, from + 16 * THREADS * i);
+            }
+        }
+    }
+}
+
+// The turns of the rows that this thread copies to, 16-fold and packed: they repeat every PERIOD chunks of a thread.
+__device__ inline unsigned turned(unsigned thread) {
+    unsigned turns = 0;
+#pragma unroll
+    for (int i = 0; i < PERIOD; i++) turns |= 16 * turn((thread + i * THREADS) / DIM_TILES) << (i * GROUP_BITS);
+    return turns;
+}
+
+struct Rows {
+    float o[TILES][DIM_TILES][4];
+    float reference[TILES][2];  // what is subtracted from the exponents of a row: its maximum, or a little less
+    float sum[TILES][2];        // of this thread's columns
+};
+
+// Where this thread's row of a matrix of two by two 8x8 matrices begins, for each place that step % TURNS may give it.
+struct Places {
+    unsigned at[TURNS];
+    __device__ Places(unsigned row, unsigned half) {
+#pragma unroll
+        for (int i = 0; i < TURNS; i++) at[i] = row * ROW_BYTES + 16 * ((half + 2 * i) ^ turn(row));
+    }
+    __device__ unsigned step(int step) const { return at[step % TURNS] + step / TURNS * TURNS * 32; }
+};
+
+struct Lane {
+    Places q_and_v, k;
+    unsigned half_step;
+    __device__ explicit Lane(unsigned lane)
+        : q_and_v(lane % 16, lane / 16), k(lane % 8 + lane / 16 * 8, lane / 8 % 2),
+          half_step(lane * ROW_BYTES + DIM_STEPS * 32) {}
+};
+
+// s = Q K^T for this warp's rows.
+__device__ inline void scores(float (&s)[TILES][KEY_TILES][4], unsigned (&kept)[TILES][QUERY_REGISTERS + 1][4],
+                              const Lane& lane, unsigned q_warp, unsigned k_tile) {
+#pragma unroll
+    for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+        for (int j = 0; j < KEY_TILES; j++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) s[tile][j][e] = 0.0f;
+#pragma unroll
+    for (int step = 0; step < DIM_STEPS; step++) {
+        unsigned a[TILES][4];
+#pragma unroll
+        for (int tile = 0; tile < TILES; tile++) {
+            if (step < QUERY_REGISTERS) {
+#pragma unroll
+                for (int e = 0; e < 4; e++) a[tile][e] = kept[tile][step][e];
+            } else {
+                load_matrices(a[tile], q_warp + tile * 16 * ROW_BYTES + lane.q_and_v.step(step));
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < KEY_TILES; j += 2) {
+            unsigned b[4];
+            load_matrices(b, k_tile + j * 8 * ROW_BYTES + lane.k.step(step));
+#pragma unroll
+            for (int tile = 0; tile < TILES; tile++) {
+                multiply(s[tile][j], a[tile], b[0], b[1]);
+                multiply(s[tile][j + 1], a[tile], b[2], b[3]);
+            }
+        }
+    }
+    if (HALF_STEP) {
+        unsigned a[TILES][2];
+#pragma unroll
+        for (int tile = 0; tile < TILES; tile++) {
+            load_matrices(a[tile], q_warp + tile * 16 * ROW_BYTES + lane.q_and_v.step(DIM_STEPS));
+        }
+#pragma unroll
+        for (int j = 0; j < KEY_TILES; j += 4) {
+            unsigned b[4];
+            load_matrices(b, k_tile + j * 8 * ROW_BYTES + lane.half_step);
+#pragma unroll
+            for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) multiply(s[tile][j + i], a[tile], b[i]);
+        }
+    }
+}
+
+// Replaces the scores by weights relative to each row's reference, which is raised first where a score exceeds it.
+__device__ inline void weigh(float (&s)[TILES][KEY_TILES][4], Rows& rows, float scale) {
+    float top[TILES][2];
+    bool exceeds = false;
+#pragma unroll
+    for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float t = fmaxf(s[tile][0][2 * half], s[tile][0][2 * half + 1]);
+#pragma unroll
+            for (int j = 1; j < KEY_TILES; j++) {
+                t = fmaxf(t, fmaxf(s[tile][j][2 * half], s[tile][j][2 * half + 1]));
+            }
+            top[tile][half] = t;
+            exceeds |= fmaf(t, scale, -rows.reference[tile][half]) > SLACK;
+        }
+    if (__any_sync(0xffffffffu, exceeds)) {
+#pragma unroll
+        for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                float t = top[tile][half];
+                t = fmaxf(t, __shfl_xor_sync(0xffffffffu, t, 1));
+                t = fmaxf(t, __shfl_xor_sync(0xffffffffu, t, 2));
+                float raised = fmaxf(rows.reference[tile][half], t * scale);
+                float factor = exp2_fast(rows.reference[tile][half] - raised);
+                rows.reference[tile][half] = raised;
+                rows.sum[tile][half] *= factor;
+#pragma unroll
+                for (int d = 0; d < DIM_TILES; d++) {
+                    rows.o[tile][d][2 * half] *= factor;
+                    rows.o[tile][d][2 * half + 1] *= factor;
+                }
+            }
+    }
+#pragma unroll
+    for (int j = 0; j < KEY_TILES; j++)
+#pragma unroll
+        for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) {
+                float weight = exp2_fast(fmaf(s[tile][j][e], scale, -rows.reference[tile][e / 2]));
+                rows.sum[tile][e / 2] += weight;
+                s[tile][j][e] = weight;
+            }
+}
+
+// o += weights V.
+__device__ inline void accumulate(Rows& rows, float (&s)[TILES][KEY_TILES][4], const Lane& lane,
+                                  unsigned v_tile) {
+#pragma unroll
+    for (int j = 0; j < KEY_TILES; j += 2) {
+        unsigned a[TILES][4];
+#pragma unroll
+        for (int tile = 0; tile < TILES; tile++) {
+            a[tile][0] = pack(s[tile][j][0], s[tile][j][1]);
+            a[tile][1] = pack(s[tile][j][2], s[tile][j][3]);
+            a[tile][2] = pack(s[tile][j + 1][0], s[tile][j + 1][1]);
+            a[tile][3] = pack(s[tile][j + 1][2], s[tile][j + 1][3]);
+        }
+#pragma unroll
+        for (int d = 0; d + 1 < DIM_TILES; d += 2) {
+            unsigned b[4];
+            load_transposed(b, v_tile + j * 8 * ROW_BYTES + lane.q_and_v.step(d / 2));
+#pragma unroll
+            for (int tile = 0; tile < TILES; tile++) {
+                multiply(rows.o[tile][d], a[tile], b[0], b[1]);
+                multiply(rows.o[tile][d + 1], a[tile], b[2], b[3]);
+            }
+        }
+        if (HALF_STEP) {
+            unsigned b[2];
+            load_transposed(b, v_tile + j * 8 * ROW_BYTES + lane.q_and_v.step(DIM_STEPS));
+#pragma unroll
+            for (int tile = 0; tile < TILES; tile++) multiply(rows.o[tile][DIM_TILES - 1], a[tile], b[0], b[1]);
+        }
+    }
+}
+
+// Grid (blocks of queries, heads, batch). `group` query heads share a head of K and V; `scale` includes log2(e).
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    NAME(const unsigned short* q, const unsigned short* k, const unsigned short* v, unsigned short* out, int seq,
+         int group, float scale) {
+    extern __shared__ __align__(128) char shared[];
+    unsigned thread = threadIdx.x, warp = thread / 32;
+    int lane = thread % 32;
+    // The longest rows of a causal mask first.
+    int block = CAUSAL ? gridDim.x - 1 - blockIdx.x : blockIdx.x;
+    int first = block * QUERIES;
+    int head = blockIdx.z * gridDim.y + blockIdx.y;
+    int kv_head = blockIdx.z * (gridDim.y / group) + blockIdx.y / group;
+    const char* q_rows = (const char*)(q + ((size_t)head * seq + first) * HEAD_DIM);
+    const char* k_rows = (const char*)(k + (size_t)kv_head * seq * HEAD_DIM);
+    const char* v_rows = (const char*)(v + (size_t)kv_head * seq * HEAD_DIM);
+    const int STEP_BYTES = KEYS * HEAD_DIM * 2;
+
+    unsigned q_shared = shared_address(shared);
+    unsigned k_shared = q_shared + QUERIES * ROW_BYTES, v_shared = k_shared + 2 * TILE_BYTES;
+    unsigned q_warp = q_shared + warp * 16 * TILES * ROW_BYTES;
+    const Lane places(lane);
+    unsigned turns = turned(thread);
+
+    int keys = CAUSAL ? min(seq, first + QUERIES) : seq;
+    int step = (keys + KEYS - 1) / KEYS - 1;
+    // Steps that end at or below this key need no mask.
+    int unmasked = CAUSAL ? min(seq, first + 1) : seq;
+
+    k_rows += (size_t)step * STEP_BYTES + 16 * thread;
+    v_rows += (size_t)step * STEP_BYTES + 16 * thread;
+    load_rows<QUERIES, true>(q_shared, q_rows + 16 * thread, thread, turns, seq - first);
+    load_rows<KEYS, true>(k_shared, k_rows, thread, turns, seq - step * KEYS);
+    load_rows<KEYS, true>(v_shared, v_rows, thread, turns, seq - step * KEYS);
+    copies_end_group();
+
+    Rows rows;
+#pragma unroll
+    for (int tile = 0; tile < TILES; tile++) {
+        rows.reference[tile][0] = rows.reference[tile][1] = LOWEST;
+        rows.sum[tile][0] = rows.sum[tile][1] = 0.0f;
+#pragma unroll
+        for (int d = 0; d < DIM_TILES; d++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) rows.o[tile][d][e] = 0.0f;
+    }
+    unsigned kept[TILES][QUERY_REGISTERS + 1][4];
+    if (QUERY_REGISTERS > 0) {
+        copies_wait<0>();
+        __syncthreads();
+#pragma unroll
+        for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+            for (int i = 0; i < QUERY_REGISTERS; i++) load_matrices(kept[tile][i], q_warp + tile * 16 * ROW_BYTES + places.q_and_v.step(i));
+    }
+
+    unsigned stage = 0;
+    auto arrive = [&]() {
+        copies_wait<0>();
+        __syncthreads();
+        k_rows -= STEP_BYTES;
+        v_rows -= STEP_BYTES;
+        if (step > 0) {
+            unsigned next = TILE_BYTES - stage;
+            load_rows<KEYS, false>(k_shared + next, k_rows, thread, turns, KEYS);
+            load_rows<KEYS, false>(v_shared + next, v_rows, thread, turns, KEYS);
+        }
+        copies_end_group();
+    };
+    for (; step >= 0 && (step + 1) * KEYS > unmasked; step--) {
+        arrive();
+        float s[TILES][KEY_TILES][4];
+        scores(s, kept, places, q_warp, k_shared + stage);
+        int row = first + warp * 16 * TILES + lane / 4, column = step * KEYS + lane % 4 * 2;
+#pragma unroll
+        for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+            for (int j = 0; j < KEY_TILES; j++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) {
+                    int key = column + j * 8 + e % 2, last = row + tile * 16 + e / 2 * 8;
+                    if (key >= seq || (CAUSAL && key > last)) s[tile][j][e] = __int_as_float(0xff800000);
+                }
+        weigh(s, rows, scale);
+        accumulate(rows, s, places, v_shared + stage);
+        stage = TILE_BYTES - stage;
+    }
+    for (; step >= 0; step--) {
+        arrive();
+        float s[TILES][KEY_TILES][4];
+        scores(s, kept, places, q_warp, k_shared + stage);
+        weigh(s, rows, scale);
+        accumulate(rows, s, places, v_shared + stage);
+        stage = TILE_BYTES - stage;
+    }
+
+    // Through this warp's rows of Q, which no other warp reads, to whole rows of O.
+    unsigned pairs = q_warp + lane / 4 * ROW_BYTES + lane % 4 * 4, turn16 = 16 * turn(lane / 4);
+#pragma unroll
+    for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float sum = rows.sum[tile][half];
+            sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+            sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+            float inverse = 1.0f / sum;
+#pragma unroll
+            for (int d = 0; d < DIM_TILES; d++) {
+                unsigned pair = pack(rows.o[tile][d][2 * half] * inverse, rows.o[tile][d][2 * half + 1] * inverse);
+                unsigned at = pairs + (tile * 16 + half * 8) * ROW_BYTES + (16 * d ^ turn16);
+                asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(pair) : "memory");
+            }
+        }
+    __syncwarp();
+    const int WARP_ROWS = 16 * TILES;
+    int row = first + warp * WARP_ROWS;
+    char* o_rows = (char*)(out + ((size_t)head * seq + row) * HEAD_DIM);
+    const char* rows_shared = shared + warp * WARP_ROWS * ROW_BYTES;
+    int chunks = min(WARP_ROWS, seq - row) * DIM_TILES;
+    for (int chunk = lane; chunk < chunks; chunk += 32) {
+        *(uint4*)(o_rows + 16 * chunk) = *(const uint4*)(rows_shared + 16 * (chunk ^ turn(chunk / DIM_TILES)));
+    }
+}
