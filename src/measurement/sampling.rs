@@ -59,9 +59,9 @@ impl Sampling {
                     warmup: protocol.warmup,
                     criterion_samples: CRITERION_SAMPLES,
                     samples_each: samples.div_ceil(CRITERION_SAMPLES),
-                    isolated: in_time(ISOLATED_NS, 17, 50),
-                    as_called: in_time(AS_CALLED_NS, 7, 20),
-                    cold: 4,
+                    isolated: in_time(ISOLATED_NS, 14, 50),
+                    as_called: in_time(AS_CALLED_NS, 5, 20),
+                    cold: 3,
                 }
             }
             ProtocolKind::Adaptive => {
@@ -74,8 +74,8 @@ impl Sampling {
                     warmup: protocol.warmup.min(MIN_WARM_UP),
                     criterion_samples: CRITERION_SAMPLES,
                     samples_each: each * factor(earlier_ms),
-                    isolated: first * in_time(ISOLATED_NS, 17, 50),
-                    as_called: first * in_time(AS_CALLED_NS, 7, 20),
+                    isolated: first * in_time(ISOLATED_NS, 14, 50),
+                    as_called: first * in_time(AS_CALLED_NS, 5, 20),
                     cold: first * 6,
                 }
             }
@@ -146,7 +146,7 @@ mod tests {
         };
         assert_eq!(single(5e3), (50, 20));
         assert_eq!(single(40e3), (25, 10));
-        assert_eq!(single(1e9), (17, 7));
+        assert_eq!(single(1e9), (14, 5));
         // The last round of the adaptive protocol has none.
         assert_eq!(Sampling::of(&ADAPTIVE, 49, 5e3, &[1.0; 10]).isolated, 0);
     }
