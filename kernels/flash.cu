@@ -6,6 +6,8 @@
 // WARPS          each owns QUERIES / WARPS queries, all keys and the whole head
 // BLOCKS         blocks per multiprocessor that the registers must allow
 // QUERY_REGISTERS  steps of 16 columns of Q that stay in registers; the others are read again for each step
+// DATA_DIM       columns of the tensors. Where fewer than HEAD_DIM, their rows begin at any even address; shared memory
+//                has the others as zeros, and the result is written as wide as the tensors are
 
 #include "mma.cuh"
 
@@ -63,6 +65,96 @@ __device__ inline unsigned turned(unsigned thread) {
     for (int i = 0; i < PERIOD; i++) turns |= 16 * turn((thread + i * THREADS) / DIM_TILES) << (i * GROUP_BITS);
     return turns;
 }
+
+// Rows that are not aligned to 16 bytes. A warp copies pairs of rows, 2 (warp + WARPS i) and the next, in units of 8
+// bytes or, where DATA_DIM is no multiple of 4, of 4. Where it is odd one row of each pair begins in the middle of a
+// unit: it is copied with the number before it, and moved by one once it has arrived.
+const bool UNALIGNED = DATA_DIM != HEAD_DIM;
+const bool ODD = DATA_DIM % 2 == 1;
+const int UNIT = DATA_DIM % 4 == 0 ? 4 : 2;  // numbers of a unit
+const int UNITS = (DATA_DIM + UNIT - 1) / UNIT;
+const int LAST_ROUND = (UNITS - 1) / 32;     // of a warp's copies of a row
+
+const int MOVING_LANES = DIM_TILES <= 16 ? 16 : 32;  // of a row
+
+struct Pairs {
+    unsigned thread_start;   // bytes from the rows to this thread's first unit of the first row that it copies
+    unsigned next_row;       // bytes from there to its unit of the second row
+    unsigned to[2];          // where those two go in a tile
+    unsigned last_bytes[2];  // of the units of the last round, where the next row may not be read
+    bool in_last_round;
+    // Chunks of the rows to move: where this thread's first one lies and where the one after it; whether they exist.
+    unsigned moved, after_moved;
+    bool moves, has_after;
+
+    // `parity` of the number of elements before the rows: 1 if their first one begins in the middle of a unit.
+    __device__ Pairs(unsigned thread, unsigned parity) {
+        unsigned lane = thread % 32, warp = thread / 32;
+        unsigned odd_row = ODD ? 1 - parity : 2;  // of a pair
+        thread_start = warp * (4 * DATA_DIM) + lane * (2 * UNIT) - (odd_row == 0 ? 2 : 0);
+        next_row = 2 * DATA_DIM + (odd_row == 0 ? 2 : odd_row == 1 ? -2 : 0);
+        in_last_round = lane + 32 * LAST_ROUND < UNITS;
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            to[i] = (2 * warp + i) * ROW_BYTES + (16 * (lane * UNIT / 8 ^ turn(2 * warp + i)) | lane * UNIT % 8 * 2);
+            last_bytes[i] = ODD && i != odd_row && lane + 32 * LAST_ROUND == UNITS - 1 ? 2 : 2 * UNIT;
+        }
+        unsigned row = 2 * (warp + WARPS * (lane / MOVING_LANES)) + odd_row, chunk = lane % MOVING_LANES;
+        moves = chunk < DIM_TILES, has_after = chunk + 1 < DIM_TILES;
+        // Threads without a chunk read another's, so that no branch is needed.
+        moved = row * ROW_BYTES + 16 * ((moves ? chunk : 0) ^ turn(row));
+        after_moved = row * ROW_BYTES + 16 * ((has_after ? chunk + 1 : 0) ^ turn(row));
+    }
+
+    // `from` is the rows plus thread_start. If CHECKED, zeros after the first `rows`. Else there is a row after the last
+    // one: the last unit of a row that is not moved brings its first number along, into a column where Q has a zero
+    // and of which the result is not written.
+    template <int ROWS, bool CHECKED>
+    __device__ void copy(unsigned tile, const char* from, int rows) const {
+        const char* starts[2] = {from, from + (int)next_row};
+        unsigned places[2] = {tile + to[0], tile + to[1]};
+        // Opaque to the compiler, which would add up each copy's address from the beginning.
+        asm("" : "+l"(starts[1]), "+r"(places[0]), "+r"(places[1]));
+#pragma unroll
+        for (int i = 0; i < ROWS / (2 * WARPS); i++)
+#pragma unroll
+            for (int row = 0; row < 2; row++)
+#pragma unroll
+                for (int round = 0; round <= LAST_ROUND; round++) {
+                    const char* at = starts[row] + (WARPS * i * 4 * DATA_DIM + round * 64 * UNIT);
+                    unsigned bytes = 2 * UNIT;
+                    if (CHECKED && round == LAST_ROUND) bytes = last_bytes[row];
+                    if (CHECKED && (int)(2 * (threadIdx.x / 32 + WARPS * i) + row) >= rows) {
+                        bytes = 0, at = from - (int)thread_start;
+                    }
+                    if (round < LAST_ROUND || in_last_round) {
+                        unsigned place = places[row] + (2 * WARPS * i * ROW_BYTES + round * 64 * UNIT);
+                        if (CHECKED) {
+                            copy_async_small<2 * UNIT>(place, at, bytes);
+                        } else {
+                            copy_async_small<2 * UNIT>(place, at);
+                        }
+                    }
+                }
+    }
+
+    // Moves the odd rows by one number, once this warp's copies have arrived.
+    template <int ROWS>
+    __device__ void move(unsigned tile) const {
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < ROWS / (2 * WARPS); i += 32 / MOVING_LANES) {
+            unsigned step = tile + 2 * WARPS * i * ROW_BYTES;
+            unsigned b, c, d, a = load_shared(step + moved, b, c, d), e = load_shared(step + after_moved);
+            e = has_after ? e : 0;
+            __syncwarp();
+            if (moves) {
+                store_shared(step + moved, __funnelshift_r(a, b, 16), __funnelshift_r(b, c, 16), __funnelshift_r(c, d, 16),
+                             __funnelshift_r(d, e, 16));
+            }
+        }
+    }
+};
 
 struct Rows {
     float o[TILES][DIM_TILES][4];
@@ -229,10 +321,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     int first = block * QUERIES;
     int head = blockIdx.z * gridDim.y + blockIdx.y;
     int kv_head = blockIdx.z * (gridDim.y / group) + blockIdx.y / group;
-    const char* q_rows = (const char*)(q + ((size_t)head * seq + first) * HEAD_DIM);
-    const char* k_rows = (const char*)(k + (size_t)kv_head * seq * HEAD_DIM);
-    const char* v_rows = (const char*)(v + (size_t)kv_head * seq * HEAD_DIM);
-    const int STEP_BYTES = KEYS * HEAD_DIM * 2;
+    const char* q_rows = (const char*)(q + ((size_t)head * seq + first) * DATA_DIM);
+    const char* k_rows = (const char*)(k + (size_t)kv_head * seq * DATA_DIM);
+    const char* v_rows = (const char*)(v + (size_t)kv_head * seq * DATA_DIM);
+    const int STEP_BYTES = KEYS * DATA_DIM * 2;
 
     unsigned q_shared = shared_address(shared);
     unsigned k_shared = q_shared + QUERIES * ROW_BYTES, v_shared = k_shared + 2 * TILE_BYTES;
@@ -245,12 +337,32 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     // Steps that end at or below this key need no mask.
     int unmasked = CAUSAL ? min(seq, first + 1) : seq;
 
-    k_rows += (size_t)step * STEP_BYTES + 16 * thread;
-    v_rows += (size_t)step * STEP_BYTES + 16 * thread;
-    load_rows<QUERIES, true>(q_shared, q_rows + 16 * thread, thread, turns, seq - first);
-    load_rows<KEYS, true>(k_shared, k_rows, thread, turns, seq - step * KEYS);
-    load_rows<KEYS, true>(v_shared, v_rows, thread, turns, seq - step * KEYS);
-    copies_end_group();
+    k_rows += (size_t)step * STEP_BYTES;
+    v_rows += (size_t)step * STEP_BYTES;
+    unsigned parity = kv_head & seq & 1;
+    const Pairs q_pairs(thread, head & seq & 1), kv_pairs(thread, parity);
+    if (UNALIGNED) {
+        // The columns beyond the data, which no copy writes.
+        for (int i = thread; i < (QUERIES * ROW_BYTES + 4 * TILE_BYTES) / 16; i += THREADS) {
+            ((uint4*)shared)[i] = make_uint4(0, 0, 0, 0);
+        }
+        __syncthreads();
+        k_rows += (int)kv_pairs.thread_start;
+        v_rows += (int)kv_pairs.thread_start;
+        q_pairs.copy<QUERIES, true>(q_shared, q_rows + (int)q_pairs.thread_start, seq - first);
+        kv_pairs.copy<KEYS, true>(k_shared, k_rows, seq - step * KEYS);
+        kv_pairs.copy<KEYS, true>(v_shared, v_rows, seq - step * KEYS);
+        copies_end_group();
+        copies_wait<0>();
+        if (ODD) q_pairs.move<QUERIES>(q_shared);
+    } else {
+        k_rows += 16 * thread;
+        v_rows += 16 * thread;
+        load_rows<QUERIES, true>(q_shared, q_rows + 16 * thread, thread, turns, seq - first);
+        load_rows<KEYS, true>(k_shared, k_rows, thread, turns, seq - step * KEYS);
+        load_rows<KEYS, true>(v_shared, v_rows, thread, turns, seq - step * KEYS);
+        copies_end_group();
+    }
 
     Rows rows;
 #pragma unroll
@@ -275,11 +387,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     unsigned stage = 0;
     auto arrive = [&]() {
         copies_wait<0>();
+        if (UNALIGNED && ODD) {
+            kv_pairs.move<KEYS>(k_shared + stage);
+            kv_pairs.move<KEYS>(v_shared + stage);
+        }
         __syncthreads();
         k_rows -= STEP_BYTES;
         v_rows -= STEP_BYTES;
-        if (step > 0) {
-            unsigned next = TILE_BYTES - stage;
+        unsigned next = TILE_BYTES - stage;
+        if (step > 0 && UNALIGNED) {
+            kv_pairs.copy<KEYS, false>(k_shared + next, k_rows, KEYS);
+            kv_pairs.copy<KEYS, false>(v_shared + next, v_rows, KEYS);
+        } else if (step > 0) {
             load_rows<KEYS, false>(k_shared + next, k_rows, thread, turns, KEYS);
             load_rows<KEYS, false>(v_shared + next, v_rows, thread, turns, KEYS);
         }
@@ -332,8 +451,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     __syncwarp();
     const int WARP_ROWS = 16 * TILES;
     int row = first + warp * WARP_ROWS;
-    char* o_rows = (char*)(out + ((size_t)head * seq + row) * HEAD_DIM);
     const char* rows_shared = shared + warp * WARP_ROWS * ROW_BYTES;
+    if (UNALIGNED) {
+        for (int i = 0; i < min(WARP_ROWS, seq - row); i++) {
+            unsigned short* to = out + ((size_t)head * seq + row + i) * DATA_DIM;
+#pragma unroll
+            for (int column = lane; column < DATA_DIM; column += 32) {
+                int at = i * ROW_BYTES + 16 * (column / 8 ^ turn(i)) + column % 8 * 2;
+                to[column] = *(const unsigned short*)(rows_shared + at);
+            }
+        }
+        return;
+    }
+    char* o_rows = (char*)(out + ((size_t)head * seq + row) * HEAD_DIM);
     int chunks = min(WARP_ROWS, seq - row) * DIM_TILES;
     for (int chunk = lane; chunk < chunks; chunk += 32) {
         *(uint4*)(o_rows + 16 * chunk) = *(const uint4*)(rows_shared + 16 * (chunk ^ turn(chunk / DIM_TILES)));

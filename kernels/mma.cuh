@@ -14,6 +14,15 @@ __device__ inline void copy_async(unsigned to, const void* from, bool there) {
 __device__ inline void copy_async(unsigned to, const void* from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from));
 }
+// Copies 4 or 8 bytes, or the first `there` of them and zeros.
+template <int bytes>
+__device__ inline void copy_async_small(unsigned to, const void* from, unsigned there) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(from), "n"(bytes), "r"(there));
+}
+template <int bytes>
+__device__ inline void copy_async_small(unsigned to, const void* from) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(from), "n"(bytes));
+}
 __device__ inline void copies_end_group() { asm volatile("cp.async.commit_group;"); }
 // Waits until at most `pending` of this thread's groups are under way.
 template <int pending>
@@ -37,6 +46,23 @@ __device__ inline void load_transposed(unsigned (&to)[4], unsigned at) {
 }
 __device__ inline void load_transposed(unsigned (&to)[2], unsigned at) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];" : "=r"(to[0]), "=r"(to[1]) : "r"(at));
+}
+
+__device__ inline unsigned load_shared(unsigned at) {
+    unsigned value;
+    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(value) : "r"(at));
+    return value;
+}
+// Four words from a multiple of 16 bytes: the first is returned.
+__device__ inline unsigned load_shared(unsigned at, unsigned& second, unsigned& third, unsigned& fourth) {
+    unsigned first;
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(first), "=r"(second), "=r"(third), "=r"(fourth)
+                 : "r"(at));
+    return first;
+}
+__device__ inline void store_shared(unsigned at, unsigned a, unsigned b, unsigned c, unsigned d) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
 }
 
 // c += a b: 16x16 times 16x8.

@@ -28,15 +28,20 @@ fn jobs() -> Vec<Job> {
             jobs.push(("mem_efficient.cu", variant.defines(), architecture));
         }
     }
-    let flash = |head_dim, turn: usize, (dtype, causal)| {
+    let flash = |head_dim: usize, turn: usize, (dtype, causal)| {
         let (architecture, shared_bytes_per_sm) = ARCHITECTURES[turn % 4];
-        let tiling = FlashTiling::choose(head_dim, shared_bytes_per_sm).unwrap();
-        let variant = FlashVariant { head_dim, dtype, causal, tiling };
+        let unpadded = !head_dim.is_multiple_of(8);
+        let tiling =
+            FlashTiling::choose(head_dim.next_multiple_of(8), shared_bytes_per_sm).unwrap();
+        let variant = FlashVariant { head_dim, unpadded, dtype, causal, tiling };
         ("flash.cu", variant.defines(), architecture)
     };
     jobs.extend((1..=32).map(|turn| flash(8 * turn, turn, VARIANTS[turn / 4 % 4])));
     // One head_dim in every combination; turn 8 is among those above.
     jobs.extend((0..16).filter(|turn| *turn != 8).map(|turn| flash(64, turn, VARIANTS[turn / 4])));
+    // FLASH_UNPADDED: units of 8 and of 4 bytes, and rows that are moved.
+    let misaligned = [100, 106, 107, 255].into_iter().enumerate();
+    jobs.extend(misaligned.map(|(turn, head_dim)| flash(head_dim, turn, VARIANTS[turn])));
     jobs
 }
 

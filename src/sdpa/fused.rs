@@ -64,11 +64,14 @@ impl FusedSdpa {
         seed: u64,
     ) -> Result<Self, CaseError> {
         supports(backend, &sdpa)?;
-        let load = match backend {
-            Backend::MemEfficient => AttentionKernel::mem_efficient,
-            _ => AttentionKernel::flash,
-        };
-        let kernel = load(cuda, sdpa.shape.head_dim, dtype, sdpa.causal)?;
+        let (head_dim, causal) = (sdpa.shape.head_dim, sdpa.causal);
+        let kernel = match backend {
+            Backend::MemEfficient => AttentionKernel::mem_efficient(cuda, head_dim, dtype, causal),
+            _ => {
+                let unpadded = backend == Backend::FlashUnpadded;
+                AttentionKernel::flash(cuda, unpadded, head_dim, dtype, causal)
+            }
+        }?;
         let problem = SdpaProblem::on_cuda(cuda, sdpa, dtype, seed)?;
         let kept = cuda.alloc(kernel.kept_elements(size(&sdpa)))?;
         Ok(FusedSdpa { cuda: cuda.clone(), problem, kernel, kept })

@@ -15,8 +15,10 @@ const RESERVED_BYTES: usize = 1024;
 /// A kernel of kernels/flash.cu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlashVariant {
-    /// A multiple of 8 from 8 to 256.
+    /// From 1 to 256.
     pub head_dim: usize,
+    /// Whether it is the kernel that reads rows of any alignment; else `head_dim` is a multiple of 8.
+    pub unpadded: bool,
     /// Element type of all tensors.
     pub dtype: DType,
     /// Mask out keys after the query.
@@ -41,7 +43,7 @@ pub struct FlashTiling {
 }
 
 impl FlashTiling {
-    /// The tiling for a head_dim on a GPU with so much shared memory per multiprocessor: the first of those found
+    /// The tiling for a head_dim, a multiple of 8, on a GPU with so much shared memory per multiprocessor: the first of those found
     /// fastest on an H200 that fits as often as it should, or else the first that fits at all.
     pub fn choose(head_dim: usize, shared_bytes_per_sm: usize) -> Option<Self> {
         let steps = head_dim / 16;
@@ -86,16 +88,18 @@ impl FlashVariant {
     pub fn name(&self) -> String {
         let FlashVariant { head_dim, dtype, tiling, .. } = self;
         let (queries, keys, dtype) = (tiling.queries, tiling.keys, dtype.name());
+        let kernel = if self.unpadded { "flash_unpadded" } else { "flash_forward" };
         let mask = if self.causal { "_causal" } else { "" };
-        format!("flash_forward_{dtype}_d{head_dim}_{queries}x{keys}{mask}")
+        format!("{kernel}_{dtype}_d{head_dim}_{queries}x{keys}{mask}")
     }
 
     /// The macros that make it.
     pub fn defines(&self) -> Vec<Define> {
-        let FlashVariant { head_dim, dtype, causal, tiling } = *self;
+        let FlashVariant { head_dim, dtype, causal, tiling, .. } = *self;
         let mut defines = common(self.name(), dtype, causal);
         defines.extend([
-            ("HEAD_DIM", head_dim.to_string()),
+            ("HEAD_DIM", head_dim.next_multiple_of(8).to_string()),
+            ("DATA_DIM", head_dim.to_string()),
             ("QUERIES", tiling.queries.to_string()),
             ("KEYS", tiling.keys.to_string()),
             ("WARPS", tiling.warps.to_string()),
@@ -227,34 +231,31 @@ pub struct AttentionKernel {
 }
 
 impl AttentionKernel {
-    /// FlashAttention-2 for one head_dim, a multiple of 8 from 8 to 256.
+    /// FlashAttention-2 for one head_dim from 1 to 256: a multiple of 8, or any if `unpadded`.
     ///
     /// # Errors
     /// Unsupported if no tiling fits this GPU; what the compiler or the driver reports.
     pub fn flash(
         cuda: &Cuda,
+        unpadded: bool,
         head_dim: usize,
         dtype: DType,
         causal: bool,
     ) -> Result<Self, CaseError> {
-        assert!(head_dim.is_multiple_of(8) && (8..=256).contains(&head_dim));
+        assert!((1..=256).contains(&head_dim) && (unpadded || head_dim.is_multiple_of(8)));
         let attribute =
             CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
         let shared_bytes_per_sm = cuda.context.attribute(attribute).map_err(error)? as usize;
-        let tiling = FlashTiling::choose(head_dim, shared_bytes_per_sm).ok_or_else(|| {
+        let columns = head_dim.next_multiple_of(8);
+        let tiling = FlashTiling::choose(columns, shared_bytes_per_sm).ok_or_else(|| {
             CaseError::unsupported(format!(
                 "FLASH at head_dim {head_dim} needs more shared memory than this GPU has"
             ))
         })?;
-        let variant = FlashVariant { head_dim, dtype, causal, tiling };
-        let shared_bytes = tiling.shared_bytes(head_dim);
+        let variant = FlashVariant { head_dim, unpadded, dtype, causal, tiling };
+        let (name, shared_bytes) = (variant.name(), tiling.shared_bytes(columns));
         Ok(AttentionKernel {
-            function: cuda.variant(
-                "flash.cu",
-                &variant.defines(),
-                &variant.name(),
-                shared_bytes,
-            )?,
+            function: cuda.variant("flash.cu", &variant.defines(), &name, shared_bytes)?,
             head_dim,
             queries: tiling.queries,
             threads: 32 * tiling.warps,
@@ -277,13 +278,9 @@ impl AttentionKernel {
         let tile = MemEfficientTile::choose(head_dim);
         let variant = MemEfficientVariant { tile, dtype, causal };
         let ([queries, keys], shared_bytes) = (tile.size(), tile.shared_bytes(head_dim));
+        let (file, name) = ("mem_efficient.cu", variant.name());
         Ok(AttentionKernel {
-            function: cuda.variant(
-                "mem_efficient.cu",
-                &variant.defines(),
-                &variant.name(),
-                shared_bytes,
-            )?,
+            function: cuda.variant(file, &variant.defines(), &name, shared_bytes)?,
             head_dim,
             queries,
             threads: queries * keys / 32,
@@ -398,8 +395,16 @@ mod tests {
     #[test]
     fn kernels_are_named_by_what_they_compute() {
         let tiling = FlashTiling::choose(112, 228 << 10).unwrap();
-        let flash = FlashVariant { head_dim: 112, dtype: DType::Fp16, causal: false, tiling };
+        let flash = FlashVariant {
+            head_dim: 112,
+            unpadded: false,
+            dtype: DType::Fp16,
+            causal: false,
+            tiling,
+        };
         assert_eq!(flash.name(), "flash_forward_fp16_d112_128x32");
+        let flash = FlashVariant { head_dim: 107, unpadded: true, ..flash };
+        assert_eq!(flash.name(), "flash_unpadded_fp16_d107_128x32");
         let tile = MemEfficientTile::choose(136);
         let variant = MemEfficientVariant { tile, dtype: DType::Bf16, causal: true };
         assert_eq!(variant.name(), "mem_efficient_bf16_32x128_gmem_causal");
