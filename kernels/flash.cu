@@ -36,7 +36,6 @@ constexpr int PERIOD = period();
 __device__ inline int turn(int row) { return row % 8 * GROUP / 8; }
 // How far, in powers of two, a score may exceed the reference of its row before the row is rescaled.
 const float SLACK = 6.0f;
-const float LOWEST = -1e30f;
 
 // Copies rows, contiguous in global memory, into shared memory; zeros after the first `rows` if CHECKED. `from` is this
 // thread's first chunk, and `turns` what turned() gives.
@@ -158,8 +157,9 @@ struct Pairs {
 
 struct Rows {
     float o[TILES][DIM_TILES][4];
-    float reference[TILES][2];  // what is subtracted from the exponents of a row: its maximum, or a little less
+    float reference[TILES][2];  // what the scores of a row are relative to: their maximum, or a little less
     float sum[TILES][2];        // of this thread's columns
+    bool large;                 // whether the reference of a row is LARGE
 };
 
 // Where this thread's row of a matrix of two by two 8x8 matrices begins, for each place that step % TURNS may give it.
@@ -232,8 +232,8 @@ __device__ inline void scores(float (&s)[TILES][KEY_TILES][4], unsigned (&kept)[
 
 // Replaces the scores by weights relative to each row's reference, which is raised first where a score exceeds it.
 __device__ inline void weigh(float (&s)[TILES][KEY_TILES][4], Rows& rows, float scale) {
-    float top[TILES][2];
-    bool exceeds = false;
+    float top[TILES][2], offset[TILES][2];
+    bool exceeds = rows.large;
 #pragma unroll
     for (int tile = 0; tile < TILES; tile++)
 #pragma unroll
@@ -244,24 +244,35 @@ __device__ inline void weigh(float (&s)[TILES][KEY_TILES][4], Rows& rows, float 
                 t = fmaxf(t, fmaxf(s[tile][j][2 * half], s[tile][j][2 * half + 1]));
             }
             top[tile][half] = t;
-            exceeds |= fmaf(t, scale, -rows.reference[tile][half]) > SLACK;
+            offset[tile][half] = rows.reference[tile][half] * scale;
+            exceeds |= fmaf(t, scale, -offset[tile][half]) > SLACK;
         }
     if (__any_sync(0xffffffffu, exceeds)) {
+        rows.large = false;
 #pragma unroll
         for (int tile = 0; tile < TILES; tile++)
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-                float t = top[tile][half];
+                float t = top[tile][half], before = rows.reference[tile][half];
                 t = fmaxf(t, __shfl_xor_sync(0xffffffffu, t, 1));
                 t = fmaxf(t, __shfl_xor_sync(0xffffffffu, t, 2));
-                float raised = fmaxf(rows.reference[tile][half], t * scale);
-                float factor = exp2_fast(rows.reference[tile][half] - raised);
+                float raised = fmaxf(before, t), factor = exp2_fast((before - raised) * scale);
                 rows.reference[tile][half] = raised;
                 rows.sum[tile][half] *= factor;
 #pragma unroll
                 for (int d = 0; d < DIM_TILES; d++) {
                     rows.o[tile][d][2 * half] *= factor;
                     rows.o[tile][d][2 * half + 1] *= factor;
+                }
+                offset[tile][half] = raised * scale;
+                if (fabsf(offset[tile][half]) > LARGE) {
+                    rows.large = true;
+                    offset[tile][half] = 0.0f;
+#pragma unroll
+                    for (int j = 0; j < KEY_TILES; j++) {
+                        s[tile][j][2 * half] -= raised;
+                        s[tile][j][2 * half + 1] -= raised;
+                    }
                 }
             }
     }
@@ -271,7 +282,7 @@ __device__ inline void weigh(float (&s)[TILES][KEY_TILES][4], Rows& rows, float 
         for (int tile = 0; tile < TILES; tile++)
 #pragma unroll
             for (int e = 0; e < 4; e++) {
-                float weight = exp2_fast(fmaf(s[tile][j][e], scale, -rows.reference[tile][e / 2]));
+                float weight = exp2_fast(fmaf(s[tile][j][e], scale, -offset[tile][e / 2]));
                 rows.sum[tile][e / 2] += weight;
                 s[tile][j][e] = weight;
             }
@@ -365,6 +376,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     }
 
     Rows rows;
+    rows.large = false;
 #pragma unroll
     for (int tile = 0; tile < TILES; tile++) {
         rows.reference[tile][0] = rows.reference[tile][1] = LOWEST;

@@ -16,7 +16,6 @@ const int KEY_WARPS = KEYS / 32, WARPS = QUERIES / 32 * KEY_WARPS, THREADS = 32 
 const int SLICE = 64;                      // columns of a slice of K or Q, rows of a slice of V
 const int SLICE_BYTES = KEYS * SLICE * 2;     // KEYS rows of SLICE columns, or the other way round
 const int Q_SLICE_BYTES = QUERIES * SLICE * 2;
-const float LOWEST = -1e30f;
 
 // Where chunk `chunk` of row `row` lies in rows of `chunks` chunks, a multiple of 8: the rows that ldmatrix reads at
 // once lie in different banks.
@@ -209,14 +208,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                 float top = tops[0][row];
 #pragma unroll
                 for (int j = 1; j < KEY_WARPS; j++) top = fmaxf(top, tops[j][row]);
-                float raised = fmaxf(reference[i][half], top * scale);
-                factor[i][half] = exp2_fast(reference[i][half] - raised);
+                float raised = fmaxf(reference[i][half], top), offset = raised * scale;
+                factor[i][half] = exp2_fast((reference[i][half] - raised) * scale);
                 reference[i][half] = raised;
+                if (fabsf(offset) > LARGE) {
+                    offset = 0.0f;
+#pragma unroll
+                    for (int j = 0; j < 4; j++) s[i][j][2 * half] -= raised, s[i][j][2 * half + 1] -= raised;
+                }
                 sum[i][half] *= factor[i][half];
 #pragma unroll
                 for (int j = 0; j < 4; j++) {
-                    float low = exp2_fast(fmaf(s[i][j][2 * half], scale, -raised));
-                    float high = exp2_fast(fmaf(s[i][j][2 * half + 1], scale, -raised));
+                    float low = exp2_fast(fmaf(s[i][j][2 * half], scale, -offset));
+                    float high = exp2_fast(fmaf(s[i][j][2 * half + 1], scale, -offset));
                     sum[i][half] += low + high;
                     unsigned at = weights + place(row, warp_column / 8 + j, KEYS / 8) + lane % 4 * 4;
                     asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(pack(low, high)) : "memory");

@@ -103,6 +103,11 @@ __device__ inline unsigned pack(float low, float high) {
     return pair;
 }
 
+// What the scores of a row are relative to before there is one: finite, so that no difference is NaN.
+const float LOWEST = -1e30f;
+// Beyond it the product of a score and the scale rounds by too much, and the difference of the scores comes first.
+const float LARGE = 1048576.0f;
+
 // 2^x, to 2 units in the last place; 0 for -inf.
 __device__ inline float exp2_fast(float x) {
     float y;
