@@ -2,6 +2,7 @@
 
 use crate::case::{Case, Gemm, Operation};
 use crate::device::Device;
+use crate::fault::Fault;
 use crate::gemm::{self, GemmProblem};
 use crate::plan::{CaseError, Plan, Sequence};
 use crate::sdpa::{self, Attention};
@@ -12,6 +13,7 @@ pub struct Planner {
     device: Device,
     seed: u64,
     attention: Attention,
+    fault: Option<Fault>,
 }
 
 /// A plan, and which backend it is where there is a choice.
@@ -25,7 +27,12 @@ pub struct Planned {
 impl Planner {
     /// Plans for `device`, on data seeded with `seed`.
     pub fn new(device: Device, seed: u64) -> Self {
-        Planner { attention: Attention::new(device.clone()), device, seed }
+        Planner { attention: Attention::new(device.clone()), device, seed, fault: None }
+    }
+
+    /// The same with a fault in the plans it is about.
+    pub fn with_fault(self, fault: Option<Fault>) -> Self {
+        Planner { fault, ..self }
     }
 
     /// Chooses the algorithm, allocates and fills the operands.
@@ -33,6 +40,17 @@ impl Planner {
     /// # Errors
     /// Why this case cannot be timed on this device.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
+        let planned = self.sound_plan(case)?;
+        match &self.fault {
+            None => Ok(planned),
+            Some(fault) => {
+                let plan = fault.apply(&case.id, planned.plan, &self.device)?;
+                Ok(Planned { plan, ..planned })
+            }
+        }
+    }
+
+    fn sound_plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let product = |gemm: &Gemm| self.product(*gemm, case.dtype);
         match &case.operation {
             Operation::Gemm(gemm) => Ok(Planned { plan: product(gemm)?, backend: None }),

@@ -68,7 +68,7 @@ fn try_run(
     }
 
     let visitor = Visitor {
-        planner: Planner::new(device.clone(), settings.seed),
+        planner: Planner::new(device.clone(), settings.seed).with_fault(settings.fault.clone()),
         time: DeviceTime::new(device.clock()),
         protocol: experiment.protocol,
         monitor: match &device {
