@@ -7,7 +7,6 @@ use crate::device::Device;
 use crate::measurement::Sampler;
 use crate::plan::{CaseError, Plan};
 use crate::record::Verification;
-use crate::report::stats::median;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -29,7 +28,7 @@ pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3";
 /// Launches that settle a plan before it is measured to know what its share is.
 const WARM_UP: usize = 10;
 /// Samples of that measurement.
-const SAMPLES: usize = 20;
+const SAMPLES: usize = 60;
 /// How long the GPU spins to find out what a spin costs beside its own length.
 const PROBE_NS: f64 = 10_000.0;
 
@@ -80,7 +79,7 @@ struct Slowed {
 impl Slowed {
     /// Measures `plan`, then makes it slower by `percent`.
     fn by(percent: f64, mut plan: Box<dyn Plan>, device: &Device) -> Result<Self, CaseError> {
-        let launch_ns = median_launch_ns(plan.as_mut(), device)?;
+        let launch_ns = least_launch_ns(plan.as_mut(), device)?;
         let wanted_ns = launch_ns * percent / 100.0;
         let device = device.clone();
         if let Device::Cpu = device {
@@ -90,7 +89,7 @@ impl Slowed {
         // as many launches as together may take it.
         let mut probe =
             Slowed { plan, device: device.clone(), delay_ns: PROBE_NS, every: 1, launches: 0 };
-        let own_ns = median_launch_ns(&mut probe, &device)? - launch_ns - PROBE_NS;
+        let own_ns = least_launch_ns(&mut probe, &device)? - launch_ns - PROBE_NS;
         let own_ns = own_ns.max(0.0);
         let every = (1.25 * own_ns / wanted_ns).ceil().max(1.0);
         Ok(Slowed { delay_ns: every * wanted_ns - own_ns, every: every as usize, ..probe })
@@ -121,12 +120,13 @@ impl Plan for Slowed {
     }
 }
 
-fn median_launch_ns(plan: &mut dyn Plan, device: &Device) -> Result<f64, CaseError> {
+fn least_launch_ns(plan: &mut dyn Plan, device: &Device) -> Result<f64, CaseError> {
     let clock = device.clock();
     let mut sampler = Sampler::prepare(device, &clock, plan, None)?;
     sampler.warm_up(WARM_UP)?;
     let samples_ms = sampler.take(SAMPLES)?;
-    Ok(median(&samples_ms).unwrap_or_default() * 1e6)
+    // Of a busy machine the least is the operation's own.
+    Ok(samples_ms.into_iter().fold(f64::INFINITY, f64::min) * 1e6)
 }
 
 #[cfg(test)]

@@ -173,10 +173,10 @@ fn three_per_cent_are_caught() {
 #[test]
 fn every_trouble_at_once_is_no_slowdown_and_hides_few() {
     let worst = Noise { heavy: true, uneven: true, bimodal: true, drift: 0.01, by_launch: false };
-    let (failing, _) = rates(60, worst, 0.0);
-    assert!(failing <= 1, "{failing} of 60 suites of identical builds");
-    let caught = rates(40, worst, 0.03).1;
-    assert!(caught >= 34, "{caught} of 40 caught");
+    let (failing, _) = rates(30, worst, 0.0);
+    assert!(failing <= 1, "{failing} of 30 suites of identical builds");
+    let caught = rates(30, worst, 0.03).1;
+    assert!(caught >= 26, "{caught} of 30 caught");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn controls_take_off_what_a_process_did_to_all() {
     // Processes of a busy machine: 5 % up or down, all cases alike.
     let rules = |controls| Rules { controls, ..Rules::default() };
     let caught = |controls| {
-        let gates = (0..20).filter(|&seed| {
+        let gates = (0..10).filter(|&seed| {
             let mut machine = Machine::new(seed, BASE, 0.05);
             let mut busy = ChaCha8Rng::seed_from_u64(seed);
             let found = run(CASES, &rules(controls), |ask| {
@@ -224,7 +224,7 @@ fn controls_take_off_what_a_process_did_to_all() {
         });
         gates.count()
     };
-    assert!(caught(20) >= 19 && caught(0) <= 15, "{} and {}", caught(20), caught(0));
+    assert!(caught(20) >= 9 && caught(0) <= 8, "{} and {}", caught(20), caught(0));
 }
 
 /// The table of the design: minutes in a release build.

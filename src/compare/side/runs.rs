@@ -1,6 +1,6 @@
 //! Run folders: `raw.json` for the times, `env.json` for the machine.
 
-use super::{Case, Run, Stored};
+use super::{Run, Stored};
 use crate::advise::input::read_run;
 use crate::compare::comparison::Side;
 use crate::report::raw::{Measured, Raw, Row};
