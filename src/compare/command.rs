@@ -82,7 +82,7 @@ pub struct GateArgs {
     /// The least slowdown that fails the gate.
     #[arg(long, default_value = "1.5%")]
     threshold: String,
-    /// Rounds of each process; default: 1 in the screen and 3 in the confirmation, on the CPU 12 and 24.
+    /// Rounds of each process; default: 1 in the screen and 3 in the confirmation, on the CPU 8 and 16.
     #[arg(long)]
     rounds: Option<usize>,
     /// Seed of the first pair.
@@ -139,12 +139,12 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
     };
     let state = arguments.state.clone().unwrap_or_else(|| default_state(&arguments.bench));
     let floor = || PathBuf::from(format!("{}.noise-floor.json", state.display()));
-    let rules = Rules {
-        threshold: threshold.ln_1p(),
+    let mut rules = Rules { threshold: threshold.ln_1p(), ..Rules::default() };
+    if is_cpu {
         // A host does other things as well, to all cases of a process alike.
-        controls: if is_cpu { 10 } else { 0 },
-        ..Rules::default()
-    };
+        rules.controls = 10;
+        rules.suite_shift = 0.03;
+    }
     let request = Request {
         bench: arguments.bench.clone(),
         base: build(&arguments.base, &arguments.base_env)?,
@@ -154,7 +154,7 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
         launches: [if is_cpu { 2 } else { 10 }, 20],
         rounds: match (arguments.rounds, is_cpu) {
             (Some(rounds), _) => [rounds; 2],
-            (None, true) => [12, 24],
+            (None, true) => [8, 16],
             (None, false) => [1, 3],
         },
         rules,

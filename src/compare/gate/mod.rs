@@ -52,7 +52,7 @@ pub struct Request {
 struct Gate<'a> {
     request: &'a Request,
     state: State,
-    /// Of the screen, and of the other stages.
+    /// Of the screen and the suite, and of the confirmation.
     specs: [PathBuf; 2],
     ids: Vec<String>,
     pairs: BTreeMap<(Stage, usize), PairRecord>,
@@ -167,7 +167,8 @@ impl Gate<'_> {
         let seed = self.request.seed + 1000 * ask.stage as u64 + ask.pair as u64;
         let (spec, filter) = match ask.stage {
             Stage::Screen => (&self.specs[0], self.request.filter.clone()),
-            Stage::Confirm | Stage::Shift => (&self.specs[1], Some(self.exactly(ask.cases))),
+            Stage::Confirm => (&self.specs[1], Some(self.exactly(ask.cases))),
+            Stage::Shift => (&self.specs[0], Some(self.exactly(ask.cases))),
         };
         let start = Instant::now();
         let measure = |build| {

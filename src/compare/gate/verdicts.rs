@@ -126,7 +126,7 @@ fn judge(row: &mut Row, gate: &Gate, found: &Found, case: usize, screened: &Scre
     row.p_value = Some(screened.p_slower);
     row.pairs = Some(rules.screen_pairs);
     row.smallest_seen_pct =
-        Some(100.0 * smallest_seen(screened.deviation, 2 * rules.confirm_pairs));
+        Some(100.0 * smallest_seen(screened.deviation, 2 * rules.confirm_pairs, gate.ids.len()));
     if let Some((_, direction, confirmed)) = found.confirmed.iter().find(|(own, ..)| *own == case) {
         row.ratio = Some(confirmed.mean.mean.exp());
         row.ci95 = Some(confirmed.mean.interval95().map(f64::exp));

@@ -1,13 +1,20 @@
 //! The noise floor: the smallest slowdown that a gate on this machine can be relied on to see.
 
-/// How many standard errors of a difference a slowdown has to be to be seen 19 times in 20, at one false alarm in 100
-/// suites of 800 cases: 4.21 + 1.645.
-const STANDARD_ERRORS: f64 = 5.86;
+use statrs::distribution::{ContinuousCDF, Normal};
 
-/// The smallest slowdown, as a ratio less one, that `pairs` pairs are relied on to see where one pair has this
-/// standard deviation.
-pub fn smallest_seen(deviation: f64, pairs: usize) -> f64 {
-    (STANDARD_ERRORS * deviation / (pairs as f64).sqrt()).exp_m1()
+/// Suites in which one case may be called slower and is not.
+const FALSE_ALARMS: f64 = 0.01;
+/// How often a slowdown that is there has to be seen.
+const POWER: f64 = 0.95;
+
+/// The smallest slowdown, as a ratio less one, that `pairs` pairs are relied on to see in one of `cases` cases, where
+/// one pair has this standard deviation: 19 times in 20, at one false alarm in 100 suites.
+pub fn smallest_seen(deviation: f64, pairs: usize, cases: usize) -> f64 {
+    let normal = Normal::standard();
+    // 4.21 + 1.645 for 800 cases.
+    let standard_errors =
+        -normal.inverse_cdf(FALSE_ALARMS / cases.max(1) as f64) + normal.inverse_cdf(POWER);
+    (standard_errors * deviation / (pairs as f64).sqrt()).exp_m1()
 }
 
 #[cfg(test)]
@@ -19,7 +26,7 @@ mod tests {
     fn the_floor_is_that_of_the_literature() {
         let deviation = (2.0f64 * (0.005f64.powi(2) + 1.571 * 0.01f64.powi(2) / 20.0)).sqrt();
         for (pairs, percent) in [(1, 4.8), (3, 2.7), (4, 2.4), (6, 1.9), (12, 1.4)] {
-            let seen = 100.0 * smallest_seen(deviation, pairs);
+            let seen = 100.0 * smallest_seen(deviation, pairs, 800);
             assert!((seen - percent).abs() < 0.1, "{pairs} pairs: {seen} %");
         }
     }
