@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use support::{json, names};
+use support::{assert_matches_schema, json, names};
 use synthetic::{Outcome, journal};
 use tempfile::TempDir;
 
@@ -61,23 +61,6 @@ fn night_sweep(arguments: &[&str]) -> (i32, String, String) {
 
 fn path(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-/// Checks comparison.json against its schema.
-fn assert_valid(file: &Path) -> Comparison {
-    let schema =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("target-reports/schema/comparison.schema.json");
-    let schema = json(&schema);
-    jsonschema::meta::validate(&schema).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let value = json(file);
-    let errors: Vec<String> = validator
-        .iter_errors(&value)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .take(5)
-        .collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-    serde_json::from_value(value).unwrap()
 }
 
 /// A sweep in which one case got slower on other kernels, one faster, one broke and one is new.
@@ -133,9 +116,17 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
             "scatter.svg"
         ]
     );
-    let comparison = assert_valid(&out.join("comparison.json"));
+    assert_matches_schema(&out.join("comparison.json"), "comparison");
+    let comparison: Comparison =
+        serde_json::from_value(json(&out.join("comparison.json"))).unwrap();
     let failing: Vec<&str> = comparison.failing().map(|row| &*row.case_id).collect();
     assert_eq!(failing, ["G3/fp16/K70", "G3/fp16/K77"]);
+    let slower = &comparison.failing().last().unwrap();
+    let [low, high] = slower.ci95.unwrap();
+    assert!(
+        (slower.ratio.unwrap() - 1.09).abs() < 0.005 && low < 1.09 && 1.09 < high,
+        "{slower:?}"
+    );
     let text = |name: &str| fs::read_to_string(out.join(name)).unwrap();
     assert_eq!(text("annotations.txt").matches("::error ").count(), 3);
     let junit = text("junit.xml");

@@ -162,8 +162,10 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
         noise_floor: arguments.noise_floor.clone().unwrap_or_else(floor),
         state: std::path::absolute(&state)?,
     };
-    let comparison = gate::run(&request, &|line| eprintln!("night-sweep: {line}"))?;
-    answer(&comparison, &arguments.output)
+    let (comparison, state) = gate::run(&request, &|line| eprintln!("night-sweep: {line}"))?;
+    let code = answer(&comparison, &arguments.output)?;
+    state.close()?;
+    Ok(code)
 }
 
 fn answer(comparison: &Comparison, output: &Output) -> Result<u8> {

@@ -59,11 +59,12 @@ struct Gate<'a> {
     say: &'a dyn Fn(&str),
 }
 
-/// Measures and judges, telling `say` what it is about. What was measured before an interruption is not measured again.
+/// Measures and judges, telling `say` what it is about. What was measured before an interruption is not measured again;
+/// the second value is to be closed once the answer is where it belongs.
 ///
 /// # Errors
 /// If a build does not run, the threshold is below the noise floor, or the disk refuses. A slowdown is no error.
-pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Comparison> {
+pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)> {
     let text = std::fs::read_to_string(&request.spec)
         .with_context(|| format!("cannot read {}", request.spec.display()))?;
     let [warmup, measure] = request.launches;
@@ -111,8 +112,7 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<Comparison> {
         let calibration = gate.records().find_map(|record| record.calibration);
         NoiseFloor::with(floor, &place, &comparison, calibration).write(&request.noise_floor)?;
     }
-    gate.state.close()?;
-    Ok(comparison)
+    Ok((comparison, gate.state))
 }
 
 /// What has to be the same for an interrupted gate to go on.
@@ -133,7 +133,6 @@ fn plan(request: &Request, specs: &[String]) -> Result<serde_json::Value> {
         "cand": request.cand.as_ref().map(build).transpose()?,
         "specs": specs,
         "filter": request.filter,
-        "rules": format!("{:?}", request.rules),
         "seed": request.seed,
     }))
 }
@@ -142,7 +141,12 @@ impl Gate<'_> {
     /// Measures a pair, unless that was done before.
     fn pair(&mut self, ask: &Ask) -> Result<Pair> {
         let key = (ask.stage, ask.pair);
-        let record = match self.state.pair(ask.stage, ask.pair)? {
+        let is_of = |record: &PairRecord| {
+            let mut ids = ask.cases.iter().map(|&case| &self.ids[case]);
+            ids.all(|id| record.base.cases.contains_key(id) && record.cand.cases.contains_key(id))
+        };
+        // With another threshold there may be other candidates.
+        let record = match self.state.pair(ask.stage, ask.pair)?.filter(is_of) {
             Some(record) => record,
             None => {
                 let record = self.measure(ask)?;

@@ -36,14 +36,24 @@ impl State {
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let state = State { dir: dir.to_owned() };
         match state.read::<serde_json::Value>(PLAN)? {
-            Some(before) if before != *plan => bail!(
-                "{}: another gate was interrupted here (other executables, spec or options); remove the folder, or \
+            Some(before) if before != *plan && state.has_pairs()? => bail!(
+                "{}: another gate was interrupted here (other executables, spec, filter or seed); remove the folder, or \
                  choose another with --state",
                 dir.display()
             ),
-            Some(_) => Ok(state),
-            None => state.write(PLAN, plan).map(|()| state),
+            Some(before) if before == *plan => Ok(state),
+            _ => state.write(PLAN, plan).map(|()| state),
         }
+    }
+
+    fn has_pairs(&self) -> Result<bool> {
+        let entries = fs::read_dir(&self.dir)
+            .with_context(|| format!("cannot read {}", self.dir.display()))?;
+        let stages = [Stage::Screen, Stage::Confirm, Stage::Shift].map(Stage::name);
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        Ok(names.into_iter().any(|name| {
+            name.ends_with(".json") && stages.iter().any(|stage| name.starts_with(stage))
+        }))
     }
 
     /// A folder for files of its own making.
@@ -134,7 +144,8 @@ mod tests {
         let dir = dir.path().join("state");
         let plan = json!({"bench": "g3"});
         let pair = PairRecord { base_first: true, base: record(1.0), cand: record(2.0) };
-        let state = State::open(&dir, &plan).unwrap();
+        State::open(&dir, &json!({"bench": "het1"})).unwrap();
+        let state = State::open(&dir, &plan).expect("nothing was measured for the other");
         state.keep(Stage::Screen, 0, &pair).unwrap();
         let state = State::open(&dir, &plan).unwrap();
         assert_eq!(state.pair(Stage::Screen, 0).unwrap(), Some(pair));

@@ -56,7 +56,7 @@ pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
 /// If the disk refuses.
 pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
     let plots = plot::draw(comparison)?;
-    folder::replace(target, |dir| {
+    folder::replace(&std::path::absolute(target)?, |dir| {
         for (name, format) in [
             ("comparison.json", Format::Json),
             ("comparison.md", Format::Markdown),
