@@ -82,7 +82,7 @@ pub struct GateArgs {
     /// The least slowdown that fails the gate.
     #[arg(long, default_value = "1.5%")]
     threshold: String,
-    /// Rounds of each process; default: 1 in the screen and 3 in the confirmation, on the CPU 8 and 16.
+    /// Rounds of each process; default: 1 in the screen and 3 in the confirmation, on the CPU 12 and 24.
     #[arg(long)]
     rounds: Option<usize>,
     /// Seed of the first pair.
@@ -154,7 +154,7 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
         launches: [if is_cpu { 2 } else { 10 }, 20],
         rounds: match (arguments.rounds, is_cpu) {
             (Some(rounds), _) => [rounds; 2],
-            (None, true) => [8, 16],
+            (None, true) => [12, 24],
             (None, false) => [1, 3],
         },
         rules,

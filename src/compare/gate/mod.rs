@@ -4,6 +4,7 @@
 //! are read from its journal. Both processes of a pair have the same seed: the same data, and the same order of cases.
 
 pub mod executable;
+mod host;
 pub mod noise_floor;
 pub mod process;
 pub mod spec;

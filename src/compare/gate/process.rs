@@ -1,5 +1,6 @@
 //! A process of a gate: a bench run as a user runs it, in folders of its own, and what its journal says.
 
+use super::host;
 use crate::journal::{self, Run};
 use crate::record::{Calibration, Clocks};
 use crate::report::stats::{mean, median};
@@ -39,7 +40,7 @@ pub struct Record {
 pub enum Case {
     /// It was timed.
     Timed {
-        /// Over the samples of all rounds, in ms: their median, on the CPU the least of them.
+        /// Over the samples of all rounds, in ms: their median; on the CPU as [`host`] says.
         level_ms: f64,
         /// How many samples.
         samples: usize,
@@ -148,13 +149,37 @@ fn record(run: &Run) -> Record {
         ("the protocol's warm-up", header.protocol.warmup.to_string()),
         ("the protocol's launches", header.protocol.measure.to_string()),
     ];
-    let cases = header.cases.iter().map(|case| (case.id.clone(), self::case(run, &case.id)));
+    let mut cases: BTreeMap<String, Case> =
+        header.cases.iter().map(|case| (case.id.clone(), self::case(run, &case.id))).collect();
+    if header.device == "cpu" {
+        set_host_levels(run, &mut cases);
+    }
     Record {
         conditions: conditions.map(|(what, value)| (what.to_owned(), value)).into(),
         device_name: crate::env::device_name(&header.env),
         wall_s: 0.0,
         calibration: header.calibration,
-        cases: cases.collect(),
+        cases,
+    }
+}
+
+/// Replaces the medians by what stands for a case on a host.
+fn set_host_levels(run: &Run, cases: &mut BTreeMap<String, Case>) {
+    let mut timed: Vec<(&String, &mut f64)> = cases
+        .iter_mut()
+        .filter_map(|(id, case)| match case {
+            Case::Timed { level_ms, .. } => Some((id, level_ms)),
+            Case::Failed { .. } => None,
+        })
+        .collect();
+    let fastest =
+        |samples_ms: &[f64]| samples_ms.iter().copied().fold(f64::INFINITY, f64::min).ln();
+    let rounds: Vec<Vec<f64>> = timed
+        .iter()
+        .map(|(id, _)| run.visits_of(id).iter().map(|visit| fastest(&visit.samples_ms)).collect())
+        .collect();
+    for ((_, level_ms), level) in timed.iter_mut().zip(host::levels(&rounds)) {
+        **level_ms = level.exp();
     }
 }
 
@@ -164,12 +189,7 @@ fn case(run: &Run, id: &str) -> Case {
         return Case::Failed { error: format!("{}: {}", failure.error_kind.name(), failure.error) };
     }
     let samples_ms: Vec<f64> = visits.iter().flat_map(|visit| &visit.samples_ms).copied().collect();
-    // On a host that does other things as well, half of the samples may be slowed down, in one process and not in the
-    // next. What others do only ever adds time.
-    let level_ms = match &*run.header.device {
-        "cpu" => samples_ms.iter().copied().reduce(f64::min),
-        _ => median(&samples_ms),
-    };
+    let level_ms = median(&samples_ms);
     let (Some(level_ms), Some(last)) = (level_ms, visits.last()) else {
         return Case::Failed { error: "skipped: the run has no time of it".to_owned() };
     };
