@@ -13,7 +13,7 @@
 //! `gemm` and `sdpa`.
 //!
 //! To add an experiment: an entry in `experiments/night_sweep.yaml`, a type in `spec`, a file in `benches/`.
-//! To add an attention backend: a file in `sdpa/` and a line in `sdpa/mod.rs`.
+//! To add an attention backend: a file in `sdpa/`, its name in `case`, and its arms in `sdpa/attention.rs` and `sdpa/policy.rs`.
 
 pub mod advise;
 pub mod case;

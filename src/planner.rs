@@ -67,7 +67,7 @@ impl Planner {
     /// Whether a variant exists on this device. One that does not is left out of a run: its row says all there is.
     pub fn offers(&self, case: &Case) -> bool {
         match (&case.operation, &self.device) {
-            (Operation::GemmGrouped(_), Device::Cpu) => false,
+            (Operation::GemmGrouped(_) | Operation::GemmBest(_), Device::Cpu) => false,
             (Operation::SdpaKernelOnly(sdpa), _) => self.attention.pads(sdpa, case.dtype),
             _ => true,
         }

@@ -212,7 +212,7 @@ pub struct Ran {
     /// The attention backend that ran; absent for products.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_selected: Option<String>,
-    /// Why that backend, where it was chosen rather than forced.
+    /// Why that backend: asked for by name, or the grounds of AUTO.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_reason: Option<String>,
     /// The check against the reference, made before the first sample.

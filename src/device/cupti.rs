@@ -2,7 +2,7 @@
 //! examples/kernel_time.rs. Nothing else uses it: it slows launches down.
 
 use libloading::Library;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Mutex, PoisonError};
 
 /// `CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL`.
@@ -11,11 +11,22 @@ const KERNEL: c_int = 10;
 /// `CUpti_ActivityKernel4` of CUDA 9.
 const START: usize = 16;
 const END: usize = 24;
+/// ... and the address of its name.
+const NAME: usize = 104;
 const BUFFER_BYTES: usize = 8 << 20;
 const BUFFER_ALIGN: usize = 8;
 
-/// Durations in nanoseconds, filled by CUPTI's callback.
-static DURATIONS_NS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+/// A kernel that ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its symbol.
+    pub name: String,
+    /// From its first block to its last, in nanoseconds.
+    pub duration_ns: u64,
+}
+
+/// Filled by CUPTI's callback.
+static KERNELS: Mutex<Vec<Ran>> = Mutex::new(Vec::new());
 
 type Switch = unsafe extern "C" fn(c_int) -> c_int;
 type Flush = unsafe extern "C" fn(u32) -> c_int;
@@ -32,8 +43,6 @@ pub struct Cupti {
     enable: Switch,
     disable: Switch,
     flush: Flush,
-    /// The functions are of this library.
-    _library: Library,
 }
 
 impl Cupti {
@@ -62,18 +71,20 @@ impl Cupti {
         *NEXT.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
         // SAFETY: both callbacks live as long as the program.
         check("cuptiActivityRegisterCallbacks", unsafe { register(request, complete) })?;
-        Ok(Cupti { enable, disable, flush, _library: library })
+        // Never closed: it has threads and exit handlers of its own.
+        std::mem::forget(library);
+        Ok(Cupti { enable, disable, flush })
     }
 
-    /// The durations of all kernels that ran during `work`, in nanoseconds; it has to wait for them.
+    /// The kernels that ran during `work`, which has to wait for them, in the order in which they ended.
     ///
     /// # Errors
     /// What `work` or CUPTI reports.
-    pub fn durations_ns(
+    pub fn kernels<T>(
         &self,
-        work: impl FnOnce() -> Result<(), String>,
-    ) -> Result<Vec<u64>, String> {
-        DURATIONS_NS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        work: impl FnOnce() -> Result<T, String>,
+    ) -> Result<(T, Vec<Ran>), String> {
+        KERNELS.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // SAFETY: the callbacks are registered.
         check("cuptiActivityEnable", unsafe { (self.enable)(KERNEL) })?;
         let worked = work();
@@ -81,8 +92,8 @@ impl Cupti {
         check("cuptiActivityFlushAll", unsafe { (self.flush)(1) })?;
         // SAFETY: as above.
         check("cuptiActivityDisable", unsafe { (self.disable)(KERNEL) })?;
-        worked?;
-        Ok(std::mem::take(&mut DURATIONS_NS.lock().unwrap_or_else(PoisonError::into_inner)))
+        let kernels = &mut *KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((worked?, std::mem::take(kernels)))
     }
 }
 
@@ -114,15 +125,20 @@ unsafe extern "C" fn complete(
     valid: usize,
 ) {
     let next = *NEXT.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut durations = DURATIONS_NS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kernels = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut record = std::ptr::null_mut();
     // SAFETY: the buffer came from `request` and is CUPTI's no longer; every record starts with its kind, and that of a
-    // kernel has its times where they are read. Records are aligned to 8 bytes.
+    // kernel has its times and the address of its name, a C string, where they are read. Records are aligned to 8
+    // bytes.
     unsafe {
         while next.is_some_and(|next| next(buffer, valid, &mut record) == 0) {
             if record.cast::<c_int>().read() == KERNEL {
                 let (start, end) = (record.add(START).cast::<u64>(), record.add(END).cast::<u64>());
-                durations.push(end.read().saturating_sub(start.read()));
+                let name = record.add(NAME).cast::<*const c_char>().read();
+                kernels.push(Ran {
+                    name: CStr::from_ptr(name).to_string_lossy().into_owned(),
+                    duration_ns: end.read().saturating_sub(start.read()),
+                });
             }
         }
         std::alloc::dealloc(buffer, layout());

@@ -15,6 +15,8 @@ const MIN_LAUNCHES: usize = 50;
 const PRECISION: f64 = 0.005;
 /// Its warm-up has no fewer launches than this, all that a visit makes before its samples included.
 const MIN_WARM_UP: usize = 3;
+/// How long launches warm up that are a sample each.
+const WARM_UP_NS: f64 = 10e6;
 /// What single launches may take of a round, in all: long ones are fewer.
 const ISOLATED_NS: f64 = 1e6;
 const AS_CALLED_NS: f64 = 4e5;
@@ -59,9 +61,9 @@ impl Sampling {
                     warmup: protocol.warmup,
                     criterion_samples: CRITERION_SAMPLES,
                     samples_each: samples.div_ceil(CRITERION_SAMPLES),
-                    isolated: in_time(ISOLATED_NS, 17, 50),
-                    as_called: in_time(AS_CALLED_NS, 7, 20),
-                    cold: 4,
+                    isolated: in_time(ISOLATED_NS, 14, 50),
+                    as_called: in_time(AS_CALLED_NS, 5, 20),
+                    cold: 3,
                 }
             }
             ProtocolKind::Adaptive => {
@@ -70,12 +72,17 @@ impl Sampling {
                     _ => 1,
                 };
                 let first = usize::from(earlier_ms.is_empty());
+                // Long launches draw power: the clock has to find its level again after another case.
+                let launches = match launches_per_sample {
+                    1 => ((WARM_UP_NS / launch_ns) as usize).max(MIN_WARM_UP),
+                    _ => MIN_WARM_UP,
+                };
                 Sampling {
-                    warmup: protocol.warmup.min(MIN_WARM_UP),
+                    warmup: launches.min(protocol.warmup),
                     criterion_samples: CRITERION_SAMPLES,
                     samples_each: each * factor(earlier_ms),
-                    isolated: first * in_time(ISOLATED_NS, 17, 50),
-                    as_called: first * in_time(AS_CALLED_NS, 7, 20),
+                    isolated: first * in_time(ISOLATED_NS, 14, 50),
+                    as_called: first * in_time(AS_CALLED_NS, 5, 20),
                     cold: first * 6,
                 }
             }
@@ -146,7 +153,7 @@ mod tests {
         };
         assert_eq!(single(5e3), (50, 20));
         assert_eq!(single(40e3), (25, 10));
-        assert_eq!(single(1e9), (17, 7));
+        assert_eq!(single(1e9), (14, 5));
         // The last round of the adaptive protocol has none.
         assert_eq!(Sampling::of(&ADAPTIVE, 49, 5e3, &[1.0; 10]).isolated, 0);
     }

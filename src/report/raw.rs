@@ -146,7 +146,7 @@ pub struct Measured {
     /// The attention backend that ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_selected: Option<String>,
-    /// Why that backend, where it was chosen rather than forced.
+    /// Why that backend: asked for by name, or the grounds of AUTO.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_reason: Option<String>,
     /// The algorithm that the library chose for a product.

@@ -113,7 +113,8 @@ fn backends(raw: &Raw) -> String {
 }
 
 fn padding(raw: &Raw, summary: &Summary) -> String {
-    let mut table = table(&["operation", "dim", "median", "gain", "memory", "on the fly", "gain"]);
+    let mut table =
+        table(&["operation", "dim", "median", "gain", "memory", "on the fly", "net gain"]);
     for row in &raw.measurements {
         let point = row.point();
         let found =

@@ -31,8 +31,8 @@ pub struct Attention {
 pub struct Chosen {
     /// The backend, and what it pads to within the launch.
     pub route: Route,
-    /// Why AUTO took it; none where it was asked for by name.
-    pub reason: Option<String>,
+    /// That it was asked for, or why AUTO took it.
+    pub reason: String,
 }
 
 /// What of an attention is one launch.
@@ -65,7 +65,7 @@ impl Attention {
     ) -> Result<(Box<dyn Plan>, Chosen), CaseError> {
         let chosen = match sdpa.backend {
             Backend::Auto => self.choose(&sdpa, dtype, seed)?,
-            backend => Chosen { route: Route::of(backend, &sdpa), reason: None },
+            backend => by_name(Route::of(backend, &sdpa)),
         };
         let at_the_kernel = sdpa.padded_to(chosen.route.kernel_head_dim(&sdpa));
         self.supports(chosen.route.backend, &at_the_kernel, dtype)?;
@@ -126,8 +126,12 @@ impl Attention {
         let padded = kernel(route.kernel_head_dim(&sdpa))?;
         Ok(match (extent, route.pad_to) {
             (Extent::KernelOnly, _) | (Extent::Whole, None) => padded,
-            (Extent::Whole, Some(_)) => Box::new(CudaSdpaOnTheFly::new(cuda, padded, seed, false)?),
-            (Extent::OnTheFly, _) => Box::new(CudaSdpaOnTheFly::new(cuda, padded, seed, true)?),
+            (Extent::Whole, Some(_)) => {
+                Box::new(CudaSdpaOnTheFly::new(cuda, sdpa, padded, seed, false)?)
+            }
+            (Extent::OnTheFly, _) => {
+                Box::new(CudaSdpaOnTheFly::new(cuda, sdpa.unpadded(), padded, seed, true)?)
+            }
         })
     }
 
@@ -156,11 +160,11 @@ impl Attention {
         match (sdpa.auto, &self.device) {
             (_, Device::Cpu) => Ok(Chosen {
                 route: Route::of(Backend::CpuBlocked, sdpa),
-                reason: Some("the fused backend of a CPU".to_owned()),
+                reason: "the fused backend of a CPU".to_owned(),
             }),
             (AutoPolicy::Torch, Device::Cuda(cuda)) => {
                 let (route, reason) = policy::torch(self.machine(cuda), sdpa, dtype);
-                Ok(Chosen { route, reason: Some(reason) })
+                Ok(Chosen { route, reason })
             }
             (AutoPolicy::Fastest, Device::Cuda(cuda)) => {
                 // The shape that is computed decides, whatever part of it holds data.
@@ -201,10 +205,9 @@ impl Attention {
         let told: Vec<String> = times.chain(refused).collect();
         let told = told.join("; ");
         match tried.first() {
-            Some((_, route)) => Ok(Chosen {
-                route: *route,
-                reason: Some(format!("the fastest in a trial: {told}")),
-            }),
+            Some(&(_, route)) => {
+                Ok(Chosen { route, reason: format!("the fastest in a trial: {told}") })
+            }
             None => Err(CaseError::unsupported(told)),
         }
     }
@@ -223,6 +226,12 @@ impl Attention {
         };
         self.cudnn.get_or_init(open).as_ref().map_err(Clone::clone)
     }
+}
+
+fn by_name(route: Route) -> Chosen {
+    let padded =
+        route.pad_to.map_or_else(String::new, |head_dim| format!(", padded to {head_dim}"));
+    Chosen { route, reason: format!("asked for by name{padded}") }
 }
 
 /// A backend of the host. Its kernels take any head_dim: none is padded unless that is asked for.
@@ -263,7 +272,9 @@ pub fn prove(chosen: &Chosen, kernels: &[Kernel]) -> Result<(), CaseError> {
     let is_proven = match backend {
         // Names of cuDNN's own may hold "flash" as well.
         Backend::Cudnn => ran(|name| name.contains("cudnn")),
-        Backend::Flash => ran(|name| name.starts_with("flash_")),
+        Backend::Flash => {
+            ran(|name| name.starts_with("flash_") && !name.starts_with("flash_unpadded"))
+        }
         Backend::FlashUnpadded => ran(|name| name.starts_with("flash_unpadded")),
         Backend::MemEfficient => ran(|name| name.starts_with("mem_efficient_")),
         Backend::Math => ran(|name| name == "softmax_f32"),
@@ -302,13 +313,16 @@ mod tests {
             let (mut plan, chosen) = attention.plan(sdpa, Extent::Whole, DType::Fp16, 1).unwrap();
             plan.verify().unwrap();
             assert_eq!(chosen.route, Route { backend: Backend::CpuBlocked, pad_to: None });
-            assert!(chosen.reason.is_some() && !attention.pads(&sdpa, DType::Fp16));
+            assert!(!chosen.reason.is_empty() && !attention.pads(&sdpa, DType::Fp16));
         }
         for extent in [Extent::Whole, Extent::OnTheFly] {
             let math = Sdpa { backend: Backend::Math, ..SDPA };
             let (mut plan, chosen) = attention.plan(math, extent, DType::Fp16, 1).unwrap();
             plan.verify().unwrap();
-            assert_eq!((chosen.route.backend, chosen.reason), (Backend::Math, None));
+            assert_eq!(
+                (chosen.route.backend, chosen.reason),
+                (Backend::Math, "asked for by name".to_owned())
+            );
         }
         for backend in [
             Backend::Cudnn,
@@ -332,7 +346,7 @@ mod tests {
                 .iter()
                 .map(|name| Kernel { name: (*name).to_owned(), ..Kernel::default() })
                 .collect();
-            prove(&Chosen { route: Route { backend, pad_to }, reason: None }, &kernels)
+            prove(&Chosen { route: Route { backend, pad_to }, reason: String::new() }, &kernels)
         };
         assert!(proven(Backend::Cudnn, None, &["cudnn_generated_fort_native_sdpa"]).is_ok());
         let error = proven(Backend::Cudnn, None, &["softmax_f32"]).unwrap_err();
@@ -341,12 +355,17 @@ mod tests {
         assert!(proven(Backend::Math, None, &["ampere_sgemm"]).is_err());
         let cudnn_flash = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma";
         assert!(proven(Backend::Flash, None, &[cudnn_flash]).is_err());
-        assert!(proven(Backend::Flash, None, &["flash_f16_d128"]).is_ok());
-        assert!(proven(Backend::Flash, Some(112), &["flash_f16_d128"]).is_err());
-        assert!(proven(Backend::Flash, Some(112), &["resize", "flash_f16_d128"]).is_ok());
+        assert!(proven(Backend::Flash, None, &["flash_forward_fp16_d112_128x32"]).is_ok());
+        assert!(proven(Backend::Flash, Some(112), &["flash_forward_fp16_d112_128x32"]).is_err());
+        assert!(
+            proven(Backend::Flash, Some(112), &["resize", "flash_forward_fp16_d112_128x32"])
+                .is_ok()
+        );
         let error = proven(Backend::Cudnn, Some(112), &[cudnn_flash]).unwrap_err();
         assert!(error.message.starts_with("CUDNN padded to 112 was asked for"), "{error}");
-        assert!(proven(Backend::MemEfficient, None, &["flash_f16_d128"]).is_err());
+        assert!(proven(Backend::MemEfficient, None, &["flash_forward_fp16_d112_128x32"]).is_err());
+        assert!(proven(Backend::Flash, None, &["flash_unpadded_fp16_d107"]).is_err());
+        assert!(proven(Backend::FlashUnpadded, None, &["flash_unpadded_fp16_d107"]).is_ok());
         assert!(proven(Backend::CpuBlocked, None, &[]).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! Attention over tensors that are kept without padding: each launch pads Q, K and V.
 
 use super::{Attend, SdpaProblem};
+use crate::case::Sdpa;
 use crate::device::Cuda;
 use crate::device::cuda::Tensor;
 use crate::plan::{CaseError, Plan};
@@ -54,18 +55,19 @@ pub struct CudaSdpaOnTheFly {
 }
 
 impl CudaSdpaOnTheFly {
-    /// Around a plan over padded tensors; allocates and fills those without padding.
+    /// The attention `sdpa`, around a plan over larger tensors; allocates and fills its own.
     ///
     /// # Errors
     /// Out of memory, or what the driver reports.
     pub fn new(
         cuda: &Rc<Cuda>,
+        sdpa: Sdpa,
         mut padded: Box<dyn Attend<Tensor>>,
         seed: u64,
         cuts: bool,
     ) -> Result<Self, CaseError> {
-        let SdpaProblem { sdpa, dtype, .. } = *padded.problem_mut();
-        let dense = SdpaProblem::on_cuda(cuda, sdpa.unpadded(), dtype, seed)?;
+        let dtype = padded.problem_mut().dtype;
+        let dense = SdpaProblem::on_cuda(cuda, sdpa, dtype, seed)?;
         Ok(CudaSdpaOnTheFly { cuda: cuda.clone(), dense, padded, cuts })
     }
 
@@ -122,7 +124,7 @@ fn sizes(shape: &SdpaShape) -> Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::{Backend, Sdpa};
+    use crate::case::Backend;
     use crate::sdpa::{CpuBlocked, CpuMath};
     use crate::shape::DType;
 

@@ -1,6 +1,7 @@
 //! A sweep: rounds of visits in random order, journalled one by one, and the report at the end.
 
 use super::calibrate::calibrate;
+use super::hush::Hush;
 use super::progress::Progress;
 use super::visit::{Round, Visitor};
 use super::{criterion as quiet_criterion, new_run_id};
@@ -58,8 +59,11 @@ pub fn sweep(
         Progress::new(&experiment.group(), sweep.settled(rounds), sweep.cases.len() * rounds);
     for round in 0..rounds {
         let last = round + 1 == rounds;
-        // Rounds before the last leave no baseline behind, and compare with none.
-        let mut early = quiet_criterion(&visitor.time).retain_baseline("(none)".to_owned(), false);
+        // Rounds before the last leave no baseline behind, and compare with none; what Criterion makes of them is not kept.
+        let mut early = Hush::Status.during(|| {
+            let early = quiet_criterion(&visitor.time).nresamples(EARLY_RESAMPLES);
+            early.retain_baseline("(none)".to_owned(), false)
+        })?;
         let mut queue: VecDeque<(usize, usize)> = order(sweep.cases.len(), sweep.seed, round)
             .into_iter()
             .map(|index| (index, 0))
@@ -98,6 +102,9 @@ pub fn sweep(
     println!("{}", written.folder.display());
     Ok(())
 }
+
+/// Bootstrap resamples where nobody sees the result. Criterion warns of so few.
+const EARLY_RESAMPLES: usize = 100;
 
 /// Visits during which heat or hardware slowed the card that are made again later in the round, for each case: then
 /// one is kept as it is, and flagged. An unbounded wait for a cool card could last all night.

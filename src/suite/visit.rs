@@ -134,7 +134,7 @@ impl Visitor {
         let (backend_selected, backend_reason) = match planned.backend {
             Some(chosen) => {
                 sdpa::prove(&chosen, &kernels)?;
-                (Some(chosen.route.backend.name().to_owned()), chosen.reason)
+                (Some(chosen.route.backend.name().to_owned()), Some(chosen.reason))
             }
             None => (None, None),
         };

@@ -18,17 +18,17 @@ static ZERO: f32 = 0.0;
 
 /// A cuBLAS handle on the device's stream.
 pub struct Blas {
-    handle: CudaBlas,
+    pub(super) handle: CudaBlas,
     _workspace: CudaSlice<u8>,
 }
 
 /// An operand of a product: its element type and, in memory, a row-major matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix {
-    address: u64,
-    kind: sys::cudaDataType,
+    pub(super) address: u64,
+    pub(super) kind: sys::cudaDataType,
     /// Elements from one row to the next: the number of columns, as stored.
-    columns: usize,
+    pub(super) columns: usize,
     /// Elements from one matrix to the next in a batch.
     stride: usize,
     transposed: bool,
@@ -188,115 +188,15 @@ impl Blas {
         }
         .map_err(error)
     }
-
-    /// Enqueues all products of `grouped` in one call.
-    ///
-    /// # Safety
-    /// The matrices that `grouped` was made of must lie in living device buffers, with the sizes of their shapes.
-    ///
-    /// # Errors
-    /// What cuBLAS reports.
-    pub unsafe fn grouped(&self, grouped: &Grouped) -> Result<(), CaseError> {
-        let Grouped { operations, sizes: [m, n, k], strides: [lda, ldb, ldc], .. } = grouped;
-        let [a, b, c] = grouped.addresses.each_ref().map(|at| address(at, at.stream()));
-        // SAFETY: the arrays have an entry for each group; those of addresses are in device memory, and live as long
-        // as `grouped`. The library has the function: `Grouped::new` made sure.
-        unsafe {
-            sys::cublasGemmGroupedBatchedEx(
-                *self.handle.handle(),
-                operations.as_ptr(),
-                operations.as_ptr(),
-                m.as_ptr(),
-                n.as_ptr(),
-                k.as_ptr(),
-                grouped.alphas.as_ptr().cast(),
-                a as *const *const c_void,
-                grouped.kind,
-                lda.as_ptr(),
-                b as *const *const c_void,
-                grouped.kind,
-                ldb.as_ptr(),
-                grouped.betas.as_ptr().cast(),
-                c as *const *mut c_void,
-                grouped.kind,
-                ldc.as_ptr(),
-                int(m.len())?,
-                grouped.products_each.as_ptr(),
-                sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
-            )
-        }
-        .result()
-        .map_err(error)
-    }
-}
-
-/// Products for one call of cuBLAS, a group of one each: their shapes on the host, their addresses on the device. As in
-/// [`Blas::product`] each is asked for as its transpose.
-pub struct Grouped {
-    kind: sys::cudaDataType,
-    operations: Vec<sys::cublasOperation_t>,
-    /// cuBLAS's m, n and k.
-    sizes: [Vec<c_int>; 3],
-    strides: [Vec<c_int>; 3],
-    alphas: Vec<f32>,
-    betas: Vec<f32>,
-    products_each: Vec<c_int>,
-    addresses: [CudaSlice<u64>; 3],
-}
-
-impl Grouped {
-    /// Binds products of matrices A, B and C of one element type, none of them transposed.
-    ///
-    /// # Errors
-    /// Unsupported if the library has no grouped call, which came with cuBLAS 12.5; what the driver reports.
-    pub fn new(
-        stream: &Arc<CudaStream>,
-        products: &[(Strided, [Matrix; 3])],
-    ) -> Result<Self, CaseError> {
-        const NAME: &[u8] = b"cublasGemmGroupedBatchedEx";
-        // SAFETY: the symbol is only looked for: cudarc would panic at the first call of one that is not there.
-        let is_there = unsafe { sys::culib().get::<*const c_void>(NAME) }.is_ok();
-        if !is_there {
-            return Err(CaseError::unsupported(
-                "this cuBLAS has no grouped products: it takes 12.5 or later",
-            ));
-        }
-        let ints = |size: &dyn Fn(&(Strided, [Matrix; 3])) -> usize| {
-            products.iter().map(|product| int(size(product))).collect::<Result<Vec<_>, _>>()
-        };
-        let kind = products.first().map_or(sys::cudaDataType::CUDA_R_16F, |(_, [a, ..])| a.kind);
-        let addresses = |matrix: usize| {
-            let addresses: Vec<u64> = products.iter().map(|(_, abc)| abc[matrix].address).collect();
-            stream.clone_htod(&addresses).map_err(super::error)
-        };
-        Ok(Grouped {
-            kind,
-            operations: vec![sys::cublasOperation_t::CUBLAS_OP_N; products.len()],
-            sizes: [
-                ints(&|(shape, _)| shape.n)?,
-                ints(&|(shape, _)| shape.m)?,
-                ints(&|(shape, _)| shape.k)?,
-            ],
-            strides: [
-                ints(&|(_, [_, b, _])| b.columns)?,
-                ints(&|(_, [a, ..])| a.columns)?,
-                ints(&|(_, [.., c])| c.columns)?,
-            ],
-            alphas: products.iter().map(|(shape, _)| shape.alpha).collect(),
-            betas: vec![0.0; products.len()],
-            products_each: vec![1; products.len()],
-            addresses: [addresses(1)?, addresses(0)?, addresses(2)?],
-        })
-    }
 }
 
 /// A size as cuBLAS takes it.
-fn int(size: usize) -> Result<c_int, CaseError> {
+pub(super) fn int(size: usize) -> Result<c_int, CaseError> {
     c_int::try_from(size)
         .map_err(|_| CaseError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}")))
 }
 
-fn error(error: result::CublasError) -> CaseError {
+pub(super) fn error(error: result::CublasError) -> CaseError {
     let kind = match error.0 {
         sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => ErrorKind::OutOfMemory,
         sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => ErrorKind::Unsupported,

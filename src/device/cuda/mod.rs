@@ -5,6 +5,7 @@ mod blas;
 mod branches;
 mod compile;
 mod graph;
+mod grouped;
 mod kernels;
 mod lt;
 mod mapped;
@@ -14,10 +15,11 @@ pub use attention::{
     AttentionKernel, AttentionSize, FlashTiling, FlashVariant, MemEfficientTile,
     MemEfficientVariant,
 };
-pub use blas::{Blas, Grouped, Matrix, Strided};
+pub use blas::{Blas, Matrix, Strided};
 pub use branches::Branches;
 pub use compile::{Define, SOURCES, compile, nvrtc_version};
 pub use graph::Graph;
+pub use grouped::Grouped;
 pub use kernels::{Bits, Kernels, Tensor, address};
 pub use lt::{Lt, Matmul};
 pub use mapped::Mapped;
