@@ -121,14 +121,11 @@ fn every_sequence_length_mask_and_type_is_right() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn every_misaligned_head_dim_is_right_without_padding() {
+fn misaligned_head_dims_are_right_without_padding() {
     let cuda = gpu();
-    let misaligned = (8..256usize).filter(|head_dim| !head_dim.is_multiple_of(8));
+    // Every remainder, each with many tilings; all head_dims would spend minutes in the compiler.
+    let misaligned = (9..256usize).step_by(11).filter(|head_dim| !head_dim.is_multiple_of(8));
     for (i, head_dim) in misaligned.enumerate() {
-        // Each variant takes a while to compile: a third of them, all remainders among them.
-        if i % 3 != 0 {
-            continue;
-        }
         let (dtype, causal) = VARIANTS[i % 4];
         let sdpa = sdpa(Backend::FlashUnpadded, SEQ_LENS[i % 5], head_dim, causal, i % 2 == 0);
         let mut plan = FusedSdpa::new(&cuda, Backend::FlashUnpadded, sdpa, dtype, SEED).unwrap();
