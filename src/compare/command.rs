@@ -139,12 +139,7 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
     };
     let state = arguments.state.clone().unwrap_or_else(|| default_state(&arguments.bench));
     let floor = || PathBuf::from(format!("{}.noise-floor.json", state.display()));
-    let mut rules = Rules { threshold: threshold.ln_1p(), ..Rules::default() };
-    if is_cpu {
-        // A host does other things as well, to all cases of a process alike.
-        rules.controls = 10;
-        rules.suite_shift = 0.03;
-    }
+    let rules = if is_cpu { Rules::on_host() } else { Rules::default() };
     let request = Request {
         bench: arguments.bench.clone(),
         base: build(&arguments.base, &arguments.base_env)?,
@@ -157,7 +152,7 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
             (None, true) => [12, 24],
             (None, false) => [1, 3],
         },
-        rules,
+        rules: Rules { threshold: threshold.ln_1p(), ..rules },
         seed: arguments.seed,
         noise_floor: arguments.noise_floor.clone().unwrap_or_else(floor),
         state: std::path::absolute(&state)?,

@@ -2,7 +2,7 @@
 //!
 //! A neighbour makes everything slower, by half and more, for seconds on end: in one process of a pair and not in the
 //! other, and then again in the other. It does so to all cases of a round alike, which one process measures one after the
-//! other. So each round says how a case compares with the others in it, and the process as a whole how fast it was.
+//! other. So each round says how a case compares with the others in it, and the fastest round how fast the process was.
 
 use crate::compare::pair2::MIN_SUITE;
 use crate::report::stats::median;
@@ -19,7 +19,7 @@ pub fn levels(rounds: &[Vec<f64>]) -> Vec<f64> {
         0..MIN_SUITE => vec![0.0; count],
         _ => (0..count).map(middle).collect(),
     };
-    let whole = median(&middles).unwrap_or_default();
+    let whole = middles.iter().copied().reduce(f64::min).unwrap_or_default();
     let level = |case: &Vec<f64>| {
         let beside: Vec<f64> =
             case.iter().zip(&middles).map(|(own, middle)| own - middle).collect();

@@ -19,7 +19,7 @@ const NAMED: usize = 6;
 /// Where the data are drawn, in pixels.
 const LEFT: i32 = 210;
 const RIGHT: i32 = WIDTH as i32 - MARGIN;
-const TOP: i32 = 210;
+const TOP: i32 = 260;
 const BOTTOM: i32 = HEIGHT as i32 - 170;
 
 /// Draws both; a comparison without two times for any case has none.
@@ -92,8 +92,11 @@ fn ratios(area: &Area, comparison: &Comparison, rows: &[&Row]) -> Result<()> {
     let room = (high - low) * 0.06;
     let (low, high) = (low - room, high + room);
     let y = Axis { low, high, ticks: ticks(low, high) };
-    let labels: Vec<(f64, String)> =
-        y.ticks.iter().map(|tick| (*tick, format!("{tick:+}"))).collect();
+    let labels: Vec<(f64, String)> = y
+        .ticks
+        .iter()
+        .map(|tick| (*tick, if *tick == 0.0 { "0".to_owned() } else { format!("{tick:+}") }))
+        .collect();
     let sheet =
         Sheet { area, x: Axis { low: -0.5, high: rows.len() as f64 - 0.5, ticks: vec![] }, y };
     sheet.grid(&[], &labels)?;

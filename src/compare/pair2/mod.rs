@@ -38,6 +38,8 @@ pub struct Rules {
     pub screen_pairs: usize,
     /// A candidate has at most this p in the screen.
     pub screen_p: f64,
+    /// ... and is slower by this share of the threshold.
+    pub screen_share: f64,
     /// No more candidates than this go on, in each direction.
     pub max_candidates: usize,
     /// Pairs of the confirmation; as many again where they leave it open.
@@ -46,6 +48,8 @@ pub struct Rules {
     pub confirm_p: f64,
     /// A median over the cases beyond this, as a logarithm, is a shift of the suite.
     pub suite_shift: f64,
+    /// Such a shift stays in the differences of the screen, so that it makes candidates too.
+    pub keeps_shift: bool,
     /// Pairs that look into it.
     pub shift_pairs: usize,
     /// Cases in them.
@@ -65,10 +69,12 @@ impl Default for Rules {
             threshold: 1.015f64.ln(),
             screen_pairs: 4,
             screen_p: 0.05,
+            screen_share: 1.010f64.ln() / 1.015f64.ln(),
             max_candidates: 40,
             confirm_pairs: 6,
             confirm_p: 0.0025,
             suite_shift: 0.01,
+            keeps_shift: true,
             shift_pairs: 12,
             shift_cases: 20,
             shift_p: 0.001,
@@ -79,9 +85,23 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Those for a host that does other things as well, whose noise is ten times that of a card: a screen that lets more
+    /// through, controls for what a neighbour does to all cases of a process, and no suite for anything below 5 %.
+    pub fn on_host() -> Self {
+        Rules {
+            screen_pairs: 6,
+            screen_p: 0.2,
+            screen_share: 0.0,
+            suite_shift: 0.05,
+            keeps_shift: false,
+            controls: 10,
+            ..Rules::default()
+        }
+    }
+
     /// A candidate is at least this much slower in the screen: 1 % where the threshold is 1.5 %.
     pub fn screen_least(&self) -> f64 {
-        self.threshold * 1.010f64.ln() / 1.015f64.ln()
+        self.threshold * self.screen_share
     }
 
     /// The first look leaves it open from here on: 0.75 % where the threshold is 1.5 %.

@@ -65,8 +65,8 @@ pub fn screen(pairs: &[Vec<Option<f64>>], rules: &Rules) -> Option<Screen> {
     })
 }
 
-/// What the suite did as a whole, and what of it to take off the differences of each pair. A shift of all cases that
-/// is too large to be chance stays in them.
+/// What the suite did as a whole, and what of it to take off the differences of each pair. On a card, a shift of all
+/// cases that is too large to be chance stays in them.
 fn suite(complete: &[Option<Vec<f64>>], pairs: usize, rules: &Rules) -> (f64, Vec<f64>) {
     let medians = |pair: usize| {
         let differences: Vec<f64> = complete.iter().flatten().map(|case| case[pair]).collect();
@@ -74,7 +74,7 @@ fn suite(complete: &[Option<Vec<f64>>], pairs: usize, rules: &Rules) -> (f64, Ve
     };
     let of_pairs: Vec<f64> = (0..pairs).map(medians).collect();
     let shift = mean(&of_pairs).unwrap_or_default();
-    let kept = if shift.abs() > rules.suite_shift { shift } else { 0.0 };
+    let kept = if rules.keeps_shift && shift.abs() > rules.suite_shift { shift } else { 0.0 };
     (shift, of_pairs.iter().map(|median| median - kept).collect())
 }
 
