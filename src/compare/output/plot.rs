@@ -210,6 +210,6 @@ mod tests {
     #[test]
     fn ticks_are_round_on_both_sides_of_zero() {
         assert_eq!(ticks(-2.2, 3.1), [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]);
-        assert_eq!(ticks(-0.25, 0.31).len(), 6);
+        assert_eq!(ticks(-0.25, 0.31).len(), 12);
     }
 }
