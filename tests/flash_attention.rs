@@ -160,7 +160,9 @@ fn padding_within_the_launch_gives_the_same() {
         let padded = dense.padded_to(head_dim.next_multiple_of(8));
         for cuts in [false, true] {
             let kernel = FusedSdpa::new(&cuda, Backend::Flash, padded, DType::Fp16, SEED).unwrap();
-            CudaSdpaOnTheFly::new(&cuda, Box::new(kernel), SEED, cuts).unwrap().verify().unwrap();
+            let kernel = Box::new(kernel);
+            let plan = CudaSdpaOnTheFly::new(&cuda, dense, kernel, SEED, cuts);
+            plan.unwrap().verify().unwrap();
         }
     }
 }
