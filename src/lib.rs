@@ -3,12 +3,12 @@
 //! The data flows one way:
 //!
 //! ```text
-//! experiments/*.yaml -> spec -> benches/*.rs -> Vec<Case> -> suite -> journal.jsonl -> report -> target-reports/ -> advise
+//! experiments/*.yaml -> spec -> benches/*.rs -> Vec<Case> -> suite -> journal.jsonl -> report -> target-reports/ -> advise, compare
 //!                                                              |
 //!                                    gemm, sdpa: plans   measurement: Criterion's clock   device: CPU or CUDA
 //! ```
 //!
-//! `spec`, `shape`, `case`, `record`, `report` and `advise` never see CUDA. `gemm` and `sdpa` offer plans and know
+//! `spec`, `shape`, `case`, `record`, `report`, `advise` and `compare` never see CUDA. `gemm` and `sdpa` offer plans and know
 //! nothing of Criterion. `suite` ties them together. `unsafe` lives under `device/` and in the library wrappers of
 //! `gemm` and `sdpa`.
 //!
@@ -17,10 +17,12 @@
 
 pub mod advise;
 pub mod case;
+pub mod compare;
 pub mod convert;
 pub mod criterion_home;
 pub mod device;
 pub mod env;
+pub mod fault;
 pub mod gemm;
 pub mod journal;
 pub mod measurement;

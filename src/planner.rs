@@ -3,6 +3,7 @@
 use crate::case::{Case, Gemm, Operation, Sdpa};
 use crate::device::cuda::Matmul;
 use crate::device::{Cuda, Device};
+use crate::fault::Fault;
 use crate::gemm::{
     CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
     CudaGemmOnTheFly, GemmProblem,
@@ -21,6 +22,7 @@ pub struct Planner {
     attention: Attention,
     /// Algorithms chosen so far, so that every round has the same: by product, and whether all were tried.
     algorithms: RefCell<HashMap<(GemmShape, DType, bool), Matmul>>,
+    fault: Option<Fault>,
 }
 
 /// A plan, and which backend it is where there is a choice.
@@ -35,7 +37,12 @@ impl Planner {
     /// Plans for `device`, on data seeded with `seed`.
     pub fn new(device: Device, seed: u64) -> Self {
         let attention = Attention::new(device.clone());
-        Planner { attention, device, seed, algorithms: RefCell::default() }
+        Planner { attention, device, seed, algorithms: RefCell::default(), fault: None }
+    }
+
+    /// The same with a fault in the plans it is about.
+    pub fn with_fault(self, fault: Option<Fault>) -> Self {
+        Planner { fault, ..self }
     }
 
     /// Chooses the algorithm, allocates and fills the operands.
@@ -43,6 +50,17 @@ impl Planner {
     /// # Errors
     /// Why this case cannot be timed on this device.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
+        let planned = self.sound_plan(case)?;
+        match &self.fault {
+            None => Ok(planned),
+            Some(fault) => {
+                let plan = fault.apply(&case.id, planned.plan, &self.device)?;
+                Ok(Planned { plan, ..planned })
+            }
+        }
+    }
+
+    fn sound_plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let plan = match &case.operation {
             Operation::Sdpa(sdpa) => return self.attend(*sdpa, Extent::Whole, case.dtype),
             Operation::SdpaOnTheFly(sdpa) => {

@@ -1,12 +1,13 @@
 //! The environment variables that steer a bench: `cargo bench` hands only Criterion's own arguments on.
 
 use crate::device::DeviceChoice;
+use crate::fault::{self, Fault};
 use crate::record::ProtocolKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Each variable, what it takes, and what it does; `night-sweep --help` prints this.
-pub const VARIABLES: [(&str, &str, &str); 9] = [
+pub const VARIABLES: [(&str, &str, &str); 11] = [
     (
         "NIGHT_SWEEP_DEVICE",
         "auto (default), cpu, cuda, cuda:N",
@@ -40,10 +41,20 @@ pub const VARIABLES: [(&str, &str, &str); 9] = [
         "how long the GPU is worked at most until its clock is steady; 0 skips that; default: 5",
     ),
     ("NIGHT_SWEEP_SEED", "a number", "seed of the data and of the order of cases; default: 42"),
+    (
+        "NIGHT_SWEEP_REPORT",
+        "yes (default), no",
+        "no: the run leaves its journal and no report of it",
+    ),
+    (
+        "NIGHT_SWEEP_FAULT",
+        fault::ALLOWED,
+        "a fault on purpose, to see it caught: launches of these cases take so much longer",
+    ),
 ];
 
 /// What the environment asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where to measure.
     pub device: DeviceChoice,
@@ -63,6 +74,10 @@ pub struct Settings {
     pub burn_in: Duration,
     /// Seed of the data and of the order of cases.
     pub seed: u64,
+    /// Whether a run ends with its report.
+    pub report: bool,
+    /// What goes wrong on purpose.
+    pub fault: Option<Fault>,
 }
 
 impl Settings {
@@ -94,6 +109,8 @@ impl Settings {
             protocol: None,
             burn_in: Duration::from_secs(5),
             seed: 42,
+            report: true,
+            fault: None,
         };
         for (name, value) in found {
             let wrong = |allowed: &str| format!("{name}={value:?}: allowed is {allowed}");
@@ -129,6 +146,17 @@ impl Settings {
                 "NIGHT_SWEEP_SEED" => {
                     settings.seed =
                         value.parse().map_err(|_| wrong("a whole number from 0 to 2^64 - 1"))?;
+                }
+                "NIGHT_SWEEP_REPORT" => {
+                    settings.report = match value.as_str() {
+                        "yes" => true,
+                        "no" => false,
+                        _ => return Err(wrong("yes or no")),
+                    }
+                }
+                "NIGHT_SWEEP_FAULT" => {
+                    let fault = value.parse().map_err(|allowed: String| wrong(&allowed))?;
+                    settings.fault = Some(fault);
                 }
                 _ => return Err(unknown(&name)),
             }
@@ -185,6 +213,8 @@ mod tests {
                 "NIGHT_SWEEP_DEVICE" => "cuda:1",
                 "NIGHT_SWEEP_SEED" | "NIGHT_SWEEP_BURN_IN" => "7",
                 "NIGHT_SWEEP_PROTOCOL" => "adaptive",
+                "NIGHT_SWEEP_REPORT" => "no",
+                "NIGHT_SWEEP_FAULT" => "slow:K107:3",
                 _ => "x",
             };
             let settings = parse(name, value).unwrap();
@@ -202,6 +232,8 @@ mod tests {
             ("NIGHT_SWEEP_RUN_ID", "../x", "letters, digits"),
             ("NIGHT_SWEEP_RUN_ID", ".x", "not starting with a dot"),
             ("NIGHT_SWEEP_SPEC", "", "unset it"),
+            ("NIGHT_SWEEP_REPORT", "maybe", "yes or no"),
+            ("NIGHT_SWEEP_FAULT", "slow:3", "slow:<part of an id>:<percent>"),
             ("NIGHT_SWEEP_DEVISE", "cpu", "did you mean NIGHT_SWEEP_DEVICE?"),
         ] {
             let message = parse(name, value).unwrap_err();

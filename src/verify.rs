@@ -58,7 +58,15 @@ pub fn sampled_rows(total: usize, at_most: usize) -> Vec<usize> {
 /// [`ErrorKind::WrongResult`](crate::record::ErrorKind::WrongResult) if it is above [`tolerance`] or NaN, or if no
 /// row was compared.
 pub fn judge(max_rel_error: f64, rows: usize, dtype: DType) -> Result<Verification, CaseError> {
-    let tolerance = tolerance(dtype);
+    judge_within(tolerance(dtype), max_rel_error, rows, dtype)
+}
+
+fn judge_within(
+    tolerance: f64,
+    max_rel_error: f64,
+    rows: usize,
+    dtype: DType,
+) -> Result<Verification, CaseError> {
     if rows == 0 {
         return Err(CaseError::wrong_result("no row was compared"));
     }

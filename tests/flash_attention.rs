@@ -161,8 +161,7 @@ fn padding_within_the_launch_gives_the_same() {
         for cuts in [false, true] {
             let kernel = FusedSdpa::new(&cuda, Backend::Flash, padded, DType::Fp16, SEED).unwrap();
             let kernel = Box::new(kernel);
-            let plan = CudaSdpaOnTheFly::new(&cuda, dense, kernel, SEED, cuts);
-            plan.unwrap().verify().unwrap();
+            CudaSdpaOnTheFly::new(&cuda, dense, kernel, SEED, cuts).unwrap().verify().unwrap();
         }
     }
 }

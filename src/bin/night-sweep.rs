@@ -6,8 +6,9 @@ use night_sweep::advise::input::{self, Item};
 use night_sweep::advise::output::{self, Format};
 use night_sweep::advise::times::Operation;
 use night_sweep::advise::{Request, advise};
+use night_sweep::compare::command::{self, CompareArgs, GateArgs};
 use night_sweep::criterion_home::{criterion_home, runs_folder};
-use night_sweep::device::{Device, DeviceChoice};
+use night_sweep::device::{Device, DeviceChoice, cuda};
 use night_sweep::settings::{self, VARIABLES};
 use night_sweep::spec::{Spec, default_spec};
 use night_sweep::{env, journal, report};
@@ -84,6 +85,10 @@ enum Command {
         #[arg(long, default_value = "table")]
         format: Format,
     },
+    /// Says which cases of one run, or of one of Criterion's baselines, are slower in another.
+    Compare(CompareArgs),
+    /// Measures two builds in turn, and says whether the second got slower.
+    Gate(GateArgs),
     /// Prints the machine as env.json describes it.
     Env {
         /// auto, cpu, cuda or cuda:N.
@@ -108,6 +113,14 @@ fn main() -> ExitCode {
                 print_advice(&runs, &request, format)
             })
         }
+        Command::Compare(arguments) => match command::compare(&arguments, &criterion_home()) {
+            Ok(code) => return ExitCode::from(code),
+            Err(error) => Err(error),
+        },
+        Command::Gate(arguments) => match gate(&arguments) {
+            Ok(code) => return ExitCode::from(code),
+            Err(error) => Err(error),
+        },
         Command::Env { device } => print_env(&device),
     };
     match done {
@@ -222,6 +235,17 @@ fn print_advice(runs: &[PathBuf], request: &Request, format: Format) -> Result<(
     let runs: Vec<_> = runs.iter().map(|run| input::read_run(run)).collect::<Result<_>>()?;
     println!("{}", output::render(&advise(&runs, request)?, format)?);
     Ok(())
+}
+
+fn gate(arguments: &GateArgs) -> Result<u8> {
+    let settings = settings::Settings::from_env().map_err(|line| anyhow!(line))?;
+    let is_cpu = match settings.device {
+        DeviceChoice::Cpu => true,
+        DeviceChoice::Cuda(_) => false,
+        DeviceChoice::Auto => cuda::present().is_err(),
+    };
+    let spec = default_spec(if is_cpu { "night_sweep_cpu.yaml" } else { "night_sweep.yaml" });
+    command::gate(arguments, spec.map_err(Into::into), is_cpu)
 }
 
 fn print_env(device: &str) -> Result<()> {

@@ -16,7 +16,7 @@ const PRECISION: f64 = 0.005;
 /// Its warm-up has no fewer launches than this, all that a visit makes before its samples included.
 const MIN_WARM_UP: usize = 3;
 /// How long launches warm up that are a sample each.
-const WARM_UP_NS: f64 = 10e6;
+const WARM_UP_NS: f64 = 5e6;
 /// What single launches may take of a round, in all: long ones are fewer.
 const ISOLATED_NS: f64 = 1e6;
 const AS_CALLED_NS: f64 = 4e5;

@@ -84,7 +84,14 @@ impl CSample {
 /// # Errors
 /// If there are files that cannot be read as Criterion writes them.
 pub fn read(home: &Path, id: &str) -> Result<Option<CBenchmark>> {
-    let dir = folder(home, id).join("new");
+    read_folder(&folder(home, id).join("new"))
+}
+
+/// What a folder `new`, or of a baseline, holds; none if it is no such folder.
+///
+/// # Errors
+/// If there are files that cannot be read as Criterion writes them.
+pub fn read_folder(dir: &Path) -> Result<Option<CBenchmark>> {
     let Some(id) = read_json(&dir.join("benchmark.json"))? else { return Ok(None) };
     let Some(estimates) = read_json(&dir.join("estimates.json"))? else { return Ok(None) };
     let Some(sample) = read_json(&dir.join("sample.json"))? else { return Ok(None) };

@@ -15,7 +15,7 @@ pub mod conformance;
 pub mod criterion_files;
 pub mod curve;
 pub mod findings;
-mod folder;
+pub(crate) mod folder;
 pub mod index;
 pub mod json;
 pub mod page;

@@ -140,7 +140,7 @@ impl Plan for MathSdpa16 {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         verify::cuda::poison(&self.cuda, &mut self.problem.o)?;
         self.launch()?;
-        verify::cuda::sdpa(&self.cuda, &self.problem)
+        verify::cuda::sdpa_with_16bit_scores(&self.cuda, &self.problem)
     }
 }
 

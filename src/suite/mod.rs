@@ -64,7 +64,7 @@ fn try_run(
         anyhow!("{name} is of type {kind}: run it with `cargo bench --bench {target}`")
     })?;
     check(&cases, &device)?;
-    let planner = Planner::new(device.clone(), settings.seed);
+    let planner = Planner::new(device.clone(), settings.seed).with_fault(settings.fault.clone());
     let selected: Vec<Case> = cases
         .into_iter()
         .filter(|case| arguments.selects(&case.id) && planner.offers(case))

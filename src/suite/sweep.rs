@@ -96,6 +96,10 @@ pub fn sweep(
     progress.finish();
     let wall_s = sweep.earlier_wall_s + start.elapsed().as_secs_f64();
     sweep.journal.append(&Line::End(End { status: Status::Complete, wall_s }))?;
+    if !settings.report {
+        println!("{}", sweep.journal.path().display());
+        return Ok(());
+    }
     let written = report::write(sweep.journal.path(), &criterion_home(), &settings.results_root)
         .with_context(|| format!("everything measured is in {}", sweep.journal.path().display()))?;
     report::terminal::print(&written.table);

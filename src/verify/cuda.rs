@@ -1,6 +1,6 @@
 //! The checks on the device: our own reference kernels over sampled rows, and every element written.
 
-use super::{POISON, SAMPLED_ROWS, judge, sampled_rows};
+use super::{POISON, SAMPLED_ROWS, judge_within, sampled_rows, tolerance};
 use crate::device::Cuda;
 use crate::device::cuda::{Tensor, error};
 use crate::gemm::GemmProblem;
@@ -24,7 +24,7 @@ pub fn poison(cuda: &Cuda, output: &mut Tensor) -> Result<(), CaseError> {
 /// A wrong result, or what the driver reports.
 pub fn gemm(cuda: &Cuda, problem: &GemmProblem<Tensor>) -> Result<Verification, CaseError> {
     let GemmProblem { gemm, dtype, a, b, c } = problem;
-    compare(cuda, c, gemm.shape.m, *dtype, |rows, errors| {
+    compare(cuda, c, gemm.shape.m, *dtype, tolerance(*dtype), |rows, errors| {
         let (n, k) = (gemm.shape.n, gemm.shape.k);
         cuda.kernels().verify_gemm(cuda.stream(), [a, b, c], rows, errors, (n, k), *dtype)
     })
@@ -35,10 +35,29 @@ pub fn gemm(cuda: &Cuda, problem: &GemmProblem<Tensor>) -> Result<Verification, 
 /// # Errors
 /// A wrong result, or what the driver reports.
 pub fn sdpa(cuda: &Cuda, problem: &SdpaProblem<Tensor>) -> Result<Verification, CaseError> {
+    sdpa_within(tolerance(problem.dtype), cuda, problem)
+}
+
+/// The same for an attention that rounds its scores and its weights to 16 bits on the way: twice the tolerance.
+///
+/// # Errors
+/// A wrong result, or what the driver reports.
+pub fn sdpa_with_16bit_scores(
+    cuda: &Cuda,
+    problem: &SdpaProblem<Tensor>,
+) -> Result<Verification, CaseError> {
+    sdpa_within(2.0 * tolerance(problem.dtype), cuda, problem)
+}
+
+fn sdpa_within(
+    tolerance: f64,
+    cuda: &Cuda,
+    problem: &SdpaProblem<Tensor>,
+) -> Result<Verification, CaseError> {
     let SdpaProblem { sdpa, dtype, q, k, v, o } = problem;
     let shape = sdpa.shape;
     let tokens = shape.batch * shape.n_heads * shape.seq_len;
-    compare(cuda, o, tokens, *dtype, |rows, errors| {
+    compare(cuda, o, tokens, *dtype, tolerance, |rows, errors| {
         let size = (shape.seq_len, shape.head_dim, shape.heads_per_kv_head());
         let (scale, causal) = (problem.scale(), sdpa.causal);
         cuda.kernels().verify_sdpa(
@@ -60,6 +79,7 @@ fn compare(
     output: &Tensor,
     rows: usize,
     dtype: DType,
+    tolerance: f64,
     reference: impl FnOnce(&CudaSlice<u32>, &mut CudaSlice<f32>) -> Result<(), CaseError>,
 ) -> Result<Verification, CaseError> {
     let stream = cuda.stream();
@@ -88,5 +108,5 @@ fn compare(
         .chunks(2)
         .map(relative)
         .fold(0.0, |worst: f64, error| if error.is_nan() { f64::NAN } else { worst.max(error) });
-    judge(worst, rows.len(), dtype)
+    judge_within(tolerance, worst, rows.len(), dtype)
 }

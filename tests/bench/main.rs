@@ -5,6 +5,7 @@
 mod arguments;
 mod commands;
 mod environment;
+mod gate;
 mod killed;
 mod run;
 mod sandbox;

@@ -72,6 +72,11 @@ impl Sandbox {
         fs::write(self.spec(), text).unwrap();
     }
 
+    /// Where it all lies, and where its programs run.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Where the spec lies.
     pub fn spec(&self) -> PathBuf {
         self.dir.path().join("spec.yaml")

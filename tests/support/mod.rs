@@ -22,17 +22,22 @@ pub fn names(dir: &Path) -> Vec<String> {
 /// Checks the four JSON files of a run folder against their schemas.
 pub fn assert_valid(folder: &Path) {
     for name in ["config", "env", "raw", "summary"] {
-        let schema = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join(format!("target-reports/schema/{name}.schema.json"));
-        let schema = json(&schema);
-        jsonschema::meta::validate(&schema).unwrap();
-        let validator = jsonschema::validator_for(&schema).unwrap();
-        let value = json(&folder.join(format!("{name}.json")));
-        let errors: Vec<String> = validator
-            .iter_errors(&value)
-            .map(|error| format!("{name}.json{}: {error}", error.instance_path()))
-            .take(5)
-            .collect();
-        assert!(errors.is_empty(), "{errors:#?}");
+        assert_matches_schema(&folder.join(format!("{name}.json")), name);
     }
+}
+
+/// Checks a JSON file against `target-reports/schema/<name>.schema.json`.
+pub fn assert_matches_schema(file: &Path, name: &str) {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("target-reports/schema/{name}.schema.json"));
+    let schema = json(&schema);
+    jsonschema::meta::validate(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let value = json(file);
+    let errors: Vec<String> = validator
+        .iter_errors(&value)
+        .map(|error| format!("{name}.json{}: {error}", error.instance_path()))
+        .take(5)
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
 }

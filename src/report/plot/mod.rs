@@ -1,8 +1,8 @@
 //! The plots of a run, as SVG and as PNG.
 
-mod axis;
+pub(crate) mod axis;
 mod bars;
-mod canvas;
+pub(crate) mod canvas;
 mod curves;
 
 use super::raw::Raw;

@@ -1,0 +1,79 @@
+//! The executable of a bench in a folder of builds.
+
+use anyhow::{Context, Result, bail};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Where cargo puts benches below a checkout, a target folder and a profile's.
+const BELOW: [&str; 4] = ["", "deps", "release/deps", "target/release/deps"];
+
+/// The newest executable `<bench>` or `<bench>-<hash>` in `place`, or in cargo's folders below it; `place` itself, if it
+/// is a file.
+///
+/// # Errors
+/// If there is none.
+pub fn find(place: &Path, bench: &str) -> Result<PathBuf> {
+    if place.is_file() {
+        return absolute(place);
+    }
+    let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for folder in BELOW.map(|below| place.join(below)) {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        found.extend(entries.flatten().filter_map(|entry| {
+            let named = is_named(entry.file_name().to_str()?, bench);
+            let metadata = std::fs::metadata(entry.path()).ok()?;
+            let is_program = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+            (named && is_program).then_some((metadata.modified().ok()?, entry.path()))
+        }));
+    }
+    match found.into_iter().max() {
+        Some((_, path)) => absolute(&path),
+        None => bail!(
+            "{}: there is no executable {bench} or {bench}-<hash>; `cargo bench --no-run --bench {bench}` builds it, \
+             in target/release/deps",
+            place.display()
+        ),
+    }
+}
+
+fn is_named(file: &str, bench: &str) -> bool {
+    let Some(rest) = file.strip_prefix(bench) else { return false };
+    let is_hash =
+        |hash: &str| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    rest.is_empty() || rest.strip_prefix('-').is_some_and(is_hash)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_newest_executable_of_that_name_is_found() {
+        let target = tempfile::tempdir().unwrap();
+        let deps = target.path().join("release/deps");
+        fs::create_dir_all(&deps).unwrap();
+        let file = |name: &str, mode: u32, age_s: u64| {
+            let path = deps.join(name);
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let time = SystemTime::now() - std::time::Duration::from_secs(age_s);
+            fs::File::open(&path).unwrap().set_modified(time).unwrap();
+        };
+        file("g3_gemm-0123456789abcdef", 0o755, 60);
+        file("g3_gemm-fedcba9876543210", 0o755, 30);
+        file("g3_gemm-0123456789abcdef.d", 0o644, 0);
+        file("g3_gemm_k-0123456789abcdef", 0o755, 0);
+        file("g3_gemm-00000000000000ff", 0o644, 0);
+        let found = find(target.path(), "g3_gemm").unwrap();
+        assert_eq!(found, deps.join("g3_gemm-fedcba9876543210"));
+        assert_eq!(find(&found, "anything").unwrap(), found, "a file is itself");
+        let error = format!("{:#}", find(target.path(), "s1").unwrap_err());
+        assert!(error.contains("cargo bench --no-run --bench s1"), "{error}");
+    }
+}

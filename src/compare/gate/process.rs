@@ -1,0 +1,230 @@
+//! A process of a gate: a bench run as a user runs it, in folders of its own, and what its journal says.
+
+use super::host;
+use crate::journal::{self, Run};
+use crate::record::{Calibration, Clocks};
+use crate::report::stats::{mean, median};
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A build: the executable, and what its processes find in their environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// The bench.
+    pub executable: PathBuf,
+    /// Variables set for this build alone.
+    pub variables: Vec<(String, String)>,
+}
+
+/// What a process left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// What must not differ between the processes of a gate.
+    pub conditions: BTreeMap<String, String>,
+    /// Where it ran, for people.
+    pub device_name: String,
+    /// Wall-clock seconds, from start to end of the process.
+    pub wall_s: f64,
+    /// What event timing costs; absent on the CPU.
+    pub calibration: Option<Calibration>,
+    /// Its cases.
+    pub cases: BTreeMap<String, Case>,
+}
+
+/// A case in one process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Case {
+    /// It was timed.
+    Timed {
+        /// Over the samples of all rounds, in ms: their median; on the CPU as [`host`] says.
+        level_ms: f64,
+        /// How many samples.
+        samples: usize,
+        /// Mean SM clock in MHz; absent on the CPU.
+        sm_mhz: Option<f64>,
+        /// The card was slowed down by heat or its hardware.
+        is_throttled: bool,
+        /// The kernels of one launch.
+        kernels: Vec<String>,
+    },
+    /// It was not.
+    Failed {
+        /// `error_kind: error`.
+        error: String,
+    },
+}
+
+/// The ids of the cases that a build would run.
+///
+/// # Errors
+/// If it does not run.
+pub fn cases(build: &Build, spec: &Path, filter: Option<&str>) -> Result<Vec<String>> {
+    let mut command = command(build, spec);
+    command.args(["--bench", "--list", "--format", "terse"]).args(filter);
+    let output = finish(command)?;
+    Ok(output
+        .lines()
+        .filter_map(|line| line.strip_suffix(": benchmark"))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Runs the cases that `filter` matches, in the order that `seed` gives, with everything it writes in `home`, which is
+/// removed.
+///
+/// # Errors
+/// If the process fails, or its journal is not whole. A case that cannot be timed is no error.
+pub fn measure(
+    build: &Build,
+    spec: &Path,
+    filter: Option<&str>,
+    seed: u64,
+    home: &Path,
+) -> Result<Record> {
+    const RUN_ID: &str = "gate";
+    if home.exists() {
+        // Of a gate that was killed.
+        std::fs::remove_dir_all(home)
+            .with_context(|| format!("cannot remove {}", home.display()))?;
+    }
+    let mut command = command(build, spec);
+    command
+        .args(["--bench", "--discard-baseline"])
+        .args(filter)
+        .env("CRITERION_HOME", home.join("criterion"))
+        .env("NIGHT_SWEEP_RESULTS_ROOT", home.join("reports"))
+        .env("NIGHT_SWEEP_RUN_ID", RUN_ID)
+        .env("NIGHT_SWEEP_SEED", seed.to_string());
+    let start = std::time::Instant::now();
+    finish(command)?;
+    let wall_s = start.elapsed().as_secs_f64();
+    let path = home.join("criterion/night-sweep").join(RUN_ID).join(journal::FILE_NAME);
+    let run = journal::read(&path)?;
+    ensure!(run.end.is_some(), "{}: the run did not end", path.display());
+    let record = Record { wall_s, ..record(&run) };
+    std::fs::remove_dir_all(home).with_context(|| format!("cannot remove {}", home.display()))?;
+    Ok(record)
+}
+
+fn command(build: &Build, spec: &Path) -> Command {
+    let mut command = Command::new(&build.executable);
+    for name in ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME"] {
+        command.env_remove(name);
+    }
+    command.env("NIGHT_SWEEP_SPEC", spec).env("NIGHT_SWEEP_REPORT", "no");
+    command.envs(build.variables.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Waits for a process, and hands back its standard output.
+fn finish(mut command: Command) -> Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {program}: is it of this machine?"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let last: Vec<&str> = stderr.lines().rev().take(3).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        bail!("{program} ended with {}: {}", output.status, last.join(" / "));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn record(run: &Run) -> Record {
+    let header = &run.header;
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("none").to_owned();
+    let conditions = [
+        ("the device", header.device.clone()),
+        ("the GPU uuid", text(&header.env["gpu"]["uuid"])),
+        ("the driver", text(&header.env["gpu"]["driver_version"])),
+        ("the L2 mode", text(&header.config["l2"])),
+        ("the schema", header.schema_version.clone()),
+        ("the experiment", header.experiment.clone()),
+        ("the protocol's warm-up", header.protocol.warmup.to_string()),
+        ("the protocol's launches", header.protocol.measure.to_string()),
+    ];
+    let mut cases: BTreeMap<String, Case> =
+        header.cases.iter().map(|case| (case.id.clone(), self::case(run, &case.id))).collect();
+    if header.device == "cpu" {
+        set_host_levels(run, &mut cases);
+    }
+    Record {
+        conditions: conditions.map(|(what, value)| (what.to_owned(), value)).into(),
+        device_name: crate::env::device_name(&header.env),
+        wall_s: 0.0,
+        calibration: header.calibration,
+        cases,
+    }
+}
+
+/// Replaces the medians by what stands for a case on a host.
+fn set_host_levels(run: &Run, cases: &mut BTreeMap<String, Case>) {
+    let mut timed: Vec<(&String, &mut f64)> = cases
+        .iter_mut()
+        .filter_map(|(id, case)| match case {
+            Case::Timed { level_ms, .. } => Some((id, level_ms)),
+            Case::Failed { .. } => None,
+        })
+        .collect();
+    let fastest =
+        |samples_ms: &[f64]| samples_ms.iter().copied().fold(f64::INFINITY, f64::min).ln();
+    let rounds: Vec<Vec<f64>> = timed
+        .iter()
+        .map(|(id, _)| run.visits_of(id).iter().map(|visit| fastest(&visit.samples_ms)).collect())
+        .collect();
+    for ((_, level_ms), level) in timed.iter_mut().zip(host::levels(&rounds)) {
+        **level_ms = level.exp();
+    }
+}
+
+fn case(run: &Run, id: &str) -> Case {
+    let visits = run.visits_of(id);
+    if let Some(failure) = run.failure_of(id) {
+        return Case::Failed { error: format!("{}: {}", failure.error_kind.name(), failure.error) };
+    }
+    let samples_ms: Vec<f64> = visits.iter().flat_map(|visit| &visit.samples_ms).copied().collect();
+    let level_ms = median(&samples_ms);
+    let (Some(level_ms), Some(last)) = (level_ms, visits.last()) else {
+        return Case::Failed { error: "skipped: the run has no time of it".to_owned() };
+    };
+    let clocks: Vec<&Clocks> = visits.iter().filter_map(|visit| visit.clocks.as_ref()).collect();
+    let mhz: Vec<f64> = clocks.iter().map(|clocks| f64::from(clocks.sm_mhz)).collect();
+    // NVML's HW_SLOWDOWN, HW_THERMAL_SLOWDOWN, HW_POWER_BRAKE_SLOWDOWN and SW_THERMAL_SLOWDOWN; the limit of power is
+    // no sign of trouble.
+    let is_slowdown = |reason: &String| {
+        let reason = reason.to_uppercase();
+        reason.contains("SLOWDOWN") || reason.contains("THERMAL")
+    };
+    Case::Timed {
+        level_ms,
+        samples: samples_ms.len(),
+        sm_mhz: mean(&mhz),
+        is_throttled: clocks.iter().any(|clocks| clocks.throttle.iter().any(is_slowdown)),
+        kernels: last.ran.kernels.iter().map(|kernel| kernel.name.clone()).collect(),
+    }
+}
+
+impl Record {
+    /// `ln` of the time of a case, if its time can be trusted.
+    pub fn level(&self, case_id: &str) -> Option<f64> {
+        match self.cases.get(case_id)? {
+            Case::Timed { level_ms, is_throttled: false, .. } => Some(level_ms.ln()),
+            Case::Timed { .. } | Case::Failed { .. } => None,
+        }
+    }
+
+    /// Mean SM clock over the cases, in MHz.
+    pub fn sm_mhz(&self) -> Option<f64> {
+        let clocks = self.cases.values().filter_map(|case| match case {
+            Case::Timed { sm_mhz, .. } => *sm_mhz,
+            Case::Failed { .. } => None,
+        });
+        mean(&clocks.collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,52 @@
+//! A spec with a gate's own protocol: what a bench measures stays as it is, how often becomes what pairs of processes
+//! need, which is much less.
+
+use crate::record::Protocol;
+use anyhow::{Context, Result};
+use serde_yaml::Value;
+
+/// The spec of `text` with `protocol` in every entry.
+///
+/// # Errors
+/// If it is no spec.
+pub fn with_protocol(text: &str, protocol: &Protocol) -> Result<String> {
+    let mut spec: Value = serde_yaml::from_str(text).context("not YAML")?;
+    let entries = spec.get_mut("experiments").and_then(Value::as_mapping_mut);
+    for (_, entry) in entries.context("a spec has `experiments`, with an entry for each")? {
+        let Some(entry) = entry.as_mapping_mut() else { continue };
+        let Protocol { kind: _, warmup, measure, trials } = *protocol;
+        // The gate says how often; an adaptive entry would not keep to it.
+        entry.insert("protocol".into(), "standard".into());
+        for (key, value) in [("warmup", warmup), ("measure", measure), ("trials", trials)] {
+            entry.insert(key.into(), value.into());
+        }
+    }
+    Ok(serde_yaml::to_string(&spec)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::ProtocolKind;
+    use crate::spec::Spec;
+    use std::path::Path;
+
+    #[test]
+    fn every_spec_of_the_repository_keeps_its_cases_and_gets_the_protocol() {
+        let protocol = Protocol { kind: ProtocolKind::Standard, warmup: 3, measure: 7, trials: 1 };
+        for name in ["night_sweep.yaml", "night_sweep_cpu.yaml"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments").join(name);
+            let text = std::fs::read_to_string(&path).unwrap();
+            let gated = with_protocol(&text, &protocol).unwrap();
+            let (old, new) =
+                (Spec::parse(&text, &path).unwrap(), Spec::parse(&gated, &path).unwrap());
+            assert_eq!(old.experiments().count(), new.experiments().count());
+            for (old, new) in old.experiments().zip(new.experiments()) {
+                assert_eq!((&old.name, &old.kind), (&new.name, &new.kind));
+                assert_eq!(new.protocol, protocol);
+            }
+        }
+        assert!(with_protocol("a: [", &protocol).is_err());
+        assert!(with_protocol("a: 1", &protocol).is_err());
+    }
+}

@@ -1,0 +1,161 @@
+//! What a gate has measured so far, on disk: a file per pair, so that a gate that was killed goes on where it was.
+
+use super::process::Record;
+use crate::compare::pair2::Stage;
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// A pair of processes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairRecord {
+    /// Which went first.
+    pub base_first: bool,
+    /// What the base left.
+    pub base: Record,
+    /// What the candidate left.
+    pub cand: Record,
+}
+
+/// The folder of a gate under way.
+pub struct State {
+    dir: PathBuf,
+}
+
+const PLAN: &str = "plan.json";
+
+impl State {
+    /// Begins a gate in `dir`, or goes on with the one that was interrupted there if it had the same `plan`.
+    ///
+    /// # Errors
+    /// If another gate was interrupted there, or the disk refuses.
+    pub fn open(dir: &Path, plan: &serde_json::Value) -> Result<State> {
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let state = State { dir: dir.to_owned() };
+        match state.read::<serde_json::Value>(PLAN)? {
+            Some(before) if before != *plan && state.has_pairs()? => bail!(
+                "{}: another gate was interrupted here (other executables, spec, filter or seed); remove the folder, or \
+                 choose another with --state",
+                dir.display()
+            ),
+            Some(before) if before == *plan => Ok(state),
+            _ => state.write(PLAN, plan).map(|()| state),
+        }
+    }
+
+    fn has_pairs(&self) -> Result<bool> {
+        let entries = fs::read_dir(&self.dir)
+            .with_context(|| format!("cannot read {}", self.dir.display()))?;
+        let stages = [Stage::Screen, Stage::Confirm, Stage::Shift].map(Stage::name);
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        Ok(names.into_iter().any(|name| {
+            name.ends_with(".json") && stages.iter().any(|stage| name.starts_with(stage))
+        }))
+    }
+
+    /// A folder for files of its own making.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A pair measured before; none if it was not.
+    ///
+    /// # Errors
+    /// If its file is broken.
+    pub fn pair(&self, stage: Stage, pair: usize) -> Result<Option<PairRecord>> {
+        self.read(&name(stage, pair))
+    }
+
+    /// Keeps a pair, and returns once it is on disk.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn keep(&self, stage: Stage, pair: usize, record: &PairRecord) -> Result<()> {
+        self.write(&name(stage, pair), record)
+    }
+
+    /// Forgets everything: the gate has its answer.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn close(self) -> Result<()> {
+        fs::remove_dir_all(&self.dir)
+            .with_context(|| format!("cannot remove {}", self.dir.display()))
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.dir.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .with_context(|| format!("{} is broken: remove it", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        write_atomically(&self.dir.join(name), &serde_json::to_vec(value)?)
+    }
+}
+
+fn name(stage: Stage, pair: usize) -> String {
+    format!("{}-{:02}.json", stage.name(), pair + 1)
+}
+
+/// Writes a file whole or not at all.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    fn record(wall_s: f64) -> Record {
+        Record {
+            conditions: BTreeMap::new(),
+            device_name: "none".to_owned(),
+            wall_s,
+            calibration: None,
+            cases: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_gate_goes_on_where_it_was_and_no_other_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("state");
+        let plan = json!({"bench": "g3"});
+        let pair = PairRecord { base_first: true, base: record(1.0), cand: record(2.0) };
+        State::open(&dir, &json!({"bench": "het1"})).unwrap();
+        let state = State::open(&dir, &plan).expect("nothing was measured for the other");
+        state.keep(Stage::Screen, 0, &pair).unwrap();
+        let state = State::open(&dir, &plan).unwrap();
+        assert_eq!(state.pair(Stage::Screen, 0).unwrap(), Some(pair));
+        assert_eq!(state.pair(Stage::Screen, 1).unwrap(), None);
+        assert_eq!(state.pair(Stage::Confirm, 0).unwrap(), None);
+        let error = State::open(&dir, &json!({"bench": "s1"})).err().unwrap().to_string();
+        assert!(error.contains("--state"), "{error}");
+        fs::write(dir.join("screen-02.json"), "{").unwrap();
+        assert!(state.pair(Stage::Screen, 1).is_err());
+        state.close().unwrap();
+        assert!(!dir.exists());
+    }
+}

@@ -1,0 +1,299 @@
+//! From what a gate found out to its verdicts.
+
+use super::Gate;
+use super::noise_floor::NoiseFloor;
+use super::process::{Case, Record};
+use crate::compare::comparison::{
+    Comparison, Kind, Measured, Mismatch, Outcome, Row, Side, Suite, Times,
+};
+use crate::compare::kernels;
+use crate::compare::pair2::floor::smallest_seen;
+use crate::compare::pair2::screen::{Direction, Screened};
+use crate::compare::pair2::shift::Cause;
+use crate::compare::pair2::{Found, MIN_SUITE, Stage};
+use crate::compare::student::{false_discovery, t95};
+use crate::compare::verdict::Verdict;
+use crate::record::SCHEMA_VERSION;
+use crate::report::stats::median;
+use std::collections::BTreeMap;
+
+/// So many cases have to have a time to be trusted in every pair of the screen.
+const CLEAN: f64 = 0.95;
+
+/// The comparison. `apart` are the cases that only the base has, and those that only the candidate has.
+pub fn of(
+    gate: &Gate,
+    found: &Found,
+    floor: Option<&NoiseFloor>,
+    apart: (Vec<String>, Vec<String>),
+) -> Comparison {
+    let request = gate.request;
+    let mut rows: Vec<Row> =
+        (0..gate.ids.len()).map(|case| row(gate, found, floor, case)).collect();
+    if let Some(screen) = &found.screen {
+        let p: Vec<f64> =
+            screen.cases.iter().map(|case| case.map_or(1.0, |case| case.p_slower)).collect();
+        for (row, q) in rows.iter_mut().zip(false_discovery(&p)) {
+            row.q_value = row.p_value.is_some().then_some(q);
+        }
+    }
+    rows.extend(apart.0.iter().map(|id| Row::new(id, Verdict::OnlyInBase)));
+    rows.extend(apart.1.iter().map(|id| Row::new(id, Verdict::OnlyInCand)));
+
+    let mut notes = Vec::new();
+    let trouble = trouble(gate, &apart);
+    let (suite, is_clock) = suite(gate, found, &mut notes);
+    let fails = suite.is_slower || rows.iter().any(|row| row.fails);
+    let outcome = match () {
+        () if !trouble.is_empty() || is_clock => Outcome::Inconclusive,
+        () if fails => Outcome::Regressed,
+        () if found.screen.is_none() => Outcome::Inconclusive,
+        () => Outcome::Passed,
+    };
+    notes.extend(trouble);
+    notes.extend(remarks(gate, found, floor));
+    let side = |name: &str, build: &super::Build| Side {
+        name: name.to_owned(),
+        runs: vec![build.executable.display().to_string()],
+        device: gate.records().next().map(|record| record.device_name.clone()),
+    };
+    let seen: Vec<f64> = rows.iter().filter_map(|row| row.smallest_seen_pct).collect();
+    let cand = request.cand.as_ref().unwrap_or(&request.base);
+    let comparison = Comparison {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        kind: if request.cand.is_some() { Kind::Gate } else { Kind::NoiseFloor },
+        outcome,
+        base: side("base", &request.base),
+        cand: side("candidate", cand),
+        threshold_pct: request.rules.threshold.exp_m1() * 100.0,
+        suite,
+        gate: Some(Measured {
+            pairs: found.pairs,
+            wall_s: gate.records().map(|record| record.wall_s).sum(),
+            rounds: request.rounds,
+            candidates: found.confirmed.len(),
+            deviation_pct: found.screen.as_ref().map(|screen| 100.0 * screen.prior.variance.sqrt()),
+            prior_freedom: found
+                .screen
+                .as_ref()
+                .map(|screen| screen.prior.freedom)
+                .filter(|freedom| freedom.is_finite()),
+            smallest_seen_pct: median(&seen),
+        }),
+        counts: BTreeMap::new(),
+        mismatches: variables(gate),
+        notes,
+        rows,
+    };
+    comparison.ordered()
+}
+
+/// The row of a case that both builds have.
+fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> Row {
+    let id = &gate.ids[case];
+    let screened = found.screen.as_ref().and_then(|screen| screen.cases[case].as_ref());
+    let mut row = Row::new(id, Verdict::Ok);
+    let stage = match found.confirmed.iter().any(|(own, ..)| *own == case) {
+        true => Stage::Confirm,
+        false => Stage::Screen,
+    };
+    row.base = Times::of(&gate.times_ms(stage, false, id));
+    row.cand = Times::of(&gate.times_ms(stage, true, id));
+    let [base, cand] = [false, true].map(|is_cand| last_kernels(gate, is_cand, id));
+    row.kernel_change = kernels::change(&base, &cand);
+    if let Some(screened) = screened {
+        judge(&mut row, gate, found, case, screened);
+    } else {
+        untimed(&mut row, gate, id);
+    }
+    if row.fails && floor.is_some_and(|floor| floor.is_quarantined(id)) {
+        row.fails = false;
+        row.remarks.push(
+            "quarantined: it was a false candidate in 3 gates of a build with itself".to_owned(),
+        );
+    }
+    row
+}
+
+fn judge(row: &mut Row, gate: &Gate, found: &Found, case: usize, screened: &Screened) {
+    let rules = &gate.request.rules;
+    let prior = found.screen.as_ref().map_or(f64::INFINITY, |screen| screen.prior.freedom);
+    let pairs = rules.screen_pairs as f64;
+    let half = t95(prior + pairs - 1.0) * screened.deviation / pairs.sqrt();
+    let interval = [screened.difference - half, screened.difference + half];
+    row.ratio = Some(screened.difference.exp());
+    row.ci95 = Some(interval.map(f64::exp));
+    row.p_value = Some(screened.p_slower);
+    row.pairs = Some(rules.screen_pairs);
+    row.smallest_seen_pct =
+        Some(100.0 * smallest_seen(screened.deviation, 2 * rules.confirm_pairs, gate.ids.len()));
+    if let Some((_, direction, confirmed)) = found.confirmed.iter().find(|(own, ..)| *own == case) {
+        row.ratio = Some(confirmed.mean.mean.exp());
+        row.ci95 = Some(confirmed.mean.interval95().map(f64::exp));
+        row.p_value = Some(confirmed.p);
+        row.pairs = Some(confirmed.mean.count);
+        row.verdict = match (direction, confirmed.is_real) {
+            (Direction::Slower, true) => Verdict::Regressed,
+            (Direction::Slower, false) => Verdict::Unconfirmed,
+            (Direction::Faster, true) => Verdict::Improved,
+            (Direction::Faster, false) => Verdict::Ok,
+        };
+        row.fails = row.verdict == Verdict::Regressed;
+    } else if found.beyond.contains(&case) && screened.difference > 0.0 {
+        row.verdict = Verdict::Unconfirmed;
+        row.remarks.push("beyond the candidates that fresh pairs looked into".to_owned());
+    }
+}
+
+/// A case without a time to be trusted in every pair of the screen.
+fn untimed(row: &mut Row, gate: &Gate, id: &str) {
+    let errors = |is_cand| -> Vec<&str> {
+        let error = |record: &'_ Record| match record.cases.get(id) {
+            Some(Case::Failed { .. }) | None => true,
+            Some(Case::Timed { .. }) => false,
+        };
+        let failed = gate.side(Stage::Screen, is_cand).filter(|record| error(record));
+        failed
+            .map(|record| match record.cases.get(id) {
+                Some(Case::Failed { error }) => error.as_str(),
+                _ => "not in the journal",
+            })
+            .collect()
+    };
+    let (base, cand) = (errors(false), errors(true));
+    let all = gate.side(Stage::Screen, false).count();
+    row.verdict = match (base.len(), cand.len()) {
+        (0, failed) if failed == all => Verdict::NowFails,
+        (failed, 0) if failed == all => Verdict::NowRuns,
+        (a, b) if a == all && b == all => Verdict::Ok,
+        _ => Verdict::Unconfirmed,
+    };
+    row.fails = row.verdict == Verdict::NowFails;
+    for (side, errors) in [("base", &base), ("candidate", &cand)] {
+        if let Some(error) = errors.first() {
+            row.remarks.push(format!("{side}, {} of {all} processes: {error}", errors.len()));
+        }
+    }
+    if base.is_empty() && cand.is_empty() {
+        row.remarks.push("the card was slowed down in some pairs".to_owned());
+    }
+}
+
+fn last_kernels(gate: &Gate, is_cand: bool, id: &str) -> Vec<String> {
+    let kernels =
+        gate.side(Stage::Screen, is_cand).filter_map(|record| match record.cases.get(id)? {
+            Case::Timed { kernels, .. } => Some(kernels.clone()),
+            Case::Failed { .. } => None,
+        });
+    kernels.last().unwrap_or_default()
+}
+
+/// What makes an answer impossible.
+fn trouble(gate: &Gate, (lost, new): &(Vec<String>, Vec<String>)) -> Vec<String> {
+    let mut trouble = Vec::new();
+    if let Some(first) = gate.records().next() {
+        for (what, expected) in &first.conditions {
+            let other = gate
+                .records()
+                .find_map(|record| record.conditions.get(what).filter(|value| *value != expected));
+            trouble.extend(other.map(|other| {
+                format!("{what} is not the same in all processes: {expected} and {other}")
+            }));
+        }
+    }
+    if !lost.is_empty() || !new.is_empty() {
+        trouble.push(format!(
+            "the builds do not have the same cases: {} only in the base, {} only in the candidate; --filter can \
+             leave them out",
+            lost.len(),
+            new.len()
+        ));
+    }
+    let is_throttled = |id: &str| {
+        gate.side(Stage::Screen, false).chain(gate.side(Stage::Screen, true)).any(|record| {
+            matches!(record.cases.get(id), Some(Case::Timed { is_throttled: true, .. }))
+        })
+    };
+    let throttled = gate.ids.iter().filter(|id| is_throttled(id)).count();
+    if throttled as f64 > (1.0 - CLEAN) * gate.ids.len() as f64 {
+        trouble.push(format!(
+            "the card was slowed down, by heat or its hardware, in {throttled} of {} cases",
+            gate.ids.len()
+        ));
+    }
+    trouble
+}
+
+/// The suite as a whole, and whether the SM clock explains its shift.
+fn suite(gate: &Gate, found: &Found, notes: &mut Vec<String>) -> (Suite, bool) {
+    let none = Suite { ratio: None, is_slower: false, p_value: None, clock_ratio: None };
+    let Some(screen) = &found.screen else { return (none, false) };
+    let timed = screen.cases.iter().flatten().count();
+    let mut suite = Suite { ratio: (timed >= MIN_SUITE).then(|| screen.shift.exp()), ..none };
+    let Some(shift) = &found.shift else { return (suite, false) };
+    suite.ratio = Some(shift.shift.exp());
+    suite.p_value = Some(shift.p);
+    suite.clock_ratio = shift.clock.map(f64::exp);
+    suite.is_slower = shift.cause == Cause::Build && shift.shift > 0.0;
+    let percent = shift.shift.exp_m1() * 100.0;
+    notes.push(match shift.cause {
+        Cause::Chance => format!(
+            "the suite as a whole seemed to move in the screen; {} fresh pairs do not say so ({percent:+.1} %)",
+            gate.request.rules.shift_pairs
+        ),
+        Cause::Clock => format!(
+            "the suite as a whole moved by {percent:+.1} %, and so did the SM clock: nothing can be said of the builds"
+        ),
+        Cause::Build => format!("the suite as a whole moved by {percent:+.1} %, in fresh pairs too"),
+    });
+    (suite, shift.cause == Cause::Clock)
+}
+
+fn remarks(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>) -> Vec<String> {
+    let request = gate.request;
+    let mut notes = Vec::new();
+    if found.screen.is_none() {
+        notes.push("no case had a time in every pair".to_owned());
+    }
+    if !found.beyond.is_empty() {
+        notes.push(format!(
+            "{} candidates more than the {} that fresh pairs look into",
+            found.beyond.len(),
+            request.rules.max_candidates
+        ));
+    }
+    match floor {
+        _ if request.cand.is_none() => {}
+        None => notes.push(format!(
+            "the noise floor of this machine is not known: `night-sweep gate --aa --base ... --bench {}` finds it",
+            request.bench
+        )),
+        Some(floor) => {
+            let threshold = request.rules.threshold.exp_m1() * 100.0;
+            let noisy = floor.cases.values().filter(|case| case.smallest_seen_pct > threshold).count();
+            if noisy > 0 {
+                notes.push(format!(
+                    "{noisy} of {} cases are too noisy here to show a slowdown of {threshold:.1} % for sure",
+                    floor.cases.len()
+                ));
+            }
+        }
+    }
+    notes
+}
+
+/// The variables that one build alone was given.
+fn variables(gate: &Gate) -> Vec<Mismatch> {
+    let request = gate.request;
+    let text = |variables: &[(String, String)]| {
+        let each: Vec<String> =
+            variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        each.join(" ")
+    };
+    let base = text(&request.base.variables);
+    let cand = text(request.cand.as_ref().map_or(&request.base.variables, |cand| &cand.variables));
+    match base == cand {
+        true => vec![],
+        false => vec![Mismatch { what: "variables".to_owned(), base, cand }],
+    }
+}

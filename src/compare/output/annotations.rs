@@ -1,0 +1,49 @@
+//! GitHub's workflow commands: printed in a step, they annotate its run.
+
+use super::{answer, change, interval, reasons};
+use crate::compare::comparison::{Comparison, Outcome, Row};
+
+/// GitHub shows ten errors of a step.
+const ERRORS: usize = 9;
+
+/// An error per failing case, and the answer.
+pub fn of(comparison: &Comparison) -> String {
+    let mut text: String = comparison.failing().take(ERRORS).map(error).collect();
+    let level = match comparison.outcome {
+        Outcome::Passed => "notice",
+        Outcome::Regressed => "error",
+        Outcome::Inconclusive => "warning",
+    };
+    let notes = comparison.notes.iter().map(|note| format!("\n- {note}")).collect::<String>();
+    let said = message(&format!("{}{notes}", answer(comparison)));
+    text.push_str(&format!("::{level} title=night-sweep::{said}\n"));
+    text
+}
+
+fn error(row: &Row) -> String {
+    let mut parts: Vec<String> = row.ratio.map(change).into_iter().collect();
+    parts.extend(row.ci95.map(interval).map(|interval| format!("({interval})")));
+    parts.extend(reasons(row));
+    let title = property(&format!("{} {}", row.verdict.name(), row.case_id));
+    format!("::error title={title}::{}\n", message(&parts.join(" ")))
+}
+
+/// A message escaped as GitHub's toolkit does: a line break ends a command.
+fn message(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    message(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_a_command_early() {
+        assert_eq!(message("3 %\n::error::x"), "3 %25%0A::error::x");
+        assert_eq!(property("a: b, c"), "a%3A b%2C c");
+    }
+}

@@ -1,0 +1,145 @@
+//! A comparison for people, for pull requests, for CI servers, and for the tools that keep track of benchmarks.
+//!
+//! To add a format: a file with a function of [`Comparison`], and a line in each of the two lists here.
+
+mod annotations;
+mod bencher;
+mod critcmp;
+mod junit;
+mod markdown;
+mod plot;
+mod table;
+
+use super::comparison::{Comparison, Kind, Outcome, Row};
+use super::kernels;
+use super::verdict::Verdict;
+use crate::report::{folder, json};
+use anyhow::Result;
+use clap::ValueEnum;
+use std::path::Path;
+
+/// A way to write a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person, at most 100 columns wide.
+    Table,
+    /// Everything: comparison.json.
+    Json,
+    /// For a pull request: short, with details folded.
+    Markdown,
+    /// For CI servers: a test case per case, a failure where it fails.
+    Junit,
+    /// GitHub's workflow commands, which become annotations of a run.
+    Github,
+    /// Bencher Metric Format, of the candidate.
+    Bencher,
+}
+
+/// Writes a comparison, with a newline at the end.
+///
+/// # Errors
+/// None that its contents could cause.
+pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
+    Ok(match format {
+        Format::Table => table::of(comparison),
+        Format::Json => String::from_utf8(json::pretty(comparison)?)?,
+        Format::Markdown => markdown::of(comparison),
+        Format::Junit => junit::of(comparison),
+        Format::Github => annotations::of(comparison),
+        Format::Bencher => bencher::of(comparison)?,
+    })
+}
+
+/// Writes a folder with every format and the plots, whole or not at all; one that is there is replaced.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
+    let plots = plot::draw(comparison)?;
+    folder::replace(&std::path::absolute(target)?, |dir| {
+        for (name, format) in [
+            ("comparison.json", Format::Json),
+            ("comparison.md", Format::Markdown),
+            ("junit.xml", Format::Junit),
+            ("annotations.txt", Format::Github),
+            ("bencher.json", Format::Bencher),
+        ] {
+            folder::write_file(&dir.join(name), render(comparison, format)?.as_bytes())?;
+        }
+        for (name, baseline) in critcmp::of(comparison) {
+            folder::write_file(&dir.join(name), &json::pretty(&baseline)?)?;
+        }
+        for plot in &plots {
+            folder::write_file(&dir.join(format!("{}.svg", plot.name)), plot.svg.as_bytes())?;
+            folder::write_file(&dir.join(format!("{}.png", plot.name)), &plot.png)?;
+        }
+        Ok(())
+    })
+}
+
+/// What was compared, in a few words.
+fn title(comparison: &Comparison) -> String {
+    let what = match comparison.kind {
+        Kind::Stored => "Stored runs",
+        Kind::Gate => "Gate",
+        Kind::NoiseFloor => "Noise floor",
+    };
+    let device = comparison.base.device.as_ref().map(|device| format!(" on {device}"));
+    let names = match comparison.kind {
+        Kind::Stored => format!("{} against {}", comparison.cand.name, comparison.base.name),
+        Kind::Gate => "candidate against base".to_owned(),
+        Kind::NoiseFloor => "the base against itself".to_owned(),
+    };
+    format!("{what}: {names}{}", device.unwrap_or_default())
+}
+
+/// The answer, in a sentence.
+fn answer(comparison: &Comparison) -> String {
+    let failing = comparison.failing().count();
+    let cases = comparison.rows.len();
+    let threshold = comparison.threshold_pct;
+    let mut answer = match comparison.outcome {
+        Outcome::Inconclusive => "No answer: see the notes.".to_owned(),
+        Outcome::Passed => {
+            format!("Passed: none of {cases} cases got slower by {threshold:.1} % or more.")
+        }
+        Outcome::Regressed if failing == 0 => {
+            "Regressed: the suite as a whole got slower.".to_owned()
+        }
+        Outcome::Regressed => format!("Regressed: {failing} of {cases} cases."),
+    };
+    let seen = comparison.gate.and_then(|gate| gate.smallest_seen_pct);
+    if let (Kind::NoiseFloor, Some(seen)) = (comparison.kind, seen) {
+        answer.push_str(&format!(" Half of the cases show a slowdown of {seen:.1} % for sure."));
+    }
+    answer
+}
+
+/// `+4.0 %`, as a change of time.
+fn change(ratio: f64) -> String {
+    format!("{:+.1} %", (ratio - 1.0) * 100.0)
+}
+
+/// `+3.1 to +4.9 %`.
+fn interval([low, high]: [f64; 2]) -> String {
+    format!("{:+.1} to {:+.1} %", (low - 1.0) * 100.0, (high - 1.0) * 100.0)
+}
+
+/// What is to be said of a row beside its numbers.
+fn reasons(row: &Row) -> Vec<String> {
+    let is_slower = matches!(row.verdict, Verdict::Slower | Verdict::Regressed);
+    let is_faster = matches!(row.verdict, Verdict::Faster | Verdict::Improved);
+    let kernels = row.kernel_change.as_ref().map(|change| match () {
+        () if is_slower => format!("slower because {}", kernels::sentence(change)),
+        () if is_faster => format!("faster because {}", kernels::sentence(change)),
+        () => kernels::sentence(change),
+    });
+    kernels.into_iter().chain(row.remarks.iter().cloned()).collect()
+}
+
+/// `2 SLOWER, 1 ONLY_IN_BASE, 80 SAME`.
+fn counts(comparison: &Comparison) -> String {
+    let each =
+        comparison.counts.iter().map(|(verdict, count)| format!("{count} {}", verdict.name()));
+    each.collect::<Vec<_>>().join(", ")
+}

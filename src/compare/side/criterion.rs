@@ -1,0 +1,67 @@
+//! A baseline of Criterion's: `<home>/<group>/<function>/<value>/<baseline>/{benchmark,sample}.json`.
+
+use super::{Case, Run, Stored};
+use crate::compare::comparison::Side;
+use crate::report::criterion_files::{self, CBenchmark};
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Criterion's folders are this deep at most: group, function and value.
+const DEPTH: usize = 3;
+
+/// Consecutive parts that a sample is cut into. The suite hands Criterion its three rounds one after the other, as many
+/// samples of each; of another benchmark, these are its beginning, middle and end.
+const PARTS: usize = 3;
+
+/// Reads the baseline of every benchmark that has it. `new` is the newest run.
+///
+/// # Errors
+/// If no benchmark has it, or its files are not as Criterion writes them.
+pub fn read(home: &Path, baseline: &str) -> Result<Stored> {
+    let mut found = Vec::new();
+    let is_name =
+        !baseline.is_empty() && !baseline.contains(['/', '\\']) && !baseline.starts_with('.');
+    ensure!(is_name, "{baseline:?} is no name of a baseline");
+    find(home, baseline, DEPTH, &mut found)?;
+    ensure!(
+        !found.is_empty(),
+        "{}: no benchmark has a baseline {baseline:?}; `cargo bench -- --save-baseline {baseline}` makes it, and \
+         `new` is the newest run",
+        home.display()
+    );
+    let cases = found.into_iter().map(|benchmark| (benchmark.id.full_id.clone(), case(&benchmark)));
+    Ok(Stored {
+        side: Side { name: baseline.to_owned(), runs: vec![baseline.to_owned()], device: None },
+        conditions: BTreeMap::new(),
+        circumstances: BTreeMap::new(),
+        cases: cases.collect(),
+        notes: Vec::new(),
+    })
+}
+
+fn find(dir: &Path, baseline: &str, depth: usize, found: &mut Vec<CBenchmark>) -> Result<()> {
+    found.extend(criterion_files::read_folder(&dir.join(baseline))?);
+    if depth == 0 {
+        return Ok(());
+    }
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    let mut below: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    below.sort();
+    below
+        .iter()
+        .filter(|path| path.is_dir())
+        .try_for_each(|path| find(path, baseline, depth - 1, found))
+}
+
+fn case(benchmark: &CBenchmark) -> Case {
+    let sample = &benchmark.sample;
+    let each_ms: Vec<f64> =
+        sample.times.iter().zip(&sample.iters).map(|(time, iters)| time / iters / 1e6).collect();
+    let parts = if each_ms.len() >= 2 * PARTS { PARTS } else { 1 };
+    let rounds: Vec<&[f64]> = each_ms.chunks(each_ms.len().div_ceil(parts).max(1)).collect();
+    let run = Run::of(&rounds);
+    let error = run.is_none().then(|| "Criterion's sample holds no positive time".to_owned());
+    Case { runs: run.into_iter().collect(), error, ..Case::default() }
+}

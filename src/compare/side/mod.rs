@@ -1,0 +1,70 @@
+//! A side of a comparison of stored runs: read from run folders, or from one of Criterion's baselines.
+
+pub mod criterion;
+pub mod runs;
+
+use super::comparison::{Side, Times};
+use crate::report::stats::{mean, median};
+use std::collections::BTreeMap;
+
+/// A side, whatever it was read from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Its name and what is in it.
+    pub side: Side,
+    /// What has to be the same on the other side: what, and how it is here.
+    pub conditions: BTreeMap<String, String>,
+    /// What may differ, and is worth a remark.
+    pub circumstances: BTreeMap<String, String>,
+    /// Its cases by id.
+    pub cases: BTreeMap<String, Case>,
+    /// What to know of it.
+    pub notes: Vec<String>,
+}
+
+/// A case on one side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Case {
+    /// The runs that timed it.
+    pub runs: Vec<Run>,
+    /// The names of its kernels in the last of them.
+    pub kernels: Vec<String>,
+    /// Why it has no time, where no run timed it.
+    pub error: Option<String>,
+    /// What makes its times doubtful.
+    pub flags: Vec<String>,
+}
+
+/// A case in one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// `ln` of the median of each round.
+    pub rounds: Vec<f64>,
+    /// All samples in ms.
+    pub samples_ms: Vec<f64>,
+}
+
+impl Run {
+    /// From the samples of each round, in ms; none without any.
+    pub fn of(rounds: &[&[f64]]) -> Option<Run> {
+        let medians: Vec<f64> = rounds.iter().filter_map(|round| median(round)).collect();
+        let samples_ms: Vec<f64> = rounds.concat();
+        let is_positive =
+            !medians.is_empty() && samples_ms.iter().all(|&ms| ms > 0.0 && ms.is_finite());
+        is_positive.then(|| Run { rounds: medians.iter().map(|ms| ms.ln()).collect(), samples_ms })
+    }
+
+    /// `ln` of its level: the mean of its rounds.
+    pub fn level(&self) -> f64 {
+        mean(&self.rounds).unwrap_or_default()
+    }
+}
+
+impl Case {
+    /// Times over the samples of all runs.
+    pub fn times(&self) -> Option<Times> {
+        let samples_ms: Vec<f64> =
+            self.runs.iter().flat_map(|run| &run.samples_ms).copied().collect();
+        Times::of(&samples_ms)
+    }
+}

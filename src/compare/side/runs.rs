@@ -1,0 +1,173 @@
+//! Run folders: `raw.json` for the times, `env.json` for the machine.
+
+use super::{Run, Stored};
+use crate::advise::input::read_run;
+use crate::compare::comparison::Side;
+use crate::report::raw::{Measured, Raw, Row};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// How deep below a folder its runs may lie: `target-reports/<group>/<run id>`.
+const DEPTH: usize = 2;
+
+/// Reads the run of a folder, or all runs below it.
+///
+/// # Errors
+/// If there is none, one cannot be read, or two of them were made under different conditions.
+pub fn read(path: &Path) -> Result<Stored> {
+    let mut folders = Vec::new();
+    find(path, DEPTH, &mut folders)?;
+    ensure!(
+        !folders.is_empty(),
+        "{}: neither a run folder, with a raw.json, nor a folder of such",
+        path.display()
+    );
+    let mut side = Stored {
+        side: Side { name: path.display().to_string(), runs: vec![], device: None },
+        conditions: BTreeMap::new(),
+        circumstances: BTreeMap::new(),
+        cases: BTreeMap::new(),
+        notes: vec![],
+    };
+    for folder in folders {
+        add(&mut side, &folder).with_context(|| path.display().to_string())?;
+    }
+    Ok(side)
+}
+
+fn find(path: &Path, depth: usize, folders: &mut Vec<PathBuf>) -> Result<()> {
+    if path.is_file() || path.join("raw.json").is_file() {
+        folders.push(path.to_owned());
+        return Ok(());
+    }
+    let entries =
+        std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut below: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    below.sort();
+    match depth {
+        0 => Ok(()),
+        _ => below.iter().try_for_each(|path| find(path, depth - 1, folders)),
+    }
+}
+
+fn add(side: &mut Stored, folder: &Path) -> Result<()> {
+    let raw = read_run(folder)?;
+    let env = read_env(folder)?;
+    let run_id = &raw.metadata.run_id;
+    ensure!(!side.side.runs.contains(run_id), "the run {run_id} is in it twice");
+    for (what, here) in conditions(&raw, &env) {
+        let before = side.conditions.entry(what.clone()).or_insert_with(|| here.clone());
+        ensure!(
+            *before == here,
+            "{what} is {here} in {run_id}, and {before} in the runs before it; compare them apart"
+        );
+    }
+    for (what, here) in circumstances(&raw, &env) {
+        let before = side.circumstances.entry(what).or_insert_with(|| here.clone());
+        if !before.split(", ").any(|before| before == here) {
+            *before = format!("{before}, {here}");
+        }
+    }
+    if let Some(fault) = env["settings"]["NIGHT_SWEEP_FAULT"].as_str() {
+        side.notes.push(format!("{run_id} was measured with a fault on purpose: {fault}"));
+    }
+    if raw.metadata.status != crate::record::Status::Complete {
+        side.notes.push(format!("{run_id} ended early: not every case has all its rounds"));
+    }
+    side.side.device = Some(raw.metadata.device_title());
+    side.side.runs.push(run_id.clone());
+    for row in &raw.measurements {
+        let case = side.cases.entry(row.point().case_id.clone()).or_default();
+        match row {
+            Row::Failed(failed) => {
+                case.error = Some(format!("{}: {}", failed.error_kind.name(), failed.error));
+            }
+            Row::Measured(row) => {
+                case.runs.extend(rounds(row));
+                case.kernels = row.kernels.iter().map(|kernel| kernel.name.clone()).collect();
+                let new = row.flags.iter().filter(|flag| !case.flags.contains(flag));
+                let new: Vec<String> = new.cloned().collect();
+                case.flags.extend(new);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rounds of a row: raw.json has their samples one after the other, as many in each.
+fn rounds(row: &Measured) -> Option<Run> {
+    let trials = row.trials.max(1);
+    let each = row.timing_raw.len().div_ceil(trials).max(1);
+    let samples: Vec<&[f64]> = row.timing_raw.chunks(each).collect();
+    let mut run = Run::of(&samples)?;
+    if row.trial_p50.len() == row.trials
+        && row.trial_p50.iter().all(|&ms| ms > 0.0)
+        && row.trials > 0
+    {
+        run.rounds = row.trial_p50.iter().map(|ms| ms.ln()).collect();
+    }
+    Some(run)
+}
+
+/// Null for a raw.json on its own.
+fn read_env(folder: &Path) -> Result<Value> {
+    let folder = if folder.is_file() { folder.parent().unwrap_or(folder) } else { folder };
+    let path = folder.join("env.json");
+    match std::fs::read(&path) {
+        Err(_) => Ok(Value::Null),
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is no env.json of a run", path.display())),
+    }
+}
+
+/// What two runs have to share for a difference to be the build's.
+fn conditions(raw: &Raw, env: &Value) -> Vec<(String, String)> {
+    let protocol = &raw.metadata.protocol;
+    let is_cpu = raw.metadata.device == "cpu";
+    let mut conditions = vec![
+        ("the schema".to_owned(), raw.schema_version.clone()),
+        ("the device".to_owned(), if is_cpu { "cpu" } else { "cuda" }.to_owned()),
+        ("the model".to_owned(), raw.metadata.device_name.clone().unwrap_or_default()),
+        (
+            // Of each experiment: a side may hold several.
+            format!("the protocol of {}", raw.experiment),
+            format!(
+                "warmup {}, measure {}, trials {}",
+                protocol.warmup, protocol.measure, protocol.trials
+            ),
+        ),
+        (format!("the L2 mode of {}", raw.experiment), text(&raw.config["l2"], "hot")),
+    ];
+    if !is_cpu {
+        conditions.push(("the driver".to_owned(), text(&env["gpu"]["driver_version"], "unknown")));
+    }
+    conditions
+}
+
+/// What may be what is compared, and should be known if it is not.
+fn circumstances(raw: &Raw, env: &Value) -> Vec<(String, String)> {
+    let of = |name: &str, value: &Value| (name.to_owned(), text(value, "unknown"));
+    let mut circumstances = vec![
+        of("git revision", &env["software"]["git_revision"]),
+        of("rustc", &env["software"]["rustc"]),
+        ("seed".to_owned(), raw.metadata.seed.to_string()),
+    ];
+    if raw.metadata.device != "cpu" {
+        for library in ["cublas", "cudnn", "nvrtc"] {
+            circumstances.push(of(library, &env["libraries"][library]));
+        }
+        circumstances.push(of("GPU uuid", &env["gpu"]["uuid"]));
+    }
+    circumstances
+}
+
+fn text(value: &Value, absent: &str) -> String {
+    match value {
+        Value::Null => absent.to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,322 @@
+//! Stored runs against each other. What a day does to a case stays in it however often it is repeated on that day, so
+//! that only changes from 5 % up fail the comparison; smaller ones are reported.
+
+use super::comparison::{Comparison, Kind, Mismatch, Outcome, Row, Suite};
+use super::kernels;
+use super::pair2::MIN_SUITE;
+use super::ratio::{Ratio, ratios};
+use super::side::{Case, Stored};
+use super::student::false_discovery;
+use super::verdict::Verdict;
+use crate::record::SCHEMA_VERSION;
+use crate::report::stats::median;
+use anyhow::{Result, bail, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Changes below this fail no comparison of stored runs.
+pub const LEAST_THRESHOLD: f64 = 0.05;
+
+/// Changes below 1 % are not called changes, however sure.
+const LEAST_CHANGE: f64 = 0.00995;
+
+/// Of the verdicts SLOWER and FASTER, at most this share is wrong.
+const FALSE_DISCOVERY: f64 = 0.05;
+
+/// A stored baseline should be of so many runs.
+const RUNS: usize = 5;
+
+/// Compares `cand` with `base`; changes of `threshold` (0.05: 5 %) and more fail.
+///
+/// # Errors
+/// If the sides were made under different conditions and `allow_mismatch` is not set, have no case in common, or the
+/// threshold is below [`LEAST_THRESHOLD`].
+pub fn compare(
+    base: &Stored,
+    cand: &Stored,
+    threshold: f64,
+    allow_mismatch: bool,
+) -> Result<Comparison> {
+    ensure!(
+        threshold >= LEAST_THRESHOLD,
+        "--threshold: stored runs of different days differ by up to {:.0} % for no reason; to see less than that, \
+         pair the builds with `night-sweep gate`",
+        LEAST_THRESHOLD * 100.0
+    );
+    let mismatches = mismatches(&base.conditions, &cand.conditions);
+    if !mismatches.is_empty() && !allow_mismatch {
+        let list: Vec<String> =
+            mismatches.iter().map(|m| format!("{} ({} and {})", m.what, m.base, m.cand)).collect();
+        bail!(
+            "the two sides differ in {}; --allow-mismatch compares them all the same",
+            list.join(", ")
+        );
+    }
+    let ids: BTreeSet<&String> = base.cases.keys().chain(cand.cases.keys()).collect();
+    let mut rows = Vec::new();
+    let mut timed: Vec<(Row, &Case, &Case)> = Vec::new();
+    let mut common = 0;
+    for id in ids {
+        let (base, cand) = (base.cases.get(id), cand.cases.get(id));
+        common += usize::from(base.is_some() && cand.is_some());
+        match (base, cand) {
+            (Some(base), Some(cand)) if is_timed(base) && is_timed(cand) => {
+                timed.push((row(id, Verdict::Same, Some(base), Some(cand)), base, cand));
+            }
+            _ => rows.push(row(id, untimed(base, cand), base, cand)),
+        }
+    }
+    ensure!(
+        common > 0,
+        "{} and {} have no case in common: are they of the same experiment?",
+        base.side.name,
+        cand.side.name
+    );
+    let pairs: Vec<(&Case, &Case)> = timed.iter().map(|(_, base, cand)| (*base, *cand)).collect();
+    let ratios = ratios(&pairs);
+    let (suite, removed) = suite(&ratios, threshold);
+    let p: Vec<f64> = ratios.iter().map(|ratio| ratio.p_around(removed)).collect();
+    let q = false_discovery(&p);
+    for (at, (mut row, ..)) in timed.into_iter().enumerate() {
+        let ratio = &ratios[at];
+        row.verdict = judge(ratio, removed, q[at], threshold);
+        row.fails =
+            row.verdict == Verdict::Slower && ratio.difference - removed >= threshold.ln_1p();
+        row.ratio = Some(ratio.difference.exp());
+        row.ci95 = Some(ratio.interval95().map(f64::exp));
+        (row.p_value, row.q_value) = (Some(p[at]), Some(q[at]));
+        rows.push(row);
+    }
+    let fails = suite.is_slower || rows.iter().any(|row| row.fails);
+    let comparison = Comparison {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        kind: Kind::Stored,
+        outcome: if fails { Outcome::Regressed } else { Outcome::Passed },
+        base: base.side.clone(),
+        cand: cand.side.clone(),
+        threshold_pct: threshold * 100.0,
+        suite,
+        gate: None,
+        counts: BTreeMap::new(),
+        notes: notes(base, cand, &mismatches, &suite, removed),
+        mismatches,
+        rows,
+    };
+    Ok(comparison.ordered())
+}
+
+fn is_timed(case: &Case) -> bool {
+    !case.runs.is_empty()
+}
+
+/// The verdict of a case that lacks a time on either side.
+fn untimed(base: Option<&Case>, cand: Option<&Case>) -> Verdict {
+    match (base, cand) {
+        (_, None) => Verdict::OnlyInBase,
+        (None, _) => Verdict::OnlyInCand,
+        (Some(base), Some(_)) if is_timed(base) => Verdict::NowFails,
+        (Some(_), Some(cand)) if is_timed(cand) => Verdict::NowRuns,
+        _ => Verdict::Same,
+    }
+}
+
+fn row(id: &str, verdict: Verdict, base: Option<&Case>, cand: Option<&Case>) -> Row {
+    let mut row = Row::new(id, verdict);
+    let kernels = |case: Option<&Case>| case.map(|case| case.kernels.clone()).unwrap_or_default();
+    (row.base, row.cand) = (base.and_then(Case::times), cand.and_then(Case::times));
+    row.kernel_change = kernels::change(&kernels(base), &kernels(cand));
+    for (side, case) in [("base", base), ("candidate", cand)] {
+        let Some(case) = case else { continue };
+        // An error of some runs, or one that both sides have, is told and is no change.
+        row.remarks.extend(case.error.iter().map(|error| format!("{side}: {error}")));
+        row.remarks.extend(case.flags.iter().map(|flag| format!("{side}: {flag}")));
+    }
+    row
+}
+
+/// What the cases did as a whole, and what of it to take off: a day may shift all of them by some per cent.
+fn suite(ratios: &[Ratio], threshold: f64) -> (Suite, f64) {
+    let differences: Vec<f64> = ratios.iter().map(|ratio| ratio.difference).collect();
+    let shift = median(&differences).filter(|_| differences.len() >= MIN_SUITE);
+    let is_slower = shift.is_some_and(|shift| shift >= threshold.ln_1p());
+    let is_small = shift.is_some_and(|shift| shift.abs() < threshold.ln_1p());
+    let suite = Suite { ratio: shift.map(f64::exp), is_slower, p_value: None, clock_ratio: None };
+    (suite, shift.filter(|_| is_small).unwrap_or_default())
+}
+
+fn judge(ratio: &Ratio, removed: f64, q: f64, threshold: f64) -> Verdict {
+    let difference = ratio.difference - removed;
+    let [low, high] = ratio.interval95().map(|end| end - removed);
+    let is_change = difference.abs() >= LEAST_CHANGE;
+    let is_ruled_out = low > -threshold.ln_1p() && high < threshold.ln_1p();
+    match () {
+        () if q <= FALSE_DISCOVERY && is_change && difference > 0.0 => Verdict::Slower,
+        () if q <= FALSE_DISCOVERY && is_change => Verdict::Faster,
+        () if is_ruled_out && !(is_change && (low > 0.0 || high < 0.0)) => Verdict::Same,
+        () => Verdict::Ambiguous,
+    }
+}
+
+/// What the conditions of two sides differ in; a condition that one side does not have is none.
+fn mismatches(base: &BTreeMap<String, String>, cand: &BTreeMap<String, String>) -> Vec<Mismatch> {
+    let differ = |(what, base): (&String, &String)| {
+        let cand = cand.get(what).filter(|cand| *cand != base)?;
+        Some(Mismatch { what: what.clone(), base: base.clone(), cand: cand.clone() })
+    };
+    base.iter().filter_map(differ).collect()
+}
+
+fn notes(
+    base: &Stored,
+    cand: &Stored,
+    allowed: &[Mismatch],
+    suite: &Suite,
+    removed: f64,
+) -> Vec<String> {
+    let mut notes: Vec<String> =
+        allowed.iter().map(|m| format!("{} differs: {} and {}", m.what, m.base, m.cand)).collect();
+    let circumstances = mismatches(&base.circumstances, &cand.circumstances).into_iter();
+    notes.extend(circumstances.map(|m| format!("{}: {} and {}", m.what, m.base, m.cand)));
+    notes.extend(base.notes.iter().chain(&cand.notes).cloned());
+    let runs = base.side.runs.len();
+    if runs < RUNS {
+        notes.push(format!(
+            "the base is {runs} {}: {RUNS} over two days or more tell what a day does",
+            if runs == 1 { "run" } else { "runs" }
+        ));
+    }
+    match suite.ratio {
+        Some(ratio) if suite.is_slower => {
+            notes.push(format!("the suite as a whole got slower: {:+.1} %", (ratio - 1.0) * 100.0));
+        }
+        Some(ratio) if removed.abs() >= LEAST_CHANGE => notes.push(format!(
+            "the suite as a whole moved by {:+.1} %: verdicts are about what a case did beyond that",
+            (ratio - 1.0) * 100.0
+        )),
+        _ => {}
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::comparison::Side;
+    use crate::compare::side::Run;
+
+    /// A run with three rounds of each case, by its level in ms; none is an error.
+    fn stored(name: &str, cases: &[(&str, Option<f64>)]) -> Stored {
+        let case = |(id, ms): &(&str, Option<f64>)| {
+            let run = |ms: f64| {
+                let rounds = [[ms * 0.999, ms, ms * 1.001], [ms * 1.0, ms * 1.002, ms * 1.003]];
+                Run::of(&[&rounds[0], &rounds[1], &rounds[0]]).unwrap()
+            };
+            let error = ms.is_none().then(|| "cuda: illegal address".to_owned());
+            let case = Case { runs: ms.map(run).into_iter().collect(), error, ..Case::default() };
+            ((*id).to_owned(), case)
+        };
+        Stored {
+            side: Side { name: name.to_owned(), runs: vec![name.to_owned()], device: None },
+            conditions: BTreeMap::from([("the model".to_owned(), "H200".to_owned())]),
+            circumstances: BTreeMap::new(),
+            cases: cases.iter().map(case).collect(),
+            notes: vec![],
+        }
+    }
+
+    fn verdicts(base: &[(&str, Option<f64>)], cand: &[(&str, Option<f64>)]) -> Comparison {
+        compare(&stored("a", base), &stored("b", cand), 0.05, false).unwrap()
+    }
+
+    #[test]
+    fn each_case_gets_its_verdict() {
+        let base = [
+            ("a", Some(1.0)),
+            ("b", Some(1.0)),
+            ("c", Some(1.0)),
+            ("d", Some(1.0)),
+            ("e", None),
+            ("f", Some(1.0)),
+            ("h", None),
+        ];
+        let cand = [
+            ("a", Some(1.2)),
+            ("b", Some(0.8)),
+            ("c", Some(1.001)),
+            ("d", None),
+            ("e", Some(1.0)),
+            ("g", Some(1.0)),
+            ("h", None),
+        ];
+        let comparison = verdicts(&base, &cand);
+        let found: Vec<(&str, Verdict, bool)> =
+            comparison.rows.iter().map(|row| (&*row.case_id, row.verdict, row.fails)).collect();
+        assert_eq!(
+            found,
+            [
+                ("d", Verdict::NowFails, true),
+                ("a", Verdict::Slower, true),
+                ("f", Verdict::OnlyInBase, false),
+                ("g", Verdict::OnlyInCand, false),
+                ("e", Verdict::NowRuns, false),
+                ("b", Verdict::Faster, false),
+                ("c", Verdict::Same, false),
+                ("h", Verdict::Same, false),
+            ]
+        );
+        assert_eq!(comparison.outcome, Outcome::Regressed);
+        assert_eq!(comparison.counts[&Verdict::Same], 2);
+        let slower = &comparison.rows[1];
+        assert!((slower.ratio.unwrap() - 1.2).abs() < 1e-9);
+        let [low, high] = slower.ci95.unwrap();
+        assert!(low < 1.2 && 1.2 < high && high - low < 0.1, "{low} {high}");
+    }
+
+    #[test]
+    fn below_the_threshold_a_change_is_reported_and_fails_nothing() {
+        let comparison = verdicts(&[("a", Some(1.0))], &[("a", Some(1.04))]);
+        assert_eq!(comparison.rows[0].verdict, Verdict::Slower);
+        assert_eq!(comparison.outcome, Outcome::Passed);
+    }
+
+    #[test]
+    fn a_day_that_is_slower_is_no_slower_case_but_a_much_slower_suite_fails() {
+        let suite = |slowest: f64, factor: f64| -> Vec<(&'static str, Option<f64>)> {
+            let cases = ["a", "b", "c", "d", "e", "f", "g"];
+            cases.map(|id| (id, Some(factor * if id == "d" { slowest } else { 1.0 }))).to_vec()
+        };
+        let day = verdicts(&suite(1.0, 1.0), &suite(1.1, 1.03));
+        let slower: Vec<&str> = day.failing().map(|row| &*row.case_id).collect();
+        assert_eq!(slower, ["d"]);
+        assert!(day.notes.iter().any(|note| note.contains("+3.0 %")), "{:?}", day.notes);
+        let suite_wide = verdicts(&suite(1.0, 1.0), &suite(1.0, 1.08));
+        assert!(suite_wide.suite.is_slower && suite_wide.outcome == Outcome::Regressed);
+    }
+
+    #[test]
+    fn noise_beyond_the_threshold_is_ambiguous() {
+        let mut cand = stored("b", &[("a", Some(1.0))]);
+        let rounds: [&[f64]; 3] = [&[0.9, 0.9], &[1.0, 1.0], &[1.2, 1.2]];
+        cand.cases.get_mut("a").unwrap().runs = vec![Run::of(&rounds).unwrap()];
+        let comparison = compare(&stored("a", &[("a", Some(1.0))]), &cand, 0.05, false).unwrap();
+        assert_eq!(comparison.rows[0].verdict, Verdict::Ambiguous);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_refused_and_says_why() {
+        let one = stored("a", &[("a", Some(1.0))]);
+        let mut other = one.clone();
+        other.conditions.insert("the model".to_owned(), "A100".to_owned());
+        let refused = |cand: &Stored, threshold| {
+            format!("{:#}", compare(&one, cand, threshold, false).unwrap_err())
+        };
+        let says = refused(&other, 0.05);
+        assert!(
+            says.contains("the model (H200 and A100)") && says.contains("--allow-mismatch"),
+            "{says}"
+        );
+        let allowed = compare(&one, &other, 0.05, true).unwrap();
+        assert_eq!(allowed.mismatches.len(), 1);
+        assert!(refused(&one, 0.02).contains("night-sweep gate"));
+        assert!(refused(&stored("b", &[("z", Some(1.0))]), 0.05).contains("no case in common"));
+    }
+}

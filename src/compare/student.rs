@@ -1,0 +1,123 @@
+//! Student's t, one sample at a time.
+
+use crate::report::stats::mean;
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+/// Beyond so many degrees of freedom t is normal to all digits.
+const NORMAL_FROM: f64 = 1e7;
+
+/// A mean and how sure it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mean {
+    /// The mean.
+    pub mean: f64,
+    /// Standard deviation of the values, divided by n - 1.
+    pub deviation: f64,
+    /// How many values.
+    pub count: usize,
+}
+
+impl Mean {
+    /// Of `values`; none for fewer than two, which have no deviation.
+    pub fn of(values: &[f64]) -> Option<Mean> {
+        let count = values.len();
+        let mean = mean(values).filter(|_| count > 1)?;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        Some(Mean { mean, deviation: (squares / (count - 1) as f64).sqrt(), count })
+    }
+
+    /// Standard error.
+    pub fn error(&self) -> f64 {
+        self.deviation / (self.count as f64).sqrt()
+    }
+
+    /// The chance of a mean this large or larger, were the true one zero.
+    pub fn p_above_zero(&self) -> f64 {
+        p_above(self.mean, self.error(), (self.count - 1) as f64)
+    }
+
+    /// Where the true mean lies with 95 % confidence.
+    pub fn interval95(&self) -> [f64; 2] {
+        let half = t95(self.count as f64 - 1.0) * self.error();
+        [self.mean - half, self.mean + half]
+    }
+}
+
+/// The chance of `value` or more where it is t-distributed around zero with this standard error.
+pub fn p_above(value: f64, error: f64, freedom: f64) -> f64 {
+    if error <= 0.0 {
+        // Values without any spread are either zero or beyond doubt.
+        return if value > 0.0 { 0.0 } else { 1.0 };
+    }
+    survival(value / error, freedom)
+}
+
+/// The two-sided 95 % quantile.
+pub fn t95(freedom: f64) -> f64 {
+    match t(freedom) {
+        Some(t) => t.inverse_cdf(0.975),
+        None => Normal::standard().inverse_cdf(0.975),
+    }
+}
+
+fn survival(value: f64, freedom: f64) -> f64 {
+    match t(freedom) {
+        Some(t) => t.sf(value),
+        None => Normal::standard().sf(value),
+    }
+}
+
+/// None where the distribution is normal.
+fn t(freedom: f64) -> Option<StudentsT> {
+    (freedom < NORMAL_FROM).then(|| StudentsT::new(0.0, 1.0, freedom).ok()).flatten()
+}
+
+/// The values of `p` adjusted by Benjamini and Hochberg: to call those below 5 % found is to be wrong about 5 % of them.
+pub fn false_discovery(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
+    let mut adjusted = vec![1.0; p.len()];
+    let mut least = 1.0f64;
+    for (rank, &index) in order.iter().enumerate().rev() {
+        least = least.min(p[index] * p.len() as f64 / (rank + 1) as f64);
+        adjusted[index] = least;
+    }
+    adjusted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_close(actual: f64, expected: f64) {
+        assert!((actual / expected - 1.0).abs() < 1e-6, "{actual} is not {expected}");
+    }
+
+    /// Mean and deviation by Python, quantiles of the tables, the tail by numerical integration.
+    #[test]
+    fn t_is_students() {
+        let x = Mean::of(&[0.031, 0.012, 0.025, 0.04, -0.003, 0.022]).unwrap();
+        assert_close(x.mean, 0.021166666666666667);
+        assert_close(x.deviation, 0.015065412927187449);
+        assert_close(t95(5.0), 2.5705818366147395);
+        assert_close(t95(f64::INFINITY), 1.959963984540054);
+        assert_close(p_above(4.0, 1.0, 11.0), 0.001043096783);
+        assert_eq!(Mean::of(&[1.0]), None);
+    }
+
+    #[test]
+    fn without_spread_there_is_no_doubt() {
+        let p = |values: &[f64]| Mean::of(values).unwrap().p_above_zero();
+        assert_eq!((p(&[0.1, 0.1]), p(&[0.0, 0.0]), p(&[-0.1, -0.1])), (0.0, 1.0, 1.0));
+    }
+
+    /// `statsmodels.stats.multitest.multipletests(p, method="fdr_bh")`.
+    #[test]
+    fn false_discoveries_are_those_of_benjamini_and_hochberg() {
+        let adjusted = false_discovery(&[0.01, 0.04, 0.03, 0.5]);
+        for (actual, expected) in adjusted.iter().zip([0.04, 0.16 / 3.0, 0.16 / 3.0, 0.5]) {
+            assert_close(*actual, expected);
+        }
+        assert!(false_discovery(&[]).is_empty());
+    }
+}

@@ -1,0 +1,186 @@
+//! Faults on purpose, by `NIGHT_SWEEP_FAULT`: what is there to catch one can be seen to do so.
+//!
+//! `slow:<part of an id>:<percent>` makes every launch of the cases whose id holds that part so much longer. The delay
+//! is real work inside the timed region: a busy wait on the host; on a GPU the kernel `spin` in the captured graph.
+
+use crate::device::Device;
+use crate::measurement::Sampler;
+use crate::plan::{CaseError, Plan};
+use crate::record::Verification;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// What goes wrong on purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// Launches take longer.
+    Slow {
+        /// A part of the ids of the cases it is about.
+        cases: String,
+        /// By how many per cent.
+        percent: f64,
+    },
+}
+
+/// What `NIGHT_SWEEP_FAULT` takes.
+pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3";
+
+/// Launches that settle a plan before it is measured to know what its share is.
+const WARM_UP: usize = 10;
+/// Samples of that measurement.
+const SAMPLES: usize = 60;
+/// How long the GPU spins to find out what a spin costs beside its own length.
+const PROBE_NS: f64 = 10_000.0;
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let slow = |rest: &str| {
+            let (cases, percent) = rest.rsplit_once(':')?;
+            let percent: f64 = percent.trim_end_matches('%').trim().parse().ok()?;
+            let fits = !cases.is_empty() && percent > 0.0 && percent <= 1000.0;
+            fits.then(|| Fault::Slow { cases: cases.to_owned(), percent })
+        };
+        text.strip_prefix("slow:").and_then(slow).ok_or_else(|| ALLOWED.to_owned())
+    }
+}
+
+impl Fault {
+    /// The plan of a case with the fault in it, if the fault is about this case.
+    ///
+    /// # Errors
+    /// What the device reports while the plan is measured.
+    pub fn apply(
+        &self,
+        case_id: &str,
+        plan: Box<dyn Plan>,
+        device: &Device,
+    ) -> Result<Box<dyn Plan>, CaseError> {
+        match self {
+            Fault::Slow { cases, percent } if case_id.contains(cases.as_str()) => {
+                Ok(Box::new(Slowed::by(*percent, plan, device)?))
+            }
+            Fault::Slow { .. } => Ok(plan),
+        }
+    }
+}
+
+/// A plan with a delay after some of its launches.
+struct Slowed {
+    plan: Box<dyn Plan>,
+    device: Device,
+    delay_ns: f64,
+    /// The delay follows every so many launches.
+    every: usize,
+    launches: usize,
+}
+
+impl Slowed {
+    /// Measures `plan`, then makes it slower by `percent`.
+    fn by(percent: f64, mut plan: Box<dyn Plan>, device: &Device) -> Result<Self, CaseError> {
+        let launch_ns = least_launch_ns(plan.as_mut(), device)?;
+        let wanted_ns = launch_ns * percent / 100.0;
+        let device = device.clone();
+        if let Device::Cpu = device {
+            return Ok(Slowed { plan, device, delay_ns: wanted_ns, every: 1, launches: 0 });
+        }
+        // A kernel more in the graph costs some time of its own: more than 3 % of a short launch. So it stands after
+        // as many launches as together may take it.
+        let mut probe =
+            Slowed { plan, device: device.clone(), delay_ns: PROBE_NS, every: 1, launches: 0 };
+        let own_ns = least_launch_ns(&mut probe, &device)? - launch_ns - PROBE_NS;
+        let own_ns = own_ns.max(0.0);
+        let every = (1.25 * own_ns / wanted_ns).ceil().max(1.0);
+        Ok(Slowed { delay_ns: every * wanted_ns - own_ns, every: every as usize, ..probe })
+    }
+}
+
+impl Plan for Slowed {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        self.plan.launch()?;
+        self.launches += 1;
+        if !self.launches.is_multiple_of(self.every) {
+            return Ok(());
+        }
+        match &self.device {
+            Device::Cpu => {
+                let (start, delay) = (Instant::now(), Duration::from_nanos(self.delay_ns as u64));
+                while start.elapsed() < delay {
+                    std::hint::spin_loop();
+                }
+                Ok(())
+            }
+            Device::Cuda(cuda) => cuda.kernels().spin(cuda.stream(), self.delay_ns as u64),
+        }
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        self.plan.verify()
+    }
+}
+
+fn least_launch_ns(plan: &mut dyn Plan, device: &Device) -> Result<f64, CaseError> {
+    let clock = device.clock();
+    let mut sampler = Sampler::prepare(device, &clock, plan, None)?;
+    sampler.warm_up(WARM_UP)?;
+    let samples_ms = sampler.take(SAMPLES)?;
+    // Of a busy machine the least is the operation's own.
+    Ok(samples_ms.into_iter().fold(f64::INFINITY, f64::min) * 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_read_and_what_is_none_is_not() {
+        let slow = |cases: &str, percent| Ok(Fault::Slow { cases: cases.to_owned(), percent });
+        assert_eq!("slow:K107:3".parse(), slow("K107", 3.0));
+        assert_eq!("slow:G3/fp16/K107:2.5%".parse(), slow("G3/fp16/K107", 2.5));
+        for wrong in [
+            "",
+            "slow",
+            "slow:K107",
+            "slow::3",
+            "slow:K1:0",
+            "slow:K1:-3",
+            "slow:K1:nan",
+            "fast:K1:3",
+        ] {
+            assert_eq!(wrong.parse::<Fault>(), Err(ALLOWED.to_owned()), "{wrong}");
+        }
+    }
+
+    /// A launch of at least 50 us.
+    struct Spin;
+
+    impl Plan for Spin {
+        fn launch(&mut self) -> Result<(), CaseError> {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(50) {}
+            Ok(())
+        }
+
+        fn verify(&mut self) -> Result<Verification, CaseError> {
+            Ok(Verification { max_rel_error: 0.0, tolerance: 1.0, rows: 1 })
+        }
+    }
+
+    #[test]
+    fn every_launch_of_the_cases_it_names_is_longer_and_no_other() {
+        let fault: Fault = "slow:K107:40".parse().unwrap();
+        let least_us = |case_id| {
+            let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu).unwrap();
+            let launch = |_| {
+                let start = Instant::now();
+                plan.launch().unwrap();
+                start.elapsed().as_nanos() as f64 / 1e3
+            };
+            (0..50).map(launch).fold(f64::INFINITY, f64::min)
+        };
+        // The least of many: a busy machine makes launches longer, never shorter.
+        assert!(least_us("G3/fp16/K107") >= 70.0);
+        assert!(least_us("G3/fp16/K112") < 70.0);
+    }
+}

@@ -1,0 +1,104 @@
+//! `night-sweep gate` over real processes of a bench. Slowdowns here are manifold: what a machine's noise hides is for
+//! the simulations.
+
+use crate::sandbox::{G3_IDS, Ran, Sandbox, bench};
+use crate::support::{assert_matches_schema, json, names};
+use night_sweep::compare::Verdict;
+use night_sweep::compare::comparison::{Comparison, Kind, Outcome};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The arguments of a gate of the G3 bench with itself, by one round a process.
+fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let executable = bench("g3_gemm_k_dense").to_str().unwrap();
+    let own = ["gate", "--base", executable, "--bench", "g3_gemm_k_dense", "--rounds", "1"];
+    let against: &[&str] = if more.contains(&"--aa") { &[] } else { &["--cand", executable] };
+    [&own[..], against, more].concat()
+}
+
+fn gate(sandbox: &Sandbox, more: &[&str]) -> Ran {
+    sandbox.night_sweep(&arguments(more))
+}
+
+fn comparison(sandbox: &Sandbox, out: &str) -> Comparison {
+    let file = sandbox.dir().join(out).join("comparison.json");
+    assert_matches_schema(&file, "comparison");
+    serde_json::from_value(json(&file)).unwrap()
+}
+
+#[test]
+fn a_slow_case_is_found_and_no_other() {
+    let sandbox = Sandbox::new();
+    let fault = "NIGHT_SWEEP_FAULT=slow:K9:900";
+    let ran = gate(&sandbox, &["--cand-env", fault, "--threshold", "60%", "--out", "out"]);
+    assert_eq!(ran.code, Some(1), "{}\n{}", ran.stdout, ran.stderr);
+    let found = comparison(&sandbox, "out");
+    assert_eq!((found.kind, found.outcome), (Kind::Gate, Outcome::Regressed));
+    let failing: Vec<(&str, Verdict)> =
+        found.failing().map(|row| (&*row.case_id, row.verdict)).collect();
+    assert_eq!(failing, [(G3_IDS[1], Verdict::Regressed)]);
+    assert_eq!(found.rows.len(), G3_IDS.len());
+    let slow = &found.rows[0];
+    assert!(slow.ratio.unwrap() > 2.0 && slow.pairs >= Some(6), "{slow:?}");
+    assert_eq!(found.mismatches[0].cand, fault);
+    assert!(ran.stdout.ends_with("Regressed: 1 of 5 cases.\n"), "{}", ran.stdout);
+    assert!(!sandbox.dir().join("target/night-sweep-gate/g3_gemm_k_dense").exists());
+}
+
+#[test]
+fn a_gate_that_was_killed_goes_on_where_it_was() {
+    let sandbox = Sandbox::new();
+    let more = ["--threshold", "60%", "--state", "state", "--out", "out"];
+    let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_night-sweep")));
+    let mut child = command.args(arguments(&more)).spawn().unwrap();
+    let state = sandbox.dir().join("state");
+    let start = Instant::now();
+    while !state.join("screen-02.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        assert!(start.elapsed() < Duration::from_secs(100));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Another gate does not take its pairs for its own.
+    let other = gate(&sandbox, &["--seed", "7", "--state", "state"]);
+    assert!(other.refused().contains("another gate was interrupted here"));
+
+    let ran = gate(&sandbox, &more);
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(!ran.stderr.contains("screen pair 2:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("screen pair 4:"), "{}", ran.stderr);
+    assert_eq!(comparison(&sandbox, "out").outcome, Outcome::Passed);
+    assert!(!names(sandbox.dir()).contains(&"state".to_owned()));
+}
+
+#[test]
+fn the_noise_floor_is_found_and_no_gate_goes_below_it() {
+    let sandbox = Sandbox::new();
+    let floor = ["--noise-floor", "floor.json"];
+    let ran =
+        gate(&sandbox, &[&["--aa", "--threshold", "60%", "--out", "out"], &floor[..]].concat());
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(comparison(&sandbox, "out").kind, Kind::NoiseFloor);
+    let found = json(&sandbox.dir().join("floor.json"));
+    assert_eq!(found["gates"], 1);
+    let seen = |case: &str| found["cases"][case]["smallest_seen_pct"].as_f64().unwrap();
+    assert!(G3_IDS.iter().all(|id| seen(id) > 0.0), "{found}");
+
+    let ran = gate(&sandbox, &[&["--threshold", "0.01%"], &floor[..]].concat());
+    assert_eq!(ran.code, Some(2), "{}", ran.stdout);
+    assert!(ran.stderr.contains("below the noise floor"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_cannot_run_is_refused_in_a_line() {
+    let sandbox = Sandbox::new();
+    let line = gate(&sandbox, &["--threshold", "0%"]).refused();
+    assert!(line.contains("--threshold"), "{line}");
+    let line = gate(&sandbox, &["--filter", "nothing"]).refused();
+    assert!(line.contains("no case in common"), "{line}");
+    let line = sandbox.night_sweep(&["gate", "--aa", "--base", ".", "--bench", "g3"]).refused();
+    assert!(line.contains("cargo bench --no-run --bench g3"), "{line}");
+    let line = gate(&sandbox, &["--cand-env", "NIGHT_SWEEP_FAULT=slow"]).refused();
+    assert!(line.contains("slow:<part of an id>:<percent>"), "{line}");
+}
