@@ -1,5 +1,9 @@
 // FlashAttention-2 forward (Dao 2023) for sm_80 and later: O = softmax(scale Q K^T) V without the scores in memory.
 //
+// A block owns QUERIES rows of Q and walks over the keys from the last step to the first, so that only the first steps
+// need a mask. Two steps of K and V are in shared memory: one is used while the next arrives. A row is rescaled only
+// when a score exceeds its reference by SLACK, which is seldom after the first steps.
+//
 // Compiled per variant, by macros: NAME, HEAD_DIM (a multiple of 8 up to 256), TYPE, CAUSAL, and how it is cut:
 // QUERIES        queries of a block
 // KEYS           keys of a step
@@ -8,6 +12,10 @@
 // QUERY_REGISTERS  steps of 16 columns of Q that stay in registers; the others are read again for each step
 // DATA_DIM       columns of the tensors. Where fewer than HEAD_DIM, their rows begin at any even address; shared memory
 //                has the others as zeros, and the result is written as wide as the tensors are
+//
+// Registers and spilled bytes with the tilings of src/device/cuda/attention.rs, by NVRTC 12.9, fp16, every multiple of
+// 8 from 8 to 256: sm_80 77 to 255, and none but 12 bytes at 128 and 144, causal; sm_90 77 to 255, and none but 12
+// bytes at 144 (causal 24), 16 at 168 (causal 8) and 8 at 184, causal. With DATA_DIM 107 and 129: up to 12 bytes.
 
 #include "mma.cuh"
 
@@ -105,9 +113,9 @@ struct Pairs {
         after_moved = row * ROW_BYTES + 16 * ((has_after ? chunk + 1 : 0) ^ turn(row));
     }
 
-    // `from` is the rows plus thread_start. If CHECKED, zeros after the first `rows`. Else there is a row after the last
-    // one: the last unit of a row that is not moved brings its first number along, into a column where Q has a zero
-    // and of which the result is not written.
+    // `from` is the rows plus thread_start. If CHECKED, zeros after the first `rows`. Else there is a row after the
+    // last one: the last unit of a row that is not moved brings its first number along, into a column where Q has a
+    // zero and of which the result is not written.
     template <int ROWS, bool CHECKED>
     __device__ void copy(unsigned tile, const char* from, int rows) const {
         const char* starts[2] = {from, from + (int)next_row};
@@ -148,8 +156,8 @@ struct Pairs {
             e = has_after ? e : 0;
             __syncwarp();
             if (moves) {
-                store_shared(step + moved, __funnelshift_r(a, b, 16), __funnelshift_r(b, c, 16), __funnelshift_r(c, d, 16),
-                             __funnelshift_r(d, e, 16));
+                store_shared(step + moved, __funnelshift_r(a, b, 16), __funnelshift_r(b, c, 16),
+                             __funnelshift_r(c, d, 16), __funnelshift_r(d, e, 16));
             }
         }
     }
@@ -393,7 +401,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 #pragma unroll
         for (int tile = 0; tile < TILES; tile++)
 #pragma unroll
-            for (int i = 0; i < QUERY_REGISTERS; i++) load_matrices(kept[tile][i], q_warp + tile * 16 * ROW_BYTES + places.q_and_v.step(i));
+            for (int i = 0; i < QUERY_REGISTERS; i++) {
+                load_matrices(kept[tile][i], q_warp + tile * 16 * ROW_BYTES + places.q_and_v.step(i));
+            }
     }
 
     unsigned stage = 0;
@@ -424,12 +434,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 #pragma unroll
         for (int tile = 0; tile < TILES; tile++)
 #pragma unroll
-            for (int j = 0; j < KEY_TILES; j++)
+            for (int e = 0; e < 4; e++) {
+                // The last key of this row, counted from this thread's first column.
+                int last = (CAUSAL ? min(seq - 1, row + tile * 16 + e / 2 * 8) : seq - 1) - column;
 #pragma unroll
-                for (int e = 0; e < 4; e++) {
-                    int key = column + j * 8 + e % 2, last = row + tile * 16 + e / 2 * 8;
-                    if (key >= seq || (CAUSAL && key > last)) s[tile][j][e] = __int_as_float(0xff800000);
+                for (int j = 0; j < KEY_TILES; j++) {
+                    if (j * 8 + e % 2 > last) s[tile][j][e] = __int_as_float(0xff800000);
                 }
+            }
         weigh(s, rows, scale);
         accumulate(rows, s, places, v_shared + stage);
         stage = TILE_BYTES - stage;

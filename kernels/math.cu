@@ -61,8 +61,9 @@ struct Partial {
 // Scores of a row that a thread keeps in registers. Those of a row longer than KEPT * blockDim.x are read twice.
 const unsigned KEPT = 8;
 
-// Softmax of each row of scores[rows, seq], in place; row r belongs to query r % seq and, if causal, sees the keys up to
-// its own. One block a row, of KEPT scores a thread. A row without any key gets zeros, as PyTorch's _safe_softmax gives.
+// Softmax of each row of scores[rows, seq], in place; row r belongs to query r % seq and, if causal, sees the keys up
+// to its own. One block a row, of KEPT scores a thread. A row without any key gets zeros, as PyTorch's _safe_softmax
+// gives.
 // FOUR elements are read and written at once where rows are aligned so.
 template <typename Width, bool FOUR>
 __device__ void softmax(typename Width::Element* scores, unsigned seq, int causal, int type) {

@@ -49,7 +49,8 @@ __device__ inline uint4 chunk_of(const unsigned short* from, const Sizes& sizes,
     return chunk;
 }
 
-// to[r][c] = from[r][c] inside of from, else 0. Grid (blocks, matrices); a block writes CHUNKS * CHUNK * THREADS numbers.
+// to[r][c] = from[r][c] inside of from, else 0. Grid (blocks, matrices); a block writes CHUNKS * CHUNK * THREADS
+// numbers.
 extern "C" __global__ void __launch_bounds__(THREADS) resize(Matrices matrices, Sizes sizes) {
     unsigned matrix = blockIdx.y;
     const unsigned short* from = matrix == 0 ? matrices.from[0] : matrix == 1 ? matrices.from[1] : matrices.from[2];
