@@ -3,7 +3,7 @@
 use super::axis::{Axis, Scale, time_unit};
 use super::canvas::{
     Area, GRID, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, bold, caption, common_shape, fitted,
-    font, header, text_width,
+    font, header, rounds, text_width,
 };
 use crate::report::findings::pattern;
 use crate::report::raw::{Raw, Row, Variant};
@@ -132,9 +132,7 @@ fn variant_median(variant: &Variant) -> Result<f64, String> {
 }
 
 fn foot(area: &Area, raw: &Raw, badges: &str) -> Result<()> {
-    let protocol = raw.metadata.protocol;
-    let (rounds, launches) = (protocol.trials, protocol.measure);
-    let text = format!("Bars: median of {rounds} rounds of at least {launches} launches. {badges}");
+    let text = format!("Bars: median of {}. {badges}", rounds(&raw.metadata.protocol));
     caption(area, raw, &text)
 }
 

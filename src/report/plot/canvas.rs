@@ -1,6 +1,7 @@
 //! The sheet that every plot is drawn on: size, fonts, colours, title and caption.
 
 use super::Plot;
+use crate::record::{Protocol, ProtocolKind};
 use crate::report::raw::{Raw, Shape};
 use anyhow::{Context, Result, anyhow};
 use plotters::coord::Shift;
@@ -120,6 +121,15 @@ pub fn header(area: &Area, title: &str, subtitle: &str) -> Result<()> {
     let style = font(28, MUTED, HPos::Left, VPos::Top);
     area.draw_text(&fitted(area, subtitle, &style, width)?, &style, (MARGIN, 94))?;
     Ok(())
+}
+
+/// How often a point was launched.
+pub fn rounds(protocol: &Protocol) -> String {
+    let Protocol { kind, trials, measure, .. } = protocol;
+    match kind {
+        ProtocolKind::Standard => format!("{trials} rounds of at least {measure} launches"),
+        ProtocolKind::Adaptive => format!("{trials} rounds, as long as its scatter asks for"),
+    }
 }
 
 /// The line at the foot, which says how to read the plot; the run's name stands to the right.

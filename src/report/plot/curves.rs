@@ -3,7 +3,7 @@
 use super::axis::{Axis, SPARSE, Scale, dim_ticks, time_unit};
 use super::canvas::{
     Area, GRID, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, bold, caption, common_fields,
-    common_shape, fields, font, header, text_width,
+    common_shape, fields, font, header, rounds, text_width,
 };
 use crate::case::Backend;
 use crate::report::curve::cliff::Cliff;
@@ -105,17 +105,14 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Re
     let any_failed =
         panels.iter().flat_map(|panel| &panel.curves).any(|curve| !curve.failed.is_empty());
     let top = legend(area, &names, any_failed)?;
-    let trials = raw.metadata.protocol;
     let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
     let is_sparse = dims.len() <= SPARSE;
     caption(
         area,
         raw,
         &format!(
-            "Line: median of {} rounds of at least {} launches. Bands: its 95 % interval, and 10th to 90th \
-             percentile. {} dots: multiples of 8.",
-            trials.trials,
-            trials.measure,
+            "Line: median of {}. Bands: its 95 % interval, and 10th to 90th percentile. {} dots: multiples of 8.",
+            rounds(&raw.metadata.protocol),
             if is_sparse { "Filled" } else { "Large" }
         ),
     )?;
