@@ -329,9 +329,13 @@ fn a_case_that_failed_after_all_has_no_time() {
 
 #[test]
 fn doubtful_rows_carry_flags() {
-    let (header, mut lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..4]);
+    let (header, mut lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..5]);
     for line in &mut lines {
         let Line::Visit(visit) = line else { continue };
+        if visit.case_id == "G3/fp16/K68" && visit.round == 2 {
+            // Settled is 1700 MHz.
+            visit.clocks.as_mut().unwrap().counted_sm_mhz = Some(1600.0);
+        }
         if visit.case_id == "G3/fp16/K67" {
             let level = 1.0 + 0.004 * visit.round as f64;
             visit.samples_ms = (0..SAMPLES).map(|i| level + 1e-5 * i as f64).collect();
@@ -345,7 +349,7 @@ fn doubtful_rows_carry_flags() {
             "G3/fp16/K65" => {
                 clocks.throttle = vec!["GPU_IDLE".to_owned(), "HW_THERMAL_SLOWDOWN".to_owned()]
             }
-            "G3/fp16/K67" => {}
+            "G3/fp16/K67" | "G3/fp16/K68" => {}
             _ => visit.samples_ms.iter_mut().for_each(|ms| *ms *= 1.05),
         }
     }
@@ -356,6 +360,7 @@ fn doubtful_rows_carry_flags() {
     assert_eq!(flags(1), serde_json::json!(["throttled: HW_THERMAL_SLOWDOWN"]));
     assert_eq!(flags(2), serde_json::json!(["unstable"]));
     assert_eq!(flags(3), serde_json::json!(["drifting"]));
+    assert_eq!(flags(4), serde_json::json!(["clock_moved", "below_settled_clock"]));
     let row = &raw["measurements"][3];
     let close = |value: &Value, expected: f64| {
         let value = value.as_f64().unwrap();
@@ -367,9 +372,10 @@ fn doubtful_rows_carry_flags() {
     assert_valid(&bench.write().unwrap().folder);
     let table = bench.write().unwrap().table;
     assert!(
-        table.contains("! 1 of 4 rows have rounds whose medians differ by more than 2 %"),
+        table.contains("! 1 of 5 rows have rounds whose medians differ by more than 2 %"),
         "{table}"
     );
+    assert!(table.contains("! 1 of 5 rows ran below 95 % of the clock"), "{table}");
 }
 
 #[test]

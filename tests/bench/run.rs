@@ -24,6 +24,29 @@ fn products_leave_a_folder_and_criterions_files() {
     assert_whole(&sandbox, &ran, "G3", "G3_gemm_k_dense", &plots);
 }
 
+#[test]
+fn the_adaptive_protocol_makes_two_rounds_and_tells_criterion_of_both() {
+    let sandbox = Sandbox::new();
+    let adaptive = [("NIGHT_SWEEP_PROTOCOL", "adaptive")];
+    let ran = sandbox.g3_with(&adaptive, &["--bench"]).succeeded();
+    assert_valid(&ran.folder());
+    let raw = json(&ran.folder().join("raw.json"));
+    assert_eq!(raw["metadata"]["status"], "complete");
+    assert_eq!(raw["metadata"]["protocol"]["protocol"], "adaptive");
+    assert_eq!(raw["config"]["protocol"], "adaptive", "{}", raw["config"]);
+    for row in raw["measurements"].as_array().unwrap() {
+        assert_eq!(row["trials"], 2);
+        let [first, last] = [0, 1].map(|at| row["trial_p50"][at].as_f64().unwrap());
+        assert!(first > 0.0 && last > 0.0);
+        assert!(row["total_measurements"].as_u64().unwrap() >= 20, "{row}");
+        // Its estimates are there: so its samples have our mean, though the rounds are of different lengths.
+        assert!(row["criterion"]["mean_ms"].is_f64(), "{row}");
+    }
+    for unwanted in ["Warning", "Unable to complete", "panicked"] {
+        assert!(!ran.stdout.contains(unwanted) && !ran.stderr.contains(unwanted), "{}", ran.stderr);
+    }
+}
+
 fn assert_whole(sandbox: &Sandbox, ran: &Ran, group: &str, experiment: &str, plots: &[&str]) {
     let folder = ran.folder();
     assert_eq!(folder.parent().unwrap(), sandbox.results().join(group));
