@@ -109,6 +109,23 @@ impl Run {
     pub fn failure_of(&self, case_id: &str) -> Option<&Failure> {
         self.failures.iter().find(|failure| failure.case_id == case_id)
     }
+
+    /// The cases and rounds that are neither timed nor settled by a failure.
+    pub fn open_visits(&self) -> Vec<(&str, usize)> {
+        let visited: HashSet<_> =
+            self.visits.iter().map(|visit| (&*visit.case_id, visit.round)).collect();
+        let failed: HashSet<_> = self.failures.iter().map(|failure| &*failure.case_id).collect();
+        let ids = self.header.cases.iter().map(|case| &*case.id).filter(|id| !failed.contains(id));
+        ids.flat_map(|id| (0..self.header.protocol.trials).map(move |round| (id, round)))
+            .filter(|visit| !visited.contains(visit))
+            .collect()
+    }
+
+    /// Wall-clock seconds: to its end, or of its visits alone where it was killed.
+    pub fn wall_s(&self) -> f64 {
+        let visits = || self.visits.iter().map(|visit| visit.wall_s).sum();
+        self.end.as_ref().map_or_else(visits, |end| end.wall_s)
+    }
 }
 
 /// Reads a journal, whether its run ended, was killed or is still going.
@@ -128,6 +145,12 @@ fn claim(file: &File, path: &Path) -> Result<()> {
         // A file system without locks, as some of a cluster are, is no reason not to measure.
         _ => Ok(()),
     }
+}
+
+/// Whether a process is writing to the journal.
+pub fn is_being_written(path: &Path) -> bool {
+    let lock = |file: File| flock(&file, FlockOperation::NonBlockingLockShared);
+    File::open(path).is_ok_and(|file| lock(file) == Err(Errno::WOULDBLOCK))
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
@@ -246,6 +269,7 @@ mod tests {
             seed: 42,
             protocol: Protocol { kind: ProtocolKind::Standard, warmup: 1, measure: 2, trials: 2 },
             shard: None,
+            sweep: Vec::new(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             env: json!({"host": {"cpu": "Zählwerk"}}),
             calibration: None,

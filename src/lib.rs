@@ -12,6 +12,8 @@
 //! nothing of Criterion. `suite` ties them together. `unsafe` lives under `device/` and in the library wrappers of
 //! `gemm` and `sdpa`.
 //!
+//! A journal may be one shard of a sweep (`shard`): `merge` joins the journals of all into one before it is reported.
+//!
 //! To add an experiment: an entry in `experiments/night_sweep.yaml`, a type in `spec`, a file in `benches/`.
 //! To add an attention backend: a file in `sdpa/`, its name in `case`, and its arms in `sdpa/attention.rs` and `sdpa/policy.rs`.
 
@@ -26,15 +28,18 @@ pub mod fault;
 pub mod gemm;
 pub mod journal;
 pub mod measurement;
+pub mod merge;
 pub mod philox;
 pub mod plan;
 pub mod planner;
 pub mod record;
 pub mod report;
 pub mod resize;
+pub mod runs;
 pub mod sdpa;
 pub mod settings;
 pub mod shape;
+pub mod shard;
 pub mod spec;
 pub mod suite;
 pub mod verify;

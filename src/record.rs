@@ -49,6 +49,9 @@ pub struct Header {
     /// `i/n` where this is one shard of a sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
+    /// The ids of all cases of the sweep, where this is one shard of it; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sweep: Vec<String>,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// The machine, for env.json.

@@ -3,11 +3,12 @@
 use crate::device::DeviceChoice;
 use crate::fault::{self, Fault};
 use crate::record::ProtocolKind;
+use crate::shard::{self, Shard};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Each variable, what it takes, and what it does; `night-sweep --help` prints this.
-pub const VARIABLES: [(&str, &str, &str); 11] = [
+pub const VARIABLES: [(&str, &str, &str); 12] = [
     (
         "NIGHT_SWEEP_DEVICE",
         "auto (default), cpu, cuda, cuda:N",
@@ -28,7 +29,12 @@ pub const VARIABLES: [(&str, &str, &str); 11] = [
     (
         "NIGHT_SWEEP_RESUME",
         "a run id",
-        "goes on with a run that was killed: what its journal holds is not timed again",
+        "goes on with a run that was stopped or killed: what its journal holds is not timed again; `list --runs` shows which",
+    ),
+    (
+        "NIGHT_SWEEP_SHARD",
+        shard::ALLOWED,
+        "measures one of n parts of the sweep, each spanning the whole range; `night-sweep merge` joins them",
     ),
     (
         "NIGHT_SWEEP_PROTOCOL",
@@ -68,6 +74,8 @@ pub struct Settings {
     pub results_root: PathBuf,
     /// The run to go on with.
     pub resume: Option<String>,
+    /// The part of the sweep to measure, if not all of it.
+    pub shard: Option<Shard>,
     /// How many samples a round takes, if not as the spec says.
     pub protocol: Option<ProtocolKind>,
     /// How long the GPU is worked at most until its clock is steady.
@@ -106,6 +114,7 @@ impl Settings {
             run_id: None,
             results_root: PathBuf::from("target-reports"),
             resume: None,
+            shard: None,
             protocol: None,
             burn_in: Duration::from_secs(5),
             seed: 42,
@@ -130,6 +139,10 @@ impl Settings {
                 "NIGHT_SWEEP_RESULTS_ROOT" => settings.results_root = text()?.into(),
                 "NIGHT_SWEEP_RESUME" => {
                     settings.resume = Some(run_id(&value).map_err(|allowed| wrong(&allowed))?)
+                }
+                "NIGHT_SWEEP_SHARD" => {
+                    settings.shard =
+                        Some(value.parse().map_err(|allowed: String| wrong(&allowed))?);
                 }
                 "NIGHT_SWEEP_PROTOCOL" => {
                     settings.protocol = Some(match value.as_str() {
@@ -212,6 +225,7 @@ mod tests {
             let value = match name {
                 "NIGHT_SWEEP_DEVICE" => "cuda:1",
                 "NIGHT_SWEEP_SEED" | "NIGHT_SWEEP_BURN_IN" => "7",
+                "NIGHT_SWEEP_SHARD" => "2/4",
                 "NIGHT_SWEEP_PROTOCOL" => "adaptive",
                 "NIGHT_SWEEP_REPORT" => "no",
                 "NIGHT_SWEEP_FAULT" => "slow:K107:3",
@@ -227,6 +241,7 @@ mod tests {
         for (name, value, part) in [
             ("NIGHT_SWEEP_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
             ("NIGHT_SWEEP_SEED", "-1", "whole number"),
+            ("NIGHT_SWEEP_SHARD", "5/4", "1 <= i <= n"),
             ("NIGHT_SWEEP_PROTOCOL", "seed", "standard or adaptive"),
             ("NIGHT_SWEEP_BURN_IN", "601", "0 to 600"),
             ("NIGHT_SWEEP_RUN_ID", "../x", "letters, digits"),

@@ -11,7 +11,7 @@ use night_sweep::criterion_home::{criterion_home, runs_folder};
 use night_sweep::device::{Device, DeviceChoice, cuda};
 use night_sweep::settings::{self, VARIABLES};
 use night_sweep::spec::{Spec, default_spec};
-use night_sweep::{env, journal, report};
+use night_sweep::{env, journal, merge, report, runs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,11 +45,26 @@ enum Command {
         /// The folder, as a bench prints it in its last line.
         folder: PathBuf,
     },
+    /// Joins the shards of a sweep (NIGHT_SWEEP_SHARD) into one run, and reports it.
+    Merge {
+        /// The run ids of all shards, or their journals.
+        #[arg(required = true)]
+        shards: Vec<String>,
+        /// Name of the merged run; default: YYYYMMDD_HHMMSS_<experiment>.
+        #[arg(long)]
+        run_id: Option<String>,
+        /// Where run folders are written.
+        #[arg(long, env = "NIGHT_SWEEP_RESULTS_ROOT", default_value = "target-reports")]
+        results_root: PathBuf,
+    },
     /// Lists the experiments of a spec, and the command that runs each.
     List {
         /// The spec; default: that of the benches on a GPU.
         #[arg(long, env = "NIGHT_SWEEP_SPEC")]
         spec: Option<PathBuf>,
+        /// Lists the runs under Criterion's folder that are not complete instead; NIGHT_SWEEP_RESUME goes on with one.
+        #[arg(long)]
+        runs: bool,
     },
     /// Checks specs: says the first thing wrong with each.
     Validate {
@@ -103,8 +118,12 @@ fn main() -> ExitCode {
             index(&results_root, reference.as_deref())
         }
         Command::Report { run, results_root, .. } => report(run.as_deref(), &results_root),
+        Command::Merge { shards, run_id, results_root } => {
+            merge(&shards, run_id.as_deref(), &results_root)
+        }
         Command::Summary { folder } => summary(&folder),
-        Command::List { spec } => list(spec.as_deref()),
+        Command::List { runs: true, .. } => list_runs(),
+        Command::List { spec, .. } => list(spec.as_deref()),
         Command::Validate { specs } => validate(&specs),
         Command::Advise { runs, dims, dims_file, max_overhead, op, curve, budget, format } => {
             items(dims.as_deref(), dims_file.as_deref()).and_then(|items| {
@@ -141,15 +160,18 @@ fn variables_help() -> String {
 fn report(run: Option<&str>, results_root: &Path) -> Result<()> {
     let journal = match run {
         None => newest_journal()?,
-        Some(path) if Path::new(path).is_file() => PathBuf::from(path),
-        Some(run_id) => {
-            let run_id = settings::run_id(run_id).map_err(|allowed| {
-                anyhow!("{run_id:?} is neither a file nor a run id ({allowed})")
-            })?;
-            runs_folder().join(run_id).join(journal::FILE_NAME)
-        }
+        Some(run) => runs::journal_of(run)?,
     };
-    let written = report::write(&journal, &criterion_home(), results_root)?;
+    write_report(&journal, results_root)
+}
+
+fn merge(shards: &[String], run_id: Option<&str>, results_root: &Path) -> Result<()> {
+    write_report(&merge::merge(shards, run_id)?, results_root)
+}
+
+/// The report of a journal; its folder is the last line.
+fn write_report(journal: &Path, results_root: &Path) -> Result<()> {
+    let written = report::write(journal, &criterion_home(), results_root)?;
     report::terminal::print(&written.table);
     println!("{}", written.folder.display());
     Ok(())
@@ -198,6 +220,36 @@ fn list(path: Option<&Path>) -> Result<()> {
         let (name, target) = (&experiment.name, experiment.bench_target());
         println!("    {variable}NIGHT_SWEEP_EXPERIMENT={name} cargo bench --bench {target}");
     }
+    Ok(())
+}
+
+fn list_runs() -> Result<()> {
+    let (unfinished, broken) = runs::unfinished()?;
+    for broken in &broken {
+        eprintln!("night-sweep: left out: {broken}");
+    }
+    if unfinished.is_empty() {
+        println!("no run in {} can be resumed", runs_folder().display());
+        return Ok(());
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(["run id", "experiment", "device", "visits", "last written", ""]);
+    for run in unfinished {
+        let shard = run.shard.map(|shard| format!(" {shard}")).unwrap_or_default();
+        let written = run.written.to_zoned(jiff::tz::TimeZone::system());
+        let (done, all) = run.visits;
+        table.add_row([
+            run.run_id,
+            format!("{}{shard}", run.experiment),
+            run.device,
+            format!("{done} of {all}"),
+            written.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            if run.is_under_way { "under way".to_owned() } else { String::new() },
+        ]);
+    }
+    println!("{table}");
+    println!("NIGHT_SWEEP_RESUME=<run id> with the bench of its experiment goes on with one.");
     Ok(())
 }
 

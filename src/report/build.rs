@@ -79,10 +79,7 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
         seed: header.seed,
         status: if complete { Status::Complete } else { Status::Partial },
         started_at: header.started_at.clone(),
-        wall_s: run
-            .end
-            .as_ref()
-            .map_or_else(|| run.visits.iter().map(|visit| visit.wall_s).sum(), |end| end.wall_s),
+        wall_s: run.wall_s(),
         protocol: header.protocol,
         shard: header.shard.clone(),
         night_sweep: env!("CARGO_PKG_VERSION").to_owned(),

@@ -20,10 +20,11 @@ const FINDINGS: usize = 3;
 pub fn of(raw: &Raw, summary: &Summary) -> String {
     let metadata = &raw.metadata;
     let partial = if metadata.status == crate::record::Status::Partial { ", partial" } else { "" };
+    let shard = metadata.shard.as_ref().map(|shard| format!(", shard {shard}")).unwrap_or_default();
     let mut paragraphs = vec![wrapped(
         "",
         &format!(
-            "{} on {}: {} points, {} failed, {} rounds{partial}",
+            "{} on {}: {} points, {} failed, {} rounds{shard}{partial}",
             raw.experiment,
             metadata.device_title(),
             summary.num_measurements,

@@ -4,6 +4,7 @@ mod arguments;
 mod calibrate;
 mod hush;
 mod progress;
+mod stop;
 mod sweep;
 mod visit;
 
@@ -33,7 +34,8 @@ const RESAMPLES: usize = 1001;
 /// The `main` of a bench target: runs the entry `default_experiment`, or another of its type that the environment
 /// names, on the cases that `cases` lists for it (none for an entry of another type).
 ///
-/// The process ends with 0, with 1 if `--test` found a case that does not run, or with 2 for bad input.
+/// The process ends with 0, with 1 if `--test` found a case that does not run, with 2 for bad input, with 75 if SIGTERM or
+/// SIGUSR1 stopped it before it was done, or with 130 if Ctrl-C did.
 pub fn run(default_experiment: &str, cases: fn(&Experiment) -> Option<Vec<Case>>) -> ExitCode {
     match try_run(default_experiment, cases) {
         Ok(code) => code,
@@ -69,10 +71,11 @@ fn try_run(
         .into_iter()
         .filter(|case| arguments.selects(&case.id) && planner.offers(case))
         .collect();
+    let part = Part::of(selected, &settings)?;
     if let Some(note) = note.filter(|_| arguments.mode != Mode::List) {
         eprintln!("night-sweep: {note}");
     }
-    if selected.is_empty() {
+    if part.cases.is_empty() {
         eprintln!("night-sweep: no case of {name} has an id that the filter matches");
         return Ok(ExitCode::SUCCESS);
     }
@@ -95,24 +98,47 @@ fn try_run(
     let mut criterion = criterion(&visitor.time).configure_from_args();
     if matches!(arguments.mode, Mode::Load | Mode::Measure) {
         let mut required = arguments.required_baselines.iter();
-        required.try_for_each(|baseline| require_baseline(&selected, baseline))?;
+        required.try_for_each(|baseline| require_baseline(&part.cases, baseline))?;
     }
     match arguments.mode {
-        Mode::List | Mode::Load => replay(&mut criterion, &selected),
-        Mode::Test | Mode::Profile => return Ok(try_each(&visitor, &mut criterion, &selected)),
+        Mode::List | Mode::Load => replay(&mut criterion, &part.cases),
+        Mode::Test | Mode::Profile => {
+            return Ok(try_each(&visitor, &mut criterion, &part.cases));
+        }
         Mode::Measure => {
-            sweep::sweep(
+            return sweep::sweep(
                 &visitor,
                 monitor.as_deref(),
                 criterion,
                 &experiment,
                 &settings,
-                selected,
+                part,
                 start,
-            )?;
+            );
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What this process measures.
+struct Part {
+    cases: Vec<Case>,
+    /// The ids of all cases of the sweep, if this is a shard of it.
+    sweep: Vec<String>,
+}
+
+impl Part {
+    fn of(selected: Vec<Case>, settings: &Settings) -> Result<Part> {
+        let Some(shard) = settings.shard.filter(|_| !selected.is_empty()) else {
+            return Ok(Part { cases: selected, sweep: Vec::new() });
+        };
+        let cases = shard.of(&selected, settings.seed);
+        ensure!(
+            !cases.is_empty(),
+            "NIGHT_SWEEP_SHARD={shard}: the sweep has too few rows for so many shards, and none is left for this one"
+        );
+        Ok(Part { cases, sweep: selected.into_iter().map(|case| case.id).collect() })
+    }
 }
 
 /// Criterion with our clock, before its arguments.
@@ -203,12 +229,4 @@ fn require_baseline(cases: &[Case], baseline: &str) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// A folder name for a run: the time, and the experiment.
-fn new_run_id(experiment: &str) -> Result<String> {
-    let name = format!("{}_{experiment}", jiff::Zoned::now().strftime("%Y%m%d_%H%M%S"));
-    crate::settings::run_id(&name)
-        .map_err(|allowed| anyhow!("{allowed}"))
-        .with_context(|| format!("the experiment's name {experiment:?} cannot be part of a run id"))
 }

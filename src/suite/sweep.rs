@@ -3,8 +3,9 @@
 use super::calibrate::calibrate;
 use super::hush::Hush;
 use super::progress::Progress;
+use super::stop::Stop;
 use super::visit::{Round, Visitor};
-use super::{criterion as quiet_criterion, new_run_id};
+use super::{Part, criterion as quiet_criterion};
 use crate::case::Case;
 use crate::criterion_home::{criterion_home, runs_folder};
 use crate::device::{Device, nvml::Monitor};
@@ -13,6 +14,7 @@ use crate::journal::{self, Journal, Run};
 use crate::measurement::DeviceTime;
 use crate::record::{Clocks, End, Failure, Header, Line, SCHEMA_VERSION, Status, Visit};
 use crate::report;
+use crate::runs::free_run_id;
 use crate::settings::Settings;
 use crate::spec::Experiment;
 use anyhow::{Context, Result, ensure};
@@ -22,8 +24,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// A run under way.
@@ -38,8 +40,10 @@ struct Sweep<'a> {
     earlier_wall_s: f64,
 }
 
-/// Measures `cases`, journals every visit and writes the report; the process began at `start`. The last line of stdout is
+/// Measures the cases of `part`, journals every visit and writes the report; the process began at `start`. The last line of stdout is
 /// the report's folder.
+///
+/// A signal that asks it to stop ends it between two visits, with a partial report.
 ///
 /// # Errors
 /// If the journal or the report cannot be written, or the run to go on with is another one.
@@ -49,11 +53,12 @@ pub fn sweep(
     mut criterion: Criterion<DeviceTime>,
     experiment: &Experiment,
     settings: &Settings,
-    cases: Vec<Case>,
+    part: Part,
     start: Instant,
-) -> Result<()> {
+) -> Result<ExitCode> {
+    let stop = Stop::listen().context("cannot listen for signals")?;
     writable(&settings.results_root)?;
-    let mut sweep = Sweep::open(visitor, monitor, experiment, settings, cases)?;
+    let mut sweep = Sweep::open(visitor, monitor, experiment, settings, part)?;
     let rounds = visitor.protocol.trials;
     let mut progress =
         Progress::new(&experiment.group(), sweep.settled(rounds), sweep.cases.len() * rounds);
@@ -72,6 +77,12 @@ pub fn sweep(
             if sweep.is_settled(index, round) {
                 continue;
             }
+            if let Some(asked) = stop.asked() {
+                progress.finish();
+                eprintln!("night-sweep: stopped by {}: {}", asked.by, sweep.how_to_go_on(rounds)?);
+                sweep.end(Status::Partial, start, settings)?;
+                return Ok(ExitCode::from(asked.code));
+            }
             let criterion = if last { &mut criterion } else { &mut early };
             let line = sweep.visit(index, round, last, criterion, &mut progress)?;
             if is_slowed(&line) && times_slowed < SLOWED_VISITS {
@@ -84,7 +95,7 @@ pub fn sweep(
                 progress.say(&format!("{id}: {}: {}", failure.error_kind.name(), failure.error));
                 progress.drop_visits(rounds - round);
                 let lost = matches!(&visitor.device, Device::Cuda(cuda) if cuda.is_lost());
-                if lost {
+                if lost && stop.asked().is_none() {
                     progress.finish();
                     return start_anew(&sweep.run_id()?);
                 }
@@ -94,17 +105,8 @@ pub fn sweep(
         }
     }
     progress.finish();
-    let wall_s = sweep.earlier_wall_s + start.elapsed().as_secs_f64();
-    sweep.journal.append(&Line::End(End { status: Status::Complete, wall_s }))?;
-    if !settings.report {
-        println!("{}", sweep.journal.path().display());
-        return Ok(());
-    }
-    let written = report::write(sweep.journal.path(), &criterion_home(), &settings.results_root)
-        .with_context(|| format!("everything measured is in {}", sweep.journal.path().display()))?;
-    report::terminal::print(&written.table);
-    println!("{}", written.folder.display());
-    Ok(())
+    sweep.end(Status::Complete, start, settings)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Bootstrap resamples where nobody sees the result. Criterion warns of so few.
@@ -141,7 +143,7 @@ impl<'a> Sweep<'a> {
         monitor: Option<&Monitor>,
         experiment: &Experiment,
         settings: &Settings,
-        cases: Vec<Case>,
+        Part { cases, sweep }: Part,
     ) -> Result<Self> {
         let header = |run_id| -> Result<Header> {
             Ok(Header {
@@ -153,7 +155,8 @@ impl<'a> Sweep<'a> {
                 device: visitor.device.name(),
                 seed: settings.seed,
                 protocol: visitor.protocol,
-                shard: None,
+                shard: settings.shard.map(|shard| shard.to_string()),
+                sweep: sweep.clone(),
                 started_at: jiff::Timestamp::now().to_string(),
                 env: env::describe(&visitor.device),
                 calibration: match &visitor.device {
@@ -168,12 +171,13 @@ impl<'a> Sweep<'a> {
             let (journal, run) =
                 Journal::reopen(&dir).with_context(|| format!("cannot resume {run_id}"))?;
             same_run(&run, &header(run_id.clone())?)?;
+            let earlier_wall_s = run.wall_s();
             return Ok(Sweep {
                 visitor,
                 journal,
                 cases: run.header.cases,
                 seed: run.header.seed,
-                earlier_wall_s: run.visits.iter().map(|visit| visit.wall_s).sum(),
+                earlier_wall_s,
                 visits: run.visits,
                 failures: run.failures,
             });
@@ -185,7 +189,11 @@ impl<'a> Sweep<'a> {
                  NIGHT_SWEEP_RUN_ID"
             );
         }
-        let run_id = settings.run_id.clone().map_or_else(|| free_run_id(&experiment.name), Ok)?;
+        let name = match settings.shard {
+            Some(shard) => format!("{}_{}of{}", experiment.name, shard.index, shard.count),
+            None => experiment.name.clone(),
+        };
+        let run_id = settings.run_id.clone().map_or_else(|| free_run_id(&name), Ok)?;
         let header = header(run_id.clone())?;
         let journal = Journal::create(&runs_folder().join(&run_id), header)?;
         let (visits, failures) = (Vec::new(), Vec::new());
@@ -245,29 +253,35 @@ impl<'a> Sweep<'a> {
             .sum()
     }
 
+    /// Closes the journal and writes the report; the process began at `start`.
+    fn end(&mut self, status: Status, start: Instant, settings: &Settings) -> Result<()> {
+        let wall_s = self.earlier_wall_s + start.elapsed().as_secs_f64();
+        self.journal.append(&Line::End(End { status, wall_s }))?;
+        let journal = self.journal.path();
+        if !settings.report {
+            println!("{}", journal.display());
+            return Ok(());
+        }
+        let written = report::write(journal, &criterion_home(), &settings.results_root)
+            .with_context(|| format!("everything measured is in {}", journal.display()))?;
+        report::terminal::print(&written.table);
+        println!("{}", written.folder.display());
+        Ok(())
+    }
+
+    /// For a person who has this run stopped.
+    fn how_to_go_on(&self, rounds: usize) -> Result<String> {
+        let (done, all) = (self.settled(rounds), self.cases.len() * rounds);
+        let run_id = self.run_id()?;
+        Ok(format!("{done} of {all} visits are done; go on with NIGHT_SWEEP_RESUME={run_id}"))
+    }
+
     fn run_id(&self) -> Result<String> {
         let folder = self.journal.path().parent().and_then(|folder| folder.file_name());
         Ok(folder
             .context("a journal lies in the folder of its run")?
             .to_string_lossy()
             .into_owned())
-    }
-}
-
-/// Takes a run id that no run has yet, by making its folder: two runs may start at the same moment.
-fn free_run_id(experiment: &str) -> Result<String> {
-    let (first, runs) = (new_run_id(experiment)?, runs_folder());
-    let context = || format!("cannot create a folder in {}", runs.display());
-    fs::create_dir_all(&runs).with_context(context)?;
-    let (mut run_id, mut number) = (first.clone(), 1);
-    loop {
-        match fs::create_dir(runs.join(&run_id)) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                number += 1;
-                run_id = format!("{first}_{number}");
-            }
-            made => return made.map(|()| run_id).with_context(context),
-        }
     }
 }
 
@@ -281,6 +295,7 @@ fn same_run(old: &Run, new: &Header) -> Result<()> {
         ("its spec entry", old.config != new.config),
         ("the device", old.device != new.device || gpu(old) != gpu(new)),
         ("the cases (by another filter?)", ids(old) != ids(new)),
+        ("the shard", old.shard != new.shard),
         ("the seed", old.seed != new.seed),
     ];
     let differs: Vec<_> =
@@ -295,7 +310,7 @@ fn same_run(old: &Run, new: &Header) -> Result<()> {
 }
 
 /// After an error that leaves the CUDA context useless: the same process once more, for what is left of the run.
-fn start_anew(run_id: &str) -> Result<()> {
+fn start_anew(run_id: &str) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     eprintln!("night-sweep: the CUDA context is lost; starting anew for the remaining cases");
     let error = std::process::Command::new(std::env::current_exe()?)

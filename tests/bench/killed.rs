@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-const RUN_ID: &str = "killed";
+/// The run of these tests, and of those in which it is stopped.
+pub const RUN_ID: &str = "killed";
 const POINTS: usize = 24;
 const TRIALS: usize = 3;
 /// Visits in the journal when the run is killed: in the first round, at its end, in the second, and in the last,
@@ -87,7 +88,8 @@ fn start(sandbox: &Sandbox, variable: &str) -> Child {
     command.spawn().unwrap()
 }
 
-fn wait_for(sandbox: &Sandbox, visits: usize) {
+/// Waits until the journal of [`RUN_ID`] has that many visits.
+pub fn wait_for(sandbox: &Sandbox, visits: usize) {
     let (journal, since) = (sandbox.journal(RUN_ID), Instant::now());
     while visits_in(&journal) < visits && since.elapsed() < Duration::from_secs(120) {
         std::thread::sleep(Duration::from_millis(2));

@@ -9,7 +9,9 @@ mod gate;
 mod killed;
 mod run;
 mod sandbox;
+mod shards;
 mod specs;
+mod stopped;
 #[path = "../support/mod.rs"]
 mod support;
 mod variants;

@@ -38,6 +38,7 @@ pub fn journal(
             trials: ROUNDS,
         },
         shard: None,
+        sweep: Vec::new(),
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         env: json!({
             "host": {"cpu": "Synthetic CPU", "cores": 2, "memory_bytes": 1, "os": "none", "kernel": "none"},

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+#
+# The six experiments as jobs, and a job that waits for them, writes the index page and prints a summary.
+#
+#   bash slurm/launch_all.sh [--array N] [--dry-run] [--wait] [--results-root DIR] [--spec FILE] [--bin-dir DIR]
+#       [--only NAME]...
+#
+# --array N: each sweep in N shards, on as many GPUs as the cluster has free; the last job merges them. --dry-run prints
+# the sbatch lines and submits nothing. --wait returns when all is done, with the exit code of the last job.
+# --only: this experiment, and others so named, in place of the six.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=slurm/common.sh
+source slurm/common.sh
+load_site
+sbatch_options
+
+shards='' dry_run=0 wait=0 results_root=target-reports passed_on=() finish=() only=()
+while (($#)); do
+    case $1 in
+    --dry-run) dry_run=1 && shift && continue ;;
+    --wait) wait=1 && shift && continue ;;
+    --array | --results-root | --spec | --bin-dir | --only) (($# >= 2)) || die "$1 needs a value" ;;
+    *) die "there is no option $1: allowed are --array, --dry-run, --wait, --results-root, --spec, --bin-dir, --only" ;;
+    esac
+    case $1 in
+    --array)
+        [[ $2 =~ ^[1-9][0-9]{0,2}$ ]] || die "--array $2: allowed is a whole number from 1 to 999"
+        shards=$2
+        ;;
+    --results-root) results_root=$2 ;;
+    --spec) passed_on+=(--spec "$2") ;;
+    --bin-dir)
+        passed_on+=(--bin-dir "$2")
+        finish+=(--bin-dir "$2")
+        ;;
+    --only)
+        bench_of "$2" >/dev/null || die "--only $2: no bench runs it"
+        only+=("$2")
+        ;;
+    esac
+    shift 2
+done
+passed_on+=(--results-root "$results_root")
+finish+=(--results-root "$results_root")
+((${#only[@]})) && EXPERIMENTS=("${only[@]}")
+
+# submit OPTION...: sbatch, which prints the job's number; with --dry-run its line, and a number that is none.
+submitted=0
+submit() {
+    if ((dry_run)); then
+        printf 'sbatch' >&2
+        printf ' %q' "$@" >&2
+        printf '\n' >&2
+        echo "<job $submitted>"
+    else
+        sbatch "$@" | cut -d ';' -f 1
+    fi
+}
+
+((dry_run)) || mkdir -p slurm_logs
+stamp=$(date +%Y%m%d_%H%M%S)
+jobs=() runs=()
+for exp in "${EXPERIMENTS[@]}"; do
+    options=("${SBATCH_OPTIONS[@]}" --job-name="$exp")
+    [[ -z $GRES ]] || options+=(--gres="$GRES")
+    arguments=(--exp "$exp" --run-id "${stamp}_$exp" "${passed_on[@]}")
+    if [[ -n $shards ]]; then
+        options+=(--array="1-$shards" --output='slurm_logs/%A_%a_%x.out')
+        arguments+=(--shards "$shards")
+    fi
+    submitted=$((submitted + 1))
+    job=$(submit "${options[@]}" slurm/run_experiment.sbatch "${arguments[@]}")
+    jobs+=("$job")
+    runs+=("${stamp}_$exp")
+    ((dry_run)) || printf '%s %s: slurm_logs/%s\n' "$job" "$exp" "${job}_*.out"
+done
+
+# Also after jobs that failed: the summary says which.
+after=$(IFS=: && echo "${jobs[*]}")
+[[ -z $shards ]] || finish+=(--shards "$shards")
+options=("${SBATCH_OPTIONS[@]}" --job-name=night-sweep-summary --dependency="afterany:$after")
+((wait)) && options+=(--wait)
+((dry_run)) || printf 'watch: squeue -u %q; tail -f slurm_logs/*; stop: scancel %s\n' "$(id -un)" "${jobs[*]}"
+code=0
+job=$(submit "${options[@]}" slurm/summary.sbatch "${finish[@]}" "${runs[@]}") || code=$?
+((dry_run)) && exit 0
+printf '%s summary: slurm_logs/%s_night-sweep-summary.out\n' "$job" "$job"
+if ((wait)); then
+    cat "slurm_logs/${job}_night-sweep-summary.out"
+fi
+exit "$code"

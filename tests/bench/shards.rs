@@ -1,0 +1,225 @@
+//! A sweep in shards, and the run that they are joined to.
+
+use crate::run::assert_complete;
+use crate::sandbox::{Ran, SPEC, Sandbox};
+use crate::support::{assert_valid, json, names};
+use night_sweep::journal::{self, Run};
+use night_sweep::record::{Line, Status};
+use std::collections::BTreeSet;
+use std::fs;
+
+const SHARDS: usize = 3;
+const POINTS: usize = 11;
+
+/// A sandbox in which the shards named `part-1` to `part-3` of 11 points were measured.
+fn sharded() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&SPEC.replace("[8, 12]", "[8, 18]"));
+    for index in 1..=SHARDS {
+        shard(&sandbox, index, &format!("part-{index}"), &[], &[]).succeeded();
+    }
+    sandbox
+}
+
+fn shard(
+    sandbox: &Sandbox,
+    index: usize,
+    run_id: &str,
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+) -> Ran {
+    let shard = format!("{index}/{SHARDS}");
+    let own = [("NIGHT_SWEEP_SHARD", &*shard), ("NIGHT_SWEEP_RUN_ID", run_id)];
+    sandbox.g3_with(&[&own, variables].concat(), &[&["--bench"], arguments].concat())
+}
+
+fn merge(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
+    sandbox.night_sweep(&[&["merge"], arguments].concat())
+}
+
+fn run_of(sandbox: &Sandbox, run_id: &str) -> Run {
+    journal::read(&sandbox.journal(run_id)).unwrap()
+}
+
+/// Rewrites the journal of a run.
+fn change(sandbox: &Sandbox, run_id: &str, change: impl Fn(&mut Vec<Line>)) {
+    let path = sandbox.journal(run_id);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    change(&mut lines);
+    let text: String =
+        lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect();
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn shards_merged_are_the_sweep() {
+    let sandbox = sharded();
+    let shards: Vec<Run> = (1..=SHARDS).map(|i| run_of(&sandbox, &format!("part-{i}"))).collect();
+    for (index, run) in shards.iter().enumerate() {
+        let shard = format!("{}/{SHARDS}", index + 1);
+        assert_eq!(run.header.shard.as_ref(), Some(&shard));
+        assert!((3..=4).contains(&run.header.cases.len()), "{}", run.header.cases.len());
+        let folder = sandbox.results().join("G3").join(&run.header.run_id);
+        assert_valid(&folder);
+        assert_eq!(json(&folder.join("raw.json"))["metadata"]["shard"], shard);
+    }
+
+    // In any order, by run id or by path.
+    let path = sandbox.journal("part-1");
+    let ran = merge(&sandbox, &["part-3", path.to_str().unwrap(), "part-2", "--run-id", "whole"]);
+    let ran = ran.succeeded();
+    assert_eq!(ran.run_id(), "whole");
+    assert!(!ran.stdout.contains("partial"), "{}", ran.stdout);
+    assert_valid(&ran.folder());
+    assert_complete(&sandbox, &ran.folder());
+
+    let whole = run_of(&sandbox, "whole");
+    sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", "alone")], &["--bench"]).succeeded();
+    let alone = run_of(&sandbox, "alone");
+    assert_eq!(whole.header.cases, alone.header.cases, "the same cases in the same order");
+    assert_eq!(whole.header.config, alone.header.config);
+    assert_eq!(whole.visits.len(), alone.visits.len());
+    let visits = |run: &Run| -> BTreeSet<_> {
+        run.visits.iter().map(|visit| (visit.case_id.clone(), visit.round)).collect()
+    };
+    assert_eq!(visits(&whole), visits(&alone));
+    for run in &shards {
+        assert!(run.visits.iter().all(|visit| whole.visits.contains(visit)));
+    }
+
+    let metadata = json(&ran.folder().join("raw.json"))["metadata"].clone();
+    assert!(metadata.get("shard").is_none(), "{metadata}");
+    let longest = shards.iter().map(Run::wall_s).fold(0.0, f64::max);
+    assert_eq!(metadata["wall_s"].as_f64(), Some(longest));
+    assert_eq!(metadata["started_at"], shards[0].header.started_at);
+    let env = json(&ran.folder().join("env.json"));
+    let of: Vec<_> = env["shards"].as_array().unwrap().iter().map(|of| &of["run_id"]).collect();
+    assert_eq!(of, ["part-1", "part-2", "part-3"]);
+    assert!(env["settings"].get("NIGHT_SWEEP_SHARD").is_none(), "{env}");
+
+    let again = merge(&sandbox, &["part-1", "part-2", "part-3", "--run-id", "whole"]).refused();
+    assert!(again.contains("a run whole already"), "{again}");
+    let unnamed = merge(&sandbox, &["part-1", "part-2", "part-3"]).succeeded();
+    assert!(unnamed.run_id().ends_with("_G3_gemm_k_dense"), "{}", unnamed.run_id());
+}
+
+#[test]
+fn what_is_missing_or_there_twice_is_named_and_nothing_is_left() {
+    let sandbox = sharded();
+    shard(&sandbox, 2, "again", &[], &[]).succeeded();
+    shard(&sandbox, 2, "few", &[], &["K1[0-9]"]).succeeded();
+    sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", "unsharded")], &["--bench"]).succeeded();
+    change(&sandbox, "again", |lines| {
+        // As killed before the last visit.
+        lines.truncate(lines.len() - 2);
+    });
+    let before = names(&sandbox.criterion_home().join("night-sweep"));
+    for (runs, says) in [
+        (&["part-1", "part-3"][..], "shards are missing: 2/3"),
+        (&["part-2"], "shards are missing: 1/3, 3/3"),
+        (&["part-1", "part-2", "again", "part-3"], "shard 2/3 is there twice: part-2 and again"),
+        (&["part-1", "part-1", "part-2", "part-3"], "shard 1/3 is there twice: part-1 and part-1"),
+        (&["part-1", "again", "part-3"], "shard 2/3 lacks 1 visits, the first of them G3/"),
+        (&["part-1", "again", "part-3"], "NIGHT_SWEEP_RESUME=again"),
+        (
+            &["part-1", "few", "part-3"],
+            "the cases of the whole sweep (11 and 9; by another filter?)",
+        ),
+        (&["part-1", "unsharded"], "unsharded is no shard"),
+        (&["part-1", "nosuch"], "nosuch"),
+        (&["../part-1"], "neither a file nor a run id"),
+        (&["part-1", "part-2", "part-3", "--run-id", "../x"], "--run-id \"../x\": allowed is"),
+    ] {
+        let line = merge(&sandbox, runs).refused();
+        assert!(line.contains(says), "{line}");
+    }
+    assert_eq!(names(&sandbox.criterion_home().join("night-sweep")), before);
+}
+
+#[test]
+fn shards_of_different_runs_are_not_merged() {
+    let sandbox = sharded();
+    let runs = ["part-1", "part-2", "part-3"];
+    let sound = fs::read(sandbox.journal("part-2")).unwrap();
+    let refusal = |what: &str, with: &dyn Fn(&mut night_sweep::record::Header)| {
+        change(&sandbox, "part-2", |lines| {
+            let Line::Header(header) = &mut lines[0] else { panic!("the header comes first") };
+            with(header);
+        });
+        let line = merge(&sandbox, &runs).refused();
+        assert!(line.contains(what), "{what}: {line}");
+        fs::write(sandbox.journal("part-2"), &sound).unwrap();
+    };
+    refusal("the experiment (\"G3_gemm_k_dense\" and \"G3_x\")", &|h| h.experiment = "G3_x".into());
+    refusal("measure of the spec entry (2 and 3)", &|h| h.config["measure"] = 3.into());
+    refusal("the seed (42 and 43)", &|h| h.seed = 43);
+    refusal("the protocol", &|h| h.protocol.warmup += 1);
+    refusal("the device (\"cpu\" and \"cuda\")", &|h| h.device = "cuda:0".into());
+    refusal("the GPU (null and \"A100\")", &|h| h.env["gpu"] = serde_json::json!({"name": "A100"}));
+    refusal("the driver (null and \"550\")", &|h| {
+        h.env["gpu"] = serde_json::json!({"driver_version": "550"});
+    });
+    refusal("the processor", &|h| h.env["host"]["cpu"] = "another".into());
+    refusal("the version of cublas (null and \"13.1\")", &|h| {
+        h.env["libraries"]["cublas"] = "13.1".into();
+    });
+    refusal("the version of night_sweep", &|h| h.env["software"]["night_sweep"] = "9.9.9".into());
+    refusal("different counts", &|h| h.shard = Some("2/4".into()));
+    refusal("allowed is i/n", &|h| h.shard = Some("4/3".into()));
+    refusal("the seed (42 and 7), the version of cudnn (null and \"9\")", &|h| {
+        h.seed = 7;
+        h.env["libraries"]["cudnn"] = "9".into();
+    });
+
+    // Journals that were edited.
+    let theirs = run_of(&sandbox, "part-1").header.cases[0].clone();
+    refusal(&format!("{} is there twice", theirs.id), &|h| h.cases.push(theirs.clone()));
+    let mut stranger = theirs.clone();
+    stranger.id = "G3/M16_N16_fp16/K99".to_owned();
+    refusal("K99 of part-2 is no case of the sweep", &|h| h.cases.push(stranger.clone()));
+    let untimed = run_of(&sandbox, "part-2").header.cases[0].id.clone();
+    change(&sandbox, "part-2", |lines| {
+        lines.retain(|line| !matches!(line, Line::Visit(visit) if visit.case_id == untimed));
+    });
+    refusal(&format!("1 cases of the sweep are in none of the shards; {untimed} is one"), &|h| {
+        h.cases.retain(|case| case.id != untimed);
+    });
+
+    merge(&sandbox, &runs).succeeded();
+    assert_eq!(run_of(&sandbox, "part-2").end.unwrap().status, Status::Complete);
+}
+
+#[test]
+fn a_shard_without_a_row_is_refused_and_lists_are_sharded() {
+    let sandbox = Sandbox::new();
+    let line = sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", "9/9")], &["--bench", "K8$"]);
+    let others = (1..9).map(|index| format!("{index}/9"));
+    let refused =
+        [line]
+            .into_iter()
+            .chain(others.map(|shard| {
+                sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", &shard)], &["--list", "K8$"])
+            }));
+    let refused = refused.filter(|ran| ran.code == Some(2)).map(|ran| {
+        assert!(ran.stderr.contains("too few rows for so many shards"), "{}", ran.stderr);
+    });
+    assert_eq!(refused.count(), 8, "one row, nine shards");
+}
+
+#[test]
+fn a_shard_is_resumed_as_that_shard() {
+    let sandbox = sharded();
+    let resume = [("NIGHT_SWEEP_RESUME", "part-2"), ("NIGHT_SWEEP_SHARD", "3/3")];
+    let line = sandbox.g3_with(&resume, &["--bench"]).refused();
+    assert!(line.contains("cannot resume part-2") && line.contains("the shard"), "{line}");
+    assert_eq!(run_of(&sandbox, "part-2").open_visits(), []);
+    assert_eq!(
+        (1..=SHARDS)
+            .map(|i| run_of(&sandbox, &format!("part-{i}")).header.cases.len())
+            .sum::<usize>(),
+        POINTS
+    );
+    let unnamed = sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", "1/3")], &["--bench"]).succeeded();
+    assert!(unnamed.run_id().ends_with("_G3_gemm_k_dense_1of3"), "{}", unnamed.run_id());
+}
