@@ -50,7 +50,7 @@ enum Command {
         /// The run ids of all shards, or their journals.
         #[arg(required = true)]
         shards: Vec<String>,
-        /// Name of the merged run; default: YYYYMMDD_HHMMSS_<experiment>.
+        /// Name of the merged run; default: YYYYMMDD_HHMMSS_EXPERIMENT.
         #[arg(long)]
         run_id: Option<String>,
         /// Where run folders are written.

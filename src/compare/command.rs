@@ -95,10 +95,10 @@ pub struct GateArgs {
     #[arg(long, value_parser = variable)]
     cand_env: Vec<(String, String)>,
     /// Where the pairs are kept until there is an answer; a gate that was killed goes on from there. Default:
-    /// target/night-sweep-gate/<bench>
+    /// target/night-sweep-gate/BENCH
     #[arg(long)]
     state: Option<PathBuf>,
-    /// The noise floor, written by --aa and read by a gate. Default: <state>.noise-floor.json
+    /// The noise floor, written by --aa and read by a gate. Default: STATE.noise-floor.json
     #[arg(long)]
     noise_floor: Option<PathBuf>,
     #[command(flatten)]

@@ -55,7 +55,7 @@ impl FusedSdpa {
     /// Compiles the kernel of `backend` or takes it from the cache, and allocates and fills its tensors.
     ///
     /// # Errors
-    /// As [`supports`]; out of memory; what the compiler or the driver reports.
+    /// As `supports`; out of memory; what the compiler or the driver reports.
     pub fn new(
         cuda: &Rc<Cuda>,
         backend: Backend,

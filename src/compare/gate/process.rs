@@ -40,7 +40,7 @@ pub struct Record {
 pub enum Case {
     /// It was timed.
     Timed {
-        /// Over the samples of all rounds, in ms: their median; on the CPU as [`host`] says.
+        /// Over the samples of all rounds, in ms: their median; on the CPU as `host` says.
         level_ms: f64,
         /// How many samples.
         samples: usize,
