@@ -6,7 +6,7 @@
 use crate::device::Device;
 use crate::measurement::Sampler;
 use crate::plan::{CaseError, Plan};
-use crate::record::Verification;
+use crate::record::{Algorithm, Verification};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -117,6 +117,10 @@ impl Plan for Slowed {
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
         self.plan.verify()
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.plan.algorithm()
     }
 }
 

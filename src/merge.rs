@@ -26,7 +26,7 @@ pub fn merge(shards: &[String], run_id: Option<&str>) -> Result<PathBuf> {
 
     let given = run_id.is_some();
     let run_id = match run_id {
-        Some(run_id) => crate::settings::run_id(run_id)
+        Some(run_id) => runs::run_id(run_id)
             .map_err(|allowed| anyhow!("--run-id {run_id:?}: allowed is {allowed}"))?,
         None => runs::free_run_id(&runs[0].header.experiment)?,
     };

@@ -307,14 +307,22 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// Whether heat or hardware slows the card: NVML's HW_SLOWDOWN, HW_THERMAL_SLOWDOWN, HW_POWER_BRAKE_SLOWDOWN and
-    /// SW_THERMAL_SLOWDOWN. Such a time says nothing of the operation.
+    /// Whether heat or hardware slows the card, see [`is_slowdown`]. Such a time says nothing of the operation.
     pub fn is_slowed(&self) -> bool {
-        self.throttle.iter().any(|reason| {
-            let reason = reason.to_uppercase();
-            reason.contains("SLOWDOWN") || reason.contains("THERMAL")
-        })
+        self.throttle.iter().any(|reason| is_slowdown(reason))
     }
+
+    /// The SM clock in MHz: as counted where it was, else NVML's reading.
+    pub fn best_sm_mhz(&self) -> f64 {
+        self.counted_sm_mhz.unwrap_or(f64::from(self.sm_mhz))
+    }
+}
+
+/// Whether a clock event reason is heat or hardware: NVML's HW_SLOWDOWN, HW_THERMAL_SLOWDOWN, HW_POWER_BRAKE_SLOWDOWN and
+/// SW_THERMAL_SLOWDOWN. The limit of power is no sign of trouble.
+pub fn is_slowdown(reason: &str) -> bool {
+    let reason = reason.to_uppercase();
+    reason.contains("SLOWDOWN") || reason.contains("THERMAL")
 }
 
 /// A case that cannot be timed.

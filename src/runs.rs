@@ -3,11 +3,28 @@
 use crate::criterion_home::runs_folder;
 use crate::journal;
 use crate::record::Status;
-use crate::settings::run_id;
 use anyhow::{Context, Result, anyhow};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// A run id is the name of a folder, so it holds nothing that could lead out of one.
+///
+/// # Errors
+/// What is allowed.
+pub fn run_id(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    match text {
+        _ if text.is_empty()
+            || text.len() > 128
+            || text.starts_with('.')
+            || !text.bytes().all(plain) =>
+        {
+            Err("1 to 128 letters, digits, `.`, `_` and `-`, not starting with a dot".to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
 
 /// The journal that a user names, by a run id or by its path.
 ///

@@ -3,6 +3,7 @@
 use crate::device::DeviceChoice;
 use crate::fault::{self, Fault};
 use crate::record::ProtocolKind;
+use crate::runs::run_id;
 use crate::shard::{self, Shard};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -180,24 +181,6 @@ impl Settings {
             );
         }
         Ok(settings)
-    }
-}
-
-/// A run id is the name of a folder, so it holds nothing that could lead out of one.
-///
-/// # Errors
-/// What is allowed.
-pub fn run_id(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    match text {
-        _ if text.is_empty()
-            || text.len() > 128
-            || text.starts_with('.')
-            || !text.bytes().all(plain) =>
-        {
-            Err("1 to 128 letters, digits, `.`, `_` and `-`, not starting with a dot".to_owned())
-        }
-        _ => Ok(text.to_owned()),
     }
 }
 

@@ -19,7 +19,9 @@ use super::stats::{self, Timing};
 use super::{aside, criterion_files, peak};
 use crate::case::{Case, Operation};
 use crate::journal::Run;
-use crate::record::{CRITERION_VERSION, ErrorKind, ProtocolKind, SCHEMA_VERSION, Status, Visit};
+use crate::record::{
+    CRITERION_VERSION, ErrorKind, ProtocolKind, SCHEMA_VERSION, Status, Visit, is_slowdown,
+};
 use crate::shape::{DType, GemmShape};
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, HashMap};
@@ -376,11 +378,7 @@ fn flags(visits: &[&Visit], timing_raw: &[f64], trial_p50: &[f64], trials: usize
     if reasons.iter().any(|reason| says(reason, "POWER_CAP")) {
         flags.push("power_capped".to_owned());
     }
-    // NVML's HW_SLOWDOWN, HW_THERMAL_SLOWDOWN, HW_POWER_BRAKE_SLOWDOWN and SW_THERMAL_SLOWDOWN.
-    let slowdowns: Vec<&str> = reasons
-        .into_iter()
-        .filter(|reason| says(reason, "SLOWDOWN") || says(reason, "THERMAL"))
-        .collect();
+    let slowdowns: Vec<&str> = reasons.into_iter().filter(|reason| is_slowdown(reason)).collect();
     if !slowdowns.is_empty() {
         flags.push(format!("throttled: {}", slowdowns.join(", ")));
     }

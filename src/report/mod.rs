@@ -29,7 +29,8 @@ pub mod terminal;
 pub mod units;
 
 use crate::journal;
-use anyhow::{Context, Result, ensure};
+use crate::runs::run_id;
+use anyhow::{Context, Result, anyhow};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -82,12 +83,7 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
 
 /// Run id and group become folders: nothing in them may lead elsewhere or hide.
 fn ensure_plain(what: &str, name: &str) -> Result<()> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    ensure!(
-        !name.is_empty() && !name.starts_with('.') && name.len() <= 200 && name.chars().all(plain),
-        "{what} {name:?}: letters, digits, '.', '_' and '-' only, not starting with '.', at most 200 of them"
-    );
-    Ok(())
+    run_id(name).map(drop).map_err(|allowed| anyhow!("{what} {name:?}: allowed is {allowed}"))
 }
 
 #[cfg(test)]

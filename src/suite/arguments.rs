@@ -3,7 +3,7 @@
 //! Criterion parses its arguments itself and keeps them private: its filter and mode are read here a second time, to
 //! know which cases to prepare. What Criterion would take and then ignore is refused.
 
-use crate::settings::run_id;
+use crate::runs::run_id;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Arg, ArgAction, Command};
 use criterion::Criterion;

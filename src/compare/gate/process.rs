@@ -112,7 +112,9 @@ pub fn measure(
 
 fn command(build: &Build, spec: &Path) -> Command {
     let mut command = Command::new(&build.executable);
-    for name in ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME"] {
+    // What would make it another run than the gate's.
+    let others = ["RUN_ID", "RESUME", "SHARD", "PROTOCOL"];
+    for name in others.map(|name| format!("NIGHT_SWEEP_{name}")) {
         command.env_remove(name);
     }
     command.env("NIGHT_SWEEP_SPEC", spec).env("NIGHT_SWEEP_REPORT", "no");
@@ -194,18 +196,12 @@ fn case(run: &Run, id: &str) -> Case {
         return Case::Failed { error: "skipped: the run has no time of it".to_owned() };
     };
     let clocks: Vec<&Clocks> = visits.iter().filter_map(|visit| visit.clocks.as_ref()).collect();
-    let mhz: Vec<f64> = clocks.iter().map(|clocks| f64::from(clocks.sm_mhz)).collect();
-    // NVML's HW_SLOWDOWN, HW_THERMAL_SLOWDOWN, HW_POWER_BRAKE_SLOWDOWN and SW_THERMAL_SLOWDOWN; the limit of power is
-    // no sign of trouble.
-    let is_slowdown = |reason: &String| {
-        let reason = reason.to_uppercase();
-        reason.contains("SLOWDOWN") || reason.contains("THERMAL")
-    };
+    let mhz: Vec<f64> = clocks.iter().map(|clocks| clocks.best_sm_mhz()).collect();
     Case::Timed {
         level_ms,
         samples: samples_ms.len(),
         sm_mhz: mean(&mhz),
-        is_throttled: clocks.iter().any(|clocks| clocks.throttle.iter().any(is_slowdown)),
+        is_throttled: clocks.iter().any(|clocks| clocks.is_slowed()),
         kernels: last.ran.kernels.iter().map(|kernel| kernel.name.clone()).collect(),
     }
 }
@@ -226,5 +222,28 @@ impl Record {
             Case::Failed { .. } => None,
         });
         mean(&clocks.collect::<Vec<_>>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_callers_makes_it_another_run() {
+        let build = Build {
+            executable: PathBuf::from("bench"),
+            variables: vec![("NIGHT_SWEEP_FAULT".to_owned(), "slow:K1:3".to_owned())],
+        };
+        let command = command(&build, Path::new("spec.yaml"));
+        let set = |wanted: &str| {
+            let found = command.get_envs().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.map(|value| value.to_string_lossy().into_owned()))
+        };
+        for removed in ["RUN_ID", "RESUME", "SHARD", "PROTOCOL"] {
+            assert_eq!(set(&format!("NIGHT_SWEEP_{removed}")), Some(None), "{removed}");
+        }
+        assert_eq!(set("NIGHT_SWEEP_FAULT"), Some(Some("slow:K1:3".to_owned())));
+        assert_eq!(set("NIGHT_SWEEP_DEVICE"), None, "the caller's stays");
     }
 }

@@ -4,7 +4,7 @@ use super::{answer, title};
 use crate::compare::comparison::{Comparison, Row};
 use crate::compare::verdict::Verdict;
 use crate::report::plot::Plot;
-use crate::report::plot::axis::{Axis, Scale, time_unit};
+use crate::report::plot::axis::{Axis, Scale, round_step, time_unit};
 use crate::report::plot::canvas::{
     Area, GRID, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, fitted, font, header, plot, text_width,
 };
@@ -193,10 +193,7 @@ fn bounds(values: &[f64]) -> (f64, f64) {
 
 /// Six to twelve round values from `low` to `high`.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let least = (high - low) / 12.0;
-    let power = 10f64.powf(least.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
-    let step = steps.into_iter().find(|step| *step >= least).unwrap_or(power);
+    let step = round_step(high - low, 12);
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
     // Through the decimal text, or 0.30000000000000004 would stand on the axis.

@@ -82,7 +82,7 @@ impl Scale {
 }
 
 /// 1, 2 or 5 times a power of ten, so that it fits into `max` at most `count` times.
-fn round_step(max: f64, count: u32) -> f64 {
+pub fn round_step(max: f64, count: u32) -> f64 {
     let least = max / f64::from(count);
     let power = 10f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0]
