@@ -3,7 +3,7 @@
 mod arguments;
 mod calibrate;
 mod hush;
-mod progress;
+pub(crate) mod progress;
 mod stop;
 mod sweep;
 mod visit;

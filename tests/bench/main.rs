@@ -5,6 +5,7 @@
 mod arguments;
 mod commands;
 mod environment;
+mod fan_out;
 mod gate;
 mod killed;
 mod run;
