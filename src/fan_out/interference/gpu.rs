@@ -176,3 +176,65 @@ fn against_median(cases: &[String], alone: &[Seen]) -> Vec<Option<f64>> {
     }
     differences.iter().map(|own| median(own)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// A run of visits, each with its case, the second of an hour in which it began, how long it took, and a time.
+    fn run(visits: &[(&str, u32, f64, f64)]) -> Run {
+        let visit = |&(case_id, second, wall_s, ms): &(&str, u32, f64, f64)| {
+            serde_json::from_value(json!({
+                "case_id": case_id, "round": 0, "started_at": format!("2026-01-01T00:00:{second:02}Z"),
+                "wall_s": wall_s, "samples_ms": [ms], "launches_per_sample": 1, "warmup_launches": 1,
+                "ran": {"kernels": [], "verification": {"max_rel_error": 0.0, "tolerance": 1.0, "rows": 1}},
+                "clocks": {"sm_mhz": 1000 + second, "power_w": second, "temperature_c": 40, "throttle": []},
+            }))
+            .unwrap()
+        };
+        let header = json!({
+            "schema_version": "1.1", "run_id": "probe", "group": "G3", "experiment": "G3", "config": {},
+            "device": "cuda:0", "seed": 42, "protocol": {"warmup": 1, "measure": 1, "trials": 1},
+            "started_at": "2026-01-01T00:00:00Z", "env": {"gpu": {"name": "H200", "uuid": "GPU-1"}}, "cases": [],
+        });
+        Run {
+            header: serde_json::from_value(header).unwrap(),
+            visits: visits.iter().map(visit).collect(),
+            failures: Vec::new(),
+            end: None,
+            path: "journal.jsonl".into(),
+        }
+    }
+
+    #[test]
+    fn side_by_side_is_while_all_are_at_work() {
+        let cases = ["a", "b"].map(str::to_owned);
+        let names = ["cuda:0", "cuda:1"].map(str::to_owned);
+        let alone = [
+            run(&[("a", 0, 1.0, 1.0), ("b", 1, 1.0, 2.0)]),
+            run(&[("a", 10, 1.0, 1.1), ("b", 11, 1.0, 2.2)]),
+        ];
+        // The first begins at 20 and ends at 26, the second begins at 22 and ends at 30.
+        let together = [
+            run(&[("a", 20, 1.0, 9.0), ("a", 23, 1.0, 1.2), ("b", 25, 1.0, 2.6)]),
+            run(&[("a", 22, 1.0, 1.1), ("b", 25, 2.0, 99.0), ("b", 29, 1.0, 9.0)]),
+        ];
+        let gpus = of_runs(&names, &cases, &alone, &together);
+        let times = |gpu: &Gpu| -> Vec<_> {
+            gpu.times.iter().map(|case| (case.alone_ms, case.together_ms)).collect()
+        };
+        assert_eq!(times(&gpus[0]), [(1.0, 1.2), (2.0, 2.6)], "what began too early is left out");
+        assert_eq!(times(&gpus[1]), [(1.1, 1.1)], "and what ended too late");
+        assert!((gpus[0].slowdown.unwrap() - 1.25).abs() < 1e-12);
+        let off = gpus[1].alone_vs_median_pct.unwrap();
+        assert!((off - 100.0 * (1.1 / 1.05 - 1.0)).abs() < 1e-9, "{off}");
+        let Conditions { sm_mhz, power_w, visit_s, .. } = &gpus[0].together;
+        assert_eq!((*sm_mhz, *power_w, *visit_s), (Some(1024.0), Some(25), Some(1.0)));
+
+        let one = of_runs(&names[..1], &cases, &alone[..1], &alone[..1]);
+        assert_eq!((one[0].alone_vs_median_pct, one[0].slowdown), (None, Some(1.0)));
+        let never = of_runs(&names, &cases, &alone, &alone);
+        assert!(never.iter().all(|gpu| gpu.slowdown.is_none() && gpu.times.is_empty()));
+    }
+}
