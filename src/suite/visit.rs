@@ -161,7 +161,8 @@ impl Visitor {
         let aside = match &self.device {
             // A variant is there to be compared with its row: the number of record does.
             Device::Cuda(cuda) if case.variant.is_none() && sampling.isolated > 0 => {
-                Some(self.aside(cuda, case, &mut sampler, &sampling, &mut spent)?)
+                let first = round.earlier.is_empty();
+                Some(self.aside(cuda, case, &mut sampler, &sampling, first, &mut spent)?)
             }
             _ => None,
         };
@@ -222,11 +223,15 @@ impl Visitor {
         case: &Case,
         sampler: &mut Sampler,
         sampling: &Sampling,
+        is_first_round: bool,
         spent: &mut Spent,
     ) -> Result<Aside, CaseError> {
         let isolated_ms = sampler.isolated_ms(sampling.isolated)?;
         let (as_called_ms, enqueue_us) = sampler.as_called_ms(sampling.as_called)?;
-        let cold = self.cold(cuda, case, sampler.launch_ns, sampling.cold, spent)?;
+        let cold = match is_first_round {
+            true => Some(self.cold(cuda, case, sampler.launch_ns, sampling.cold, spent)?),
+            false => None,
+        };
         Ok(Aside { isolated_ms, as_called_ms, enqueue_us, cold })
     }
 
