@@ -4,7 +4,9 @@
 
 mod arguments;
 mod commands;
+mod disk;
 mod environment;
+mod faults;
 mod gate;
 mod killed;
 mod run;
