@@ -13,8 +13,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde_json::Value;
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Name of the journal in the folder of its run.
@@ -86,6 +87,13 @@ impl Claim {
     pub fn start(self, header: Header) -> Result<Journal> {
         let (path, new) = (self.dir.join(FILE_NAME), self.dir.join(NEW_FILE_NAME));
         let context = || format!("cannot start the journal {}", path.display());
+        let inode =
+            |metadata: std::io::Result<Metadata>| metadata.map(|file| (file.dev(), file.ino()));
+        ensure!(
+            inode(fs::metadata(&new)).ok() == inode(self.file.metadata()).ok(),
+            "{} was replaced by another process as this run started",
+            self.dir.display()
+        );
         // What a process left that was killed before its header was whole.
         self.file.set_len(0).with_context(context)?;
         let mut journal = Journal { file: self.file, path: path.clone() };

@@ -281,6 +281,14 @@ fn a_run_is_started_by_one_process() {
     let second = format!("{:#}", Claim::of(dir.path()).unwrap_err());
     assert!(second.contains("another process is writing to it"), "{second}");
     assert!(!dir.path().join(FILE_NAME).exists(), "not before it has a header");
+    // Somebody removes the folder, and a third process starts there.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let replaced = Claim::of(elsewhere.path()).unwrap();
+    fs::remove_file(elsewhere.path().join(NEW_FILE_NAME)).unwrap();
+    let replacing = Claim::of(elsewhere.path()).unwrap();
+    assert!(replaced.start(header()).unwrap_err().to_string().contains("was replaced"));
+    replacing.start(header()).unwrap();
+
     let _journal = claim.start(header()).unwrap();
     let third = format!("{:#}", Claim::of(dir.path()).unwrap_err());
     assert!(third.contains("there is a journal"), "{third}");
