@@ -53,6 +53,8 @@ pub(super) fn not_yaml(path: &Path, error: &serde_yaml::Error) -> SpecError {
         text.contains(DUPLICATE) || text.ends_with(ANY_VALUE) || text.ends_with(TOO_LARGE)
     };
     located(path, error, |text| match explained(text) {
+        // yaml_serde counts as well.
+        false if text.ends_with("repetition limit exceeded") => TOO_LARGE.to_owned(),
         true => explain(text),
         false => format!("not valid YAML: {text}"),
     })

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 
 /// What is wrong with a spec that is too large.
-pub(super) const TOO_LARGE: &str = "its aliases stand for more than 16 MB in all";
+pub(super) const TOO_LARGE: &str = "more than 16 MB once its aliases are followed";
 /// What a whole spec may come to.
 const MAX_BYTES: usize = 16_000_000;
 /// What a value counts beside its text: about what it takes in memory.

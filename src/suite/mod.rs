@@ -22,6 +22,7 @@ use crate::spec::{Experiment, Spec, default_spec};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use arguments::{Arguments, Mode};
 use criterion::Criterion;
+use hush::say;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ pub fn run(default_experiment: &str, cases: fn(&Experiment) -> Option<Vec<Case>>
     match try_run(default_experiment, cases) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("night-sweep: {error:#}");
+            say(&format!("night-sweep: {error:#}"));
             ExitCode::from(2)
         }
     }
@@ -83,7 +84,7 @@ fn try_run(
         .collect();
     let part = Part::of(selected, &settings)?;
     if let Some(note) = note.filter(|_| arguments.mode != Mode::List) {
-        eprintln!("night-sweep: {note}");
+        say(&format!("night-sweep: {note}"));
     }
     if part.cases.is_empty() {
         eprintln!("night-sweep: no case of {name} has an id that the filter matches");

@@ -1,5 +1,6 @@
 //! A run in several processes: one that was stopped or killed goes on, and one whose GPU was lost to it starts anew.
 
+use super::hush::say;
 use super::stop::TRY_AGAIN;
 use crate::criterion_home::{criterion_home, runs_folder};
 use crate::device::Device;
@@ -51,13 +52,11 @@ pub fn start_anew(
     lost: &Failure,
     settings: &Settings,
 ) -> Result<ExitCode> {
-    eprintln!(
-        "night-sweep: {}; starting anew for the remaining cases",
-        match device {
-            Device::Cpu => "nothing can be launched any more",
-            Device::Cuda(_) => "the CUDA context is lost",
-        }
-    );
+    let what = match device {
+        Device::Cpu => "nothing can be launched any more",
+        Device::Cuda(_) => "the CUDA context is lost",
+    };
+    say(&format!("night-sweep: {what}; starting anew for the remaining cases"));
     let mut command = Command::new(executable()?);
     let mut arguments = std::env::args_os();
     command
@@ -80,15 +79,14 @@ pub fn start_anew(
 /// # Errors
 /// If that cannot be written.
 pub fn end_without_device(run_id: &str, reason: &str, settings: &Settings) -> Result<ExitCode> {
-    eprintln!(
+    say(&format!(
         "night-sweep: the GPU is gone ({reason}). Nothing measured before is lost: see to the GPU (`nvidia-smi`, the \
          kernel's log), then go on with NIGHT_SWEEP_RESUME={run_id}"
-    );
+    ));
     if settings.report {
         let journal = runs_folder().join(run_id).join(FILE_NAME);
         let written = report::write(&journal, &criterion_home(), &settings.results_root)?;
-        report::terminal::print(&written.table);
-        println!("{}", written.folder.display());
+        report::terminal::print_report(&written)?;
     }
     Ok(ExitCode::from(TRY_AGAIN))
 }

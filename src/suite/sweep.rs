@@ -1,7 +1,7 @@
 //! A sweep: rounds of visits in random order, journalled one by one, and the report at the end.
 
 use super::calibrate::calibrate;
-use super::hush::Hush;
+use super::hush::{Hush, say};
 use super::progress::Progress;
 use super::resume::{ensure_same_run, start_anew};
 use super::stop::Stop;
@@ -25,6 +25,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -82,7 +83,8 @@ pub fn sweep(
             }
             if let Some(asked) = stop.asked() {
                 progress.finish();
-                eprintln!("night-sweep: stopped by {}: {}", asked.by, sweep.how_to_go_on(rounds)?);
+                let how = sweep.how_to_go_on(rounds)?;
+                say(&format!("night-sweep: stopped by {}: {how}", asked.by));
                 sweep.end(Status::Partial, start, settings)?;
                 return Ok(ExitCode::from(asked.code));
             }
@@ -283,8 +285,9 @@ impl<'a> Sweep<'a> {
         self.journal.append(&Line::End(End { status, wall_s }))?;
         let journal = self.journal.path();
         if !settings.report {
-            println!("{}", journal.display());
-            return Ok(());
+            return writeln!(std::io::stdout(), "{}", journal.display()).with_context(|| {
+                format!("cannot print where the journal is: {}", journal.display())
+            });
         }
         let written = report::write(journal, &criterion_home(), &settings.results_root)
             .with_context(|| {
@@ -293,9 +296,7 @@ impl<'a> Sweep<'a> {
                     journal.display()
                 )
             })?;
-        report::terminal::print(&written.table);
-        println!("{}", written.folder.display());
-        Ok(())
+        report::terminal::print_report(&written)
     }
 
     /// For a person who has this run stopped.

@@ -210,3 +210,21 @@ fn two_runs_of_one_bench_at_once_do_not_mix() {
     assert_eq!(codes, [Some(0), Some(2)], "{}\n{}", ran[0].stderr, ran[1].stderr);
     assert_eq!(journal::read(&sandbox.journal("three")).unwrap().visits.len(), 2 * POINTS);
 }
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_end_the_run() {
+    let sandbox = Sandbox::new();
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+    command.arg("--bench").env("NIGHT_SWEEP_RUN_ID", RUN_ID);
+    let ended = command.stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(ended.code(), Some(2));
+    assert_complete(&sandbox, &sandbox.results().join("G3").join(RUN_ID));
+
+    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+    let output = command.arg("--bench").stdout(full()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.matches("standard output cannot be written").count(), 1, "{stderr}");
+    let line = stderr.lines().last().unwrap();
+    assert!(line.contains("the report is in /") && line.contains("No space left"), "{line}");
+}
