@@ -88,7 +88,7 @@ struct Pairs {
     unsigned thread_start;   // bytes from the rows to this thread's first unit of the first row that it copies
     unsigned next_row;       // bytes from there to its unit of the second row
     unsigned to[2];          // where those two go in a tile
-    unsigned last_bytes[2];  // of the units of the last round, where the next row may not be read
+    bool ends_in_half[2];    // whether its last unit of that row begins with the row's last number
     bool in_last_round;
     // Chunks of the rows to move: where this thread's first one lies and where the one after it; whether they exist.
     unsigned moved, after_moved;
@@ -104,7 +104,7 @@ struct Pairs {
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             to[i] = (2 * warp + i) * ROW_BYTES + (16 * (lane * UNIT / 8 ^ turn(2 * warp + i)) | lane * UNIT % 8 * 2);
-            last_bytes[i] = ODD && i != odd_row && lane + 32 * LAST_ROUND == UNITS - 1 ? 2 : 2 * UNIT;
+            ends_in_half[i] = ODD && i != odd_row && lane + 32 * LAST_ROUND == UNITS - 1;
         }
         unsigned row = 2 * (warp + WARPS * (lane / MOVING_LANES)) + odd_row, chunk = lane % MOVING_LANES;
         moves = chunk < DIM_TILES, has_after = chunk + 1 < DIM_TILES;
@@ -113,9 +113,9 @@ struct Pairs {
         after_moved = row * ROW_BYTES + 16 * ((has_after ? chunk + 1 : 0) ^ turn(row));
     }
 
-    // `from` is the rows plus thread_start. If CHECKED, zeros after the first `rows`. Else there is a row after the
-    // last one: the last unit of a row that is not moved brings its first number along, into a column where Q has a
-    // zero and of which the result is not written.
+    // `from` is the rows plus thread_start. If CHECKED, zeros after the first `rows`, and nothing beyond their last
+    // number is read. Else there is a row after the last one: the last unit of a row that is not moved brings its first
+    // number along, into a column where Q has a zero and of which the result is not written.
     template <int ROWS, bool CHECKED>
     __device__ void copy(unsigned tile, const char* from, int rows) const {
         const char* starts[2] = {from, from + (int)next_row};
@@ -129,15 +129,13 @@ struct Pairs {
 #pragma unroll
                 for (int round = 0; round <= LAST_ROUND; round++) {
                     const char* at = starts[row] + (WARPS * i * 4 * DATA_DIM + round * 64 * UNIT);
-                    unsigned bytes = 2 * UNIT;
-                    if (CHECKED && round == LAST_ROUND) bytes = last_bytes[row];
-                    if (CHECKED && (int)(2 * (threadIdx.x / 32 + WARPS * i) + row) >= rows) {
-                        bytes = 0, at = from - (int)thread_start;
-                    }
+                    bool there = !CHECKED || (int)(2 * (threadIdx.x / 32 + WARPS * i) + row) < rows;
                     if (round < LAST_ROUND || in_last_round) {
                         unsigned place = places[row] + (2 * WARPS * i * ROW_BYTES + round * 64 * UNIT);
-                        if (CHECKED) {
-                            copy_async_small<2 * UNIT>(place, at, bytes);
+                        if (CHECKED && round == LAST_ROUND && there && ends_in_half[row]) {
+                            store_shared(place, *(const unsigned short*)at);
+                        } else if (CHECKED) {
+                            copy_async_small<2 * UNIT>(place, there ? at : from - (int)thread_start, there);
                         } else {
                             copy_async_small<2 * UNIT>(place, at);
                         }
@@ -456,6 +454,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     }
 
     // Through this warp's rows of Q, which no other warp reads, to whole rows of O.
+    __syncwarp();
     unsigned pairs = q_warp + lane / 4 * ROW_BYTES + lane % 4 * 4, turn16 = 16 * turn(lane / 4);
 #pragma unroll
     for (int tile = 0; tile < TILES; tile++)
@@ -469,7 +468,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
             for (int d = 0; d < DIM_TILES; d++) {
                 unsigned pair = pack(rows.o[tile][d][2 * half] * inverse, rows.o[tile][d][2 * half + 1] * inverse);
                 unsigned at = pairs + (tile * 16 + half * 8) * ROW_BYTES + (16 * d ^ turn16);
-                asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(pair) : "memory");
+                store_shared(at, pair);
             }
         }
     __syncwarp();

@@ -231,7 +231,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                     float high = exp2_fast(fmaf(s[i][j][2 * half + 1], scale, -offset));
                     sum[i][half] += low + high;
                     unsigned at = weights + place(row, warp_column / 8 + j, KEYS / 8) + lane % 4 * 4;
-                    asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(pack(low, high)) : "memory");
+                    store_shared(at, pack(low, high));
                 }
             }
 

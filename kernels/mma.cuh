@@ -14,10 +14,11 @@ __device__ inline void copy_async(unsigned to, const void* from, bool there) {
 __device__ inline void copy_async(unsigned to, const void* from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from));
 }
-// Copies 4 or 8 bytes, or the first `there` of them and zeros.
+// Copies 4 or 8 bytes, or zeros if not `there`.
 template <int bytes>
-__device__ inline void copy_async_small(unsigned to, const void* from, unsigned there) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(from), "n"(bytes), "r"(there));
+__device__ inline void copy_async_small(unsigned to, const void* from, bool there) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(from), "n"(bytes),
+                 "r"(there ? bytes : 0));
 }
 template <int bytes>
 __device__ inline void copy_async_small(unsigned to, const void* from) {
@@ -60,6 +61,9 @@ __device__ inline unsigned load_shared(unsigned at, unsigned& second, unsigned& 
                  : "=r"(first), "=r"(second), "=r"(third), "=r"(fourth)
                  : "r"(at));
     return first;
+}
+__device__ inline void store_shared(unsigned at, unsigned word) {
+    asm volatile("st.shared.b32 [%0], %1;" ::"r"(at), "r"(word) : "memory");
 }
 __device__ inline void store_shared(unsigned at, unsigned a, unsigned b, unsigned c, unsigned d) {
     asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");

@@ -194,8 +194,9 @@ pub struct Visit {
 pub struct Aside {
     /// Milliseconds between two events around a single launch that the host enqueued well before.
     pub isolated_ms: Vec<f64>,
-    /// Milliseconds per launch in graphs that rotate over buffers.
-    pub cold: Cold,
+    /// Milliseconds per launch in graphs that rotate over buffers; only the first round has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold: Option<Cold>,
     /// Milliseconds between two events around a single launch on an idle GPU, with the host in it: the published way.
     pub as_called_ms: Vec<f64>,
     /// Median time that the host needs to enqueue one launch, in microseconds.

@@ -133,6 +133,25 @@ fn misaligned_head_dims_are_right_without_padding() {
     }
 }
 
+/// Each tiling on a sequence that ends within a tile: small enough for compute-sanitizer, which makes launches hundreds of
+/// times slower.
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn short_sequences_of_every_tiling_are_right() {
+    let cuda = gpu();
+    let variants = (8..=256).step_by(8).map(|head_dim| (Backend::Flash, head_dim));
+    let variants = variants.chain([40, 64, 104, 128, 200, 256].map(|d| (Backend::MemEfficient, d)));
+    let variants =
+        variants.chain([9, 61, 76, 94, 107, 129, 132, 250].map(|d| (Backend::FlashUnpadded, d)));
+    for (i, (backend, head_dim)) in variants.enumerate() {
+        let (dtype, causal) = VARIANTS[i % 4];
+        let shape = SdpaShape { batch: 1, ..sdpa(backend, 131, head_dim, causal, false).shape };
+        let sdpa = Sdpa { causal, ..Sdpa::dense(shape, backend) };
+        let mut plan = FusedSdpa::new(&cuda, backend, sdpa, dtype, SEED).unwrap();
+        check(&cuda, &mut plan);
+    }
+}
+
 #[test]
 #[ignore = "needs a CUDA GPU"]
 fn large_and_tiny_numbers_are_right() {

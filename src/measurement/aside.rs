@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// Launches held back at once: far below the thousand or so at which the driver makes the host wait, even if one is
 /// ten kernels.
-const HELD_BACK: usize = 16;
+const HELD_BACK: usize = 17;
 /// Batches given up because the host was too slow, before the rest is given up too.
 const SLOW_BATCHES: usize = 3;
 /// Cold samples last at least this long, like those of record.

@@ -10,7 +10,7 @@ use crate::plan::{CaseError, Plan};
 use crate::record::Kernel;
 
 /// Samples are made to last this long, unless one launch does already: 300 us are asked for, and the clock may rise.
-const SAMPLE_NS: f64 = 370_000.0;
+const SAMPLE_NS: f64 = 350_000.0;
 /// A sample that turns out shorter is made anew.
 const SHORT_SAMPLE_NS: f64 = 310_000.0;
 /// Launches that one graph holds at most, should an operation take next to no time.

@@ -22,8 +22,8 @@ pub fn as_called(visits: &[&Visit]) -> Option<AsCalled> {
 pub fn cold(visits: &[&Visit]) -> Option<Cold> {
     let (mut samples, mut sets) = (Vec::new(), 0);
     let mut refused = None;
-    for aside in asides(visits) {
-        match &aside.cold {
+    for cold in asides(visits).filter_map(|aside| aside.cold.as_ref()) {
+        match cold {
             record::Cold::Samples { buffer_sets, samples_ms } => {
                 sets = *buffer_sets;
                 samples.extend(samples_ms);

@@ -73,7 +73,7 @@ pub fn calibrate(
 
 /// The card is at its power limit after all this work, and its clock below what most cases get: it recovers within 0.15 s
 /// on an H200.
-const RECOVERY: Duration = Duration::from_millis(200);
+const RECOVERY: Duration = Duration::from_millis(150);
 
 /// How burn-in ended; nothing is known where nobody looked.
 #[derive(Default)]

@@ -38,7 +38,8 @@ pub fn sdpa(cuda: &Cuda, problem: &SdpaProblem<Tensor>) -> Result<Verification, 
     sdpa_within(tolerance(problem.dtype), cuda, problem)
 }
 
-/// The same for an attention that rounds its scores and its weights to 16 bits on the way: twice the tolerance.
+/// The same for an attention that rounds scaled operands, scores and weights to 16 bits on the way: three times the
+/// tolerance. Right results in bf16 are off by up to 3.3 % of a row at head_dim 8 (simulated on 80 x 64 rows).
 ///
 /// # Errors
 /// A wrong result, or what the driver reports.
@@ -46,7 +47,7 @@ pub fn sdpa_with_16bit_scores(
     cuda: &Cuda,
     problem: &SdpaProblem<Tensor>,
 ) -> Result<Verification, CaseError> {
-    sdpa_within(2.0 * tolerance(problem.dtype), cuda, problem)
+    sdpa_within(3.0 * tolerance(problem.dtype), cuda, problem)
 }
 
 fn sdpa_within(

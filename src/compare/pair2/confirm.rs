@@ -29,12 +29,12 @@ pub fn confirm(
     rules: &Rules,
     mut measure: impl FnMut(usize, usize, &[usize]) -> Result<Vec<Pair>>,
 ) -> Result<Vec<(usize, Direction, Confirmed)>> {
-    let controls = controls(screen, candidates, rules.controls);
     let mut measure = |first, count, candidates: &[(usize, Direction)]| {
         let mut cases: Vec<usize> = candidates.iter().map(|(case, _)| *case).collect();
-        cases.extend(&controls);
+        cases.extend(controls(screen, &cases, rules.controls));
         let pairs = measure(first, count, &cases)?;
-        Ok::<_, anyhow::Error>(without_controls(&pairs, candidates.len()))
+        let all = rules.controls > 0;
+        Ok::<_, anyhow::Error>(without_others(&pairs, candidates.len(), all))
     };
     let ways = |way| candidates.iter().filter(|(_, direction)| *direction == way).count();
     let level = |way| rules.confirm_p / ways(way) as f64;
@@ -75,25 +75,28 @@ pub fn confirm(
     Ok(judged.collect())
 }
 
-/// Cases that are no candidates, spread over the suite; none where there are too few to mean anything.
-fn controls(screen: &Screen, candidates: &[(usize, Direction)], count: usize) -> Vec<usize> {
-    let is_free = |case: &usize| {
-        screen.cases[*case].is_some() && candidates.iter().all(|(candidate, _)| candidate != case)
-    };
+/// Cases beside `candidates`, spread over the suite.
+fn controls(screen: &Screen, candidates: &[usize], count: usize) -> Vec<usize> {
+    let is_free = |case: &usize| screen.cases[*case].is_some() && !candidates.contains(case);
     let free: Vec<usize> = (0..screen.cases.len()).filter(is_free).collect();
-    let controls = preset(&free, count);
-    if controls.len() < MIN_SUITE { Vec::new() } else { controls }
+    preset(&free, count)
 }
 
-/// The differences of each candidate over the pairs, less the median of the controls in each pair.
-fn without_controls(pairs: &[Pair], candidates: usize) -> Vec<Vec<f64>> {
+/// The differences of each candidate over the pairs; if there are `controls`, less their median in each pair. Where they
+/// are too few to mean anything, as in a small suite most of which are candidates, all others stand for them.
+fn without_others(pairs: &[Pair], candidates: usize, controls: bool) -> Vec<Vec<f64>> {
     let mut differences = vec![Vec::new(); candidates];
     for pair in pairs {
-        let (own, controls) = pair.differences.split_at(candidates);
-        let controls: Vec<f64> = controls.iter().flatten().copied().collect();
-        let removed = median(&controls).unwrap_or_default();
-        for (differences, own) in differences.iter_mut().zip(own) {
-            differences.extend(own.map(|own| own - removed));
+        let known = |range: std::ops::Range<usize>| pair.differences[range].iter().flatten();
+        let all = pair.differences.len();
+        for (at, differences) in differences.iter_mut().enumerate() {
+            let others: Vec<f64> = match all - candidates {
+                _ if !controls => Vec::new(),
+                MIN_SUITE.. => known(candidates..all).copied().collect(),
+                _ => known(0..at).chain(known(at + 1..all)).copied().collect(),
+            };
+            let removed = median(&others).filter(|_| others.len() + 1 >= MIN_SUITE);
+            differences.extend(pair.differences[at].map(|own| own - removed.unwrap_or_default()));
         }
     }
     differences
