@@ -36,6 +36,11 @@ extern "C" __global__ void stamp_cycles(ulonglong2* stamp) {
     *stamp = pair;
 }
 
+// Ends in a trap, which takes the context with it: for faults on purpose.
+extern "C" __global__ void trap() {
+    asm volatile("trap;");
+}
+
 // What a launch costs by itself.
 extern "C" __global__ void empty() {}
 

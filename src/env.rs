@@ -3,6 +3,9 @@
 use crate::device::{Device, cudnn, nvml::Monitor};
 use crate::record::CRITERION_VERSION;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::path::PathBuf;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 /// The git revision this was built from, with `-dirty` if the tree differed; empty outside a checkout.
@@ -36,11 +39,28 @@ pub fn describe(device: &Device) -> Value {
             "rustc": rustc_version_runtime::version().to_string(),
             "git_revision": GIT.split('-').next().filter(|revision| !revision.is_empty()),
             "git_dirty": (!GIT.is_empty()).then(|| GIT.ends_with("-dirty")),
+            "executable_sha256": executable_sha256(),
         },
         "slurm": variables(|name| SLURM.contains(&name)),
         "settings": variables(|name| name.starts_with("NIGHT_SWEEP_") || name == "CUDA_VISIBLE_DEVICES")
             .unwrap_or_else(|| json!({})),
     })
+}
+
+/// What this process runs. On Linux this finds it even where a build has put another file in its place.
+///
+/// # Errors
+/// If the system does not tell.
+pub fn executable() -> std::io::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { std::env::current_exe() }
+}
+
+/// By this a build is known: two of one git revision may differ in their flags, or in what was not committed.
+fn executable_sha256() -> Option<String> {
+    let (mut file, mut hash) = (File::open(executable().ok()?).ok()?, Sha256::new());
+    std::io::copy(&mut file, &mut hash).ok()?;
+    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A name for people: the GPU's, or the host processor's.

@@ -2,11 +2,17 @@
 //!
 //! `slow:<part of an id>:<percent>` makes every launch of the cases whose id holds that part so much longer. The delay
 //! is real work inside the timed region: a busy wait on the host; on a GPU the kernel `spin` in the captured graph.
+//!
+//! `sticky:<part of an id>` puts a kernel that traps behind every launch of such a case: the CUDA context is lost, as it is
+//! after an illegal address. The host has nothing like it; there the launch fails, and so does every later one of the
+//! process. `vanished:<part of an id>` does the same on a GPU, and the process that is started for the rest sees none.
 
 use crate::device::Device;
 use crate::measurement::Sampler;
 use crate::plan::{CaseError, Plan};
 use crate::record::{Algorithm, Verification};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -20,10 +26,20 @@ pub enum Fault {
         /// By how many per cent.
         percent: f64,
     },
+    /// A launch leaves the device useless to the process.
+    Sticky {
+        /// A part of the ids of the cases it is about.
+        cases: String,
+    },
+    /// The same, and a process started after it has no device.
+    Vanished {
+        /// A part of the ids of the cases it is about.
+        cases: String,
+    },
 }
 
 /// What `NIGHT_SWEEP_FAULT` takes.
-pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3";
+pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3; sticky:<part of an id>; vanished:<part of an id>";
 
 /// Launches that settle a plan before it is measured to know what its share is.
 const WARM_UP: usize = 10;
@@ -42,28 +58,78 @@ impl FromStr for Fault {
             let fits = !cases.is_empty() && percent > 0.0 && percent <= 1000.0;
             fits.then(|| Fault::Slow { cases: cases.to_owned(), percent })
         };
-        text.strip_prefix("slow:").and_then(slow).ok_or_else(|| ALLOWED.to_owned())
+        let cases = |part: &str| (!part.is_empty()).then(|| part.to_owned());
+        let (kind, rest) = text.split_once(':').unwrap_or_default();
+        match kind {
+            "slow" => slow(rest),
+            "sticky" => cases(rest).map(|cases| Fault::Sticky { cases }),
+            "vanished" => cases(rest).map(|cases| Fault::Vanished { cases }),
+            _ => None,
+        }
+        .ok_or_else(|| ALLOWED.to_owned())
     }
 }
 
 impl Fault {
-    /// The plan of a case with the fault in it, if the fault is about this case.
+    /// The plan of a case with the fault in it, if the fault is about this case. `cpu_is_lost` is one for the process.
     ///
     /// # Errors
-    /// What the device reports while the plan is measured.
+    /// What the device reports while the plan is measured, or that it is lost.
     pub fn apply(
         &self,
         case_id: &str,
         plan: Box<dyn Plan>,
         device: &Device,
+        cpu_is_lost: &Rc<Cell<bool>>,
     ) -> Result<Box<dyn Plan>, CaseError> {
+        if cpu_is_lost.get() {
+            return Err(lost());
+        }
         match self {
             Fault::Slow { cases, percent } if case_id.contains(cases.as_str()) => {
                 Ok(Box::new(Slowed::by(*percent, plan, device)?))
             }
-            Fault::Slow { .. } => Ok(plan),
+            Fault::Sticky { cases } | Fault::Vanished { cases }
+                if case_id.contains(cases.as_str()) =>
+            {
+                let (device, cpu_is_lost) = (device.clone(), cpu_is_lost.clone());
+                Ok(Box::new(Trapped { plan, device, cpu_is_lost }))
+            }
+            _ => Ok(plan),
         }
     }
+}
+
+/// A plan whose launches leave the device useless to the process.
+struct Trapped {
+    plan: Box<dyn Plan>,
+    device: Device,
+    cpu_is_lost: Rc<Cell<bool>>,
+}
+
+impl Plan for Trapped {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        self.plan.launch()?;
+        match &self.device {
+            Device::Cpu => {
+                self.cpu_is_lost.set(true);
+                Err(lost())
+            }
+            Device::Cuda(cuda) => cuda.kernels().trap(cuda.stream()),
+        }
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        self.plan.verify()
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.plan.algorithm()
+    }
+}
+
+fn lost() -> CaseError {
+    CaseError::cuda("a fault on purpose: nothing can be launched in this process any more")
 }
 
 /// A plan with a delay after some of its launches.
@@ -142,8 +208,14 @@ mod tests {
         let slow = |cases: &str, percent| Ok(Fault::Slow { cases: cases.to_owned(), percent });
         assert_eq!("slow:K107:3".parse(), slow("K107", 3.0));
         assert_eq!("slow:G3/fp16/K107:2.5%".parse(), slow("G3/fp16/K107", 2.5));
+        let cases = |cases: &str| cases.to_owned();
+        assert_eq!("sticky:K107".parse(), Ok(Fault::Sticky { cases: cases("K107") }));
+        assert_eq!("vanished:S1/x".parse(), Ok(Fault::Vanished { cases: cases("S1/x") }));
         for wrong in [
             "",
+            "sticky",
+            "sticky:",
+            "vanished:",
             "slow",
             "slow:K107",
             "slow::3",
@@ -175,7 +247,8 @@ mod tests {
     fn every_launch_of_the_cases_it_names_is_longer_and_no_other() {
         let fault: Fault = "slow:K107:40".parse().unwrap();
         let least_us = |case_id| {
-            let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu).unwrap();
+            let lost = Rc::default();
+            let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost).unwrap();
             let launch = |_| {
                 let start = Instant::now();
                 plan.launch().unwrap();
@@ -186,5 +259,18 @@ mod tests {
         // The least of many: a busy machine makes launches longer, never shorter.
         assert!(least_us("G3/fp16/K107") >= 70.0);
         assert!(least_us("G3/fp16/K112") < 70.0);
+    }
+
+    #[test]
+    fn what_is_lost_stays_lost_to_every_case_of_the_process() {
+        let fault: Fault = "sticky:K107".parse().unwrap();
+        let lost: Rc<Cell<bool>> = Rc::default();
+        let plan = |case_id| fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost);
+        plan("G3/fp16/K112").unwrap().launch().unwrap();
+        let mut trapped = plan("G3/fp16/K107").unwrap();
+        trapped.verify().unwrap();
+        assert!(!lost.get());
+        assert!(trapped.launch().is_err() && lost.get());
+        assert!(plan("G3/fp16/K112").is_err());
     }
 }

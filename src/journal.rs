@@ -1,19 +1,35 @@
 //! The run journal: appended to as a run goes, read to report it, resume it or merge its shards.
 //!
 //! A line counts once its newline is on disk. A process killed in the middle of a write leaves a last line
-//! without one, which is dropped; anything else that cannot be read is an error with its line number.
+//! without one, which is dropped; anything else that cannot be read is an error with its line number. A journal
+//! that is there at all has its header: it gets its name only then.
 
-use crate::record::{End, Failure, Header, Line, SCHEMA_VERSION, Visit};
+mod check;
+
+use crate::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start, Visit};
+use crate::report::folder::{not_a_link, sync_dir};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use serde_json::Value;
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Name of the journal in the folder of its run.
 pub const FILE_NAME: &str = "journal.jsonl";
+
+/// Its name until it has a header.
+const NEW_FILE_NAME: &str = "journal.new";
+
+/// A run that no other process can start.
+#[derive(Debug)]
+pub struct Claim {
+    file: File,
+    dir: PathBuf,
+}
 
 /// A journal open for writing.
 #[derive(Debug)]
@@ -31,29 +47,76 @@ pub struct Run {
     pub visits: Vec<Visit>,
     /// What could not be timed, in the order met.
     pub failures: Vec<Failure>,
+    /// Each process that worked on it, in order; a merged run names only the first of its first shard.
+    pub starts: Vec<Start>,
     /// How the run ended; none if it was killed, or resumed and then killed.
     pub end: Option<End>,
     /// The journal itself.
     pub path: PathBuf,
 }
 
+impl Claim {
+    /// Makes the folder `dir` if need be, and keeps other processes from starting a journal there.
+    ///
+    /// # Errors
+    /// If there is a journal already, another process is about to start one, `dir` is a symbolic link, or the disk
+    /// refuses.
+    pub fn of(dir: &Path) -> Result<Claim> {
+        not_a_link(dir)?;
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let (path, new) = (dir.join(FILE_NAME), dir.join(NEW_FILE_NAME));
+        not_a_link(&new)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&new)
+            .with_context(|| format!("cannot start the journal {}", path.display()))?;
+        lock(&file, &new)?;
+        // Looked for under the lock: whoever held it before may have started one.
+        if path.symlink_metadata().is_ok() {
+            let _ = fs::remove_file(&new);
+            bail!("there is a journal {} already", path.display());
+        }
+        Ok(Claim { file, dir: dir.to_owned() })
+    }
+
+    /// Starts `<dir>/journal.jsonl` with its header.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn start(self, header: Header) -> Result<Journal> {
+        let (path, new) = (self.dir.join(FILE_NAME), self.dir.join(NEW_FILE_NAME));
+        let context = || format!("cannot start the journal {}", path.display());
+        let inode =
+            |metadata: std::io::Result<Metadata>| metadata.map(|file| (file.dev(), file.ino()));
+        ensure!(
+            inode(fs::metadata(&new)).ok() == inode(self.file.metadata()).ok(),
+            "{} was replaced by another process as this run started",
+            self.dir.display()
+        );
+        // What a process left that was killed before its header was whole.
+        self.file.set_len(0).with_context(context)?;
+        let mut journal = Journal { file: self.file, path: path.clone() };
+        journal.append(&Line::Header(Box::new(header)))?;
+        // Unlike a new name, a second one never takes the place of a file: file systems without locks have that at least.
+        match fs::hard_link(&new, &path) {
+            Ok(()) => fs::remove_file(&new),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+            Err(_) => fs::rename(&new, &path),
+        }
+        .with_context(context)?;
+        sync_dir(&self.dir)?;
+        Ok(journal)
+    }
+}
+
 impl Journal {
     /// Starts `<dir>/journal.jsonl` with its header, and makes the folder if need be.
     ///
     /// # Errors
-    /// If there is a journal already, or the disk refuses.
+    /// As [`Claim::of`] and [`Claim::start`].
     pub fn create(dir: &Path, header: Header) -> Result<Journal> {
-        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-        let path = dir.join(FILE_NAME);
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .with_context(|| format!("cannot start the journal {}", path.display()))?;
-        claim(&file, &path)?;
-        let mut journal = Journal { file, path };
-        journal.append(&Line::Header(Box::new(header)))?;
-        Ok(journal)
+        Claim::of(dir)?.start(header)
     }
 
     /// Opens `<dir>/journal.jsonl` to go on with its run; a last line cut short is removed.
@@ -62,11 +125,13 @@ impl Journal {
     /// As [`read`], and if the file cannot be written.
     pub fn reopen(dir: &Path) -> Result<(Journal, Run)> {
         let path = dir.join(FILE_NAME);
+        not_a_link(dir)?;
+        not_a_link(&path)?;
         let file = OpenOptions::new()
             .append(true)
             .open(&path)
             .with_context(|| format!("cannot append to {}", path.display()))?;
-        claim(&file, &path)?;
+        lock(&file, &path)?;
         let bytes = read_bytes(&path)?;
         let run = parse(&path, &bytes)?;
         file.set_len(whole_lines(&bytes).len() as u64)
@@ -121,6 +186,15 @@ impl Run {
             .collect()
     }
 
+    /// The machine as env.json has it: how the run was started, and every time that it was resumed.
+    pub fn env(&self) -> Value {
+        let mut env = self.header.env.clone();
+        if let Some(env) = env.as_object_mut().filter(|env| !env.contains_key("shards")) {
+            env.insert("starts".to_owned(), serde_json::json!(self.starts));
+        }
+        env
+    }
+
     /// Wall-clock seconds: to its end, or of its visits alone where it was killed.
     pub fn wall_s(&self) -> f64 {
         let visits = || self.visits.iter().map(|visit| visit.wall_s).sum();
@@ -139,7 +213,7 @@ pub fn read(path: &Path) -> Result<Run> {
 
 /// Keeps other processes from writing to the journal until this one closes it or ends, however it ends: two that
 /// append to one run leave visits that stand twice, which no reader takes.
-pub(crate) fn claim(file: &File, path: &Path) -> Result<()> {
+pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => bail!("{}: another process is writing to it", path.display()),
         // A file system without locks, as some of a cluster are, is no reason not to measure.
@@ -167,39 +241,58 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run> {
     let whole = whole_lines(bytes);
     ensure!(
         !whole.is_empty(),
-        "{}: empty, or killed before its first line was written",
+        "{}: empty, or cut short within its first line: there is nothing in it",
         path.display()
     );
     let mut lines = whole.strip_suffix(b"\n").unwrap_or(whole).split(|&byte| byte == b'\n');
     let at = |number: usize| format!("{}:{number}", path.display());
 
     let header = parse_header(lines.next().unwrap_or_default()).with_context(|| at(1))?;
-    let mut run =
-        Run { header, visits: Vec::new(), failures: Vec::new(), end: None, path: path.to_owned() };
+    let mut run = Run {
+        starts: vec![Start::of(&header)],
+        header,
+        visits: Vec::new(),
+        failures: Vec::new(),
+        end: None,
+        path: path.to_owned(),
+    };
     let known: HashSet<String> = run.header.cases.iter().map(|case| case.id.clone()).collect();
     let mut visited = HashSet::new();
     for (index, line) in lines.enumerate() {
-        let line: Line = serde_json::from_slice(line)
+        let number = index + 2;
+        serde_json::from_slice(line)
             .context("not a line of a run journal")
-            .with_context(|| at(index + 2))?;
-        add(&mut run, line, &known, &mut visited).with_context(|| at(index + 2))?;
+            .and_then(|line| add(&mut run, line, &known, &mut visited))
+            .map_err(|e| anyhow!("{}: {e:#}; {}", at(number), advice(&run.header, path, number)))?;
     }
     Ok(run)
 }
 
+/// What to do about a line that cannot be read.
+fn advice(header: &Header, path: &Path, number: usize) -> String {
+    let minor = |version: &str| version.split('.').nth(1)?.parse::<u64>().ok();
+    if minor(&header.schema_version) > minor(SCHEMA_VERSION) {
+        let version = &header.schema_version;
+        return format!(
+            "a newer night-sweep wrote it (schema version {version}, this one reads {SCHEMA_VERSION}): use that one"
+        );
+    }
+    // Every line stands for itself.
+    format!("the others can be used without it: `sed -i.bak {number}d {}`", path.display())
+}
+
 /// The version is looked at first: another major version may well have other fields.
 fn parse_header(line: &[u8]) -> Result<Header> {
-    let value: serde_json::Value =
-        serde_json::from_slice(line).context("not a line of a run journal")?;
+    let value: Value = serde_json::from_slice(line).context("not a line of a run journal")?;
     ensure!(value["line"] == "header", "the first line is no header: is this a run journal?");
     let version = value["schema_version"].as_str().unwrap_or("none");
     let major = |version: &str| version.split('.').next().map(str::to_owned);
     ensure!(
         major(version) == major(SCHEMA_VERSION),
-        "schema version {version}, but this program reads {SCHEMA_VERSION}"
+        "schema version {version}, but this program reads {SCHEMA_VERSION}: use the night-sweep that wrote it"
     );
     match serde_json::from_value(value)? {
-        Line::Header(header) => Ok(*header),
+        Line::Header(header) => check::header(&header).map(|()| *header),
         _ => Err(anyhow!("the first line is no header")),
     }
 }
@@ -214,6 +307,8 @@ fn add(
         Line::Header(_) => bail!("a second header"),
         Line::Visit(visit) => {
             ensure!(known.contains(&visit.case_id), "the header has no case {}", visit.case_id);
+            let rounds = run.header.protocol.trials;
+            ensure!(visit.round < rounds, "round {} of {rounds}, from 0", visit.round);
             ensure!(
                 visited.insert((visit.case_id.clone(), visit.round)),
                 "a second visit of {} in round {}",
@@ -230,7 +325,14 @@ fn add(
             run.end = None;
             run.failures.push(failure);
         }
-        Line::End(end) => run.end = Some(end),
+        Line::Start(start) => {
+            run.end = None;
+            run.starts.push(start);
+        }
+        Line::End(end) => {
+            ensure!(end.wall_s.is_finite() && end.wall_s >= 0.0, "it took {} s", end.wall_s);
+            run.end = Some(end);
+        }
     }
     Ok(())
 }
@@ -250,197 +352,4 @@ fn check_samples(visit: &Visit) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::case::{Case, Gemm, Operation};
-    use crate::record::{ErrorKind, Protocol, ProtocolKind, Ran, Spent, Status, Verification};
-    use crate::shape::{DType, GemmShape};
-    use serde_json::json;
-
-    fn header() -> Header {
-        let gemm = |k| Operation::Gemm(Gemm::dense(GemmShape { m: 64, n: 64, k }));
-        Header {
-            schema_version: SCHEMA_VERSION.to_owned(),
-            run_id: "20260101_000000_G3".to_owned(),
-            group: "G3".to_owned(),
-            experiment: "G3_gemm_k_dense".to_owned(),
-            config: json!({"type": "gemm_k_dense"}),
-            device: "cpu".to_owned(),
-            seed: 42,
-            protocol: Protocol { kind: ProtocolKind::Standard, warmup: 1, measure: 2, trials: 2 },
-            shard: None,
-            sweep: Vec::new(),
-            started_at: "2026-01-01T00:00:00Z".to_owned(),
-            env: json!({"host": {"cpu": "Zählwerk"}}),
-            calibration: None,
-            cases: vec![
-                Case::row("G3", "fp16", "K1", 1, DType::Fp16, gemm(1)),
-                Case::row("G3", "fp16", "K2", 2, DType::Fp16, gemm(2)),
-            ],
-        }
-    }
-
-    fn visit(case_id: &str, round: usize, samples_ms: Vec<f64>) -> Visit {
-        Visit {
-            case_id: case_id.to_owned(),
-            round,
-            started_at: "2026-01-01T00:00:01Z".to_owned(),
-            wall_s: 0.5,
-            samples_ms,
-            launches_per_sample: 1,
-            warmup_launches: 1,
-            ran: Ran {
-                kernels: vec![],
-                backend_selected: None,
-                backend_reason: None,
-                verification: Verification { max_rel_error: 1e-4, tolerance: 1e-2, rows: 8 },
-                algorithm: None,
-            },
-            aside: None,
-            clocks: None,
-            spent: Spent::default(),
-        }
-    }
-
-    fn boxed(case_id: &str, round: usize, samples_ms: Vec<f64>) -> Box<Visit> {
-        Box::new(visit(case_id, round, samples_ms))
-    }
-
-    fn failure() -> Failure {
-        Failure {
-            case_id: "G3/fp16/K2".to_owned(),
-            round: 0,
-            error_kind: ErrorKind::OutOfMemory,
-            error: "größer als der Speicher".to_owned(),
-        }
-    }
-
-    fn lines() -> Vec<Line> {
-        vec![
-            Line::Visit(boxed("G3/fp16/K1", 0, vec![0.1, 0.2])),
-            Line::Failure(failure()),
-            Line::Visit(boxed("G3/fp16/K1", 1, vec![0.3])),
-            Line::End(End { status: Status::Complete, wall_s: 2.0 }),
-        ]
-    }
-
-    fn written(dir: &Path, lines: &[Line]) -> PathBuf {
-        let mut journal = Journal::create(dir, header()).unwrap();
-        lines.iter().for_each(|line| journal.append(line).unwrap());
-        journal.path().to_owned()
-    }
-
-    fn error_of(text: &str) -> String {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE_NAME);
-        fs::write(&path, text).unwrap();
-        format!("{:#}", read(&path).unwrap_err())
-    }
-
-    fn as_text(lines: &[Line]) -> String {
-        lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect()
-    }
-
-    #[test]
-    fn what_was_appended_is_read_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = read(&written(dir.path(), &lines())).unwrap();
-        assert_eq!(run.header, header());
-        assert_eq!(run.failures, [failure()]);
-        assert_eq!(run.end, Some(End { status: Status::Complete, wall_s: 2.0 }));
-        let rounds: Vec<_> =
-            run.visits_of("G3/fp16/K1").iter().map(|v| v.samples_ms.clone()).collect();
-        assert_eq!(rounds, [vec![0.1, 0.2], vec![0.3]]);
-        assert!(run.visits_of("G3/fp16/K2").is_empty());
-        assert_eq!(run.failure_of("G3/fp16/K2"), Some(&failure()));
-        assert!(run.failure_of("G3/fp16/K1").is_none());
-    }
-
-    #[test]
-    fn an_existing_journal_is_never_overwritten() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = written(dir.path(), &lines());
-        let before = fs::read(&path).unwrap();
-        let error = format!("{:#}", Journal::create(dir.path(), header()).unwrap_err());
-        assert!(error.contains(FILE_NAME), "{error}");
-        assert_eq!(fs::read(&path).unwrap(), before);
-    }
-
-    #[test]
-    fn cut_at_any_byte_it_keeps_its_whole_lines_and_can_go_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let bytes = fs::read(written(dir.path(), &lines())).unwrap();
-        let header_bytes = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-        for cut in 0..=bytes.len() {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join(FILE_NAME);
-            fs::write(&path, &bytes[..cut]).unwrap();
-            if cut < header_bytes {
-                assert!(Journal::reopen(dir.path()).is_err(), "cut at {cut}");
-                continue;
-            }
-            let whole = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count() - 1;
-            let (mut journal, run) = Journal::reopen(dir.path()).unwrap();
-            let events = run.visits.len() + run.failures.len() + usize::from(run.end.is_some());
-            assert_eq!(events, whole, "cut at {cut}");
-            lines()[whole..].iter().for_each(|line| journal.append(line).unwrap());
-            assert_eq!(fs::read(&path).unwrap(), bytes, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn an_end_that_something_follows_is_no_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut lines = lines();
-        let end = lines.remove(3);
-        lines.insert(1, end);
-        assert_eq!(read(&written(dir.path(), &lines)).unwrap().end, None);
-    }
-
-    #[test]
-    fn a_broken_file_says_where_and_why() {
-        let header_line = as_text(&[Line::Header(Box::new(header()))]);
-        assert!(error_of("").contains("empty"));
-        assert!(error_of("hello\n").contains(":1: not a line"));
-        assert!(error_of(&as_text(&lines())).contains(":1: the first line is no header"));
-        let broken = error_of(&format!("{header_line}{{\"line\":\n{}", as_text(&lines())));
-        assert!(broken.contains("journal.jsonl:2: not a line"), "{broken}");
-        let twice = error_of(&format!("{header_line}{header_line}"));
-        assert!(twice.contains(":2: a second header"), "{twice}");
-        let other = error_of(
-            &header_line.replace("\"schema_version\":\"1.1\"", "\"schema_version\":\"2.0\""),
-        );
-        assert!(other.contains("schema version 2.0"), "{other}");
-        let repeated = error_of(&format!("{header_line}{0}{0}", as_text(&lines()[..1])));
-        assert!(repeated.contains(":3: a second visit of G3/fp16/K1 in round 0"), "{repeated}");
-        let stranger = Line::Visit(boxed("G3/fp16/K9", 0, vec![1.0]));
-        let stranger = error_of(&format!("{header_line}{}", as_text(&[stranger])));
-        assert!(stranger.contains(":2: the header has no case G3/fp16/K9"), "{stranger}");
-    }
-
-    #[test]
-    fn a_minor_version_is_no_obstacle() {
-        let dir = tempfile::tempdir().unwrap();
-        let newer = Header { schema_version: "1.7".to_owned(), ..header() };
-        let journal = Journal::create(dir.path(), newer).unwrap();
-        assert_eq!(read(journal.path()).unwrap().header.schema_version, "1.7");
-    }
-
-    #[test]
-    fn a_sample_that_is_no_time_is_refused_with_its_case() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(dir.path(), header()).unwrap();
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let line = Line::Visit(boxed("G3/fp16/K1", 1, vec![0.1, bad]));
-            let error = format!("{:#}", journal.append(&line).unwrap_err());
-            assert!(error.contains("G3/fp16/K1: sample 1 of round 1"), "{error}");
-        }
-        assert!(journal.append(&Line::Visit(boxed("G3/fp16/K1", 0, vec![]))).is_err());
-        assert!(read(journal.path()).unwrap().visits.is_empty());
-
-        let header_line = as_text(&[Line::Header(Box::new(header()))]);
-        let zero = as_text(&[Line::Visit(boxed("G3/fp16/K1", 0, vec![0.0]))]);
-        let error = error_of(&format!("{header_line}{zero}"));
-        assert!(error.contains(":2: G3/fp16/K1: sample 0 of round 0 is 0 ms"), "{error}");
-    }
-}
+mod tests;

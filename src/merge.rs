@@ -95,7 +95,7 @@ fn in_order(runs: Vec<Run>) -> Result<Vec<Run>> {
 }
 
 /// What keeps two headers from being parts of one run, each with its two values.
-fn differences(a: &Header, b: &Header) -> Vec<String> {
+pub fn differences(a: &Header, b: &Header) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |what: &str, a: &Value, b: &Value| {
         if a != b {
@@ -120,7 +120,12 @@ fn differences(a: &Header, b: &Header) -> Vec<String> {
     for group in ["libraries", "software"] {
         let (a, b) = (&a.env[group], &b.env[group]);
         for key in keys(a, b) {
-            compare(&format!("the version of {key}"), &a[&key], &b[&key]);
+            match &*key {
+                "executable_sha256" => compare("the executable (sha256)", &a[&key], &b[&key]),
+                "git_revision" => compare("the git revision", &a[&key], &b[&key]),
+                "git_dirty" => compare("changes not committed", &a[&key], &b[&key]),
+                _ => compare(&format!("the version of {key}"), &a[&key], &b[&key]),
+            }
         }
     }
     if a.sweep != b.sweep {
@@ -136,7 +141,7 @@ fn keys(a: &Value, b: &Value) -> BTreeSet<String> {
 
 fn short(value: &Value) -> String {
     let text = value.to_string();
-    match text.char_indices().nth(60) {
+    match text.char_indices().nth(66) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }
@@ -222,6 +227,7 @@ fn env(runs: &[Run]) -> Value {
                 "hostname": env["host"]["hostname"],
                 "gpu_uuid": env["gpu"]["uuid"],
                 "slurm": env["slurm"],
+                "starts": run.starts,
                 "wall_s": run.wall_s(),
                 "calibration": calibration,
             })

@@ -11,7 +11,7 @@ use crate::gemm::{
 use crate::plan::{CaseError, Plan, Sequence};
 use crate::sdpa::{self, Attention, Extent};
 use crate::shape::{DType, GemmShape};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -23,6 +23,8 @@ pub struct Planner {
     /// Algorithms chosen so far, so that every round has the same: by product, and whether all were tried.
     algorithms: RefCell<HashMap<(GemmShape, DType, bool), Matmul>>,
     fault: Option<Fault>,
+    /// Whether a fault has made the CPU as useless to this process as a lost context makes a GPU.
+    cpu_is_lost: Rc<Cell<bool>>,
 }
 
 /// A plan, and which backend it is where there is a choice.
@@ -37,7 +39,14 @@ impl Planner {
     /// Plans for `device`, on data seeded with `seed`.
     pub fn new(device: Device, seed: u64) -> Self {
         let attention = Attention::new(device.clone());
-        Planner { attention, device, seed, algorithms: RefCell::default(), fault: None }
+        Planner {
+            attention,
+            device,
+            seed,
+            algorithms: RefCell::default(),
+            fault: None,
+            cpu_is_lost: Rc::default(),
+        }
     }
 
     /// The same with a fault in the plans it is about.
@@ -54,9 +63,19 @@ impl Planner {
         match &self.fault {
             None => Ok(planned),
             Some(fault) => {
-                let plan = fault.apply(&case.id, planned.plan, &self.device)?;
+                let lost = &self.cpu_is_lost;
+                let plan = fault.apply(&case.id, planned.plan, &self.device, lost)?;
                 Ok(Planned { plan, ..planned })
             }
+        }
+    }
+
+    /// Whether nothing can be launched in this process any more: after an illegal address, say, every further call of
+    /// the driver fails.
+    pub fn is_lost(&self) -> bool {
+        match &self.device {
+            Device::Cpu => self.cpu_is_lost.get(),
+            Device::Cuda(cuda) => cuda.is_lost(),
         }
     }
 

@@ -1,14 +1,15 @@
 //! What is on disk of a run before it is a report: the journal, one JSON line per event.
 //!
 //! The first line is the [`Header`]; each case timed in a round adds a [`Visit`], each case that cannot be
-//! timed a [`Failure`]; [`End`] closes the run. A run that was killed has no `End` and is reported as partial.
+//! timed a [`Failure`]; [`End`] closes the run. A run that was killed has no `End` and is reported as partial; one that is
+//! resumed has a [`Start`] for each process after the first.
 
 use crate::case::Case;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of the journal and of the four files of a run folder. A reader refuses another major version.
-pub const SCHEMA_VERSION: &str = "1.1";
+pub const SCHEMA_VERSION: &str = "1.2";
 
 /// The version of Criterion that drives the measurement, as pinned in Cargo.toml.
 pub const CRITERION_VERSION: &str = "0.8.2";
@@ -23,7 +24,9 @@ pub enum Line {
     Visit(Box<Visit>),
     /// A case cannot be timed; later rounds leave it out.
     Failure(Failure),
-    /// Nothing follows.
+    /// Another process goes on with the run.
+    Start(Start),
+    /// Nothing follows, unless the run is resumed.
     End(End),
 }
 
@@ -61,6 +64,31 @@ pub struct Header {
     pub calibration: Option<Calibration>,
     /// Every case of the run, in the order of the spec.
     pub cases: Vec<Case>,
+}
+
+/// A process that works on a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// `cpu`, or `cuda:N`.
+    pub device: String,
+    /// Where.
+    pub hostname: Option<String>,
+    /// Slurm's variables of the job, SLURM_RESTART_COUNT among them; null outside of one.
+    pub slurm: Value,
+}
+
+impl Start {
+    /// The start that a header stands for.
+    pub fn of(header: &Header) -> Start {
+        Start {
+            started_at: header.started_at.clone(),
+            device: header.device.clone(),
+            hostname: header.env["host"]["hostname"].as_str().map(str::to_owned),
+            slurm: header.env["slurm"].clone(),
+        }
+    }
 }
 
 /// How often each case is launched.

@@ -2,7 +2,7 @@
 
 use crate::device::DeviceChoice;
 use crate::fault::{self, Fault};
-use crate::record::ProtocolKind;
+use crate::record::{Failure, ProtocolKind};
 use crate::runs::run_id;
 use crate::shard::{self, Shard};
 use std::path::PathBuf;
@@ -56,9 +56,15 @@ pub const VARIABLES: [(&str, &str, &str); 12] = [
     (
         "NIGHT_SWEEP_FAULT",
         fault::ALLOWED,
-        "a fault on purpose, to see it caught: launches of these cases take so much longer",
+        "a fault on purpose, to see it caught: launches of these cases take so much longer, or lose the device",
     ),
 ];
+
+/// In this variable a bench that lost its device hands the case that did it to the process that goes on.
+pub const LOST_CASE: &str = "NIGHT_SWEEP_LOST_CASE";
+
+/// No path and no name is longer; Linux has this limit too.
+const MAX_VALUE_BYTES: usize = 4095;
 
 /// What the environment asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +93,8 @@ pub struct Settings {
     pub report: bool,
     /// What goes wrong on purpose.
     pub fault: Option<Fault>,
+    /// The case that cost the process before this one its device.
+    pub lost_case: Option<Box<Failure>>,
 }
 
 impl Settings {
@@ -99,10 +107,19 @@ impl Settings {
         for (name, value) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if name.starts_with("NIGHT_SWEEP_") {
-                let value =
-                    value.into_string().map_err(|_| format!("{name} is not valid UTF-8"))?;
+                let value = value.into_string().map_err(|value| {
+                    format!(
+                        "{}={} is not valid UTF-8",
+                        shown(&name),
+                        shown(&value.to_string_lossy())
+                    )
+                })?;
                 found.push((name, value));
             }
+        }
+        // Criterion would take the folder it is started in.
+        if std::env::var_os("CRITERION_HOME").is_some_and(|home| home.is_empty()) {
+            return Err("CRITERION_HOME is empty: unset it for the default".to_owned());
         }
         Self::parse(found)
     }
@@ -121,12 +138,16 @@ impl Settings {
             seed: 42,
             report: true,
             fault: None,
+            lost_case: None,
         };
         for (name, value) in found {
-            let wrong = |allowed: &str| format!("{name}={value:?}: allowed is {allowed}");
-            let text = || match value.is_empty() {
-                true => Err(wrong("anything but the empty string; unset it for the default")),
-                false => Ok(value.clone()),
+            let wrong = |allowed: &str| format!("{name}={}: allowed is {allowed}", shown(&value));
+            let text = || match &*value {
+                "" => Err(wrong("anything but the empty string; unset it for the default")),
+                _ if value.len() > MAX_VALUE_BYTES || value.contains(char::is_control) => {
+                    Err(wrong("up to 4095 bytes without control characters"))
+                }
+                _ => Ok(value.clone()),
             };
             match name.as_str() {
                 "NIGHT_SWEEP_DEVICE" => {
@@ -172,6 +193,10 @@ impl Settings {
                     let fault = value.parse().map_err(|allowed: String| wrong(&allowed))?;
                     settings.fault = Some(fault);
                 }
+                LOST_CASE => {
+                    let lost = serde_json::from_str(&value);
+                    settings.lost_case = Some(lost.map_err(|_| wrong("what a bench sets itself"))?);
+                }
                 _ => return Err(unknown(&name)),
             }
         }
@@ -184,7 +209,18 @@ impl Settings {
     }
 }
 
+/// A value as a message shows it: quoted, and no longer than a line.
+fn shown(value: &str) -> String {
+    match value.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}... ({} bytes)", &value[..end], value.len()),
+        None => format!("{value:?}"),
+    }
+}
+
 fn unknown(name: &str) -> String {
+    if name.len() > 60 || name.contains(char::is_control) {
+        return format!("there is no variable {}", shown(name));
+    }
     let names = VARIABLES.map(|(name, ..)| name);
     let nearest = names.iter().max_by(|a, b| {
         let (a, b) = (strsim::jaro_winkler(a, name), strsim::jaro_winkler(b, name));
@@ -233,9 +269,30 @@ mod tests {
             ("NIGHT_SWEEP_REPORT", "maybe", "yes or no"),
             ("NIGHT_SWEEP_FAULT", "slow:3", "slow:<part of an id>:<percent>"),
             ("NIGHT_SWEEP_DEVISE", "cpu", "did you mean NIGHT_SWEEP_DEVICE?"),
+            ("NIGHT_SWEEP_SPEC", "a\nb", "control characters"),
+            ("NIGHT_SWEEP_LOST_CASE", "K107", "sets itself"),
         ] {
             let message = parse(name, value).unwrap_err();
             assert!(message.contains(part) && message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn whatever_the_value_its_refusal_is_one_short_line() {
+        let long = "9".repeat(100_000);
+        for value in ["", "-1", "\u{1b}[2J\r\n", "1e309", "٣", " 1", "\u{202e}", &long] {
+            for (name, ..) in VARIABLES {
+                if let Err(message) = parse(name, value) {
+                    assert!(
+                        message.len() < 600 && !message.contains(char::is_control),
+                        "{message}"
+                    );
+                }
+            }
+        }
+        for name in [format!("NIGHT_SWEEP_{long}"), "NIGHT_SWEEP_\n".to_owned()] {
+            let message = parse(&name, "1").unwrap_err();
+            assert!(message.len() < 200 && !message.contains('\n'), "{message}");
         }
     }
 }

@@ -13,7 +13,7 @@ use night_sweep::advise::times::{Operation, Times};
 use night_sweep::advise::{Advice, Request, advise};
 use night_sweep::case::{Case, Gemm};
 use night_sweep::journal::Run;
-use night_sweep::record::{ErrorKind, Line};
+use night_sweep::record::{ErrorKind, Line, Start};
 use night_sweep::report::build;
 use night_sweep::report::raw::Raw;
 use night_sweep::shape::{DType, GemmShape};
@@ -26,14 +26,20 @@ use tempfile::TempDir;
 /// The rows that a run with these outcomes leaves.
 fn raw(group: &str, outcomes: &[Outcome]) -> Raw {
     let (header, lines) = journal(group, &format!("{group}_run"), "cuda:0", outcomes);
-    let mut run =
-        Run { header, visits: vec![], failures: vec![], end: None, path: "nowhere".into() };
+    let mut run = Run {
+        starts: vec![Start::of(&header)],
+        header,
+        visits: vec![],
+        failures: vec![],
+        end: None,
+        path: "nowhere".into(),
+    };
     for line in lines {
         match line {
             Line::Visit(visit) => run.visits.push(*visit),
             Line::Failure(failure) => run.failures.push(failure),
             Line::End(end) => run.end = Some(end),
-            Line::Header(_) => {}
+            Line::Header(_) | Line::Start(_) => {}
         }
     }
     build::raw(&run, Path::new("/nonexistent")).unwrap().0

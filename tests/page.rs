@@ -6,7 +6,7 @@ mod browser;
 mod synthetic;
 
 use night_sweep::journal;
-use night_sweep::record::{Calibration, ErrorKind, Header, Line};
+use night_sweep::record::{Calibration, ErrorKind, Header, Line, Start};
 use night_sweep::report::raw::Raw;
 use night_sweep::report::summary::Summary;
 use night_sweep::report::{build, page, summary};
@@ -31,6 +31,7 @@ impl Run {
 
     fn new(header: Header, lines: &[Line]) -> Run {
         let mut run = journal::Run {
+            starts: vec![Start::of(&header)],
             header,
             visits: Vec::new(),
             failures: Vec::new(),
@@ -42,6 +43,7 @@ impl Run {
                 Line::Header(header) => run.header = *header,
                 Line::Visit(visit) => run.visits.push(*visit),
                 Line::Failure(failure) => run.failures.push(failure),
+                Line::Start(start) => run.starts.push(start),
                 Line::End(end) => run.end = Some(end),
             }
         }

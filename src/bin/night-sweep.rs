@@ -179,14 +179,11 @@ fn merge(shards: &[String], run_id: Option<&str>, results_root: &Path) -> Result
 /// The report of a journal; its folder is the last line.
 fn write_report(journal: &Path, results_root: &Path) -> Result<()> {
     let written = report::write(journal, &criterion_home(), results_root)?;
-    report::terminal::print(&written.table);
-    println!("{}", written.folder.display());
-    Ok(())
+    report::terminal::print_report(&written)
 }
 
 fn summary(folder: &Path) -> Result<()> {
-    report::terminal::print(&report::terminal::table_of(folder)?);
-    Ok(())
+    report::terminal::print(&report::terminal::table_of(folder)?)
 }
 
 fn index(results_root: &Path, reference: Option<&Path>) -> Result<()> {

@@ -17,6 +17,7 @@ use crate::record::Status;
 use crate::report;
 use crate::shard::Shard;
 use crate::spec::Spec;
+use crate::suite::hush::say;
 use anyhow::{Context, Result, bail, ensure};
 use place::Place;
 use process::{Ended, Job, side_by_side};
@@ -60,13 +61,13 @@ fn run(request: &Request) -> Result<u8> {
     )?;
     let state = State::open(&plan, request.run_id.as_deref(), &experiment)?;
     let signals = Signals::listen().context("cannot listen for signals")?;
-    eprintln!(
+    say(&format!(
         "night-sweep: {experiment} in {} shards, run {}{}; logs in {}",
         request.places.len(),
         state.run_id,
         if state.is_resumed { " (goes on)" } else { "" },
         state.dir().display()
-    );
+    ));
     let interference = match request.interference {
         true => interference::measure(request, &state, &signals)?,
         false => None,
@@ -77,9 +78,15 @@ fn run(request: &Request) -> Result<u8> {
         Some(_) => Vec::new(),
     };
     failed(&ended, &signals)?;
+    if signals.code().is_none() {
+        // Its GPU is gone, or somebody stopped this one alone.
+        for ended in ended.iter().filter(|ended| !ended.is_done()) {
+            say(&format!("night-sweep: {}", ended.describe()));
+        }
+    }
     let code = signals.code().or_else(|| ended.iter().find_map(Ended::stopped_with));
     if let Some(code) = code.filter(|_| shards.iter().any(|shard| !shard.is_done())) {
-        eprintln!("night-sweep: stopped; the same command goes on with run {}", state.run_id);
+        say(&format!("night-sweep: stopped; the same command goes on with run {}", state.run_id));
         return Ok(code);
     }
     let measured_s = start.elapsed().as_secs_f64();
@@ -94,16 +101,15 @@ fn run(request: &Request) -> Result<u8> {
     let written = report::write(&journal, &criterion_home(), &request.results_root)
         .with_context(|| format!("everything measured is in {}", journal.display()))?;
     let reported_s = start.elapsed().as_secs_f64() - measured_s - merged_s;
-    eprintln!(
+    say(&format!(
         "night-sweep: {measured_s:.1} s of measuring, {merged_s:.1} s to merge, {reported_s:.1} s to report"
-    );
-    report::terminal::print(&written.table);
+    ));
     if let Some(interference) = interference {
         let path = interference.write_beside(&written.folder)?;
-        print!("\n{}", interference::output::text(&interference));
-        println!("{}", path.display());
+        let text = interference::output::text(&interference);
+        report::terminal::print(&format!("{text}{}\n", path.display()))?;
     }
-    println!("{}", written.folder.display());
+    report::terminal::print_report(&written)?;
     Ok(0)
 }
 

@@ -137,7 +137,7 @@ impl State {
     fn take(dir: PathBuf, run_id: String, is_resumed: bool) -> Result<State> {
         let path = dir.join(PLAN);
         let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        journal::claim(&file, &path).context("this fan-out is under way")?;
+        journal::lock(&file, &path).context("this fan-out is under way")?;
         Ok(State { run_id, is_resumed, dir, _lock: file })
     }
 }

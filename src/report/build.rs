@@ -43,7 +43,7 @@ const PART: &str = "part_";
 /// The rows of a run, and what the reader of the report should be warned of.
 ///
 /// # Errors
-/// If a variant belongs to no row, a label has the name of a field, or Criterion's files are broken.
+/// If a variant belongs to no row, or a label has the name of a field.
 pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     let header = &run.header;
     let visits = visits_by_case(run);
@@ -52,16 +52,19 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
         variants.entry(&case.row).or_default().push(case);
     }
 
-    let mut other_runs = 0;
+    let (mut other_runs, mut broken) = (0, Vec::new());
     let mut measurements = Vec::new();
     for case in header.cases.iter().filter(|case| case.variant.is_none()) {
         let variants = variants_of(run, &visits, &variants.remove(&*case.id).unwrap_or_default());
         let mut row = row(run, &visits, case, variants)?;
         if let Row::Measured(measured) = &mut row {
-            match criterion_estimates(criterion_home, measured)? {
-                Criterion::Same(estimates) => measured.criterion = Some(estimates),
-                Criterion::OtherRun => other_runs += 1,
-                Criterion::None => {}
+            match criterion_estimates(criterion_home, measured) {
+                Ok(Criterion::Same(estimates)) => measured.criterion = Some(estimates),
+                Ok(Criterion::OtherRun) => other_runs += 1,
+                Ok(Criterion::None) => {}
+                // Of a process that was killed as it wrote them, or another that writes them now: the journal has
+                // everything of record.
+                Err(error) => broken.push(error),
             }
         }
         measurements.push(row);
@@ -91,6 +94,12 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     if other_runs > 0 {
         warnings.push(format!(
             "Criterion's files of {other_runs} rows are of another run: its estimates are left out there"
+        ));
+    }
+    if let Some(first) = broken.first() {
+        warnings.push(format!(
+            "Criterion's files of {} rows cannot be read: its estimates are left out there ({first:#})",
+            broken.len()
         ));
     }
     let raw = Raw {

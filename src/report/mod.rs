@@ -49,7 +49,8 @@ pub struct Written {
 /// `criterion_home` is where Criterion keeps its own folders, `<group>/<series>/<point>/new`.
 ///
 /// # Errors
-/// If the journal cannot be read, its run id or group is no plain file name, or the disk refuses.
+/// If the journal cannot be read, its run id or group is no plain file name, the folder of either is a symbolic link, or
+/// the disk refuses.
 pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Result<Written> {
     let start = Instant::now();
     let run = journal::read(journal)?;
@@ -64,10 +65,12 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
     summary.breakdown = breakdown::of(&run, start.elapsed().as_secs_f64());
     let page = page::of(&raw, &summary, &run.header.env)?;
 
-    let target = results_root.join(&run.header.group).join(&run.header.run_id);
+    let group = results_root.join(&run.header.group);
+    folder::not_a_link(&group)?;
+    let target = group.join(&run.header.run_id);
     folder::replace(&target, |dir| {
         folder::write_file(&dir.join("config.json"), &json::pretty(&run.header.config)?)?;
-        folder::write_file(&dir.join("env.json"), &json::pretty(&run.header.env)?)?;
+        folder::write_file(&dir.join("env.json"), &json::pretty(&run.env())?)?;
         folder::write_file(&dir.join("raw.json"), &json::pretty(&raw)?)?;
         folder::write_file(&dir.join("summary.json"), &json::pretty(&summary)?)?;
         folder::write_file(&dir.join("report.html"), page.as_bytes())?;

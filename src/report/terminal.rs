@@ -2,17 +2,37 @@
 
 use super::raw::Raw;
 use super::summary::Summary;
-use super::table;
+use super::{Written, table};
 use anyhow::{Context, Result};
 use console::Style;
 use serde::de::DeserializeOwned;
+use std::io::Write;
 use std::path::Path;
 
 /// Prints the table of a run: in colour on a terminal, plain into a file, a pipe, or with `NO_COLOR` set.
-pub fn print(table: &str) {
+///
+/// # Errors
+/// If standard output cannot be written: a full disk, or nobody who reads it.
+pub fn print(table: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     for (number, line) in table.lines().enumerate() {
-        println!("{}", style(number, line).apply_to(line));
+        writeln!(out, "{}", style(number, line).apply_to(line))
+            .context("cannot print the table")?;
     }
+    Ok(())
+}
+
+/// Prints the table of a report that was just written, and its folder as the last line.
+///
+/// # Errors
+/// If standard output cannot be written; the message has the folder.
+pub fn print_report(written: &Written) -> Result<()> {
+    let folder = written.folder.display();
+    let print_folder =
+        || writeln!(std::io::stdout(), "{folder}").context("cannot print its folder");
+    print(&written.table)
+        .and_then(|()| print_folder())
+        .with_context(|| format!("the report is in {folder}"))
 }
 
 /// The title stands out, rules step back, warnings warn.

@@ -7,7 +7,7 @@
 use super::Entry;
 use super::error::nearest;
 use super::experiment::{Experiment, Kind};
-use super::value::Integer;
+use super::value::{Integer, MAX_TRIALS};
 use crate::record::{Protocol, ProtocolKind};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -53,7 +53,7 @@ impl Common {
             "protocol" => self.protocol.kind = map.next_value()?,
             "warmup" => self.protocol.warmup = map.next_value::<Integer<0, 1_000_000>>()?.get(),
             "measure" => self.protocol.measure = map.next_value::<Integer<1, 1_000_000>>()?.get(),
-            "trials" => self.protocol.trials = map.next_value::<Integer<1, 1_000>>()?.get(),
+            "trials" => self.protocol.trials = map.next_value::<Integer<1, MAX_TRIALS>>()?.get(),
             _ => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())

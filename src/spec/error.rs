@@ -1,5 +1,6 @@
 //! What is wrong with a spec, in one line that says where, what is allowed and what was perhaps meant.
 
+use super::expansion::TOO_LARGE;
 use std::path::{Path, PathBuf};
 
 /// Why a spec cannot be run. Each message is one line.
@@ -48,8 +49,12 @@ pub(super) fn not_utf8(path: &Path, valid: &[u8]) -> SpecError {
 
 /// The text is not YAML at all, or a map in it has a key twice.
 pub(super) fn not_yaml(path: &Path, error: &serde_yaml::Error) -> SpecError {
-    let explained = |text: &str| text.contains(DUPLICATE) || text.ends_with(ANY_VALUE);
+    let explained = |text: &str| {
+        text.contains(DUPLICATE) || text.ends_with(ANY_VALUE) || text.ends_with(TOO_LARGE)
+    };
     located(path, error, |text| match explained(text) {
+        // yaml_serde counts as well.
+        false if text.ends_with("repetition limit exceeded") => TOO_LARGE.to_owned(),
         true => explain(text),
         false => format!("not valid YAML: {text}"),
     })

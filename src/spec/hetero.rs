@@ -90,7 +90,7 @@ impl HeteroBatching {
     fn check_pattern(&self, name: &str, pattern: &Pattern) -> Result<(), Problem> {
         let key = format!("patterns.{name}");
         if !is_plain(name) {
-            let allowed = "1 to 32 letters, digits or any of _.-";
+            let allowed = "1 to 32 letters, digits or any of _.-, no dot first";
             return Err(problem(
                 &key,
                 format!("a pattern's name stands in ids; allowed are {allowed}"),
@@ -118,5 +118,5 @@ impl HeteroBatching {
 
 fn is_plain(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    (1..=32).contains(&name.len()) && name.chars().all(plain)
+    (1..=32).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
 }

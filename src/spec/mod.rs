@@ -10,6 +10,7 @@
 mod check;
 mod entry;
 mod error;
+mod expansion;
 mod experiment;
 mod gemm;
 mod hetero;
@@ -23,13 +24,17 @@ pub use gemm::{GemmAlgorithms, GemmKDense, GemmNDense, OutputSize};
 pub use hetero::{HeadGroup, HeteroBatching, Pattern};
 pub use padding::{GemmSize, Padded, PaddingRescue};
 pub use sdpa::{AttentionSize, SdpaBackendForced, SdpaBackendSelection, SdpaDense};
-pub use value::{DimRange, Integer, List, MAX_CASES, MAX_ELEMENTS, Size};
+pub use value::{DimRange, Integer, List, MAX_CASES, MAX_ELEMENTS, MAX_TRIALS, Size};
 
 use crate::case::Backend;
 use crate::shape::DType;
 use error::did_you_mean;
 use indexmap::IndexMap;
+use std::io::{Error, Read};
 use std::path::{Path, PathBuf};
+
+/// The largest file that is read: the published spec is a fiftieth of it.
+const MAX_BYTES: u64 = 1_000_000;
 
 /// A spec file.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +60,14 @@ impl Spec {
     /// # Errors
     /// [`SpecError::Unreadable`], or what [`Spec::parse`] finds.
     pub fn load(path: &Path) -> Result<Spec, SpecError> {
-        let bytes = std::fs::read(path)
+        let mut bytes = Vec::new();
+        // A byte more than is allowed tells that there are too many, however long the file is, or has no end.
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+            .and_then(|read| match read as u64 > MAX_BYTES {
+                true => Err(Error::other("it is larger than 1 MB, and no spec")),
+                false => Ok(()),
+            })
             .map_err(|reason| SpecError::Unreadable { path: path.to_owned(), reason })?;
         match str::from_utf8(&bytes) {
             Ok(text) => Spec::parse(text, path),
@@ -68,6 +80,7 @@ impl Spec {
     /// # Errors
     /// [`SpecError::Invalid`] for the first thing wrong.
     pub fn parse(text: &str, path: &Path) -> Result<Spec, SpecError> {
+        expansion::check(text).map_err(|e| error::not_yaml(path, &e))?;
         serde_yaml::from_str::<serde_yaml::Value>(text).map_err(|e| error::not_yaml(path, &e))?;
         let entries = serde_yaml::from_str::<entry::Types>(text)
             .and_then(|types| types.entries(serde_yaml::Deserializer::from_str(text)))
@@ -115,7 +128,7 @@ pub fn default_spec(name: &str) -> Result<PathBuf, SpecError> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(&here);
     [&here, &built].into_iter().find(|path| path.exists()).cloned().ok_or_else(|| {
         let reason = "run from the repository, or name a file with NIGHT_SWEEP_SPEC";
-        SpecError::Unreadable { path: here.clone(), reason: std::io::Error::other(reason) }
+        SpecError::Unreadable { path: here.clone(), reason: Error::other(reason) }
     })
 }
 

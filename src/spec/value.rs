@@ -14,6 +14,9 @@ pub const MAX_ELEMENTS: usize = 1 << 40;
 /// No experiment may have more cases than this: a day of measuring at a second each.
 pub const MAX_CASES: usize = 100_000;
 
+/// No experiment may have more rounds than this.
+pub const MAX_TRIALS: usize = 1000;
+
 /// An integer from `MIN` to `MAX`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]

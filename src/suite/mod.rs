@@ -2,8 +2,9 @@
 
 mod arguments;
 mod calibrate;
-mod hush;
+pub(crate) mod hush;
 pub(crate) mod progress;
+mod resume;
 mod stop;
 mod sweep;
 mod visit;
@@ -11,6 +12,7 @@ mod visit;
 use crate::case::Case;
 use crate::criterion_home::criterion_home;
 use crate::device::{Device, Telemetry, nvml::Monitor};
+use crate::fault::Fault;
 use crate::measurement::{ADAPTIVE_ROUNDS, DeviceTime};
 use crate::plan::CaseError;
 use crate::planner::Planner;
@@ -20,6 +22,7 @@ use crate::spec::{Experiment, Spec, default_spec};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use arguments::{Arguments, Mode};
 use criterion::Criterion;
+use hush::say;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,12 +38,12 @@ const RESAMPLES: usize = 1001;
 /// names, on the cases that `cases` lists for it (none for an entry of another type).
 ///
 /// The process ends with 0, with 1 if `--test` found a case that does not run, with 2 for bad input, with 75 if SIGTERM or
-/// SIGUSR1 stopped it before it was done, or with 130 if Ctrl-C did.
+/// SIGUSR1 stopped it before it was done or its GPU is gone, or with 130 if Ctrl-C did.
 pub fn run(default_experiment: &str, cases: fn(&Experiment) -> Option<Vec<Case>>) -> ExitCode {
     match try_run(default_experiment, cases) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("night-sweep: {error:#}");
+            say(&format!("night-sweep: {error:#}"));
             ExitCode::from(2)
         }
     }
@@ -53,7 +56,15 @@ fn try_run(
     let start = Instant::now();
     let arguments = Arguments::from_process()?;
     let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
-    let (device, note) = Device::open(settings.device).map_err(|line| anyhow!(line))?;
+    let (device, note) = match (Device::open(settings.device), &settings.resume) {
+        (Err(reason), Some(run_id)) if settings.lost_case.is_some() => {
+            return resume::end_without_device(run_id, &reason, &settings);
+        }
+        (opened, _) => opened.map_err(|line| anyhow!(line))?,
+    };
+    if let (Device::Cpu, Some(Fault::Vanished { .. })) = (&device, &settings.fault) {
+        bail!("NIGHT_SWEEP_FAULT=vanished: a processor does not vanish; it needs a CUDA GPU");
+    }
     let spec = Spec::load(&spec_path(&settings, &device)?)?;
     let name = settings.experiment.as_deref().unwrap_or(default_experiment);
     let mut experiment = spec.experiment(name)?.clone();
@@ -73,7 +84,7 @@ fn try_run(
         .collect();
     let part = Part::of(selected, &settings)?;
     if let Some(note) = note.filter(|_| arguments.mode != Mode::List) {
-        eprintln!("night-sweep: {note}");
+        say(&format!("night-sweep: {note}"));
     }
     if part.cases.is_empty() {
         eprintln!("night-sweep: no case of {name} has an id that the filter matches");

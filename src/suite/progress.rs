@@ -1,5 +1,6 @@
 //! How far a run is: a bar with the time left on a terminal, a line every tenth of the way in a log.
 
+use super::hush::say;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
@@ -64,7 +65,7 @@ impl Progress {
 
     /// Writes a line to stderr without tearing the bar.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| say(line));
     }
 
     /// Lets `work` print.
@@ -84,7 +85,7 @@ impl Progress {
         {
             *said = done * 10 / total;
             let (name, left) = (self.bar.prefix(), HumanDuration(self.bar.eta()));
-            eprintln!("{name}: {} % ({done} of {total} visits), {left} left", *said * 10);
+            say(&format!("{name}: {} % ({done} of {total} visits), {left} left", *said * 10));
         }
     }
 }

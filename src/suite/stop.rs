@@ -1,13 +1,13 @@
 //! A run that is asked to stop: by Ctrl-C, or by a cluster that wants its node back. It stops between two visits.
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 use std::io::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Exit code of a run that wants to be started again: EX_TEMPFAIL of sysexits.h.
-const TRY_AGAIN: u8 = 75;
+pub const TRY_AGAIN: u8 = 75;
 /// Exit code that shells give to what Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
@@ -36,6 +36,8 @@ impl Stop {
         // In this order: the first Ctrl-C must not yet see what it sets.
         flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&interrupted))?;
         flag::register(SIGINT, interrupted)?;
+        // A file that outgrows the limit of `ulimit -f` is then an error of its write, and not the end of the process.
+        flag::register(SIGXFSZ, Arc::default())?;
         for number in [SIGINT, SIGTERM, SIGUSR1] {
             flag::register_usize(number, Arc::clone(&signal), number as usize)?;
         }

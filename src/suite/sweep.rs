@@ -1,8 +1,9 @@
 //! A sweep: rounds of visits in random order, journalled one by one, and the report at the end.
 
 use super::calibrate::calibrate;
-use super::hush::Hush;
+use super::hush::{Hush, say};
 use super::progress::Progress;
+use super::resume::{ensure_same_run, start_anew};
 use super::stop::Stop;
 use super::visit::{Round, Visitor};
 use super::{Part, criterion as quiet_criterion};
@@ -10,9 +11,9 @@ use crate::case::Case;
 use crate::criterion_home::{criterion_home, runs_folder};
 use crate::device::{Device, nvml::Monitor};
 use crate::env;
-use crate::journal::{self, Journal, Run};
+use crate::journal::{Claim, FILE_NAME, Journal};
 use crate::measurement::DeviceTime;
-use crate::record::{Clocks, End, Failure, Header, Line, SCHEMA_VERSION, Status, Visit};
+use crate::record::{Clocks, End, Failure, Header, Line, SCHEMA_VERSION, Start, Status, Visit};
 use crate::report;
 use crate::runs::free_run_id;
 use crate::settings::Settings;
@@ -24,6 +25,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -57,7 +59,9 @@ pub fn sweep(
     start: Instant,
 ) -> Result<ExitCode> {
     let stop = Stop::listen().context("cannot listen for signals")?;
-    writable(&settings.results_root)?;
+    if settings.report {
+        writable(&settings.results_root)?;
+    }
     let mut sweep = Sweep::open(visitor, monitor, experiment, settings, part)?;
     let rounds = visitor.protocol.trials;
     let mut progress =
@@ -79,7 +83,8 @@ pub fn sweep(
             }
             if let Some(asked) = stop.asked() {
                 progress.finish();
-                eprintln!("night-sweep: stopped by {}: {}", asked.by, sweep.how_to_go_on(rounds)?);
+                let how = sweep.how_to_go_on(rounds)?;
+                say(&format!("night-sweep: stopped by {}: {how}", asked.by));
                 sweep.end(Status::Partial, start, settings)?;
                 return Ok(ExitCode::from(asked.code));
             }
@@ -89,17 +94,17 @@ pub fn sweep(
                 queue.push_back((index, times_slowed + 1));
                 continue;
             }
-            sweep.keep(&line)?;
             if let Line::Failure(failure) = &line {
                 let id = &failure.case_id;
                 progress.say(&format!("{id}: {}: {}", failure.error_kind.name(), failure.error));
                 progress.drop_visits(rounds - round);
-                let lost = matches!(&visitor.device, Device::Cuda(cuda) if cuda.is_lost());
-                if lost && stop.asked().is_none() {
+                if visitor.planner.is_lost() && stop.asked().is_none() {
                     progress.finish();
-                    return start_anew(&sweep.run_id()?);
+                    return start_anew(&sweep.run_id()?, &visitor.device, failure, settings);
                 }
-            } else {
+            }
+            sweep.keep(&line, rounds)?;
+            if let Line::Visit(_) = &line {
                 progress.advance();
             }
         }
@@ -145,34 +150,37 @@ impl<'a> Sweep<'a> {
         settings: &Settings,
         Part { cases, sweep }: Part,
     ) -> Result<Self> {
-        let header = |run_id| -> Result<Header> {
-            Ok(Header {
-                schema_version: SCHEMA_VERSION.to_owned(),
-                run_id,
-                group: experiment.group(),
-                experiment: experiment.name.clone(),
-                config: experiment.to_json(),
-                device: visitor.device.name(),
-                seed: settings.seed,
-                protocol: visitor.protocol,
-                shard: settings.shard.map(|shard| shard.to_string()),
-                sweep: sweep.clone(),
-                started_at: jiff::Timestamp::now().to_string(),
-                env: env::describe(&visitor.device),
-                calibration: match &visitor.device {
-                    Device::Cpu => None,
-                    Device::Cuda(cuda) => Some(calibrate(cuda, monitor, settings.burn_in)?),
-                },
-                cases: cases.clone(),
-            })
+        let header = |run_id| Header {
+            schema_version: SCHEMA_VERSION.to_owned(),
+            run_id,
+            group: experiment.group(),
+            experiment: experiment.name.clone(),
+            config: experiment.to_json(),
+            device: visitor.device.name(),
+            seed: settings.seed,
+            protocol: visitor.protocol,
+            shard: settings.shard.map(|shard| shard.to_string()),
+            sweep: sweep.clone(),
+            started_at: jiff::Timestamp::now().to_string(),
+            env: env::describe(&visitor.device),
+            calibration: None,
+            cases: cases.clone(),
+        };
+        let calibrate = || match &visitor.device {
+            Device::Cpu => Ok(None),
+            Device::Cuda(cuda) => calibrate(cuda, monitor, settings.burn_in).map(Some),
         };
         if let Some(run_id) = &settings.resume {
             let dir = runs_folder().join(run_id);
-            let (journal, run) =
+            let (mut journal, run) =
                 Journal::reopen(&dir).with_context(|| format!("cannot resume {run_id}"))?;
-            same_run(&run, &header(run_id.clone())?)?;
+            let now = header(run_id.clone());
+            ensure_same_run(&run.header, &now)?;
+            // For its burn-in: a run has the calibration of its first start.
+            calibrate()?;
+            journal.append(&Line::Start(Start::of(&now)))?;
             let earlier_wall_s = run.wall_s();
-            return Ok(Sweep {
+            let mut sweep = Sweep {
                 visitor,
                 journal,
                 cases: run.header.cases,
@@ -180,11 +188,16 @@ impl<'a> Sweep<'a> {
                 earlier_wall_s,
                 visits: run.visits,
                 failures: run.failures,
-            });
+            };
+            // What made this process necessary: it has the device, so that the case was at fault.
+            if let Some(lost) = settings.lost_case.as_deref().filter(|lost| sweep.is_new(lost)) {
+                sweep.keep(&Line::Failure(lost.clone()), visitor.protocol.trials)?;
+            }
+            return Ok(sweep);
         }
         if let Some(run_id) = &settings.run_id {
             ensure!(
-                !runs_folder().join(run_id).join(journal::FILE_NAME).exists(),
+                !runs_folder().join(run_id).join(FILE_NAME).exists(),
                 "there is a run {run_id} already: go on with it by NIGHT_SWEEP_RESUME={run_id}, or choose another \
                  NIGHT_SWEEP_RUN_ID"
             );
@@ -194,8 +207,9 @@ impl<'a> Sweep<'a> {
             None => experiment.name.clone(),
         };
         let run_id = settings.run_id.clone().map_or_else(|| free_run_id(&name), Ok)?;
-        let header = header(run_id.clone())?;
-        let journal = Journal::create(&runs_folder().join(&run_id), header)?;
+        let claim = Claim::of(&runs_folder().join(&run_id))?;
+        let header = Header { calibration: calibrate()?, ..header(run_id) };
+        let journal = claim.start(header)?;
         let (visits, failures) = (Vec::new(), Vec::new());
         Ok(Sweep {
             visitor,
@@ -229,12 +243,18 @@ impl<'a> Sweep<'a> {
     }
 
     /// Writes what came of a visit to the journal.
-    fn keep(&mut self, line: &Line) -> Result<()> {
-        self.journal.append(line)?;
+    fn keep(&mut self, line: &Line, rounds: usize) -> Result<()> {
+        let kept = self.journal.append(line);
+        kept.with_context(|| {
+            let how = self.how_to_go_on(rounds).unwrap_or_default();
+            format!(
+                "this run ends here, and nothing measured before is lost: {how} once that is mended"
+            )
+        })?;
         match line {
             Line::Visit(visit) => self.visits.push((**visit).clone()),
             Line::Failure(failure) => self.failures.push(failure.clone()),
-            Line::Header(_) | Line::End(_) => {}
+            Line::Header(_) | Line::Start(_) | Line::End(_) => {}
         }
         Ok(())
     }
@@ -244,6 +264,12 @@ impl<'a> Sweep<'a> {
         let id = &self.cases[index].id;
         self.failures.iter().any(|failure| failure.case_id == *id)
             || self.visits.iter().any(|visit| visit.round == round && visit.case_id == *id)
+    }
+
+    /// Whether this is a case of the run that has not failed yet.
+    fn is_new(&self, failure: &Failure) -> bool {
+        self.cases.iter().any(|case| case.id == failure.case_id)
+            && self.failures.iter().all(|known| known.case_id != failure.case_id)
     }
 
     /// How many visits an earlier process has left settled.
@@ -259,14 +285,18 @@ impl<'a> Sweep<'a> {
         self.journal.append(&Line::End(End { status, wall_s }))?;
         let journal = self.journal.path();
         if !settings.report {
-            println!("{}", journal.display());
-            return Ok(());
+            return writeln!(std::io::stdout(), "{}", journal.display()).with_context(|| {
+                format!("cannot print where the journal is: {}", journal.display())
+            });
         }
         let written = report::write(journal, &criterion_home(), &settings.results_root)
-            .with_context(|| format!("everything measured is in {}", journal.display()))?;
-        report::terminal::print(&written.table);
-        println!("{}", written.folder.display());
-        Ok(())
+            .with_context(|| {
+                format!(
+                    "everything measured is in {0}, and `night-sweep report {0}` reports it once that is mended",
+                    journal.display()
+                )
+            })?;
+        report::terminal::print_report(&written)
     }
 
     /// For a person who has this run stopped.
@@ -283,42 +313,6 @@ impl<'a> Sweep<'a> {
             .to_string_lossy()
             .into_owned())
     }
-}
-
-/// Refuses to mix two different runs in one journal.
-fn same_run(old: &Run, new: &Header) -> Result<()> {
-    let old = &old.header;
-    let gpu = |header: &Header| header.env["gpu"]["uuid"].clone();
-    let ids = |header: &Header| header.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
-    let differs = [
-        ("the experiment", old.experiment != new.experiment),
-        ("its spec entry", old.config != new.config),
-        ("the device", old.device != new.device || gpu(old) != gpu(new)),
-        ("the cases (by another filter?)", ids(old) != ids(new)),
-        ("the shard", old.shard != new.shard),
-        ("the seed", old.seed != new.seed),
-    ];
-    let differs: Vec<_> =
-        differs.iter().filter(|(_, differs)| *differs).map(|(what, _)| *what).collect();
-    ensure!(
-        differs.is_empty(),
-        "cannot resume {}: {} differ from when it was started; start a new run without NIGHT_SWEEP_RESUME",
-        old.run_id,
-        differs.join(", ")
-    );
-    Ok(())
-}
-
-/// After an error that leaves the CUDA context useless: the same process once more, for what is left of the run.
-fn start_anew(run_id: &str) -> Result<ExitCode> {
-    use std::os::unix::process::CommandExt;
-    eprintln!("night-sweep: the CUDA context is lost; starting anew for the remaining cases");
-    let error = std::process::Command::new(std::env::current_exe()?)
-        .args(std::env::args_os().skip(1))
-        .env_remove("NIGHT_SWEEP_RUN_ID")
-        .env("NIGHT_SWEEP_RESUME", run_id)
-        .exec();
-    Err(error).with_context(|| format!("go on by hand with NIGHT_SWEEP_RESUME={run_id}"))
 }
 
 #[cfg(test)]

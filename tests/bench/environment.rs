@@ -1,6 +1,6 @@
 //! The variables that steer a bench: a wrong one is refused before anything is measured.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, bench, finish};
 use crate::support::names;
 use night_sweep::device::cuda;
 use night_sweep::settings::VARIABLES;
@@ -89,4 +89,46 @@ fn a_run_id_is_taken_once() {
     assert!(line.contains("cannot resume nightly-8"), "{line}");
     assert_eq!(std::fs::read(sandbox.journal("nightly-7")).unwrap(), journal);
     assert_eq!(names(&sandbox.results().join("G3")), ["nightly-7"]);
+}
+
+#[test]
+fn absurd_values_are_refused_in_a_short_line() {
+    // As long as Linux lets a variable be, about.
+    let long = "9".repeat(130_000);
+    let junk = ["-1", "18446744073709551616", "1e309", "\u{1b}[2J\n\r\u{202e}", &long];
+    for (name, ..) in VARIABLES {
+        for value in junk {
+            // Any number is a seed or a run id, if it is short.
+            let is_fine =
+                matches!((name, value), ("NIGHT_SWEEP_RUN_ID", "1e309" | "18446744073709551616"));
+            if is_fine || (name == "NIGHT_SWEEP_RUN_ID" && value == "-1") {
+                continue;
+            }
+            // What names no folder that there is may well become one.
+            if name == "NIGHT_SWEEP_RESULTS_ROOT" && value.len() < 30 && !value.contains('\n') {
+                continue;
+            }
+            let line = refusal(name, value);
+            assert!(line.len() < 1000, "{name}: {} bytes", line.len());
+            assert!(!line.contains(char::is_control), "{line:?}");
+        }
+    }
+    for (name, value) in
+        [("CRITERION_HOME", ""), ("NIGHT_SWEEP_LOST_CASE", "{}"), ("NIGHT_SWEEP_\n", "1")]
+    {
+        refusal(name, value);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    for name in ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_SPEC", "NIGHT_SWEEP_RESULTS_ROOT"] {
+        let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+        command.arg("--bench").env(name, std::ffi::OsStr::from_bytes(b"\xff\xfe\n"));
+        let line = finish(command).refused();
+        assert!(line.contains(name) && line.contains("not valid UTF-8"), "{line}");
+    }
+    sandbox.assert_untouched();
 }

@@ -2,9 +2,11 @@
 
 use crate::run::assert_complete;
 use crate::sandbox::{SPEC, Sandbox, bench};
-use crate::support::{assert_valid, json};
+use crate::support::{assert_valid, json, names};
 use night_sweep::journal::{self, Run};
-use night_sweep::record::Status;
+use night_sweep::record::{Status, Visit};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -37,7 +39,7 @@ fn a_run_killed_five_times_has_each_visit_once() {
 
     let killed = journal::read(&journal).unwrap();
     for (from, to, differs) in [
-        ("measure: 2", "measure: 3", "its spec entry"),
+        ("measure: 2", "measure: 3", "measure of the spec entry (2 and 3)"),
         ("K_range: [8, 31]", "K_range: [8, 30]", "the cases"),
     ] {
         sandbox.write_spec(&spec.replace(from, to));
@@ -59,6 +61,109 @@ fn a_run_killed_five_times_has_each_visit_once() {
     assert_complete(&sandbox, &ran.folder());
 }
 
+/// Kills of each phase in the test below.
+const EARLY: usize = 12;
+const MEASURING: usize = 28;
+const REPORTING: usize = 15;
+
+#[test]
+fn a_run_killed_at_random_in_every_phase_has_each_visit_once() {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&SPEC.replace("[8, 12]", "[8, 31]").replace("trials: 2", "trials: 3"));
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let mut killed = Killed { sandbox: &sandbox, visits: Vec::new(), kills: 0 };
+
+    // Anywhere from its first instruction on; most of these have no journal yet, or nothing in it.
+    let start = Instant::now();
+    killed.once(|| wait_for(&sandbox, 1));
+    let until_first_visit_us = start.elapsed().as_micros() as u64;
+    for _ in 1..EARLY {
+        let pause_us = rng.random_range(0..until_first_visit_us * 5 / 4);
+        killed.once(|| std::thread::sleep(Duration::from_micros(pause_us)));
+    }
+    // While it measures: some visits later, and anywhere within one.
+    while killed.kills < EARLY + MEASURING {
+        let visits = killed.visits.len() + rng.random_range(0..3);
+        let pause_us = rng.random_range(0..4000);
+        killed.once(|| {
+            wait_for(&sandbox, visits.min(POINTS * TRIALS));
+            std::thread::sleep(Duration::from_micros(pause_us));
+        });
+    }
+    // While it reports, which begins with a line in the journal that says how the run ended.
+    let mut reports = 0;
+    while killed.kills < EARLY + MEASURING + REPORTING {
+        let ends = ends_in(&sandbox);
+        let pause_us = rng.random_range(0..400_000);
+        killed.once(|| {
+            let since = Instant::now();
+            while ends_in(&sandbox) == ends && since.elapsed() < Duration::from_secs(120) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_micros(pause_us));
+        });
+        reports += 1;
+        assert!(reports < 10 * REPORTING, "a report takes no time at all");
+    }
+    assert!(killed.kills >= 50);
+    assert_eq!(killed.visits.len(), POINTS * TRIALS);
+
+    let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
+    let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
+    assert_eq!(run.visits, killed.visits, "nothing is measured twice");
+    let once: HashSet<_> = run.visits.iter().map(|visit| (&visit.case_id, visit.round)).collect();
+    assert_eq!(once.len(), POINTS * TRIALS);
+    assert!(run.failures.is_empty());
+    assert_eq!(run.end.as_ref().unwrap().status, Status::Complete);
+    assert_valid(&ran.folder());
+    let env = json(&ran.folder().join("env.json"));
+    assert_eq!(env["starts"].as_array().unwrap().len(), run.starts.len());
+    assert_eq!(json(&ran.folder().join("raw.json"))["metadata"]["status"], "complete");
+}
+
+/// A run that is killed again and again.
+struct Killed<'a> {
+    sandbox: &'a Sandbox,
+    /// What its journal holds so far.
+    visits: Vec<Visit>,
+    kills: usize,
+}
+
+impl Killed<'_> {
+    /// Starts the run or goes on with it, waits, kills it, and looks at what is left of it.
+    fn once(&mut self, wait: impl FnOnce()) {
+        let journal = self.sandbox.journal(RUN_ID);
+        let is_new = !journal.exists();
+        let mut child =
+            start(self.sandbox, if is_new { "NIGHT_SWEEP_RUN_ID" } else { "NIGHT_SWEEP_RESUME" });
+        wait();
+        child.kill().unwrap();
+        let ended = child.wait().unwrap();
+        assert!(ended.success() || ended.signal() == Some(9), "{ended}");
+        self.kills += usize::from(ended.signal() == Some(9));
+
+        if journal.exists() {
+            let run = journal::read(&journal).unwrap();
+            assert_eq!(run.visits[..self.visits.len()], self.visits, "what there was is lost");
+            self.visits = run.visits;
+        } else {
+            assert!(self.visits.is_empty(), "the journal is gone");
+        }
+        let group = self.sandbox.results().join("G3");
+        let left = if group.exists() { names(&group) } else { Vec::new() };
+        let is_known = |name: &String| name == RUN_ID || name.starts_with(".night-sweep-");
+        assert!(left.iter().all(is_known), "{left:?}");
+        if left.iter().any(|name| name == RUN_ID) {
+            assert_valid(&group.join(RUN_ID));
+        }
+    }
+}
+
+fn ends_in(sandbox: &Sandbox) -> usize {
+    let text = std::fs::read_to_string(sandbox.journal(RUN_ID)).unwrap_or_default();
+    text.matches("{\"line\":\"end\"").count()
+}
+
 #[test]
 fn a_run_that_is_going_on_is_not_resumed() {
     let sandbox = Sandbox::new();
@@ -68,6 +173,8 @@ fn a_run_that_is_going_on_is_not_resumed() {
     let resume = [("NIGHT_SWEEP_RESUME", RUN_ID)];
     let line = sandbox.g3_with(&resume, &["--bench"]).refused();
     assert!(line.contains("another process is writing to it"), "{line}");
+    let line = sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).refused();
+    assert!(line.contains("there is a run killed already"), "{line}");
     child.kill().unwrap();
     child.wait().unwrap();
     sandbox.g3_with(&resume, &["--bench"]).succeeded();
@@ -97,8 +204,8 @@ pub fn wait_for(sandbox: &Sandbox, visits: usize) {
 }
 
 fn visits_in(journal: &Path) -> usize {
-    let bytes = std::fs::read(journal).unwrap_or_default();
-    bytes.iter().filter(|&&byte| byte == b'\n').count().saturating_sub(1)
+    let text = std::fs::read_to_string(journal).unwrap_or_default();
+    text.matches("{\"line\":\"visit\"").count()
 }
 
 /// Checks that what there is of a killed run can be looked at.

@@ -4,8 +4,10 @@
 
 mod arguments;
 mod commands;
+mod disk;
 mod environment;
 mod fan_out;
+mod faults;
 mod gate;
 mod killed;
 mod run;

@@ -176,7 +176,6 @@ impl Ran {
 }
 
 /// Waits for a process to end.
-/// Waits for a process to end.
 pub fn finish(command: Command) -> Ran {
     let output = assert_cmd::Command::from_std(command).timeout(TIME_OUT).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();

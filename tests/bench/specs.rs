@@ -65,3 +65,55 @@ fn a_file_cut_short_is_refused_and_so_is_none() {
     assert!(line.contains("nosuch.yaml: cannot be read: No such file"), "{line}");
     sandbox.assert_untouched();
 }
+
+/// Nine lines that stand for 10^9 items, and a short text that stands again and again for a long one.
+#[test]
+fn aliases_that_stand_for_gigabytes_are_refused() {
+    let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (name, of) in "bcdefghi".chars().zip("abcdefgh".chars()) {
+        laughs += &format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 10].join(", "));
+    }
+    let long = "x".repeat(100_000);
+    let texts = format!("a: &a {long}\nb: [{}]\n", vec!["*a"; 100_000].join(","));
+    let names = (0..20_000).map(|i| format!("  X{i}: {{type: *a}}\n"));
+    let types = format!("experiments:\n  X: {{type: &a {long}}}\n{}", names.collect::<String>());
+    for bomb in [laughs, texts, types] {
+        let line = refusal_of(&bomb);
+        assert!(line.contains("more than 16 MB once its aliases are followed"), "{line}");
+        assert!(line.len() < 300, "{line}");
+    }
+    // An anchor or two are fine.
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&SPEC.replacen("[fp16]", "&types [fp16]", 1));
+    sandbox.g3(&["--bench", "--list"]).succeeded();
+}
+
+#[test]
+fn a_file_that_is_no_spec_by_its_size_is_not_read() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.spec();
+    std::fs::File::create(&path).unwrap().set_len(100 << 20).unwrap();
+    for path in [path.to_str().unwrap(), "/dev/zero"] {
+        let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", path)], &["--bench"]).refused();
+        assert!(line.contains(path) && line.contains("larger than 1 MB"), "{line}");
+    }
+    let folder = sandbox.dir().to_str().unwrap();
+    let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", folder)], &["--bench"]).refused();
+    assert!(line.contains("cannot be read"), "{line}");
+    sandbox.assert_untouched();
+}
+
+#[test]
+fn names_that_lead_out_of_a_folder_are_refused() {
+    for name in ["../../G3_x", "G3/x", "..", ".G3", "/G3", "'G3\\n'", "'G3 x'", "'Gä'", "\"G3\\0\""]
+    {
+        let spec = SPEC.replace("G3_gemm_k_dense:", &format!("{name}:"));
+        let line = refusal_of(&spec);
+        assert!(line.contains("the name stands in ids and folders"), "{line}");
+    }
+    let het1 = "experiments:\n  HET1_x:\n    type: hetero_batching\n    total_N: 8\n    H: 1\n    patterns: {NAME: {groups: [{dim: 8, count: 1}]}}\n";
+    for name in ["..", ".", "a/b", "../x"] {
+        let line = refusal_of(&het1.replace("NAME", name));
+        assert!(line.contains("a pattern's name stands in ids"), "{line}");
+    }
+}

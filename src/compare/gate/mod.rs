@@ -182,7 +182,8 @@ impl Gate<'_> {
                 spec,
                 filter.as_deref(),
                 seed,
-                &self.state.dir().join("process"),
+                // Not the folder of a gate that was killed, whose process may still be at work there.
+                &self.state.dir().join(format!("process-{}", std::process::id())),
             )
         };
         let (first, second) = (measure(first)?, measure(second)?);

@@ -128,7 +128,11 @@ fn conditions(raw: &Raw, env: &Value) -> Vec<(String, String)> {
     let protocol = &raw.metadata.protocol;
     let is_cpu = raw.metadata.device == "cpu";
     let mut conditions = vec![
-        ("the schema".to_owned(), raw.schema_version.clone()),
+        // A minor version only adds keys.
+        (
+            "the schema".to_owned(),
+            raw.schema_version.split('.').next().unwrap_or_default().to_owned(),
+        ),
         ("the device".to_owned(), if is_cpu { "cpu" } else { "cuda" }.to_owned()),
         ("the model".to_owned(), raw.metadata.device_name.clone().unwrap_or_default()),
         (

@@ -6,7 +6,9 @@ use cudarc::nvrtc::{result, sys};
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::{CStr, CString};
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// The kernel files, by name. Those of attention are compiled per variant, by macros, when a plan asks for one.
 pub const SOURCES: [(&str, &str); 7] = [
@@ -50,8 +52,17 @@ pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, St
         }
     }
     let cubin = run_nvrtc(file, &source, defines, arch)?;
-    if let Some(path) = cached {
-        store(&path, &cubin);
+    if let Some(path) = cached
+        && let Err(error) = store(&path, &cubin)
+    {
+        // It costs a second at every start, no more; once is often enough to say so.
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            eprintln!(
+                "night-sweep: the compiled kernels are not cached, and are compiled anew at every start: {}: {error}",
+                path.display()
+            );
+        });
     }
     Ok(cubin)
 }
@@ -74,18 +85,15 @@ fn cache_path(file: &str, source: &str, defines: &[Define], arch: &str) -> Optio
     Some(cache.join("night-sweep").join(format!("{file}-{arch}-{:016x}.cubin", hasher.finish())))
 }
 
-/// Keeps the cubin for the next start. A cache that cannot be written costs a second, no more: no error.
-fn store(path: &std::path::Path, cubin: &[u8]) {
-    let Some(folder) = path.parent() else { return };
-    let written = std::fs::create_dir_all(folder).and_then(|()| {
-        let file = tempfile::NamedTempFile::new_in(folder)?;
-        std::fs::write(file.path(), cubin)?;
-        file.persist(path)?;
-        Ok(())
-    });
-    if let Err(error) = written {
-        eprintln!("night-sweep: the compiled kernels are not cached: {}: {error}", path.display());
-    }
+/// Keeps the cubin for the next start, whole or not at all.
+fn store(path: &Path, cubin: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(cubin)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 fn run_nvrtc(file: &str, source: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, String> {
@@ -132,5 +140,21 @@ impl Drop for Program {
     fn drop(&mut self) {
         // SAFETY: created by create_program, destroyed once. A failure to free leaves nothing to do.
         let _ = unsafe { result::destroy_program(self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cubin_is_cached_whole_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("night-sweep").join("a.cubin");
+        store(&path, b"\x7fELF").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"\x7fELF");
+        // Nobody can make a folder in a file, whoever he is.
+        assert!(store(&path.join("cache").join("b.cubin"), b"\x7fELF").is_err());
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 }

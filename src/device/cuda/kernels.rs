@@ -36,6 +36,7 @@ pub struct Kernels {
     spin: CudaFunction,
     hold: CudaFunction,
     stamp_cycles: CudaFunction,
+    trap: CudaFunction,
     empty: CudaFunction,
     copy: CudaFunction,
 }
@@ -101,6 +102,7 @@ impl Kernels {
             spin: function(&timing, "spin")?,
             hold: function(&timing, "hold")?,
             stamp_cycles: function(&timing, "stamp_cycles")?,
+            trap: function(&timing, "trap")?,
             empty: function(&timing, "empty")?,
             copy: function(&timing, "copy")?,
         })
@@ -407,6 +409,16 @@ impl Kernels {
         // SAFETY: the argument is that of the kernel; `stamp` is two words of mapped memory, aligned to 16 bytes, that
         // live as long as the device.
         unsafe { launch.launch(blocks_of(blocks, 32)) }.map(drop).map_err(error)
+    }
+
+    /// Takes the context with it: every call of the driver after it fails. For faults on purpose.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn trap(&self, stream: &CudaStream) -> Result<(), CaseError> {
+        let mut launch = stream.launch_builder(&self.trap);
+        // SAFETY: the kernel has no arguments and touches no memory.
+        unsafe { launch.launch(blocks_of(1, 1)) }.map(drop).map_err(error)
     }
 
     /// Does nothing.

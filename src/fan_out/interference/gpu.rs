@@ -180,36 +180,42 @@ fn against_median(cases: &[String], alone: &[Seen]) -> Vec<Option<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::{Case, Gemm, Operation};
+    use crate::record::SCHEMA_VERSION;
+    use crate::shape::{DType, GemmShape};
     use serde_json::json;
 
-    /// A run of visits, each with its case, the second of an hour in which it began, how long it took, and a time.
+    /// A run of visits, each with its case, the second in which it began, how long it took, and a time.
     fn run(visits: &[(&str, u32, f64, f64)]) -> Run {
         let visit = |&(case_id, second, wall_s, ms): &(&str, u32, f64, f64)| {
-            serde_json::from_value(json!({
-                "case_id": case_id, "round": 0, "started_at": format!("2026-01-01T00:00:{second:02}Z"),
-                "wall_s": wall_s, "samples_ms": [ms], "launches_per_sample": 1, "warmup_launches": 1,
+            json!({
+                "line": "visit", "case_id": format!("G3/x/{case_id}"), "round": second,
+                "started_at": format!("2026-01-01T00:00:{second:02}Z"), "wall_s": wall_s,
+                "samples_ms": [ms], "launches_per_sample": 1, "warmup_launches": 1,
                 "ran": {"kernels": [], "verification": {"max_rel_error": 0.0, "tolerance": 1.0, "rows": 1}},
                 "clocks": {"sm_mhz": 1000 + second, "power_w": second, "temperature_c": 40, "throttle": []},
-            }))
-            .unwrap()
+            })
+        };
+        let case = |name| {
+            let gemm = Operation::Gemm(Gemm::dense(GemmShape { m: 8, n: 8, k: 8 }));
+            Case::row("G3", "x", name, 8, DType::Fp16, gemm)
         };
         let header = json!({
-            "schema_version": "1.1", "run_id": "probe", "group": "G3", "experiment": "G3", "config": {},
-            "device": "cuda:0", "seed": 42, "protocol": {"warmup": 1, "measure": 1, "trials": 1},
-            "started_at": "2026-01-01T00:00:00Z", "env": {"gpu": {"name": "H200", "uuid": "GPU-1"}}, "cases": [],
+            "line": "header", "schema_version": SCHEMA_VERSION, "run_id": "probe", "group": "G3",
+            "experiment": "G3", "config": {}, "device": "cuda:0", "seed": 42,
+            "protocol": {"warmup": 1, "measure": 1, "trials": 60}, "started_at": "2026-01-01T00:00:00Z",
+            "env": {"gpu": {"name": "H200", "uuid": "GPU-1"}}, "cases": [case("a"), case("b")],
         });
-        Run {
-            header: serde_json::from_value(header).unwrap(),
-            visits: visits.iter().map(visit).collect(),
-            failures: Vec::new(),
-            end: None,
-            path: "journal.jsonl".into(),
-        }
+        let lines = std::iter::once(header).chain(visits.iter().map(visit));
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        crate::journal::read(file.path()).unwrap()
     }
 
     #[test]
     fn side_by_side_is_while_all_are_at_work() {
-        let cases = ["a", "b"].map(str::to_owned);
+        let cases = ["G3/x/a", "G3/x/b"].map(str::to_owned);
         let names = ["cuda:0", "cuda:1"].map(str::to_owned);
         let alone = [
             run(&[("a", 0, 1.0, 1.0), ("b", 1, 1.0, 2.0)]),

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 const CASES: usize = 12;
 /// Rounds over them on a GPU: seconds, so that processes which start together also measure together; and on the CPU, where
 /// a round takes long.
-const ROUNDS: [usize; 2] = [15, 3];
+const ROUNDS: [usize; 2] = [15, 5];
 /// Seconds of burn-in at most: it ends at another moment on each GPU.
 const BURN_IN_S: &str = "1";
 const RUN_ID: &str = "probe";

@@ -1,0 +1,77 @@
+//! What a header has to keep, whoever wrote it: its names become folders, and its sizes are multiplied.
+
+use crate::case::{Case, Gemm, Operation, Sdpa};
+use crate::record::Header;
+use crate::shape::{GemmShape, SdpaShape};
+use crate::spec::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
+use anyhow::{Context, Result, ensure};
+use std::collections::HashSet;
+
+/// Refuses a header that no spec could have made.
+pub fn header(header: &Header) -> Result<()> {
+    let trials = header.protocol.trials;
+    ensure!((1..=MAX_TRIALS).contains(&trials), "{trials} rounds: allowed are 1 to {MAX_TRIALS}");
+    // Each case of a spec may have a few variants.
+    let (cases, most) = (header.cases.len(), 10 * MAX_CASES);
+    ensure!(cases <= most, "{cases} cases: allowed are up to {most}");
+    let mut ids = HashSet::new();
+    for case in &header.cases {
+        ensure!(ids.insert(&case.id), "two cases have the id {}", case.id);
+        check_case(case).with_context(|| case.id.clone())?;
+    }
+    Ok(())
+}
+
+fn check_case(case: &Case) -> Result<()> {
+    let parts: Vec<&str> = case.id.split('/').collect();
+    let is_plain = |part: &&str| !part.is_empty() && !part.starts_with('.');
+    ensure!(
+        parts.len() == 3 && parts.iter().all(is_plain),
+        "an id is group/series/point, none of which starts with a dot"
+    );
+    ensure!((1..MAX_ELEMENTS).contains(&case.dim), "its dim is {}", case.dim);
+    match &case.operation {
+        Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
+            check_gemm(gemm)
+        }
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => {
+            ensure!(!products.is_empty(), "a sequence of no products");
+            products.iter().try_for_each(check_gemm)?;
+            let columns: usize = products.iter().map(|product| product.shape.n).sum();
+            ensure!(columns < MAX_ELEMENTS, "{columns} columns in all are too many");
+            Ok(())
+        }
+        Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
+            check_sdpa(sdpa)
+        }
+    }
+}
+
+fn check_gemm(gemm: &Gemm) -> Result<()> {
+    for GemmShape { m, n, k } in [gemm.shape, gemm.data] {
+        [[m, k], [k, n], [m, n]].iter().try_for_each(|matrix| tensor(matrix))?;
+    }
+    Ok(())
+}
+
+fn check_sdpa(sdpa: &Sdpa) -> Result<()> {
+    let SdpaShape { batch, seq_len, n_heads, head_dim, .. } = sdpa.shape;
+    let heads = sdpa.shape.kv_heads();
+    tensor(&[batch, n_heads, seq_len, head_dim])?;
+    tensor(&[batch, n_heads, seq_len, sdpa.data_head_dim])?;
+    ensure!(
+        heads > 0 && n_heads.is_multiple_of(heads),
+        "{n_heads} heads cannot share {heads} heads of keys"
+    );
+    Ok(())
+}
+
+/// Refuses what `spec` refuses of a tensor.
+fn tensor(dims: &[usize]) -> Result<()> {
+    let elements = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
+    let fits = elements.is_some_and(|elements| (1..MAX_ELEMENTS).contains(&elements));
+    ensure!(fits, "a tensor of {dims:?} is none that can be measured");
+    Ok(())
+}

@@ -1,0 +1,319 @@
+use super::*;
+use crate::case::{Case, Gemm, Operation};
+use crate::record::{ErrorKind, Protocol, ProtocolKind, Ran, Spent, Status, Verification};
+use crate::shape::{DType, GemmShape};
+use serde_json::json;
+
+fn header() -> Header {
+    let gemm = |k| Operation::Gemm(Gemm::dense(GemmShape { m: 64, n: 64, k }));
+    Header {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        run_id: "20260101_000000_G3".to_owned(),
+        group: "G3".to_owned(),
+        experiment: "G3_gemm_k_dense".to_owned(),
+        config: json!({"type": "gemm_k_dense"}),
+        device: "cpu".to_owned(),
+        seed: 42,
+        protocol: Protocol { kind: ProtocolKind::Standard, warmup: 1, measure: 2, trials: 2 },
+        shard: None,
+        sweep: Vec::new(),
+        started_at: "2026-01-01T00:00:00Z".to_owned(),
+        env: json!({"host": {"cpu": "Zählwerk"}}),
+        calibration: None,
+        cases: vec![
+            Case::row("G3", "fp16", "K1", 1, DType::Fp16, gemm(1)),
+            Case::row("G3", "fp16", "K2", 2, DType::Fp16, gemm(2)),
+        ],
+    }
+}
+
+fn visit(case_id: &str, round: usize, samples_ms: Vec<f64>) -> Visit {
+    Visit {
+        case_id: case_id.to_owned(),
+        round,
+        started_at: "2026-01-01T00:00:01Z".to_owned(),
+        wall_s: 0.5,
+        samples_ms,
+        launches_per_sample: 1,
+        warmup_launches: 1,
+        ran: Ran {
+            kernels: vec![],
+            backend_selected: None,
+            backend_reason: None,
+            verification: Verification { max_rel_error: 1e-4, tolerance: 1e-2, rows: 8 },
+            algorithm: None,
+        },
+        aside: None,
+        clocks: None,
+        spent: Spent::default(),
+    }
+}
+
+fn boxed(case_id: &str, round: usize, samples_ms: Vec<f64>) -> Box<Visit> {
+    Box::new(visit(case_id, round, samples_ms))
+}
+
+fn failure() -> Failure {
+    Failure {
+        case_id: "G3/fp16/K2".to_owned(),
+        round: 0,
+        error_kind: ErrorKind::OutOfMemory,
+        error: "größer als der Speicher".to_owned(),
+    }
+}
+
+fn lines() -> Vec<Line> {
+    vec![
+        Line::Visit(boxed("G3/fp16/K1", 0, vec![0.1, 0.2])),
+        Line::Failure(failure()),
+        Line::Visit(boxed("G3/fp16/K1", 1, vec![0.3])),
+        Line::End(End { status: Status::Complete, wall_s: 2.0 }),
+    ]
+}
+
+fn written(dir: &Path, lines: &[Line]) -> PathBuf {
+    let mut journal = Journal::create(dir, header()).unwrap();
+    lines.iter().for_each(|line| journal.append(line).unwrap());
+    journal.path().to_owned()
+}
+
+fn error_of(text: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    fs::write(&path, text).unwrap();
+    format!("{:#}", read(&path).unwrap_err())
+}
+
+fn as_text(lines: &[Line]) -> String {
+    lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect()
+}
+
+#[test]
+fn what_was_appended_is_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = read(&written(dir.path(), &lines())).unwrap();
+    assert_eq!(run.header, header());
+    assert_eq!(run.failures, [failure()]);
+    assert_eq!(run.end, Some(End { status: Status::Complete, wall_s: 2.0 }));
+    let rounds: Vec<_> = run.visits_of("G3/fp16/K1").iter().map(|v| v.samples_ms.clone()).collect();
+    assert_eq!(rounds, [vec![0.1, 0.2], vec![0.3]]);
+    assert!(run.visits_of("G3/fp16/K2").is_empty());
+    assert_eq!(run.failure_of("G3/fp16/K2"), Some(&failure()));
+    assert!(run.failure_of("G3/fp16/K1").is_none());
+}
+
+#[test]
+fn an_existing_journal_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path(), &lines());
+    let before = fs::read(&path).unwrap();
+    let error = format!("{:#}", Journal::create(dir.path(), header()).unwrap_err());
+    assert!(error.contains(FILE_NAME), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn cut_at_any_byte_it_keeps_its_whole_lines_and_can_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = fs::read(written(dir.path(), &lines())).unwrap();
+    let header_bytes = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    for cut in 0..=bytes.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        fs::write(&path, &bytes[..cut]).unwrap();
+        if cut < header_bytes {
+            assert!(Journal::reopen(dir.path()).is_err(), "cut at {cut}");
+            continue;
+        }
+        let whole = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count() - 1;
+        let (mut journal, run) = Journal::reopen(dir.path()).unwrap();
+        let events = run.visits.len() + run.failures.len() + usize::from(run.end.is_some());
+        assert_eq!(events, whole, "cut at {cut}");
+        lines()[whole..].iter().for_each(|line| journal.append(line).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), bytes, "cut at {cut}");
+    }
+}
+
+#[test]
+fn an_end_that_something_follows_is_no_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lines = lines();
+    let end = lines.remove(3);
+    lines.insert(1, end);
+    assert_eq!(read(&written(dir.path(), &lines)).unwrap().end, None);
+}
+
+#[test]
+fn a_broken_file_says_where_and_why() {
+    let header_line = as_text(&[Line::Header(Box::new(header()))]);
+    assert!(error_of("").contains("empty"));
+    assert!(error_of("hello\n").contains(":1: not a line"));
+    assert!(error_of(&as_text(&lines())).contains(":1: the first line is no header"));
+    let broken = error_of(&format!("{header_line}{{\"line\":\n{}", as_text(&lines())));
+    assert!(broken.contains("journal.jsonl:2: not a line"), "{broken}");
+    assert!(broken.contains("; the others can be used without it: `sed -i.bak 2d /"), "{broken}");
+    let twice = error_of(&format!("{header_line}{header_line}"));
+    assert!(twice.contains(":2: a second header"), "{twice}");
+    let other =
+        error_of(&header_line.replace("\"schema_version\":\"1.2\"", "\"schema_version\":\"2.0\""));
+    assert!(other.contains("schema version 2.0") && other.contains("that wrote it"), "{other}");
+    let repeated = error_of(&format!("{header_line}{0}{0}", as_text(&lines()[..1])));
+    assert!(repeated.contains(":3: a second visit of G3/fp16/K1 in round 0"), "{repeated}");
+    let stranger = Line::Visit(boxed("G3/fp16/K9", 0, vec![1.0]));
+    let stranger = error_of(&format!("{header_line}{}", as_text(&[stranger])));
+    assert!(stranger.contains(":2: the header has no case G3/fp16/K9"), "{stranger}");
+}
+
+#[test]
+fn a_minor_version_is_no_obstacle() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = Header { schema_version: "1.7".to_owned(), ..header() };
+    let journal = Journal::create(dir.path(), newer).unwrap();
+    assert_eq!(read(journal.path()).unwrap().header.schema_version, "1.7");
+}
+
+#[test]
+fn a_sample_that_is_no_time_is_refused_with_its_case() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(dir.path(), header()).unwrap();
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let line = Line::Visit(boxed("G3/fp16/K1", 1, vec![0.1, bad]));
+        let error = format!("{:#}", journal.append(&line).unwrap_err());
+        assert!(error.contains("G3/fp16/K1: sample 1 of round 1"), "{error}");
+    }
+    assert!(journal.append(&Line::Visit(boxed("G3/fp16/K1", 0, vec![]))).is_err());
+    assert!(read(journal.path()).unwrap().visits.is_empty());
+
+    let header_line = as_text(&[Line::Header(Box::new(header()))]);
+    let zero = as_text(&[Line::Visit(boxed("G3/fp16/K1", 0, vec![0.0]))]);
+    let error = error_of(&format!("{header_line}{zero}"));
+    assert!(error.contains(":2: G3/fp16/K1: sample 0 of round 0 is 0 ms"), "{error}");
+}
+
+#[test]
+fn junk_anywhere_is_named_and_its_line_can_be_taken_out() {
+    let header_line = as_text(&[Line::Header(Box::new(header()))]);
+    let sound = format!("{header_line}{}", as_text(&lines()));
+    for junk in
+        [&b"\xff\xfe\0\0\x7fELF"[..], b"{}", b"\r", b"", &[b'['; 10_000], b"{\"line\":\"visit\"}"]
+    {
+        for at in 1..=5 {
+            let mut whole: Vec<&[u8]> =
+                sound.trim_end().as_bytes().split(|&b| b == b'\n').collect();
+            whole.insert(at, junk);
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(FILE_NAME);
+            fs::write(&path, [&whole.join(&b"\n"[..])[..], b"\n"].concat()).unwrap();
+            let error = format!("{:#}", read(&path).unwrap_err());
+            let number = at + 1;
+            assert!(error.contains(&format!("{FILE_NAME}:{number}: not a line")), "{error}");
+            let (_, command) = error.split_once("without it: `").unwrap();
+            let command = command.trim_end_matches('`');
+            assert!(
+                std::process::Command::new("sh").args(["-c", command]).status().unwrap().success()
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), sound);
+            assert_eq!(read(&path).unwrap().visits.len(), 2);
+        }
+    }
+}
+
+#[test]
+fn of_a_newer_minor_version_what_is_unknown_is_no_junk() {
+    let newer = as_text(&[Line::Header(Box::new(header()))]).replace("\"1.2\"", "\"1.9\"");
+    let error = error_of(&format!("{newer}{{\"line\":\"pause\"}}\n"));
+    assert!(error.contains("schema version 1.9") && error.contains("use that one"), "{error}");
+    assert!(!error.contains("sed"), "{error}");
+}
+
+#[test]
+fn headers_that_no_spec_could_have_made_are_refused() {
+    let refused = |change: &dyn Fn(&mut Header), says: &str| {
+        let mut header = header();
+        change(&mut header);
+        let error = error_of(&as_text(&[Line::Header(Box::new(header))]));
+        assert!(error.contains(":1: ") && error.contains(says), "{error}");
+    };
+    refused(&|h| h.protocol.trials = usize::MAX, "rounds: allowed are 1 to 1000");
+    refused(&|h| h.protocol.trials = 0, "rounds");
+    refused(&|h| h.cases[1].id = h.cases[0].id.clone(), "two cases have the id");
+    refused(&|h| h.cases[0].id = "../../etc/passwd".to_owned(), "an id is group/series/point");
+    refused(&|h| h.cases[0].id = "G3/../K1".to_owned(), "an id is group/series/point");
+    refused(&|h| h.cases[0].id = "G3".to_owned(), "an id is group/series/point");
+    let huge = GemmShape { m: usize::MAX, n: 2, k: 2 };
+    refused(&|h| h.cases[0].operation = Operation::Gemm(Gemm::dense(huge)), "a tensor of");
+    refused(&|h| h.cases[0].operation = Operation::GemmSequence(vec![]), "no products");
+}
+
+#[test]
+fn every_start_is_kept_and_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let slurm = |count: &str| json!({"SLURM_RESTART_COUNT": count});
+    let mut first = header();
+    first.env["slurm"] = slurm("0");
+    let mut second = first.clone();
+    (second.env["slurm"], second.started_at) = (slurm("1"), "2026-01-02T00:00:00Z".to_owned());
+    let mut journal = Journal::create(dir.path(), first.clone()).unwrap();
+    journal.append(&lines()[0]).unwrap();
+    journal.append(&lines()[3]).unwrap();
+    journal.append(&Line::Start(Start::of(&second))).unwrap();
+    let run = read(journal.path()).unwrap();
+    assert_eq!(run.end, None, "it goes on");
+    assert_eq!(run.starts, [Start::of(&first), Start::of(&second)]);
+    assert_eq!(run.env()["starts"][1]["slurm"], slurm("1"));
+    assert_eq!(run.env()["starts"][1]["started_at"], "2026-01-02T00:00:00Z");
+    assert_eq!(run.env()["slurm"], slurm("0"));
+}
+
+#[test]
+fn a_full_disk_is_said_with_the_file() {
+    // A device that is always full.
+    let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+    let mut journal = Journal { file, path: PathBuf::from("/nights/journal.jsonl") };
+    let error = format!("{:#}", journal.append(&lines()[0]).unwrap_err());
+    assert!(error.contains("cannot write to /nights/journal.jsonl: No space left"), "{error}");
+}
+
+#[test]
+fn a_run_is_started_by_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let claim = Claim::of(dir.path()).unwrap();
+    let second = format!("{:#}", Claim::of(dir.path()).unwrap_err());
+    assert!(second.contains("another process is writing to it"), "{second}");
+    assert!(!dir.path().join(FILE_NAME).exists(), "not before it has a header");
+    // Somebody removes the folder, and a third process starts there.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let replaced = Claim::of(elsewhere.path()).unwrap();
+    fs::remove_file(elsewhere.path().join(NEW_FILE_NAME)).unwrap();
+    let replacing = Claim::of(elsewhere.path()).unwrap();
+    assert!(replaced.start(header()).unwrap_err().to_string().contains("was replaced"));
+    replacing.start(header()).unwrap();
+
+    let _journal = claim.start(header()).unwrap();
+    let third = format!("{:#}", Claim::of(dir.path()).unwrap_err());
+    assert!(third.contains("there is a journal"), "{third}");
+    let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, [FILE_NAME]);
+}
+
+#[test]
+fn what_a_process_left_that_was_killed_as_it_started_is_no_hindrance() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(NEW_FILE_NAME), "{\"line\":\"header\",\"sch").unwrap();
+    let journal = Journal::create(dir.path(), header()).unwrap();
+    assert_eq!(read(journal.path()).unwrap().header, header());
+}
+
+#[test]
+fn links_are_not_followed() {
+    let root = tempfile::tempdir().unwrap();
+    let (elsewhere, run) = (root.path().join("elsewhere"), root.path().join("run"));
+    drop(Journal::create(&elsewhere, header()).unwrap());
+    std::os::unix::fs::symlink(&elsewhere, &run).unwrap();
+    let before = fs::read(elsewhere.join(FILE_NAME)).unwrap();
+    for error in [Journal::reopen(&run).unwrap_err(), Journal::create(&run, header()).unwrap_err()]
+    {
+        assert!(error.to_string().contains("symbolic link"), "{error:#}");
+    }
+    assert_eq!(fs::read(elsewhere.join(FILE_NAME)).unwrap(), before);
+}

@@ -1,0 +1,230 @@
+//! Disks that are full, or cannot be written, and folders that are not what they seem.
+
+use crate::run::assert_complete;
+use crate::sandbox::{Ran, SPEC, Sandbox, bench, finish};
+use crate::support::{assert_valid, names};
+use night_sweep::journal;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+const RUN_ID: &str = "crowded";
+const POINTS: usize = 24;
+
+fn spec() -> String {
+    SPEC.replace("[8, 12]", "[8, 31]")
+}
+
+/// Runs G3 with no file larger than so many KiB: what outgrows that is refused with EFBIG, which takes the way of ENOSPC.
+fn limited(sandbox: &Sandbox, kib: usize, variable: &str) -> Ran {
+    let mut command = sandbox.command(Path::new("bash"));
+    command
+        .args(["-c", &format!("ulimit -f {kib}; exec \"$0\" --bench")])
+        .arg(bench("g3_gemm_k_dense"))
+        .env(variable, RUN_ID);
+    finish(command)
+}
+
+#[test]
+fn a_journal_that_cannot_grow_ends_the_run_and_keeps_what_is_in_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&spec());
+    let ran = limited(&sandbox, 24, "NIGHT_SWEEP_RUN_ID");
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let line = ran.stderr.lines().last().unwrap();
+    for part in [
+        "nothing measured before is lost",
+        "NIGHT_SWEEP_RESUME=crowded",
+        "cannot write to /",
+        "File too large",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let kept = journal::read(&sandbox.journal(RUN_ID)).unwrap();
+    assert!((1..2 * POINTS).contains(&kept.visits.len()), "{}", kept.visits.len());
+    assert!(line.contains(&format!("{} of 48 visits are done", kept.visits.len())), "{line}");
+
+    let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
+    assert_complete(&sandbox, &ran.folder());
+    let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
+    assert_eq!(run.visits[..kept.visits.len()], kept.visits);
+    assert_eq!(run.visits.len(), 2 * POINTS);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_leaves_the_journal_and_no_half_of_it() {
+    let sandbox = Sandbox::new();
+    let ran = limited(&sandbox, 48, "NIGHT_SWEEP_RUN_ID");
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let line = ran.stderr.lines().last().unwrap();
+    for part in
+        ["everything measured is in /", "`night-sweep report /", "cannot write /", "File too large"]
+    {
+        assert!(line.contains(part), "{line}");
+    }
+    assert!(names(&sandbox.results().join("G3")).is_empty());
+    let root = sandbox.results();
+    let report = sandbox.night_sweep(&["report", RUN_ID, "--results-root", root.to_str().unwrap()]);
+    assert_complete(&sandbox, &report.succeeded().folder());
+}
+
+/// A file system of a few KiB, in a mount namespace of the test's own; then the same one, larger.
+const ON_A_SMALL_DISK: &str = r#"
+mount -t tmpfs -o size=64k tmpfs "$CRITERION_HOME" || exit 99
+NIGHT_SWEEP_RUN_ID=crowded "$0" --bench
+[ $? = 2 ] || exit 98
+cp "$CRITERION_HOME/night-sweep/crowded/journal.jsonl" kept.jsonl
+mount -o remount,size=64m "$CRITERION_HOME" || exit 97
+NIGHT_SWEEP_RESUME=crowded "$0" --bench && cp "$CRITERION_HOME/night-sweep/crowded/journal.jsonl" whole.jsonl
+"#;
+
+#[test]
+fn a_disk_that_fills_up_and_is_emptied_costs_nothing() {
+    let namespace = ["--user", "--map-root-user", "--mount"];
+    let allowed = Command::new("unshare")
+        .args(namespace)
+        .args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+        .output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: this user may not mount a file system in a namespace of his own");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&spec());
+    fs::create_dir(sandbox.criterion_home()).unwrap();
+    let mut command = sandbox.command(Path::new("unshare"));
+    command.args(namespace).args(["sh", "-c", ON_A_SMALL_DISK]).arg(bench("g3_gemm_k_dense"));
+    let ran = finish(command).succeeded();
+    assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    let read = |name: &str| journal::read(&sandbox.dir().join(name)).unwrap();
+    let (kept, whole) = (read("kept.jsonl"), read("whole.jsonl"));
+    assert!((1..2 * POINTS).contains(&kept.visits.len()), "{}", kept.visits.len());
+    assert_eq!(whole.visits[..kept.visits.len()], kept.visits);
+    assert_eq!(whole.visits.len(), 2 * POINTS);
+    assert_valid(&ran.folder());
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_refused_before_measuring() {
+    // Nobody writes there, root neither.
+    for (name, place) in
+        [("NIGHT_SWEEP_RESULTS_ROOT", "/proc/night-sweep"), ("CRITERION_HOME", "/proc/night-sweep")]
+    {
+        let sandbox = Sandbox::new();
+        let line = sandbox.g3_with(&[(name, place)], &["--bench"]).refused();
+        assert!(line.contains("/proc/night-sweep") && line.contains("cannot"), "{line}");
+        assert!(!sandbox.results().join("G3").exists());
+    }
+    // Where no report is written, none has to be possible.
+    let sandbox = Sandbox::new();
+    let variables =
+        [("NIGHT_SWEEP_RESULTS_ROOT", "/proc/night-sweep"), ("NIGHT_SWEEP_REPORT", "no")];
+    sandbox.g3_with(&variables, &["--bench", "K8$"]).succeeded();
+}
+
+#[test]
+fn a_broken_journal_is_not_gone_on_with_and_says_which_line_is() {
+    let sandbox = Sandbox::new();
+    sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).succeeded();
+    let path = sandbox.journal(RUN_ID);
+    let sound = fs::read(&path).unwrap();
+    let third = sound.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).unwrap().0 + 1;
+    let with = |at: usize, junk: &[u8]| [&sound[..at], junk, &sound[at..]].concat();
+    let future = String::from_utf8(sound.clone()).unwrap().replacen("\"1.2\"", "\"2.0\"", 1);
+    for (broken, says) in [
+        (with(third, b"\xff\0\x7f garbage\n"), ":4: not a line of a run journal"),
+        (with(third, b"\xff\0\x7f garbage\n"), "sed -i.bak 4d"),
+        (with(third + 20, b"\0\0\0"), ":4: not a line of a run journal"),
+        (with(0, b"\x7fELF\n"), ":1: not a line of a run journal"),
+        (future.into_bytes(), "schema version 2.0"),
+        (b"\0\0\0\0".to_vec(), "there is nothing in it"),
+    ] {
+        fs::write(&path, &broken).unwrap();
+        let line = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).refused();
+        assert!(line.contains(says) && line.contains("cannot resume crowded"), "{line}");
+        let line = sandbox.night_sweep(&["report", RUN_ID]).refused();
+        assert!(line.contains(says), "{line}");
+        let listed = sandbox.night_sweep(&["list", "--runs"]).succeeded();
+        assert!(listed.stderr.contains(says), "{}", listed.stderr);
+        assert_eq!(fs::read(&path).unwrap(), broken, "it is left as it is");
+    }
+    // A last line cut short is what a killed process leaves.
+    fs::write(&path, &sound[..sound.len() - 3]).unwrap();
+    sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
+}
+
+#[test]
+fn nothing_is_written_where_a_link_leads() {
+    let sandbox = Sandbox::new();
+    let elsewhere = sandbox.dir().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let run_id = [("NIGHT_SWEEP_RUN_ID", RUN_ID)];
+    let runs = sandbox.criterion_home().join("night-sweep");
+    fs::create_dir_all(&runs).unwrap();
+    symlink(&elsewhere, runs.join(RUN_ID)).unwrap();
+    let line = sandbox.g3_with(&run_id, &["--bench", "K8$"]).refused();
+    assert!(line.contains("is a symbolic link") && line.contains("remove it"), "{line}");
+    fs::remove_file(runs.join(RUN_ID)).unwrap();
+
+    for link in ["G3", "G3/crowded"] {
+        let link = sandbox.results().join(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(&elsewhere, &link).unwrap();
+        let ran = sandbox.g3_with(&[("NIGHT_SWEEP_REPORT", "no"), run_id[0]], &["--bench", "K8$"]);
+        ran.succeeded();
+        let root = sandbox.results();
+        let line = sandbox
+            .night_sweep(&["report", RUN_ID, "--results-root", root.to_str().unwrap()])
+            .refused();
+        assert!(line.contains("is a symbolic link"), "{line}");
+        fs::remove_file(&link).unwrap();
+        fs::remove_dir_all(runs.join(RUN_ID)).unwrap();
+    }
+    assert!(names(&elsewhere).is_empty());
+}
+
+/// Both have all cases in common, and so Criterion's files of them.
+#[test]
+fn two_runs_of_one_bench_at_once_do_not_mix() {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&spec());
+    let start = |run_id: &str| {
+        let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+        command.arg("--bench").env("NIGHT_SWEEP_RUN_ID", run_id);
+        std::thread::spawn(move || finish(command))
+    };
+    let together = [start("one"), start("two")];
+    for (ran, run_id) in
+        together.map(|thread| thread.join().unwrap().succeeded()).iter().zip(["one", "two"])
+    {
+        assert_eq!(ran.run_id(), run_id);
+        assert_valid(&ran.folder());
+        let run = journal::read(&sandbox.journal(run_id)).unwrap();
+        assert_eq!((run.header.run_id.as_str(), run.visits.len()), (run_id, 2 * POINTS));
+    }
+    // Under one name, one of them is refused.
+    let ran = [start("three"), start("three")].map(|thread| thread.join().unwrap());
+    let mut codes = ran.each_ref().map(|ran| ran.code);
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(2)], "{}\n{}", ran[0].stderr, ran[1].stderr);
+    assert_eq!(journal::read(&sandbox.journal("three")).unwrap().visits.len(), 2 * POINTS);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_end_the_run() {
+    let sandbox = Sandbox::new();
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+    command.arg("--bench").env("NIGHT_SWEEP_RUN_ID", RUN_ID);
+    let ended = command.stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(ended.code(), Some(2));
+    assert_complete(&sandbox, &sandbox.results().join("G3").join(RUN_ID));
+
+    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+    let output = command.arg("--bench").stdout(full()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.matches("standard output cannot be written").count(), 1, "{stderr}");
+    let line = stderr.lines().last().unwrap();
+    assert!(line.contains("the report is in /") && line.contains("No space left"), "{line}");
+}

@@ -1,0 +1,315 @@
+//! Whatever stands in a file, a reader of it hands back what is there or an error: it does not panic, and takes no more
+//! memory and time than the file is worth. Inputs are valid files with some edits, and arbitrary bytes.
+//!
+//! Some hundred inputs a reader in `cargo test`; for minutes with
+//! `NIGHT_SWEEP_FUZZ_S=600 cargo test --test fuzz -- --ignored --nocapture`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code)] // of the bench files, and of what other tests use too
+
+#[path = "../../benches/g3_gemm_k_dense.rs"]
+mod g3;
+#[path = "../../benches/g4_gemm_n_dense.rs"]
+mod g4;
+#[path = "../../benches/het1_head_hetero.rs"]
+mod het1;
+mod mutation;
+#[path = "../../benches/p1_padding_rescue.rs"]
+mod p1;
+#[path = "../../benches/s1_sdpa_dense.rs"]
+mod s1;
+#[path = "../../benches/s2_sdpa_backend_forced.rs"]
+mod s2;
+#[path = "../synthetic/mod.rs"]
+mod synthetic;
+
+use mutation::edits;
+use night_sweep::advise::{Request, advise, input};
+use night_sweep::compare::side::{criterion as baselines, runs};
+use night_sweep::compare::stored;
+use night_sweep::journal::{self, Journal};
+use night_sweep::record::{Header, Line};
+use night_sweep::report::{
+    build, criterion_files, index, json, page, plot, summary, table, terminal,
+};
+use night_sweep::spec::Spec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestError, TestRunner};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use synthetic::Outcome;
+
+/// Inputs of a short run.
+const CASES: u32 = 300;
+/// Longer than any input should take, on a busy machine and without optimisation.
+const HANGS: Duration = Duration::from_secs(60);
+/// More address space than all readers need at once.
+const MEMORY_BYTES: u64 = 8 << 30;
+
+/// Reads inputs made of `corpus`: so many of them, or for as long as `NIGHT_SWEEP_FUZZ_S` says.
+fn fuzz(name: &str, corpus: &[Vec<u8>], is_long: bool, read: impl Fn(&[u8])) {
+    limit_memory();
+    let variable = std::env::var("NIGHT_SWEEP_FUZZ_S");
+    let seconds = variable.map_or(60, |seconds| seconds.parse().expect("a number of seconds"));
+    let nearly_right = (any::<Index>(), edits()).prop_map(|(seed, edits)| {
+        let valid = corpus[seed.index(corpus.len())].clone();
+        edits.iter().fold(valid, |bytes, edit| edit.apply(bytes))
+    });
+    let inputs = prop_oneof![
+        15 => nearly_right,
+        1 => prop::collection::vec(any::<u8>(), 0..2000),
+    ];
+    let (start, mut read_in_all, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+    loop {
+        let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+        let slowest_here = std::cell::Cell::new(slowest);
+        let done = TestRunner::new(config).run(&inputs, |bytes| {
+            let since = Instant::now();
+            read(&bytes);
+            let took = since.elapsed();
+            slowest_here.set(slowest_here.get().max(took));
+            prop_assert!(took < HANGS, "it took {took:?}");
+            Ok(())
+        });
+        if let Err(TestError::Fail(reason, bytes)) = &done {
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}"));
+            fs::write(&path, bytes).unwrap();
+            panic!("{reason}; the input is in {}", path.display());
+        }
+        done.unwrap();
+        (read_in_all, slowest) = (read_in_all + CASES, slowest_here.get());
+        if !is_long || start.elapsed() > Duration::from_secs(seconds) {
+            break;
+        }
+    }
+    println!(
+        "{name}: {read_in_all} inputs in {:.0?}, the slowest in {slowest:.2?}",
+        start.elapsed()
+    );
+}
+
+/// An input that asks for more fails to allocate, which ends the test.
+fn limit_memory() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let limit = Rlimit { current: Some(MEMORY_BYTES), maximum: None };
+    let _ = setrlimit(Resource::As, limit);
+}
+
+/// A few rows of each experiment, with their variants.
+fn outcomes() -> Vec<(&'static str, &'static str, Vec<Outcome>)> {
+    let few = |outcomes: Vec<Outcome>| {
+        let rows: Vec<String> = outcomes
+            .iter()
+            .filter(|(case, _)| case.variant.is_none())
+            .step_by(5)
+            .take(6)
+            .map(|(case, _)| case.id.clone())
+            .collect();
+        outcomes.into_iter().filter(|(case, _)| rows.contains(&case.row)).collect()
+    };
+    let all = synthetic::all().into_iter();
+    all.map(|(group, experiment, outcomes, _)| (group, experiment, few(outcomes))).collect()
+}
+
+fn journals() -> Vec<(Header, Vec<Line>)> {
+    let of = |(group, experiment, outcomes): (_, _, Vec<_>)| {
+        ["cpu", "cuda:0"].map(|device| synthetic::journal(group, experiment, device, &outcomes))
+    };
+    outcomes().into_iter().flat_map(of).collect()
+}
+
+fn spec(is_long: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spec.yaml");
+    let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nexperiments: {X: {type: gemm_k_dense, dtypes: *b}}\n";
+    let corpus = [
+        include_bytes!("../../experiments/night_sweep.yaml").to_vec(),
+        include_bytes!("../../experiments/night_sweep_cpu.yaml").to_vec(),
+        bomb.as_bytes().to_vec(),
+    ];
+    fuzz("spec", &corpus, is_long, |bytes| {
+        fs::write(&path, bytes).unwrap();
+        match Spec::load(&path) {
+            Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+            Ok(spec) => spec.experiments().for_each(|experiment| {
+                let all = [s1::cases, s2::cases, g3::cases, g4::cases, p1::cases, het1::cases];
+                let cases = all.iter().filter_map(|cases| cases(experiment)).next().unwrap();
+                assert!(cases.iter().all(|case| case.operation.bytes() > 0.0));
+            }),
+        }
+    });
+}
+
+fn run_journal(is_long: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(journal::FILE_NAME);
+    let text = |(header, lines): (Header, Vec<Line>)| {
+        let start = Line::Start(night_sweep::record::Start::of(&header));
+        let all = [vec![Line::Header(Box::new(header))], lines, vec![start]].concat();
+        let text: String =
+            all.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect();
+        text.into_bytes()
+    };
+    let corpus: Vec<_> = journals().into_iter().map(text).collect();
+    fuzz("journal", &corpus, is_long, |bytes| {
+        fs::write(&path, bytes).unwrap();
+        let Ok(run) = journal::read(&path) else {
+            assert!(Journal::reopen(dir.path()).is_err());
+            return;
+        };
+        run.open_visits();
+        let Ok((raw, warnings)) = build::raw(&run, dir.path()) else { return };
+        let summary = summary::of(&raw, &run, warnings);
+        let _ = page::of(&raw, &summary, &run.env());
+        table::of(&raw, &summary);
+        // Drawing takes a second.
+        if bytes.len() % 64 == 0 {
+            let _ = plot::draw(&raw, &summary);
+        }
+        assert_eq!(Journal::reopen(dir.path()).unwrap().1, run);
+    });
+}
+
+fn criterion(is_long: bool) {
+    let home = tempfile::tempdir().unwrap();
+    let id = "G3/M4096_N4096_fp16/K107";
+    let folder = criterion_files::folder(home.path(), id).join("new");
+    fs::create_dir_all(&folder).unwrap();
+    let estimate = r#"{"confidence_interval":{"confidence_level":0.95,"lower_bound":9.5,"upper_bound":10.5},"point_estimate":10.0,"standard_error":0.1}"#;
+    let files = [
+        ("benchmark.json", format!(r#"{{"group_id":"G3","function_id":"M4096_N4096_fp16","value_str":"K107","full_id":"{id}"}}"#)),
+        ("estimates.json", format!(r#"{{"mean":{estimate},"median":{estimate},"median_abs_dev":{estimate},"slope":null,"std_dev":{estimate}}}"#)),
+        ("sample.json", r#"{"sampling_mode":"Flat","iters":[1.0,1.0,1.0,2.0,2.0,2.0],"times":[10.0,11.0,9.0,20.0,19.0,21.0]}"#.to_owned()),
+    ];
+    let corpus = files.each_ref().map(|(_, text)| text.clone().into_bytes());
+    fuzz("criterion", &corpus, is_long, |bytes| {
+        for (name, _) in &files {
+            for (name, text) in &files {
+                fs::write(folder.join(name), text).unwrap();
+            }
+            fs::write(folder.join(name), bytes).unwrap();
+            let _ = criterion_files::read(home.path(), id);
+            let Ok(side) = baselines::read(home.path(), "new") else { continue };
+            let _ = stored::compare(&side, &side, 0.05, false);
+        }
+    });
+}
+
+/// The run folders, and what is read of them.
+struct Folders {
+    /// One that stays as it is, to compare with.
+    sound: PathBuf,
+    /// One that is edited.
+    edited: PathBuf,
+}
+
+const RUN_FILES: [&str; 3] = ["raw.json", "env.json", "summary.json"];
+
+fn run_folder(is_long: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folders = Vec::new();
+    for (at, (header, lines)) in journals().into_iter().enumerate() {
+        let mut journal = Journal::create(&dir.path().join(format!("{at}")), header).unwrap();
+        lines.iter().for_each(|line| journal.append(line).unwrap());
+        let run = journal::read(journal.path()).unwrap();
+        let (raw, warnings) = build::raw(&run, dir.path()).unwrap();
+        let summary = summary::of(&raw, &run, warnings);
+        let [sound, edited] = ["sound", "edited"].map(|root| {
+            let folder =
+                dir.path().join(format!("{root}-{at}")).join(&run.header.group).join("run");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("raw.json"), json::pretty(&raw).unwrap()).unwrap();
+            fs::write(folder.join("env.json"), json::pretty(&run.env()).unwrap()).unwrap();
+            fs::write(folder.join("summary.json"), json::pretty(&summary).unwrap()).unwrap();
+            folder
+        });
+        folders.push(Folders { sound, edited });
+    }
+    // The first two bytes say which file of which of them it is.
+    let corpus: Vec<Vec<u8>> = (0..folders.len())
+        .flat_map(|at| (0..RUN_FILES.len()).map(move |file| (at, file)))
+        .map(|(at, file)| {
+            let text = fs::read(folders[at].sound.join(RUN_FILES[file])).unwrap();
+            [&[at as u8, file as u8], &*text].concat()
+        })
+        .collect();
+    fuzz("run-folder", &corpus, is_long, |bytes| {
+        let [at, file, bytes @ ..] = bytes else { return };
+        let Folders { sound, edited } = &folders[usize::from(*at) % folders.len()];
+        for file in RUN_FILES {
+            fs::copy(sound.join(file), edited.join(file)).unwrap();
+        }
+        fs::write(edited.join(RUN_FILES[usize::from(*file) % RUN_FILES.len()]), bytes).unwrap();
+        read_folder(sound, edited);
+    });
+}
+
+fn read_folder(sound: &Path, edited: &Path) {
+    let _ = terminal::table_of(edited);
+    let root = edited.parent().and_then(Path::parent).unwrap();
+    index::write(root, None).unwrap();
+    if let (Ok(base), Ok(cand)) = (runs::read(sound), runs::read(edited)) {
+        for (base, cand) in [(&base, &cand), (&cand, &base)] {
+            let _ = stored::compare(base, cand, 0.05, true);
+        }
+    }
+    let Ok(raw) = input::read_run(edited) else { return };
+    let dims = raw.measurements.iter().map(|row| row.point().dim.to_string());
+    let Ok(items) = input::dims(&dims.collect::<Vec<_>>().join(",")) else { return };
+    for budget in [None, Some(1000)] {
+        let request = Request {
+            operation: None,
+            curve: None,
+            items: items.clone(),
+            max_overhead: 0.1,
+            budget,
+        };
+        let _ = advise(std::slice::from_ref(&raw), &request);
+    }
+}
+
+#[test]
+fn a_spec() {
+    spec(false);
+}
+
+#[test]
+fn a_journal() {
+    run_journal(false);
+}
+
+#[test]
+fn criterions_files() {
+    criterion(false);
+}
+
+#[test]
+fn a_run_folder() {
+    run_folder(false);
+}
+
+#[test]
+#[ignore = "runs for minutes"]
+fn specs_for_minutes() {
+    spec(true);
+}
+
+#[test]
+#[ignore = "runs for minutes"]
+fn journals_for_minutes() {
+    run_journal(true);
+}
+
+#[test]
+#[ignore = "runs for minutes"]
+fn criterions_files_for_minutes() {
+    criterion(true);
+}
+
+#[test]
+#[ignore = "runs for minutes"]
+fn run_folders_for_minutes() {
+    run_folder(true);
+}
