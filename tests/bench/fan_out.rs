@@ -83,9 +83,9 @@ fn shards_side_by_side_become_one_run() {
 fn a_shard_that_fails_leaves_the_others_and_the_same_command_goes_on() {
     let sandbox = Sandbox::new();
     let broken = sandbox.dir().join("broken");
-    fs::write(&broken, "").unwrap();
+    fs::write(&broken, "9").unwrap();
     let fails = format!(
-        "[ $NIGHT_SWEEP_SHARD = 2/3 ] && [ -e {} ] && echo 'the card fell off the bus' >&2 && exit 9",
+        "[ $NIGHT_SWEEP_SHARD = 2/3 ] && [ -e {0} ] && echo 'the card fell off the bus' >&2 && exit $(cat {0})",
         broken.display()
     );
     let executable = wrapped(&sandbox, &fails);
@@ -110,6 +110,13 @@ fn a_shard_that_fails_leaves_the_others_and_the_same_command_goes_on() {
         || [1, 3].map(|i| fs::read(sandbox.journal(&format!("{run_id}_{i}of3"))).unwrap());
     let before = journals();
 
+    // As a bench ends that was stopped, or whose GPU is gone.
+    fs::write(&broken, "75").unwrap();
+    let ran = fan_out();
+    assert_eq!(ran.code, Some(75), "{}", ran.stderr);
+    for part in ["shard 2/3 on cpu process 2 ended with exit status: 75", "goes on with run"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
     fs::remove_file(&broken).unwrap();
     let ran = fan_out().succeeded();
     assert_eq!(ran.run_id(), run_id);

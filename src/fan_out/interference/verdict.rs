@@ -8,7 +8,7 @@ use crate::report::units::list;
 const DEVIATIONS_PER_MAD: f64 = 1.4826;
 /// A GPU stands apart from this many of them on.
 const DEVIATIONS: f64 = 3.0;
-/// ... and from this many per cent on, however well the others agree: cards of one model differ by as much as 1 %.
+/// ... and from this many per cent on, however well the others agree: less is not worth a look at the card.
 const LEAST_PCT: f64 = 2.0;
 /// A cost below this is not told from noise.
 const COST: f64 = 1.01;
