@@ -29,13 +29,13 @@ use night_sweep::compare::side::{criterion as baselines, runs};
 use night_sweep::compare::stored;
 use night_sweep::journal::{self, Journal};
 use night_sweep::record::{Header, Line};
-use night_sweep::report::{
-    build, criterion_files, index, json, page, plot, summary, table, terminal,
-};
+use night_sweep::report;
+use night_sweep::report::{build, criterion_files, index, page, plot, summary, table, terminal};
 use night_sweep::spec::Spec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestError, TestRunner};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -174,14 +174,27 @@ fn run_journal(is_long: bool) {
 
 fn criterion(is_long: bool) {
     let home = tempfile::tempdir().unwrap();
-    let id = "G3/M4096_N4096_fp16/K107";
+    let (header, lines) = journals().swap_remove(0);
+    let mut journal = Journal::create(&home.path().join("run"), header).unwrap();
+    lines.iter().for_each(|line| journal.append(line).unwrap());
+    let run = journal::read(journal.path()).unwrap();
+    let (raw, _) = build::raw(&run, home.path()).unwrap();
+    let row = raw.measured().next().unwrap();
+    let (id, mean_ns) = (&row.point.case_id, row.timing.mean * 1e6);
+
     let folder = criterion_files::folder(home.path(), id).join("new");
     fs::create_dir_all(&folder).unwrap();
-    let estimate = r#"{"confidence_interval":{"confidence_level":0.95,"lower_bound":9.5,"upper_bound":10.5},"point_estimate":10.0,"standard_error":0.1}"#;
+    let estimate = json!({
+        "confidence_interval": {"confidence_level": 0.95, "lower_bound": mean_ns, "upper_bound": mean_ns},
+        "point_estimate": mean_ns,
+        "standard_error": 0.1,
+    });
+    let estimates = json!({"mean": estimate, "median": estimate, "median_abs_dev": estimate, "slope": null, "std_dev": estimate});
+    let sample = json!({"sampling_mode": "Flat", "iters": [1.0, 1.0, 2.0], "times": [mean_ns, mean_ns, 2.0 * mean_ns]});
     let files = [
-        ("benchmark.json", format!(r#"{{"group_id":"G3","function_id":"M4096_N4096_fp16","value_str":"K107","full_id":"{id}"}}"#)),
-        ("estimates.json", format!(r#"{{"mean":{estimate},"median":{estimate},"median_abs_dev":{estimate},"slope":null,"std_dev":{estimate}}}"#)),
-        ("sample.json", r#"{"sampling_mode":"Flat","iters":[1.0,1.0,1.0,2.0,2.0,2.0],"times":[10.0,11.0,9.0,20.0,19.0,21.0]}"#.to_owned()),
+        ("benchmark.json", json!({"group_id": "G3", "full_id": id}).to_string()),
+        ("estimates.json", estimates.to_string()),
+        ("sample.json", sample.to_string()),
     ];
     let corpus = files.each_ref().map(|(_, text)| text.clone().into_bytes());
     fuzz("criterion", &corpus, is_long, |bytes| {
@@ -190,7 +203,8 @@ fn criterion(is_long: bool) {
                 fs::write(folder.join(name), text).unwrap();
             }
             fs::write(folder.join(name), bytes).unwrap();
-            let _ = criterion_files::read(home.path(), id);
+            let (raw, warnings) = build::raw(&run, home.path()).unwrap();
+            summary::of(&raw, &run, warnings);
             let Ok(side) = baselines::read(home.path(), "new") else { continue };
             let _ = stored::compare(&side, &side, 0.05, false);
         }
@@ -220,9 +234,10 @@ fn run_folder(is_long: bool) {
             let folder =
                 dir.path().join(format!("{root}-{at}")).join(&run.header.group).join("run");
             fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("raw.json"), json::pretty(&raw).unwrap()).unwrap();
-            fs::write(folder.join("env.json"), json::pretty(&run.env()).unwrap()).unwrap();
-            fs::write(folder.join("summary.json"), json::pretty(&summary).unwrap()).unwrap();
+            fs::write(folder.join("raw.json"), report::json::pretty(&raw).unwrap()).unwrap();
+            fs::write(folder.join("env.json"), report::json::pretty(&run.env()).unwrap()).unwrap();
+            fs::write(folder.join("summary.json"), report::json::pretty(&summary).unwrap())
+                .unwrap();
             folder
         });
         folders.push(Folders { sound, edited });
