@@ -33,10 +33,19 @@ pub fn ensure_same_run(old: &Header, new: &Header) -> Result<()> {
     let ids = |header: &Header| header.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
     let (a, b) = (ids(old), ids(new));
     compare("the cases", a == b, format!(" ({} and {}; by another filter?)", a.len(), b.len()));
+    let (was, is) = (&old.env["software"], &new.env["software"]);
+    let how = match was["git_revision"].as_str() {
+        Some(revision)
+            if was["git_revision"] != is["git_revision"] && was["git_dirty"] == false =>
+        {
+            format!(" (`git checkout {revision}`, and build)")
+        }
+        _ => String::new(),
+    };
     ensure!(
         differs.is_empty(),
         "cannot resume {0}, which would be two runs in one; these differ from its start: {1}. Go on with what it was \
-         started with, or start a new run without NIGHT_SWEEP_RESUME; `night-sweep report {0}` reports what it has",
+         started with{how}, or start a new run without NIGHT_SWEEP_RESUME; `night-sweep report {0}` reports what it has",
         old.run_id,
         differs.join(", ")
     );
@@ -89,4 +98,87 @@ pub fn end_without_device(run_id: &str, reason: &str, settings: &Settings) -> Re
         report::terminal::print_report(&written)?;
     }
     Ok(ExitCode::from(TRY_AGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Protocol, ProtocolKind, SCHEMA_VERSION};
+
+    fn header() -> Header {
+        Header {
+            schema_version: SCHEMA_VERSION.to_owned(),
+            run_id: "night".to_owned(),
+            group: "G3".to_owned(),
+            experiment: "G3_x".to_owned(),
+            config: json!({"type": "gemm_k_dense", "measure": 200}),
+            device: "cuda:0".to_owned(),
+            seed: 42,
+            protocol: Protocol { kind: ProtocolKind::Standard, warmup: 1, measure: 200, trials: 3 },
+            shard: None,
+            sweep: Vec::new(),
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            env: json!({
+                "gpu": {"name": "NVIDIA H200", "uuid": "GPU-1", "driver_version": "580"},
+                "software": {"git_revision": "aaa", "git_dirty": false, "executable_sha256": "1"},
+            }),
+            calibration: None,
+            cases: Vec::new(),
+        }
+    }
+
+    fn refusal(change: impl Fn(&mut Header)) -> String {
+        let mut new = header();
+        change(&mut new);
+        ensure_same_run(&header(), &new).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn only_the_same_entry_build_and_device_go_on_with_a_run() {
+        let mut again = header();
+        // The same card under another number, on another day.
+        again.device = "cuda:3".to_owned();
+        again.started_at = "2026-01-02T00:00:00Z".to_owned();
+        again.calibration = None;
+        ensure_same_run(&header(), &again).unwrap();
+
+        for (line, says) in [
+            (
+                refusal(|h| h.config["measure"] = 100.into()),
+                "measure of the spec entry (200 and 100)",
+            ),
+            (
+                refusal(|h| h.env["gpu"]["uuid"] = "GPU-2".into()),
+                "the GPU's uuid (\"GPU-1\" and \"GPU-2\")",
+            ),
+            (
+                refusal(|h| h.env["gpu"]["name"] = "A100".into()),
+                "the GPU (\"NVIDIA H200\" and \"A100\")",
+            ),
+            (
+                refusal(|h| h.env["gpu"]["driver_version"] = "590".into()),
+                "the driver (\"580\" and \"590\")",
+            ),
+            (refusal(|h| h.device = "cpu".to_owned()), "the device (\"cuda\" and \"cpu\")"),
+            (refusal(|h| h.shard = Some("1/2".to_owned())), "the shard (none and 1/2)"),
+            (refusal(|h| h.seed = 7), "the seed (42 and 7)"),
+        ] {
+            assert!(line.contains(says) && !line.contains("git checkout"), "{line}");
+        }
+    }
+
+    #[test]
+    fn after_a_pull_it_says_which_revision_goes_on() {
+        let pulled = |h: &mut Header| {
+            h.env["software"]["git_revision"] = "bbb".into();
+            h.env["software"]["executable_sha256"] = "2".into();
+        };
+        let line = refusal(pulled);
+        for part in
+            ["the executable (sha256) (\"1\" and \"2\")", "the git revision (\"aaa\" and \"bbb\")"]
+        {
+            assert!(line.contains(part), "{line}");
+        }
+        assert!(line.contains("`git checkout aaa`, and build"), "{line}");
+    }
 }

@@ -172,6 +172,11 @@ impl<'a> Sweep<'a> {
         };
         if let Some(run_id) = &settings.resume {
             let dir = runs_folder().join(run_id);
+            ensure!(
+                dir.join(FILE_NAME).exists(),
+                "cannot resume {run_id}: there is no such run in {}; `night-sweep list --runs` shows which there are",
+                runs_folder().display()
+            );
             let (mut journal, run) =
                 Journal::reopen(&dir).with_context(|| format!("cannot resume {run_id}"))?;
             let now = header(run_id.clone());

@@ -1,7 +1,7 @@
 //! Disks that are full, or cannot be written, and folders that are not what they seem.
 
 use crate::run::assert_complete;
-use crate::sandbox::{Ran, SPEC, Sandbox, bench, finish};
+use crate::sandbox::{G3_IDS, Ran, SPEC, Sandbox, TRIALS, bench, finish};
 use crate::support::{assert_valid, names};
 use night_sweep::journal;
 use std::fs;
@@ -227,4 +227,25 @@ fn a_log_that_cannot_be_written_does_not_end_the_run() {
     assert_eq!(stderr.matches("standard output cannot be written").count(), 1, "{stderr}");
     let line = stderr.lines().last().unwrap();
     assert!(line.contains("the report is in /") && line.contains("No space left"), "{line}");
+}
+
+#[test]
+fn criterions_files_cost_a_run_no_more_than_its_estimates() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.criterion_home()).unwrap();
+    // In the place of Criterion's folder of the group, so that it cannot write any.
+    fs::write(sandbox.criterion_home().join("G3"), "").unwrap();
+    let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).succeeded();
+    assert!(ran.stdout.contains("Criterion's files of 5 rows cannot be read"), "{}", ran.stdout);
+    assert_valid(&ran.folder());
+    assert_eq!(journal::read(&sandbox.journal(RUN_ID)).unwrap().visits.len(), 5 * TRIALS);
+
+    // Half a file, as a killed process leaves it.
+    let sandbox = Sandbox::new();
+    sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).succeeded();
+    let new = sandbox.criterion_home().join(G3_IDS[0]).join("new");
+    fs::write(new.join("sample.json"), "{\"iters\":[1.0,").unwrap();
+    let report = sandbox.night_sweep(&["report", RUN_ID]).succeeded();
+    assert!(report.stdout.contains("Criterion's files of 1 rows"), "{}", report.stdout);
+    sandbox.g3(&["--bench"]).succeeded();
 }

@@ -73,12 +73,12 @@ fn a_run_killed_at_random_in_every_phase_has_each_visit_once() {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let mut killed = Killed { sandbox: &sandbox, visits: Vec::new(), kills: 0 };
 
-    // Anywhere from its first instruction on; most of these have no journal yet, or nothing in it.
+    // Before it measures, most of them without a journal yet; and as its first visits begin.
     let start = Instant::now();
-    killed.once(|| wait_for(&sandbox, 1));
-    let until_first_visit_us = start.elapsed().as_micros() as u64;
-    for _ in 1..EARLY {
-        let pause_us = rng.random_range(0..until_first_visit_us * 5 / 4);
+    sandbox.g3(&["--bench", "--list"]).succeeded();
+    let startup_us = start.elapsed().as_micros() as u64;
+    for _ in 0..EARLY {
+        let pause_us = rng.random_range(0..2 * startup_us);
         killed.once(|| std::thread::sleep(Duration::from_micros(pause_us)));
     }
     // While it measures: some visits later, and anywhere within one.
