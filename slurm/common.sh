@@ -65,7 +65,7 @@ bench_of() {
 # executable NAME BIN_DIR: its path. In BIN_DIR it may have cargo's suffix, as in target/release/deps; without a BIN_DIR
 # cargo builds it.
 executable() {
-    local name=$1 bin_dir=$2 found
+    local name=$1 bin_dir=$2 kind=bench bench=$1 found
     if [[ -n $bin_dir ]]; then
         for found in "$bin_dir/$name" "$bin_dir/../$name"; do
             if [[ -x $found ]]; then
@@ -76,15 +76,13 @@ executable() {
         found=$(find "$bin_dir" -maxdepth 1 -type f -perm -u+x -name "$name-*" -printf '%T@ %p\n' |
             sort -rn | sed -n '1s/^[^ ]* //p')
         [[ -n $found ]] || die "there is no $name in $bin_dir: copy it there from target/release/deps"
-        echo "$found"
-    elif [[ $name == night-sweep ]]; then
-        cargo build --release --quiet --bin night-sweep >&2
-        echo "${CARGO_TARGET_DIR:-target}/release/night-sweep"
     else
-        # The bench is started by itself, not by cargo: a signal then reaches it.
-        found=$(cargo bench --no-run --bench "$name" 2>&1 | tee /dev/stderr |
-            sed -n 's/^ *Executable .*(\(.*\))$/\1/p' | tail -n 1)
+        # With a bench comes night-sweep; `cargo build` would compile all of it a second time.
+        [[ $name != night-sweep ]] || kind=bin bench=s1_sdpa_dense
+        # The bench is started by itself, not by cargo: a signal then reaches it. Cargo names it on stdout, as JSON.
+        found=$(cargo bench --no-run --bench "$bench" --message-format=json-render-diagnostics |
+            sed -n '/"kind":\["'"$kind"'"\]/s/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
         [[ -x $found ]] || die "cargo built no executable for $name"
-        echo "$found"
     fi
+    echo "$found"
 }

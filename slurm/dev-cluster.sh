@@ -2,7 +2,8 @@
 #
 # A Slurm cluster of one machine, to try the scripts of this folder on and to run tests/slurm.rs. For Debian and Ubuntu.
 #
-#   bash slurm/dev-cluster.sh up      install slurm-wlm and munge if missing, start the daemons; last line: what to export
+#   bash slurm/dev-cluster.sh install as root: slurm-wlm and munge, if missing
+#   bash slurm/dev-cluster.sh up      the same, then start the daemons; last line: what to export
 #   bash slurm/dev-cluster.sh down    cancel all jobs, stop the daemons
 #   bash slurm/dev-cluster.sh status  what runs
 #
@@ -130,6 +131,11 @@ controller_answers() { scontrol ping | grep -q ' is UP'; }
 node_ready() { sinfo -h -o %T | grep -qxE 'idle|mixed|allocated|completing'; }
 no_jobs() { [[ -z $(squeue -h) ]]; }
 
+install() {
+    mkdir -p "$dir"
+    install_missing
+}
+
 up() {
     mkdir -p "$dir"
     [[ -O $dir ]] || die "$dir belongs to somebody else"
@@ -167,7 +173,7 @@ status() {
 }
 
 case ${1:-} in
-up | down | status) "$1" ;;
+install | up | down | status) "$1" ;;
 *)
     sed -n '3,/^$/s/^# \{0,1\}//p' "$0" >&2
     exit 2

@@ -213,7 +213,7 @@ pub fn read(path: &Path) -> Result<Run> {
 
 /// Keeps other processes from writing to the journal until this one closes it or ends, however it ends: two that
 /// append to one run leave visits that stand twice, which no reader takes.
-fn lock(file: &File, path: &Path) -> Result<()> {
+pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => bail!("{}: another process is writing to it", path.display()),
         // A file system without locks, as some of a cluster are, is no reason not to measure.

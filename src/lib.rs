@@ -13,6 +13,7 @@
 //! `gemm` and `sdpa`.
 //!
 //! A journal may be one shard of a sweep (`shard`): `merge` joins the journals of all into one before it is reported.
+//! `fan_out` runs the shards of a sweep on the GPUs of one node, as processes, and merges them.
 //!
 //! To add an experiment: an entry in `experiments/night_sweep.yaml`, a type in `spec`, a file in `benches/`.
 //! To add an attention backend: a file in `sdpa/`, its name in `case`, and its arms in `sdpa/attention.rs` and `sdpa/policy.rs`.
@@ -24,6 +25,8 @@ pub mod convert;
 pub mod criterion_home;
 pub mod device;
 pub mod env;
+pub mod executable;
+pub mod fan_out;
 pub mod fault;
 pub mod gemm;
 pub mod journal;

@@ -235,8 +235,8 @@ fn env(runs: &[Run]) -> Value {
         .collect();
     let mut env = runs[0].header.env.clone();
     if let Some(settings) = env["settings"].as_object_mut() {
-        let own = ["NIGHT_SWEEP_SHARD", "NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME"];
-        settings.retain(|name, _| !own.contains(&&**name));
+        let own = ["SHARD", "RUN_ID", "RESUME"].map(|name| format!("NIGHT_SWEEP_{name}"));
+        settings.retain(|name, _| !own.contains(name) && name != "CUDA_VISIBLE_DEVICES");
     }
     env["slurm"] = Value::Null;
     env["shards"] = Value::Array(shards);

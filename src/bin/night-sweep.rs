@@ -9,6 +9,7 @@ use night_sweep::advise::{Request, advise};
 use night_sweep::compare::command::{self, CompareArgs, GateArgs};
 use night_sweep::criterion_home::{criterion_home, runs_folder};
 use night_sweep::device::{Device, DeviceChoice, cuda};
+use night_sweep::fan_out::command::{FanOutArgs, fan_out};
 use night_sweep::settings::{self, VARIABLES};
 use night_sweep::spec::{Spec, default_spec};
 use night_sweep::{env, journal, merge, report, runs};
@@ -104,6 +105,8 @@ enum Command {
     Compare(CompareArgs),
     /// Measures two builds in turn, and says whether the second got slower.
     Gate(GateArgs),
+    /// Runs a bench on several GPUs of this node at once, a shard each, and merges them into one run.
+    FanOut(FanOutArgs),
     /// Prints the machine as env.json describes it.
     Env {
         /// auto, cpu, cuda or cuda:N.
@@ -137,6 +140,10 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Gate(arguments) => match gate(&arguments) {
+            Ok(code) => return ExitCode::from(code),
+            Err(error) => Err(error),
+        },
+        Command::FanOut(arguments) => match fan_out(&arguments) {
             Ok(code) => return ExitCode::from(code),
             Err(error) => Err(error),
         },

@@ -2,12 +2,13 @@
 
 use super::comparison::Comparison;
 use super::gate::process::Build;
-use super::gate::{self, Request, default_state, executable};
+use super::gate::{self, Request, default_state};
 use super::output::{self, Format};
 use super::pair2::Rules;
 use super::side::{criterion, runs};
 use super::stored;
 use crate::advise::input::percentage;
+use crate::executable;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};

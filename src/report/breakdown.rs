@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Seconds of a run by what they were spent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Breakdown {
-    /// All of it, the report included.
+    /// All of it, the report included; of a merged run, that of all its shards together.
     pub wall_s: f64,
     /// Burn-in and calibration.
     pub calibrating_s: f64,
@@ -35,8 +35,16 @@ pub struct Breakdown {
 pub fn of(run: &Run, report_s: f64) -> Breakdown {
     let sum = |of: fn(&crate::record::Visit) -> f64| run.visits.iter().map(of).sum::<f64>();
     let visits_s = sum(|visit| visit.wall_s);
-    let calibrating_s = run.header.calibration.and_then(|found| found.wall_s).unwrap_or(0.0);
-    let run_s = run.end.as_ref().map_or(visits_s + calibrating_s, |end| end.wall_s);
+    let (calibrating_s, run_s) = match run.header.env["shards"].as_array() {
+        Some(shards) => {
+            let sum = |path: &str| shards.iter().filter_map(|s| s.pointer(path)?.as_f64()).sum();
+            (sum("/calibration/wall_s"), sum("/wall_s"))
+        }
+        None => {
+            let own = run.header.calibration.and_then(|found| found.wall_s).unwrap_or(0.0);
+            (own, run.end.as_ref().map_or(visits_s + own, |end| end.wall_s))
+        }
+    };
     let spent = Breakdown {
         wall_s: run_s + report_s,
         calibrating_s,

@@ -2,8 +2,8 @@
 
 mod arguments;
 mod calibrate;
-mod hush;
-mod progress;
+pub(crate) mod hush;
+pub(crate) mod progress;
 mod resume;
 mod stop;
 mod sweep;

@@ -1,7 +1,7 @@
 //! How far a run is: a bar with the time left on a terminal, a line every tenth of the way in a log.
 
 use super::hush::say;
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
 /// Progress over the visits of a run.
@@ -17,8 +17,20 @@ impl Progress {
         let terminal = std::io::stderr().is_terminal();
         let target =
             if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar =
-            ProgressBar::with_draw_target(Some(total as u64), target).with_position(done as u64);
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
+        Self::on(bar, terminal, name, done)
+    }
+
+    /// As [`Progress::new`], with a line below those of `others`.
+    pub fn below(others: &MultiProgress, name: &str, done: usize, total: usize) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+        let bar = if terminal { others.add(bar) } else { bar };
+        Self::on(bar, terminal, name, done)
+    }
+
+    fn on(bar: ProgressBar, terminal: bool, name: &str, done: usize) -> Self {
+        let bar = bar.with_position(done as u64);
         let style =
             ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {eta:>4} left  {msg}");
         bar.set_style(style.expect("the template is well-formed"));
@@ -35,6 +47,12 @@ impl Progress {
     /// Another visit is done.
     pub fn advance(&mut self) {
         self.bar.inc(1);
+        self.say_tenths();
+    }
+
+    /// So many visits are done in all.
+    pub fn advance_to(&mut self, done: usize) {
+        self.bar.set_position(done as u64);
         self.say_tenths();
     }
 

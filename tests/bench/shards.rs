@@ -92,6 +92,9 @@ fn shards_merged_are_the_sweep() {
     assert!(metadata.get("shard").is_none(), "{metadata}");
     let longest = shards.iter().map(Run::wall_s).fold(0.0, f64::max);
     assert_eq!(metadata["wall_s"].as_f64(), Some(longest));
+    let breakdown = json(&ran.folder().join("summary.json"))["breakdown"].clone();
+    let all: f64 = shards.iter().map(Run::wall_s).sum();
+    assert!(breakdown["wall_s"].as_f64().unwrap() > all, "{breakdown}, {all}");
     assert_eq!(metadata["started_at"], shards[0].header.started_at);
     let env = json(&ran.folder().join("env.json"));
     let of: Vec<_> = env["shards"].as_array().unwrap().iter().map(|of| &of["run_id"]).collect();

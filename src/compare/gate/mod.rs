@@ -3,7 +3,6 @@
 //! Each process is a bench run as a user runs it, with a protocol of the gate's own, in folders of its own; its times
 //! are read from its journal. Both processes of a pair have the same seed: the same data, and the same order of cases.
 
-pub mod executable;
 mod host;
 pub mod noise_floor;
 pub mod process;
@@ -13,6 +12,7 @@ mod verdicts;
 
 use super::comparison::Comparison;
 use super::pair2::{self, Ask, Pair, Rules, Stage};
+use crate::executable;
 use crate::record::{Protocol, ProtocolKind};
 use anyhow::{Context, Result, ensure};
 use noise_floor::{NoiseFloor, Place};
@@ -20,7 +20,7 @@ use process::{Build, Case, Record};
 use state::{PairRecord, State, write_atomically};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 /// What is to be judged, and how.
 #[derive(Clone, Debug)]
@@ -124,14 +124,9 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
 /// What has to be the same for an interrupted gate to go on.
 fn plan(request: &Request, specs: &[String]) -> Result<serde_json::Value> {
     let build = |build: &Build| -> Result<serde_json::Value> {
-        let path = &build.executable;
-        let metadata =
-            std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let modified = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH);
-        let modified_ns = modified.unwrap_or(Duration::ZERO).as_nanos().to_string();
-        Ok(serde_json::json!({
-            "executable": path, "bytes": metadata.len(), "modified_ns": modified_ns, "variables": build.variables,
-        }))
+        let mut known = executable::identity(&build.executable)?;
+        known["variables"] = serde_json::json!(build.variables);
+        Ok(known)
     };
     Ok(serde_json::json!({
         "bench": request.bench,
@@ -205,8 +200,7 @@ impl Gate<'_> {
 
     /// A filter that matches these cases and no others.
     fn exactly(&self, cases: &[usize]) -> String {
-        let ids: Vec<String> = cases.iter().map(|&case| regex::escape(&self.ids[case])).collect();
-        format!("^(?:{})$", ids.join("|"))
+        process::exactly(cases.iter().map(|&case| &*self.ids[case]))
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {

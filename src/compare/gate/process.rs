@@ -73,6 +73,12 @@ pub fn cases(build: &Build, spec: &Path, filter: Option<&str>) -> Result<Vec<Str
         .collect())
 }
 
+/// A filter that matches the cases of these ids and no others.
+pub fn exactly<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let ids: Vec<String> = ids.map(regex::escape).collect();
+    format!("^(?:{})$", ids.join("|"))
+}
+
 /// Runs the cases that `filter` matches, in the order that `seed` gives, with everything it writes in `home`, which is
 /// removed.
 ///

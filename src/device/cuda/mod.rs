@@ -7,6 +7,7 @@ mod compile;
 mod graph;
 mod grouped;
 mod kernels;
+mod listed;
 mod lt;
 mod mapped;
 mod timing;
@@ -21,6 +22,7 @@ pub use compile::{Define, SOURCES, compile, nvrtc_version};
 pub use graph::Graph;
 pub use grouped::Grouped;
 pub use kernels::{Bits, Kernels, Tensor, address};
+pub use listed::{Listed, list};
 pub use lt::{Lt, Matmul};
 pub use mapped::Mapped;
 pub use timing::Cycles;
@@ -215,17 +217,9 @@ fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
 
 impl Properties {
     fn of(context: &CudaContext) -> Result<Self, DriverError> {
-        let uuid = context.uuid()?.bytes.map(|byte| format!("{:02x}", byte as u8)).concat();
         Ok(Properties {
             name: context.name()?,
-            uuid: format!(
-                "GPU-{}-{}-{}-{}-{}",
-                &uuid[..8],
-                &uuid[8..12],
-                &uuid[12..16],
-                &uuid[16..20],
-                &uuid[20..]
-            ),
+            uuid: uuid_text(context.uuid()?),
             compute_capability: context.compute_capability()?,
             sm_count: context
                 .attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
@@ -234,6 +228,13 @@ impl Properties {
             memory_bytes: context.total_mem()? as u64,
         })
     }
+}
+
+/// As NVML and nvidia-smi write it.
+fn uuid_text(uuid: sys::CUuuid) -> String {
+    let uuid = uuid.bytes.map(|byte| format!("{:02x}", byte as u8)).concat();
+    let parts = [&uuid[..8], &uuid[8..12], &uuid[12..16], &uuid[16..20], &uuid[20..]];
+    format!("GPU-{}", parts.join("-"))
 }
 
 /// A driver error as the reason why a case has no time.

@@ -1,9 +1,10 @@
-//! The executable of a bench in a folder of builds.
+//! The executable of a bench: found in a folder of builds, and told from another one.
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Where cargo puts benches below a checkout, a target folder and a profile's.
 const BELOW: [&str; 4] = ["", "deps", "release/deps", "target/release/deps"];
@@ -37,6 +38,27 @@ pub fn find(place: &Path, bench: &str) -> Result<PathBuf> {
     }
 }
 
+/// The folder of this program: cargo builds its benches beside it.
+///
+/// # Errors
+/// If the system does not say where that is.
+pub fn beside_this_program() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot find the folder of this program")?;
+    Ok(program.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+/// What changes when an executable is built anew: its path, its size and its time.
+///
+/// # Errors
+/// If it cannot be looked at.
+pub fn identity(path: &Path) -> Result<Value> {
+    let metadata =
+        std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let modified = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH);
+    let modified_ns = modified.unwrap_or(Duration::ZERO).as_nanos().to_string();
+    Ok(json!({ "executable": path, "bytes": metadata.len(), "modified_ns": modified_ns }))
+}
+
 fn is_named(file: &str, bench: &str) -> bool {
     let Some(rest) = file.strip_prefix(bench) else { return false };
     let is_hash =
@@ -62,7 +84,7 @@ mod tests {
             let path = deps.join(name);
             fs::write(&path, "").unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let time = SystemTime::now() - std::time::Duration::from_secs(age_s);
+            let time = SystemTime::now() - Duration::from_secs(age_s);
             fs::File::open(&path).unwrap().set_modified(time).unwrap();
         };
         file("g3_gemm-0123456789abcdef", 0o755, 60);
@@ -75,5 +97,12 @@ mod tests {
         assert_eq!(find(&found, "anything").unwrap(), found, "a file is itself");
         let error = format!("{:#}", find(target.path(), "s1").unwrap_err());
         assert!(error.contains("cargo bench --no-run --bench s1"), "{error}");
+
+        let (old, new) = ("0123456789abcdef", "fedcba9876543210");
+        let identity = |hash: &str| identity(&deps.join(format!("g3_gemm-{hash}"))).unwrap();
+        assert_ne!(identity(old), identity(new));
+        let before = identity(new);
+        fs::write(deps.join(format!("g3_gemm-{new}")), "rebuilt").unwrap();
+        assert_ne!(identity(new), before);
     }
 }

@@ -1,0 +1,246 @@
+//! One GPU, alone and beside the others.
+
+use crate::journal::Run;
+use crate::record::{Clocks, Visit};
+use crate::report::stats::{mean, median, median_ci95};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What the probe says of a GPU, or of a process on the CPU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gpu {
+    /// As the fan-out names it: `cuda:N`.
+    pub name: String,
+    /// As NVML writes it; absent on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Model of the GPU, or of the processor.
+    pub model: String,
+    /// How much slower it is alone than the median of all GPUs, in per cent: the median over the cases. Absent for one GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone_vs_median_pct: Option<f64>,
+    /// Time side by side over time alone: the median over the cases. Absent where no case was timed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowdown: Option<f64>,
+    /// Its 95 % confidence interval; absent for fewer than 6 cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowdown_ci95: Option<[f64; 2]>,
+    /// Its state while alone.
+    pub alone: Conditions,
+    /// Its state while all were at work.
+    pub together: Conditions,
+    /// The cases that were timed both ways.
+    pub times: Vec<Times>,
+}
+
+/// A case on one GPU: the median over the rounds, in ms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// Its id.
+    pub case_id: String,
+    /// Alone.
+    pub alone_ms: f64,
+    /// While all were at work.
+    pub together_ms: f64,
+}
+
+/// What may explain a slowdown. A key that the device has no value for is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conditions {
+    /// Mean SM clock over the visits, in MHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sm_mhz: Option<f64>,
+    /// The most power read, in watts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_w: Option<u32>,
+    /// The highest temperature read, in degrees Celsius.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<u32>,
+    /// Everything that held the clock down, by NVML's names.
+    pub throttle: Vec<String>,
+    /// Median time that the host needs to enqueue a launch, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enqueue_us: Option<f64>,
+    /// Mean wall-clock seconds of a visit: the host's work is in it, unlike in the times of the cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit_s: Option<f64>,
+    /// An fp16 product at full load before the cases, in TFLOP/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fp16_tflops: Option<f64>,
+    /// A copy of device memory before the cases, in GB/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_gbs: Option<f64>,
+}
+
+/// Each GPU from its two runs; the visits side by side are those made while all were at theirs.
+pub fn of_runs(names: &[String], cases: &[String], alone: &[Run], together: &[Run]) -> Vec<Gpu> {
+    let common = common_time(together);
+    let always = (Timestamp::MIN, Timestamp::MAX);
+    let alone: Vec<Seen> = alone.iter().map(|run| Seen::of(run, always)).collect();
+    let together: Vec<Seen> = together.iter().map(|run| Seen::of(run, common)).collect();
+    let against = against_median(cases, &alone);
+    let mut gpus = Vec::new();
+    for (index, (alone, together)) in alone.iter().zip(&together).enumerate() {
+        let times: Vec<Times> = cases
+            .iter()
+            .filter_map(|id| {
+                let (alone_ms, together_ms) = (alone.ms(id)?, together.ms(id)?);
+                Some(Times { case_id: id.clone(), alone_ms, together_ms })
+            })
+            .collect();
+        let ratios: Vec<f64> = times.iter().map(|case| case.together_ms / case.alone_ms).collect();
+        let env = &alone.run.header.env;
+        gpus.push(Gpu {
+            name: names[index].clone(),
+            uuid: env["gpu"]["uuid"].as_str().map(str::to_owned),
+            model: crate::env::device_name(env),
+            alone_vs_median_pct: against[index],
+            slowdown: median(&ratios),
+            slowdown_ci95: median_ci95(&ratios),
+            alone: alone.conditions(),
+            together: together.conditions(),
+            times,
+        });
+    }
+    gpus
+}
+
+/// From when the last of the runs had begun its first visit until the first had ended its last.
+fn common_time(runs: &[Run]) -> (Timestamp, Timestamp) {
+    let spans = runs.iter().map(|run| run.visits.iter().filter_map(span));
+    spans.fold((Timestamp::MIN, Timestamp::MAX), |(start, end), visits| {
+        let visits: Vec<_> = visits.collect();
+        let first = visits.iter().map(|(start, _)| *start).min().unwrap_or(start);
+        let last = visits.iter().map(|(_, end)| *end).max().unwrap_or(end);
+        (start.max(first), end.min(last))
+    })
+}
+
+/// When a visit began and ended.
+fn span(visit: &Visit) -> Option<(Timestamp, Timestamp)> {
+    let start: Timestamp = visit.started_at.parse().ok()?;
+    let end = start.checked_add(std::time::Duration::try_from_secs_f64(visit.wall_s).ok()?).ok()?;
+    Some((start, end))
+}
+
+/// A run, and the visits of it that count.
+struct Seen<'a> {
+    run: &'a Run,
+    visits: Vec<&'a Visit>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(run: &'a Run, (from, to): (Timestamp, Timestamp)) -> Self {
+        let inside =
+            |visit: &&Visit| span(visit).is_some_and(|(start, end)| from <= start && end <= to);
+        Seen { run, visits: run.visits.iter().filter(inside).collect() }
+    }
+
+    /// Time of a case.
+    fn ms(&self, id: &str) -> Option<f64> {
+        let own = self.visits.iter().filter(|visit| visit.case_id == id);
+        median(&own.filter_map(|visit| median(&visit.samples_ms)).collect::<Vec<_>>())
+    }
+
+    fn conditions(&self) -> Conditions {
+        let clocks: Vec<&Clocks> =
+            self.visits.iter().filter_map(|visit| visit.clocks.as_ref()).collect();
+        let throttle: BTreeSet<&String> =
+            clocks.iter().flat_map(|clocks| &clocks.throttle).collect();
+        let asides = self.visits.iter().filter_map(|visit| visit.aside.as_ref());
+        let peaks = self.run.header.calibration.and_then(|calibration| calibration.peaks);
+        Conditions {
+            sm_mhz: mean(&clocks.iter().map(|clocks| clocks.best_sm_mhz()).collect::<Vec<_>>()),
+            power_w: clocks.iter().map(|clocks| clocks.power_w).max(),
+            temperature_c: clocks.iter().map(|clocks| clocks.temperature_c).max(),
+            throttle: throttle.into_iter().cloned().collect(),
+            enqueue_us: median(&asides.map(|aside| aside.enqueue_us).collect::<Vec<_>>()),
+            visit_s: mean(&self.visits.iter().map(|visit| visit.wall_s).collect::<Vec<_>>()),
+            fp16_tflops: peaks.map(|peaks| peaks.fp16_tflops),
+            copy_gbs: peaks.map(|peaks| peaks.copy_gbs),
+        }
+    }
+}
+
+/// How much slower each is than the median GPU, in per cent, over the cases that all timed.
+fn against_median(cases: &[String], alone: &[Seen]) -> Vec<Option<f64>> {
+    let mut differences = vec![Vec::new(); alone.len()];
+    for id in cases.iter().filter(|_| alone.len() > 1) {
+        let times: Option<Vec<f64>> = alone.iter().map(|seen| seen.ms(id)).collect();
+        let Some(times) = times else { continue };
+        let Some(middle) = median(&times) else { continue };
+        for (own, ms) in differences.iter_mut().zip(times) {
+            own.push((ms / middle - 1.0) * 100.0);
+        }
+    }
+    differences.iter().map(|own| median(own)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{Case, Gemm, Operation};
+    use crate::record::SCHEMA_VERSION;
+    use crate::shape::{DType, GemmShape};
+    use serde_json::json;
+
+    /// A run of visits, each with its case, the second in which it began, how long it took, and a time.
+    fn run(visits: &[(&str, u32, f64, f64)]) -> Run {
+        let visit = |&(case_id, second, wall_s, ms): &(&str, u32, f64, f64)| {
+            json!({
+                "line": "visit", "case_id": format!("G3/x/{case_id}"), "round": second,
+                "started_at": format!("2026-01-01T00:00:{second:02}Z"), "wall_s": wall_s,
+                "samples_ms": [ms], "launches_per_sample": 1, "warmup_launches": 1,
+                "ran": {"kernels": [], "verification": {"max_rel_error": 0.0, "tolerance": 1.0, "rows": 1}},
+                "clocks": {"sm_mhz": 1000 + second, "power_w": second, "temperature_c": 40, "throttle": []},
+            })
+        };
+        let case = |name| {
+            let gemm = Operation::Gemm(Gemm::dense(GemmShape { m: 8, n: 8, k: 8 }));
+            Case::row("G3", "x", name, 8, DType::Fp16, gemm)
+        };
+        let header = json!({
+            "line": "header", "schema_version": SCHEMA_VERSION, "run_id": "probe", "group": "G3",
+            "experiment": "G3", "config": {}, "device": "cuda:0", "seed": 42,
+            "protocol": {"warmup": 1, "measure": 1, "trials": 60}, "started_at": "2026-01-01T00:00:00Z",
+            "env": {"gpu": {"name": "H200", "uuid": "GPU-1"}}, "cases": [case("a"), case("b")],
+        });
+        let lines = std::iter::once(header).chain(visits.iter().map(visit));
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        crate::journal::read(file.path()).unwrap()
+    }
+
+    #[test]
+    fn side_by_side_is_while_all_are_at_work() {
+        let cases = ["G3/x/a", "G3/x/b"].map(str::to_owned);
+        let names = ["cuda:0", "cuda:1"].map(str::to_owned);
+        let alone = [
+            run(&[("a", 0, 1.0, 1.0), ("b", 1, 1.0, 2.0)]),
+            run(&[("a", 10, 1.0, 1.1), ("b", 11, 1.0, 2.2)]),
+        ];
+        // The first begins at 20 and ends at 26, the second begins at 22 and ends at 30.
+        let together = [
+            run(&[("a", 20, 1.0, 9.0), ("a", 23, 1.0, 1.2), ("b", 25, 1.0, 2.6)]),
+            run(&[("a", 22, 1.0, 1.1), ("b", 25, 2.0, 99.0), ("b", 29, 1.0, 9.0)]),
+        ];
+        let gpus = of_runs(&names, &cases, &alone, &together);
+        let times = |gpu: &Gpu| -> Vec<_> {
+            gpu.times.iter().map(|case| (case.alone_ms, case.together_ms)).collect()
+        };
+        assert_eq!(times(&gpus[0]), [(1.0, 1.2), (2.0, 2.6)], "what began too early is left out");
+        assert_eq!(times(&gpus[1]), [(1.1, 1.1)], "and what ended too late");
+        assert!((gpus[0].slowdown.unwrap() - 1.25).abs() < 1e-12);
+        let off = gpus[1].alone_vs_median_pct.unwrap();
+        assert!((off - 100.0 * (1.1 / 1.05 - 1.0)).abs() < 1e-9, "{off}");
+        let Conditions { sm_mhz, power_w, visit_s, .. } = &gpus[0].together;
+        assert_eq!((*sm_mhz, *power_w, *visit_s), (Some(1024.0), Some(25), Some(1.0)));
+
+        let one = of_runs(&names[..1], &cases, &alone[..1], &alone[..1]);
+        assert_eq!((one[0].alone_vs_median_pct, one[0].slowdown), (None, Some(1.0)));
+        let never = of_runs(&names, &cases, &alone, &alone);
+        assert!(never.iter().all(|gpu| gpu.slowdown.is_none() && gpu.times.is_empty()));
+    }
+}

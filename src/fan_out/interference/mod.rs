@@ -1,0 +1,177 @@
+//! How much the GPUs of a node slow each other down, and which of them stands apart: `--interference`.
+//!
+//! All run the same few cases, in the same order: one after the other, each alone, and then at the same time. Alone, the
+//! times tell the GPUs from each other; side by side over alone is what they cost each other.
+
+mod gpu;
+pub mod output;
+mod verdict;
+
+use super::process::{Ended, Job, side_by_side};
+use super::signals::Signals;
+use super::state::State;
+use super::{Request, failed};
+use crate::compare::gate::process::{Build, cases, exactly};
+use crate::compare::gate::spec::with_protocol;
+use crate::compare::gate::state::write_atomically;
+use crate::journal::{self, FILE_NAME, Run};
+use crate::record::{Protocol, ProtocolKind, SCHEMA_VERSION};
+use crate::report::{folder, json};
+use anyhow::{Context, Result, ensure};
+use gpu::Gpu;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Cases that are probed: spread over the sweep.
+const CASES: usize = 12;
+/// Rounds over them on a GPU: seconds, so that processes which start together also measure together; and on the CPU, where
+/// a round takes long.
+const ROUNDS: [usize; 2] = [15, 5];
+/// Seconds of burn-in at most: it ends at another moment on each GPU.
+const BURN_IN_S: &str = "1";
+const RUN_ID: &str = "probe";
+
+/// What was found; `<run id>.interference.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interference {
+    /// As that of the files of a run folder.
+    pub schema_version: String,
+    /// The run that it was measured before.
+    pub run_id: String,
+    /// Ids of the cases probed.
+    pub cases: Vec<String>,
+    /// In the order of the shards.
+    pub gpus: Vec<Gpu>,
+    /// Names of those that stand apart from the others, each alone.
+    pub outliers: Vec<String>,
+    /// From this many per cent on a GPU would stand apart; absent for fewer than three, where none can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlier_limit_pct: Option<f64>,
+    /// For people.
+    pub findings: Vec<String>,
+}
+
+/// Measures, unless an earlier start of the same fan-out did; none if somebody asked to stop.
+///
+/// # Errors
+/// If a process fails or the disk refuses.
+pub fn measure(
+    request: &Request,
+    state: &State,
+    signals: &Signals,
+) -> Result<Option<Interference>> {
+    let path = state.path("interference.json");
+    if let Ok(bytes) = fs::read(&path) {
+        return serde_json::from_slice(&bytes)
+            .map(Some)
+            .with_context(|| format!("{} is broken: remove it", path.display()));
+    }
+    let home = state.path("probe");
+    let found = probe(request, state, &home, signals);
+    if home.exists() {
+        fs::remove_dir_all(&home).with_context(|| format!("cannot remove {}", home.display()))?;
+    }
+    let Some(found) = found? else { return Ok(None) };
+    write_atomically(&path, &serde_json::to_vec(&found)?)?;
+    Ok(Some(found))
+}
+
+fn probe(
+    request: &Request,
+    state: &State,
+    home: &Path,
+    signals: &Signals,
+) -> Result<Option<Interference>> {
+    fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))?;
+    let text = fs::read_to_string(&request.spec)
+        .with_context(|| format!("cannot read {}", request.spec.display()))?;
+    let is_cpu = request.places.iter().all(|place| place.uuid.is_none());
+    let (kind, trials) = (ProtocolKind::Standard, ROUNDS[usize::from(is_cpu)]);
+    let protocol = Protocol { kind, warmup: 10, measure: 20, trials };
+    let spec = home.join("spec.yaml");
+    write_atomically(&spec, with_protocol(&text, &protocol)?.as_bytes())?;
+
+    let variables = request.places.iter().take(1).flat_map(|place| place.variables());
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let build = Build { executable: request.executable.clone(), variables };
+    let ids = spread(cases(&build, &spec, request.filter.as_deref())?);
+    ensure!(!ids.is_empty(), "no case has an id that the filter matches");
+    let filter = exactly(ids.iter().map(|id| &**id));
+
+    let count = request.places.len();
+    let job = |index: usize, how: &str| {
+        let place = &request.places[index];
+        let home = home.join(format!("{how}-{}", index + 1));
+        let mut command = request.command(place, &home, &spec);
+        command.args(["--bench", "--discard-baseline", &filter]);
+        command
+            .env("NIGHT_SWEEP_RUN_ID", RUN_ID)
+            .env("NIGHT_SWEEP_BURN_IN", BURN_IN_S)
+            .env_remove("NIGHT_SWEEP_PROTOCOL");
+        Job {
+            name: format!("probe of {}, {how}", place.name),
+            command,
+            log: state.path("probe.log"),
+            journal: home.join("night-sweep").join(RUN_ID).join(FILE_NAME),
+        }
+    };
+    let alone = (0..count).map(|index| vec![job(index, "alone")]);
+    let together = (0..count).map(|index| job(index, "side by side")).collect();
+    let mut runs: Vec<Run> = Vec::new();
+    for jobs in alone.chain([together]) {
+        let journals: Vec<PathBuf> = jobs.iter().map(|job| job.journal.clone()).collect();
+        let ended = match signals.code() {
+            None => side_by_side(jobs, signals),
+            Some(_) => return Ok(None),
+        };
+        failed(&ended, signals)?;
+        if !ended.iter().all(Ended::is_done) {
+            return Ok(None);
+        }
+        runs.extend(journals.iter().map(|path| journal::read(path)).collect::<Result<Vec<_>>>()?);
+    }
+    let (alone, together) = runs.split_at(count);
+    let names: Vec<_> = request.places.iter().map(|place| place.name.clone()).collect();
+    Ok(Some(of(&state.run_id, ids, &names, alone, together)))
+}
+
+/// At most [`CASES`] of them, spread evenly.
+fn spread(ids: Vec<String>) -> Vec<String> {
+    let count = ids.len().min(CASES);
+    (0..count).map(|index| ids[(2 * index + 1) * ids.len() / (2 * count)].clone()).collect()
+}
+
+/// What the runs of each GPU say, alone and side by side.
+fn of(
+    run_id: &str,
+    cases: Vec<String>,
+    names: &[String],
+    alone: &[Run],
+    together: &[Run],
+) -> Interference {
+    let gpus = gpu::of_runs(names, &cases, alone, together);
+    let limit_pct = verdict::limit_pct(&gpus);
+    let apart = gpus.iter().filter(|gpu| verdict::stands_apart(gpu, limit_pct));
+    Interference {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        run_id: run_id.to_owned(),
+        outliers: apart.map(|gpu| gpu.name.clone()).collect(),
+        outlier_limit_pct: limit_pct,
+        findings: verdict::findings(&gpus, limit_pct),
+        cases,
+        gpus,
+    }
+}
+
+impl Interference {
+    /// Writes it beside the run folder, where a report that is written again leaves it alone.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn write_beside(&self, folder: &Path) -> Result<PathBuf> {
+        let path = folder.with_file_name(format!("{}.interference.json", self.run_id));
+        folder::write_file(&path, &json::pretty(self)?)?;
+        Ok(path)
+    }
+}

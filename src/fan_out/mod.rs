@@ -1,0 +1,255 @@
+//! `night-sweep fan-out`: a sweep on the GPUs of one node, a shard and a process each, that becomes one run.
+//!
+//! Shards measure different cases, so they share Criterion's folder: its baselines work as in one process. Their journals lie
+//! there under run ids of their own, and `merge` joins them as it joins those of a cluster.
+
+pub mod command;
+mod interference;
+mod place;
+mod process;
+mod signals;
+mod state;
+
+use crate::criterion_home::{criterion_home, runs_folder};
+use crate::journal::{self, FILE_NAME};
+use crate::merge::merge;
+use crate::record::Status;
+use crate::report;
+use crate::shard::Shard;
+use crate::spec::Spec;
+use crate::suite::hush::say;
+use anyhow::{Context, Result, bail, ensure};
+use place::Place;
+use process::{Ended, Job, side_by_side};
+use signals::Signals;
+use state::State;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// What to measure, and where.
+struct Request {
+    bench: String,
+    executable: PathBuf,
+    spec: PathBuf,
+    /// The entry of the spec, if not the bench's own.
+    experiment: Option<String>,
+    /// A shard for each.
+    places: Vec<Place>,
+    run_id: Option<String>,
+    results_root: PathBuf,
+    filter: Option<String>,
+    /// Criterion's.
+    arguments: Vec<String>,
+    interference: bool,
+    /// Whether the run ends with its report.
+    report: bool,
+}
+
+/// Measures, merges and reports; the last line of stdout is the run folder, or the journal where no report is wanted.
+/// The exit code is not 0 if somebody asked to stop.
+fn run(request: &Request) -> Result<u8> {
+    let experiment = experiment(request)?;
+    let plan = state::plan(
+        &request.executable,
+        &request.spec,
+        &request.places,
+        &request.bench_arguments(),
+        &variables(),
+    )?;
+    let state = State::open(&plan, request.run_id.as_deref(), &experiment)?;
+    let signals = Signals::listen().context("cannot listen for signals")?;
+    say(&format!(
+        "night-sweep: {experiment} in {} shards, run {}{}; logs in {}",
+        request.places.len(),
+        state.run_id,
+        if state.is_resumed { " (goes on)" } else { "" },
+        state.dir().display()
+    ));
+    let interference = match request.interference {
+        true => interference::measure(request, &state, &signals)?,
+        false => None,
+    };
+    let (shards, start) = (shards(request, &state), Instant::now());
+    let ended = match signals.code() {
+        None => side_by_side(jobs(request, &state, &shards)?, &signals),
+        Some(_) => Vec::new(),
+    };
+    failed(&ended, &signals)?;
+    if signals.code().is_none() {
+        // Its GPU is gone, or somebody stopped this one alone.
+        for ended in ended.iter().filter(|ended| !ended.is_done()) {
+            say(&format!("night-sweep: {}", ended.describe()));
+        }
+    }
+    let code = signals.code().or_else(|| ended.iter().find_map(Ended::stopped_with));
+    if let Some(code) = code.filter(|_| shards.iter().any(|shard| !shard.is_done())) {
+        say(&format!("night-sweep: stopped; the same command goes on with run {}", state.run_id));
+        return Ok(code);
+    }
+    let measured_s = start.elapsed().as_secs_f64();
+
+    let run_ids: Vec<String> = shards.iter().map(|shard| shard.run_id.clone()).collect();
+    let journal = merge(&run_ids, Some(&state.run_id))?;
+    let merged_s = start.elapsed().as_secs_f64() - measured_s;
+    if !request.report {
+        println!("{}", journal.display());
+        return Ok(0);
+    }
+    let written = report::write(&journal, &criterion_home(), &request.results_root)
+        .with_context(|| format!("everything measured is in {}", journal.display()))?;
+    let reported_s = start.elapsed().as_secs_f64() - measured_s - merged_s;
+    say(&format!(
+        "night-sweep: {measured_s:.1} s of measuring, {merged_s:.1} s to merge, {reported_s:.1} s to report"
+    ));
+    if let Some(interference) = interference {
+        let path = interference.write_beside(&written.folder)?;
+        let text = interference::output::text(&interference);
+        report::terminal::print(&format!("{text}{}\n", path.display()))?;
+    }
+    report::terminal::print_report(&written)?;
+    Ok(0)
+}
+
+/// The name of the spec entry that will run, as far as the spec tells; an error where it cannot.
+fn experiment(request: &Request) -> Result<String> {
+    let (spec, bench) = (Spec::load(&request.spec)?, &request.bench);
+    let experiment = match &request.experiment {
+        Some(name) => {
+            let experiment = spec.experiment(name)?;
+            let target = experiment.bench_target();
+            ensure!(target == bench, "{name} is run by the bench {target}, not by {bench}");
+            Some(experiment)
+        }
+        None => spec.experiments().find(|experiment| experiment.bench_target() == bench),
+    };
+    let experiment = experiment.with_context(|| {
+        format!("{}: no experiment is run by a bench {bench}", request.spec.display())
+    })?;
+    Ok(experiment.name.clone())
+}
+
+/// What shards find in their environment and what decides over what they measure; the rest is set for each.
+fn variables() -> BTreeMap<String, String> {
+    const SET: [&str; 5] = ["DEVICE", "SPEC", "RUN_ID", "RESULTS_ROOT", "REPORT"];
+    let variables = std::env::vars_os();
+    let text = variables.map(|(name, value)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    });
+    text.filter(|(name, _)| {
+        name.strip_prefix("NIGHT_SWEEP_").is_some_and(|name| !SET.contains(&name))
+    })
+    .collect()
+}
+
+impl Request {
+    /// The arguments of every shard.
+    fn bench_arguments(&self) -> Vec<String> {
+        let own = self.filter.iter().cloned();
+        std::iter::once("--bench".to_owned()).chain(own).chain(self.arguments.clone()).collect()
+    }
+
+    /// The bench at a place; its report is nobody's business.
+    fn command(&self, place: &Place, criterion_home: &Path, spec: &Path) -> Command {
+        let mut command = Command::new(&self.executable);
+        for name in ["RUN_ID", "RESUME", "SHARD"] {
+            command.env_remove(format!("NIGHT_SWEEP_{name}"));
+        }
+        command
+            .env("CRITERION_HOME", criterion_home)
+            .env("NIGHT_SWEEP_SPEC", spec)
+            .env("NIGHT_SWEEP_RESULTS_ROOT", &self.results_root)
+            .env("NIGHT_SWEEP_REPORT", "no")
+            .envs(place.variables());
+        command
+    }
+}
+
+/// A part of the sweep.
+struct Part<'a> {
+    shard: Shard,
+    place: &'a Place,
+    run_id: String,
+    journal: PathBuf,
+}
+
+fn shards<'a>(request: &'a Request, state: &State) -> Vec<Part<'a>> {
+    let count = request.places.len();
+    let part = |(index, place): (usize, &'a Place)| {
+        let shard = Shard { index: index + 1, count };
+        let run_id = state.shard_run(shard);
+        let journal = runs_folder().join(&run_id).join(FILE_NAME);
+        Part { shard, place, run_id, journal }
+    };
+    request.places.iter().enumerate().map(part).collect()
+}
+
+impl Part<'_> {
+    /// Whether everything is measured.
+    fn is_done(&self) -> bool {
+        journal::read(&self.journal).is_ok_and(|run| {
+            run.end.as_ref().is_some_and(|end| end.status == Status::Complete)
+                && run.open_visits().is_empty()
+        })
+    }
+
+    /// The variable that starts its run, or goes on with it.
+    fn start(&self) -> Result<&'static str> {
+        if !self.journal.exists() {
+            return Ok("NIGHT_SWEEP_RUN_ID");
+        }
+        ensure!(
+            !journal::is_being_written(&self.journal),
+            "shard {} is still measured by a process of an earlier start: wait for it, or stop it",
+            self.shard
+        );
+        let bytes = fs::read(&self.journal)
+            .with_context(|| format!("cannot read {}", self.journal.display()))?;
+        if bytes.contains(&b'\n') {
+            return Ok("NIGHT_SWEEP_RESUME");
+        }
+        // Killed within its first line: there is nothing to go on from.
+        fs::remove_file(&self.journal)
+            .with_context(|| format!("cannot remove {}", self.journal.display()))?;
+        Ok("NIGHT_SWEEP_RUN_ID")
+    }
+}
+
+/// The shards that are not done.
+fn jobs(request: &Request, state: &State, shards: &[Part]) -> Result<Vec<Job>> {
+    let open = shards.iter().filter(|shard| !shard.is_done());
+    let home = std::path::absolute(criterion_home())?;
+    open.map(|part| {
+        let mut command = request.command(part.place, &home, &request.spec);
+        command
+            .args(request.bench_arguments())
+            .env("NIGHT_SWEEP_SHARD", part.shard.to_string())
+            .env(part.start()?, &part.run_id);
+        Ok(Job {
+            name: format!("shard {} on {}", part.shard, part.place.name),
+            command,
+            log: state.path(&format!("{}of{}.log", part.shard.index, part.shard.count)),
+            journal: part.journal.clone(),
+        })
+    })
+    .collect()
+}
+
+/// Stops here if a shard failed, and says which.
+fn failed(ended: &[Ended], signals: &Signals) -> Result<()> {
+    let failed: Vec<String> = ended
+        .iter()
+        .filter(|ended| !ended.is_done() && !ended.is_stopped(signals))
+        .map(Ended::describe)
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let done = ended.iter().filter(|ended| ended.is_done()).count();
+    bail!(
+        "{}; {done} others are done; what is measured is kept: the same command goes on with what is missing",
+        failed.join("; ")
+    )
+}
