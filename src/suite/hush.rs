@@ -3,7 +3,7 @@
 
 use rustix::fd::OwnedFd;
 use rustix::stdio::{dup2_stderr, dup2_stdout, stderr, stdout};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Result, Write};
 use std::sync::Once;
 
@@ -48,6 +48,19 @@ impl Hush {
         }
         Ok(done)
     }
+}
+
+/// From here on a panic is heard on today's stderr, whatever is hushed then: Criterion panics too.
+pub fn hear_panics() {
+    let Ok(stderr) = rustix::io::dup(stderr()) else { return };
+    let stderr = File::from(stderr);
+    std::panic::set_hook(Box::new(move |panic| {
+        let _ = writeln!(
+            &stderr,
+            "night-sweep: {panic}\nnight-sweep: this is a bug, here or in Criterion. Nothing measured before is lost: \
+             `night-sweep list --runs` shows what can be resumed"
+        );
+    }));
 }
 
 /// Writes a line to stderr. Where that cannot be written there is nobody to tell.

@@ -1,7 +1,7 @@
 //! A sweep: rounds of visits in random order, journalled one by one, and the report at the end.
 
 use super::calibrate::calibrate;
-use super::hush::{Hush, say};
+use super::hush::{Hush, hear_panics, say};
 use super::progress::Progress;
 use super::resume::{ensure_same_run, start_anew};
 use super::stop::Stop;
@@ -58,6 +58,7 @@ pub fn sweep(
     part: Part,
     start: Instant,
 ) -> Result<ExitCode> {
+    hear_panics();
     let stop = Stop::listen().context("cannot listen for signals")?;
     if settings.report {
         writable(&settings.results_root)?;

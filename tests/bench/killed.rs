@@ -164,6 +164,31 @@ fn ends_in(sandbox: &Sandbox) -> usize {
     text.matches("{\"line\":\"end\"").count()
 }
 
+/// Criterion panics in the last round where the baseline is gone that it was to compare with.
+#[test]
+fn a_panic_is_heard_and_costs_one_visit() {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&SPEC.replace("[8, 12]", "[8, 31]").replace("trials: 2", "trials: 3"));
+    sandbox.g3(&["--bench", "--save-baseline", "x"]).succeeded();
+    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+    command.args(["--bench", "--baseline", "x"]).env("NIGHT_SWEEP_RUN_ID", RUN_ID);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&sandbox, 1);
+    for case in names(&sandbox.criterion_home().join("G3/M16_N16_fp16")) {
+        let case = sandbox.criterion_home().join("G3/M16_N16_fp16").join(case);
+        std::fs::remove_dir_all(case.join("x")).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    for part in ["panicked at", "Baseline 'x' must exist", "list --runs"] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    assert_eq!(journal::read(&sandbox.journal(RUN_ID)).unwrap().visits.len(), 2 * POINTS);
+    let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
+    assert_complete(&sandbox, &ran.folder());
+}
+
 #[test]
 fn a_run_that_is_going_on_is_not_resumed() {
     let sandbox = Sandbox::new();
