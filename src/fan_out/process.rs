@@ -42,7 +42,8 @@ pub struct Ended {
 /// Runs all of `jobs` at once until each has ended; one that fails does not stop the others. Signals are handed on.
 pub fn side_by_side(jobs: Vec<Job>, signals: &Signals) -> Vec<Ended> {
     let bars = MultiProgress::new();
-    let mut running: Vec<Running> = jobs.into_iter().map(Running::start).collect();
+    let mut running: Vec<Running> =
+        jobs.into_iter().enumerate().map(|(place, job)| Running::start(place, job)).collect();
     let mut looked: Option<Instant> = None;
     while running.iter().any(|running| running.process.is_ok()) {
         if let Some(signal) = signals.take() {
@@ -72,7 +73,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut job: Job) -> Running {
+    fn start(place: usize, mut job: Job) -> Running {
         let mut start = || -> Result<Child> {
             let log = OpenOptions::new().create(true).append(true).open(&job.log);
             let log = log.with_context(|| format!("cannot write to {}", job.log.display()))?;
@@ -82,7 +83,7 @@ impl Running {
             job.command.spawn().with_context(|| format!("cannot run {program}"))
         };
         let process = start().map_err(Err);
-        let watched = Watched::new(&job.name, job.journal);
+        let watched = Watched::new(place, &job.name, job.journal);
         Running { name: job.name, log: job.log, process, watched }
     }
 
@@ -149,6 +150,8 @@ fn last_lines(path: &Path) -> String {
 
 /// A journal that grows: how far its run is.
 struct Watched {
+    /// Of its bar among the others.
+    place: usize,
     name: String,
     path: PathBuf,
     file: Option<BufReader<File>>,
@@ -161,9 +164,17 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(name: &str, path: PathBuf) -> Watched {
-        let (file, progress) = (None, None);
-        Watched { name: name.to_owned(), path, file, line: Vec::new(), done: 0, progress, total: 0 }
+    fn new(place: usize, name: &str, path: PathBuf) -> Watched {
+        Watched {
+            place,
+            name: name.to_owned(),
+            path,
+            file: None,
+            line: Vec::new(),
+            done: 0,
+            progress: None,
+            total: 0,
+        }
     }
 
     /// Reads what was added. A journal that cannot be read is the process's business, which will say so.
@@ -190,8 +201,9 @@ impl Watched {
         }
         if self.total > 0 {
             let (name, done, total) = (&self.name, self.done, self.total);
-            let progress =
-                self.progress.get_or_insert_with(|| Progress::below(bars, name, done, total));
+            let progress = self
+                .progress
+                .get_or_insert_with(|| Progress::among(bars, self.place, name, done, total));
             progress.advance_to(done);
         }
     }

@@ -21,11 +21,17 @@ impl Progress {
         Self::on(bar, terminal, name, done)
     }
 
-    /// As [`Progress::new`], with a line below those of `others`.
-    pub fn below(others: &MultiProgress, name: &str, done: usize, total: usize) -> Self {
+    /// As [`Progress::new`], at `place` among the lines of `others`.
+    pub fn among(
+        others: &MultiProgress,
+        place: usize,
+        name: &str,
+        done: usize,
+        total: usize,
+    ) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
-        let bar = if terminal { others.add(bar) } else { bar };
+        let bar = if terminal { others.insert(place, bar) } else { bar };
         Self::on(bar, terminal, name, done)
     }
 
