@@ -116,7 +116,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(command, Command::Gate(_) | Command::FanOut(_)) {
+        // As every other program that only prints: `| head` ends it without a word.
+        sigpipe::reset();
+    }
+    let done = match command {
         Command::Report { index: true, reference, results_root, .. } => {
             index(&results_root, reference.as_deref())
         }

@@ -26,6 +26,22 @@ impl Mean {
         Some(Mean { mean, deviation: (squares / (count - 1) as f64).sqrt(), count })
     }
 
+    /// Of `values` without the `cut` smallest and the `cut` largest, which count as the nearest ones left do (Yuen, The
+    /// Two-Sample Trimmed t for Unequal Population Variances, Biometrika 61, 1974); `count` is what is left. None for
+    /// fewer than two.
+    pub fn trimmed(values: &[f64], cut: usize) -> Option<Mean> {
+        let mut values = values.to_vec();
+        values.sort_by(f64::total_cmp);
+        let kept = values.len().checked_sub(2 * cut).filter(|kept| *kept > 1)?;
+        let inner = &values[cut..cut + kept];
+        let (low, high) = (inner[0], inner[kept - 1]);
+        let center = mean(inner)?;
+        let pulled: Vec<f64> = values.iter().map(|value| value.clamp(low, high)).collect();
+        let middle = mean(&pulled)?;
+        let squares: f64 = pulled.iter().map(|value| (value - middle).powi(2)).sum();
+        Some(Mean { mean: center, deviation: (squares / (kept - 1) as f64).sqrt(), count: kept })
+    }
+
     /// Standard error.
     pub fn error(&self) -> f64 {
         self.deviation / (self.count as f64).sqrt()
@@ -103,6 +119,21 @@ mod tests {
         assert_close(t95(f64::INFINITY), 1.959963984540054);
         assert_close(p_above(4.0, 1.0, 11.0), 0.001043096783);
         assert_eq!(Mean::of(&[1.0]), None);
+    }
+
+    /// By hand: of 0.04, 0.045, 0.05 and 0.055, and the squares of these with 0.04 and 0.055 once more over h (h - 1).
+    #[test]
+    fn a_trimmed_mean_does_not_see_one_outlier() {
+        let mut values = [0.05, 0.04, 0.06, 0.045, 0.055, -0.6];
+        let trimmed = Mean::trimmed(&values, 1).unwrap();
+        assert_close(trimmed.mean, 0.0475);
+        assert_close(trimmed.error(), (2.375e-4f64 / 12.0).sqrt());
+        assert_eq!(trimmed.count, 4);
+        values[5] = -6e9;
+        assert_eq!(Mean::trimmed(&values, 1), Some(trimmed));
+        let (all, untrimmed) = (Mean::of(&values).unwrap(), Mean::trimmed(&values, 0).unwrap());
+        assert_close(untrimmed.error(), all.error());
+        assert_eq!(Mean::trimmed(&values[..3], 1), None);
     }
 
     #[test]

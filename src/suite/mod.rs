@@ -106,6 +106,10 @@ fn try_run(
             .context("cannot start a thread to watch the card")?,
         device,
     };
+    if arguments.mode == Mode::List {
+        // `--list | head` ends without a word; Criterion's printing would panic.
+        sigpipe::reset();
+    }
     let mut criterion = criterion(&visitor.time).configure_from_args();
     if matches!(arguments.mode, Mode::Load | Mode::Measure) {
         let mut required = arguments.required_baselines.iter();

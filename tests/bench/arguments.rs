@@ -1,7 +1,9 @@
 //! Criterion's command line: what works as in any bench, and what is refused.
 
-use crate::sandbox::{G3_IDS, Ran, Sandbox};
+use crate::sandbox::{G3_IDS, Ran, Sandbox, bench};
 use crate::support::names;
+use std::path::Path;
+use std::process::Stdio;
 
 fn lines_starting<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
     text.lines().filter_map(|line| line.strip_prefix(start)).collect()
@@ -29,6 +31,20 @@ fn list_prints_the_ids_and_nothing_else() {
         assert_eq!(ran.stderr, "");
     }
     sandbox.assert_untouched();
+}
+
+#[test]
+fn a_list_that_nobody_reads_on_ends_without_a_word() {
+    let sandbox = Sandbox::new();
+    let night_sweep = Path::new(env!("CARGO_BIN_EXE_night-sweep"));
+    for (program, argument) in [(bench("g3_gemm_k_dense"), "--list"), (night_sweep, "list")] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = sandbox.command(program);
+        let ended = command.arg(argument).stdout(Stdio::from(writer)).output().unwrap();
+        assert_eq!(ended.status.code(), None, "{ended:?}: the signal of a closed pipe ends it");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{argument}");
+    }
 }
 
 /// Criterion's arguments are read twice, by Criterion and by the suite: what either misses shows here.

@@ -1,25 +1,27 @@
 //! The confirmation: candidates alone, in fresh processes, judged by those alone.
 
+use super::moderation::Prior;
 use super::screen::{Direction, Screen};
 use super::shift::preset;
 use super::{MIN_SUITE, Pair, Rules};
-use crate::compare::student::Mean;
+use crate::compare::student::{Mean, p_above};
 use crate::report::stats::median;
 use anyhow::Result;
 
-/// What fresh pairs say of a candidate, in the direction it was one.
+/// What fresh pairs say of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confirmed {
     /// Mean of `ln(candidate / base)` over the pairs, and its spread.
     pub mean: Mean,
-    /// The chance of so large a change in a case that did not change this way.
+    /// The chance of so large a change, the way it went, in a case that did not change.
     pub p: f64,
     /// Whether that is small enough, and the change large enough.
     pub is_real: bool,
 }
 
 /// Measures the candidates, by `measure(first pair, pairs, cases)`, and judges them; those that the first look leaves
-/// open get as many pairs again. Candidates with fewer than two times are left out.
+/// open get as many pairs again. Candidates with fewer than two times are left out. The direction returned is that of the
+/// fresh pairs, where they are sure of one: bad luck in the screen makes a slower case look faster.
 ///
 /// # Errors
 /// What `measure` reports.
@@ -29,50 +31,79 @@ pub fn confirm(
     rules: &Rules,
     mut measure: impl FnMut(usize, usize, &[usize]) -> Result<Vec<Pair>>,
 ) -> Result<Vec<(usize, Direction, Confirmed)>> {
-    let mut measure = |first, count, candidates: &[(usize, Direction)]| {
-        let mut cases: Vec<usize> = candidates.iter().map(|(case, _)| *case).collect();
-        cases.extend(controls(screen, &cases, rules.controls));
-        let pairs = measure(first, count, &cases)?;
-        let all = rules.controls > 0;
-        Ok::<_, anyhow::Error>(without_others(&pairs, candidates.len(), all))
-    };
-    let ways = |way| candidates.iter().filter(|(_, direction)| *direction == way).count();
-    let level = |way| rules.confirm_p / ways(way) as f64;
-    let judge = |direction, differences: &[f64]| -> Option<Confirmed> {
-        let mean = Mean::of(differences)?;
-        let towards = match direction {
-            Direction::Slower => mean,
-            Direction::Faster => Mean { mean: -mean.mean, ..mean },
-        };
-        let p = towards.p_above_zero();
-        let is_real = p <= level(direction) && towards.mean >= rules.threshold;
-        Some(Confirmed { mean, p, is_real })
-    };
+    let cases: Vec<usize> = candidates.iter().map(|(case, _)| *case).collect();
+    let controls = controls(screen, &cases, rules.controls);
+    let level = rules.confirm_p / candidates.len() as f64;
 
-    let mut differences = measure(0, rules.confirm_pairs, candidates)?;
-    let is_open = |&(_, direction): &(usize, Direction), differences: &[f64]| {
-        judge(direction, differences).is_some_and(|confirmed| {
-            let towards = match direction {
-                Direction::Slower => confirmed.mean.mean,
-                Direction::Faster => -confirmed.mean.mean,
-            };
-            !confirmed.is_real && towards > rules.open_least()
-        })
+    let mut beside = cases.clone();
+    beside.extend(controls);
+    let mut pairs = measure(0, rules.confirm_pairs, &beside)?;
+    let mut judged = judge(&pairs, cases.len(), level, rules);
+    let is_open = |at: &usize| {
+        judged[*at]
+            .is_some_and(|found| !found.is_real && found.mean.mean.abs() > rules.open_least())
     };
-    let open: Vec<usize> =
-        (0..candidates.len()).filter(|&at| is_open(&candidates[at], &differences[at])).collect();
+    let open: Vec<usize> = (0..cases.len()).filter(is_open).collect();
     if !open.is_empty() {
-        let again: Vec<(usize, Direction)> = open.iter().map(|&at| candidates[at]).collect();
-        let more = measure(rules.confirm_pairs, rules.confirm_pairs, &again)?;
-        for (at, more) in open.into_iter().zip(more) {
-            differences[at].extend(more);
+        // Where others are taken off, they are needed again.
+        let again: Vec<usize> = match rules.controls {
+            0 => open.clone(),
+            _ => (0..beside.len()).collect(),
+        };
+        let asked: Vec<usize> = again.iter().map(|&at| beside[at]).collect();
+        for more in measure(rules.confirm_pairs, rules.confirm_pairs, &asked)? {
+            let mut differences = vec![None; beside.len()];
+            for (&at, difference) in again.iter().zip(more.differences) {
+                differences[at] = difference;
+            }
+            pairs.push(Pair { differences, ..more });
         }
+        let second = judge(&pairs, cases.len(), level, rules);
+        open.into_iter().for_each(|at| judged[at] = second[at]);
     }
-    let judged =
-        candidates.iter().zip(&differences).filter_map(|(&(case, direction), differences)| {
-            Some((case, direction, judge(direction, differences)?))
-        });
+    let judged = candidates.iter().zip(judged).filter_map(|(&(case, screened), confirmed)| {
+        let confirmed = confirmed?;
+        let direction = match confirmed.is_real {
+            true if confirmed.mean.mean < 0.0 => Direction::Faster,
+            true => Direction::Slower,
+            false => screened,
+        };
+        Some((case, direction, confirmed))
+    });
     Ok(judged.collect())
+}
+
+/// What the pairs say of each of their first cases, the candidates; none of one with fewer than two times.
+fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Option<Confirmed>> {
+    let differences = match rules.controls {
+        0 => differences(pairs, |_, _| 0.0),
+        _ => differences(pairs, |pair, case| others(pair, candidates, case)),
+    };
+    let trimmed = |values: &Vec<f64>| Mean::trimmed(values, rules.cut(values.len()));
+    let means: Vec<Option<Mean>> = differences.iter().map(trimmed).collect();
+    // What is typical of so few cases as the candidates alone says nothing.
+    let prior = match rules.controls {
+        0 => None,
+        _ => {
+            let variances: Vec<f64> =
+                means.iter().flatten().map(|mean| mean.deviation.powi(2)).collect();
+            let kept = means.iter().flatten().map(|mean| mean.count).min().unwrap_or_default();
+            Prior::of(&variances, kept as f64 - 1.0)
+        }
+    };
+    let judge = |mean: Mean| {
+        let freedom = mean.count as f64 - 1.0;
+        let (deviation, freedom) = match prior {
+            Some(prior) => {
+                (prior.moderate(mean.deviation.powi(2), freedom).sqrt(), prior.freedom + freedom)
+            }
+            None => (mean.deviation, freedom),
+        };
+        let mean = Mean { deviation, ..mean };
+        let p = p_above(mean.mean.abs(), mean.error(), freedom);
+        Confirmed { mean, p, is_real: p <= level && mean.mean.abs() >= rules.threshold }
+    };
+    means.into_iter().take(candidates).map(|mean| mean.map(judge)).collect()
 }
 
 /// Cases beside `candidates`, spread over the suite.
@@ -82,22 +113,24 @@ fn controls(screen: &Screen, candidates: &[usize], count: usize) -> Vec<usize> {
     preset(&free, count)
 }
 
-/// The differences of each candidate over the pairs; if there are `controls`, less their median in each pair. Where they
-/// are too few to mean anything, as in a small suite most of which are candidates, all others stand for them.
-fn without_others(pairs: &[Pair], candidates: usize, controls: bool) -> Vec<Vec<f64>> {
-    let mut differences = vec![Vec::new(); candidates];
-    for pair in pairs {
-        let known = |range: std::ops::Range<usize>| pair.differences[range].iter().flatten();
-        let all = pair.differences.len();
-        for (at, differences) in differences.iter_mut().enumerate() {
-            let others: Vec<f64> = match all - candidates {
-                _ if !controls => Vec::new(),
-                MIN_SUITE.. => known(candidates..all).copied().collect(),
-                _ => known(0..at).chain(known(at + 1..all)).copied().collect(),
-            };
-            let removed = median(&others).filter(|_| others.len() + 1 >= MIN_SUITE);
-            differences.extend(pair.differences[at].map(|own| own - removed.unwrap_or_default()));
-        }
-    }
-    differences
+/// The differences of each case over the pairs that have its times, less what `removed` says of a pair and a case.
+fn differences(pairs: &[Pair], removed: impl Fn(&Pair, usize) -> f64) -> Vec<Vec<f64>> {
+    let cases = pairs.first().map_or(0, |pair| pair.differences.len());
+    let of_case = |case: usize| {
+        let own = |pair: &Pair| Some(pair.differences[case]? - removed(pair, case));
+        pairs.iter().filter_map(own).collect()
+    };
+    (0..cases).map(of_case).collect()
+}
+
+/// What a pair did to the controls, which come after the candidates. Where they are too few to mean anything, as in a
+/// small suite most of which are candidates, all others than `case` stand for them.
+fn others(pair: &Pair, candidates: usize, case: usize) -> f64 {
+    let is_control = pair.differences.len() - candidates >= MIN_SUITE;
+    let is_other = |&at: &usize| at != case && (at >= candidates || !is_control);
+    let others: Vec<f64> = (0..pair.differences.len())
+        .filter(is_other)
+        .filter_map(|at| pair.differences[at])
+        .collect();
+    median(&others).filter(|_| others.len() + 1 >= MIN_SUITE).unwrap_or_default()
 }

@@ -58,6 +58,9 @@ pub struct Rules {
     pub shift_p: f64,
     /// A shift this close to that of the SM clock, as a logarithm, is explained by it.
     pub clock_tolerance: f64,
+    /// The share of the pairs that is left out at either end, for each case by itself: a process may have had no luck with
+    /// one case, and with that alone.
+    pub trimmed: f64,
     /// Cases that are no candidates, measured beside them to take off what a pair of processes did to all. None are
     /// needed on a GPU that nobody else uses.
     pub controls: usize,
@@ -79,6 +82,7 @@ impl Default for Rules {
             shift_cases: 20,
             shift_p: 0.001,
             clock_tolerance: 0.003,
+            trimmed: 0.0,
             controls: 0,
         }
     }
@@ -86,17 +90,26 @@ impl Default for Rules {
 
 impl Rules {
     /// Those for a host that does other things as well, whose noise is ten times that of a card: a screen that lets more
-    /// through, controls for what a neighbour does to all cases of a process, and no suite for anything below 5 %.
+    /// through, controls for what a neighbour does to all cases of a process, one pair in six left out at either end, and
+    /// no suite for anything below 5 %.
     pub fn on_host() -> Self {
         Rules {
             screen_pairs: 6,
             screen_p: 0.2,
             screen_share: 0.0,
+            confirm_p: 0.0015,
             suite_shift: 0.05,
             keeps_shift: false,
+            trimmed: 1.0 / 6.0,
             controls: 10,
             ..Rules::default()
         }
+    }
+
+    /// How many of `pairs` are left out at either end.
+    pub fn cut(&self, pairs: usize) -> usize {
+        // A sixth of six is one, whatever it is in floating point.
+        (pairs as f64 * self.trimmed + 1e-9) as usize
     }
 
     /// A candidate is at least this much slower in the screen: 1 % where the threshold is 1.5 %.

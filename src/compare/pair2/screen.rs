@@ -2,7 +2,7 @@
 
 use super::moderation::Prior;
 use super::{MIN_SUITE, Rules};
-use crate::compare::student::p_above;
+use crate::compare::student::{Mean, p_above};
 use crate::report::stats::{mean, median};
 
 /// What the pairs of the screen say.
@@ -37,23 +37,22 @@ pub fn screen(pairs: &[Vec<Option<f64>>], rules: &Rules) -> Option<Screen> {
     let complete: Vec<Option<Vec<f64>>> =
         (0..cases).map(|case| pairs.iter().map(|pair| pair[case]).collect()).collect();
     let (shift, removed) = suite(&complete, pairs.len(), rules);
-    let freedom = pairs.len() as f64 - 1.0;
+    let cut = rules.cut(pairs.len());
+    let kept = (pairs.len() - 2 * cut) as f64;
+    let freedom = kept - 1.0;
     let differences = |case: &Vec<f64>| -> Vec<f64> {
         case.iter().zip(&removed).map(|(difference, removed)| difference - removed).collect()
     };
     let statistics = |case: &Vec<f64>| {
-        let differences = differences(case);
-        let center = mean(&differences).unwrap_or_default();
-        let squares: f64 = differences.iter().map(|d| (d - center).powi(2)).sum();
-        (center, squares / freedom)
+        Mean::trimmed(&differences(case), cut).map(|mean| (mean.mean, mean.deviation.powi(2)))
     };
     let known: Vec<Option<(f64, f64)>> =
-        complete.iter().map(|case| case.as_ref().map(statistics)).collect();
+        complete.iter().map(|case| case.as_ref().and_then(statistics)).collect();
     let variances: Vec<f64> = known.iter().flatten().map(|(_, variance)| *variance).collect();
     let prior = Prior::of(&variances, freedom)?;
     let judge = |(difference, variance): (f64, f64)| {
         let deviation = prior.moderate(variance, freedom).sqrt();
-        let error = deviation / (pairs.len() as f64).sqrt();
+        let error = deviation / kept.sqrt();
         let p = |difference| p_above(difference, error, prior.freedom + freedom);
         Screened { difference, deviation, p_slower: p(difference), p_faster: p(-difference) }
     };

@@ -227,14 +227,18 @@ fn controls_take_off_what_a_process_did_to_all() {
     assert!(caught(20) >= 9 && caught(0) <= 8, "{} and {}", caught(20), caught(0));
 }
 
-/// A few cases on a host whose neighbours come and go: 4 % of noise in each case and 10 % in all of a process.
+/// A few cases on a host whose neighbours come and go: 4 % of noise in each case and 10 % in all of a process; in 3 % of the
+/// processes one case or another takes up to twice as long.
 fn gate_on_host(seed: u64, cases: usize, slowdown: f64) -> Found {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let measure = |ask: Ask| {
         let common = 0.1 * normal(&mut rng);
         let difference = |case: &usize| {
             let slowdown = if *case == 3 { slowdown.ln_1p() } else { 0.0 };
-            Some(slowdown + common + 0.04 * normal(&mut rng))
+            let mut unlucky =
+                || if rng.random::<f64>() < 0.03 { 0.7 * rng.random::<f64>() } else { 0.0 };
+            let unlucky = unlucky() - unlucky();
+            Some(slowdown + common + unlucky + 0.04 * normal(&mut rng))
         };
         Ok(Pair { differences: ask.cases.iter().map(difference).collect(), clock: None })
     };
@@ -248,7 +252,7 @@ fn a_busy_host_cries_no_wolf_and_sees_what_is_twice_its_noise() {
         assert!(failing <= 4, "{failing} of 400 gates of {cases} identical cases");
         let caught = |seed: &u64| regressed(&gate_on_host(*seed, cases, 0.08)) == [3];
         let caught = (0..50).filter(caught).count();
-        assert!(caught >= 45, "{caught} of 50 caught among {cases} cases");
+        assert!(caught >= 42, "{caught} of 50 caught among {cases} cases");
     }
 }
 
