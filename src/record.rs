@@ -105,6 +105,19 @@ pub struct Protocol {
     pub trials: usize,
 }
 
+impl Protocol {
+    /// How often variants are launched: they are there to be compared with their rows, which a quarter of the launches
+    /// does. More than half of S1 would be variants.
+    pub fn of_variants(self) -> Protocol {
+        const SHARE: usize = 4;
+        Protocol {
+            warmup: self.warmup.div_ceil(SHARE),
+            measure: self.measure.div_ceil(SHARE),
+            ..self
+        }
+    }
+}
+
 /// How many samples a round takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

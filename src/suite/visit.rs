@@ -46,9 +46,6 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// on, so that the rounds tell of it instead of all sharing one place.
 const SHIFT_BYTES: usize = 38 << 20;
 
-/// A variant has one launch where its row has so many.
-const VARIANT_SHARE: usize = 4;
-
 /// Sets of buffers that cold launches rotate over have to be this many L2 caches in all.
 const COLD_L2_CACHES: f64 = 2.0;
 /// Sets that are made at most: more means operands so small that planning them would take longer than the rest.
@@ -155,12 +152,12 @@ impl Visitor {
         let earlier = if round.last { round.earlier } else { &[] };
         let earlier_ms: Vec<f64> =
             earlier.iter().flat_map(|visit| &visit.samples_ms).copied().collect();
-        let sampling = Sampling::of(
-            &self.protocol_of(case),
-            sampler.launches_per_sample,
-            sampler.launch_ns,
-            &earlier_ms,
-        );
+        let protocol = match case.variant {
+            None => self.protocol,
+            Some(_) => self.protocol.of_variants(),
+        };
+        let sampling =
+            Sampling::of(&protocol, sampler.launches_per_sample, sampler.launch_ns, &earlier_ms);
         let aside = match &self.device {
             // A variant is there to be compared with its row: the number of record does.
             Device::Cuda(cuda) if case.variant.is_none() && sampling.isolated > 0 => {
@@ -217,21 +214,6 @@ impl Visitor {
             aside,
             spent,
         })
-    }
-
-    /// A variant is there to be compared with its row: a quarter of the launches tells how they compare, and half of S1 is
-    /// variants.
-    fn protocol_of(&self, case: &Case) -> Protocol {
-        let Protocol { kind, warmup, measure, trials } = self.protocol;
-        match case.variant {
-            None => self.protocol,
-            Some(_) => Protocol {
-                kind,
-                warmup: warmup.div_ceil(VARIANT_SHARE),
-                measure: measure.div_ceil(VARIANT_SHARE),
-                trials,
-            },
-        }
     }
 
     /// The other ways to time the plan of `sampler`. They come before the samples of record, which they help to warm up.

@@ -131,7 +131,7 @@ fn judge(row: &mut Row, gate: &Gate, found: &Found, case: usize, screened: &Scre
         row.ratio = Some(confirmed.mean.mean.exp());
         row.ci95 = Some(confirmed.mean.interval95().map(f64::exp));
         row.p_value = Some(confirmed.p);
-        row.pairs = Some(confirmed.mean.count);
+        row.pairs = Some(confirmed.pairs);
         row.verdict = match (direction, confirmed.is_real) {
             (Direction::Slower, true) => Verdict::Regressed,
             (Direction::Slower, false) => Verdict::Unconfirmed,

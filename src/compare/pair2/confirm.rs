@@ -13,6 +13,8 @@ use anyhow::Result;
 pub struct Confirmed {
     /// Mean of `ln(candidate / base)` over the pairs, and its spread.
     pub mean: Mean,
+    /// Pairs that have its times, those left out of the mean among them.
+    pub pairs: usize,
     /// The chance of so large a change, the way it went, in a case that did not change.
     pub p: f64,
     /// Whether that is small enough, and the change large enough.
@@ -91,7 +93,7 @@ fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Op
             Prior::of(&variances, kept as f64 - 1.0)
         }
     };
-    let judge = |mean: Mean| {
+    let judge = |mean: Mean, pairs: usize| {
         let freedom = mean.count as f64 - 1.0;
         let (deviation, freedom) = match prior {
             Some(prior) => {
@@ -101,9 +103,11 @@ fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Op
         };
         let mean = Mean { deviation, ..mean };
         let p = p_above(mean.mean.abs(), mean.error(), freedom);
-        Confirmed { mean, p, is_real: p <= level && mean.mean.abs() >= rules.threshold }
+        let is_real = p <= level && mean.mean.abs() >= rules.threshold;
+        Confirmed { mean, pairs, p, is_real }
     };
-    means.into_iter().take(candidates).map(|mean| mean.map(judge)).collect()
+    let judged = means.into_iter().zip(&differences).take(candidates);
+    judged.map(|(mean, differences)| mean.map(|mean| judge(mean, differences.len()))).collect()
 }
 
 /// Cases beside `candidates`, spread over the suite.

@@ -203,7 +203,7 @@ fn the_estimate_is_that_of_the_fresh_pairs_alone() {
     let found = gate(3, Noise { by_launch: true, ..BASE }, 0.03);
     let (_, _, confirmed) = found.confirmed.iter().find(|(case, ..)| *case == CASES / 3).unwrap();
     assert!(confirmed.is_real && (confirmed.mean.mean.exp() - 1.03).abs() < 0.01, "{confirmed:?}");
-    assert!([6, 12].contains(&confirmed.mean.count));
+    assert!([6, 12].contains(&confirmed.pairs));
 }
 
 #[test]

@@ -72,8 +72,12 @@ pub fn protocol(raw: &Raw) -> String {
             match protocol.kind {
                 ProtocolKind::Standard => format!(
                     "{} rounds; in each, every case once in a random order: at least {} launches to warm up, then at \
-                     least {} timed ones",
-                    protocol.trials, protocol.warmup, protocol.measure
+                     least {} timed ones; of variants {} and {}",
+                    protocol.trials,
+                    protocol.warmup,
+                    protocol.measure,
+                    protocol.of_variants().warmup,
+                    protocol.of_variants().measure
                 ),
                 ProtocolKind::Adaptive => format!(
                     "adaptive: {} rounds, in each every case once in a random order; the last takes as many samples \

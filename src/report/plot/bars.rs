@@ -5,6 +5,7 @@ use super::canvas::{
     Area, GRID, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, bold, caption, common_shape, fitted,
     font, header, rounds, text_width,
 };
+use crate::record::ProtocolKind;
 use crate::report::findings::pattern;
 use crate::report::raw::{Raw, Row, Variant};
 use crate::report::summary::{Summary, curves};
@@ -132,7 +133,14 @@ fn variant_median(variant: &Variant) -> Result<f64, String> {
 }
 
 fn foot(area: &Area, raw: &Raw, badges: &str) -> Result<()> {
-    let text = format!("Bars: median of {}. {badges}", rounds(&raw.metadata.protocol));
+    let protocol = &raw.metadata.protocol;
+    let variants = match protocol.kind {
+        ProtocolKind::Standard if raw.measurements.iter().any(|row| !row.variants().is_empty()) => {
+            format!(" (variants: {})", protocol.of_variants().measure)
+        }
+        _ => String::new(),
+    };
+    let text = format!("Bars: median of {}{variants}. {badges}", rounds(protocol));
     caption(area, raw, &text)
 }
 
