@@ -1,7 +1,8 @@
 //! Faults on purpose, by `NIGHT_SWEEP_FAULT`: what is there to catch one can be seen to do so.
 //!
-//! `slow:<part of an id>:<percent>` makes every launch of the cases whose id holds that part so much longer. The delay
-//! is real work inside the timed region: a busy wait on the host; on a GPU the kernel `spin` in the captured graph.
+//! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part so much longer. The delay is
+//! real work inside the timed region: on the host more launches, or a busy wait after long ones; on a GPU the kernel
+//! `spin` in the captured graph.
 //!
 //! `sticky:<part of an id>` puts a kernel that traps behind every launch of such a case: the CUDA context is lost, as it is
 //! after an illegal address. The host has nothing like it; there the launch fails, and so does every later one of the
@@ -45,6 +46,9 @@ pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3; sti
 const WARM_UP: usize = 10;
 /// Samples of that measurement.
 const SAMPLES: usize = 60;
+/// A launch on the CPU that takes less than this times the share asked for is slowed by launching more often: a sample of
+/// 300 us then has two launches more at least.
+const REPEATED_NS: f64 = 150_000.0;
 /// How long the GPU spins to find out what a spin costs beside its own length.
 const PROBE_NS: f64 = 10_000.0;
 /// How often the spin is then corrected.
@@ -142,6 +146,9 @@ struct Slowed {
     /// The delay follows every so many launches.
     every: usize,
     launches: usize,
+    /// Instead of a delay: how many launches each costs beside itself, made as soon as a whole one is owed.
+    again: f64,
+    owed: f64,
 }
 
 impl Slowed {
@@ -151,12 +158,23 @@ impl Slowed {
         let wanted_ns = launch_ns * percent / 100.0;
         let device = device.clone();
         if let Device::Cpu = device {
-            return Ok(Slowed { plan, device, delay_ns: wanted_ns, every: 1, launches: 0 });
+            let share = percent / 100.0;
+            // A wait of some 100 ns between short launches makes them slower by anything up to three times of that.
+            let repeats = share >= 1.0 || launch_ns <= REPEATED_NS * share;
+            let (delay_ns, again) = if repeats { (0.0, share) } else { (wanted_ns, 0.0) };
+            return Ok(Slowed { plan, device, delay_ns, every: 1, launches: 0, again, owed: 0.0 });
         }
         // A kernel more in the graph costs some time of its own: more than 3 % of a short launch. So it stands after
         // as many launches as together may take it.
-        let mut probe =
-            Slowed { plan, device: device.clone(), delay_ns: PROBE_NS, every: 1, launches: 0 };
+        let mut probe = Slowed {
+            plan,
+            device: device.clone(),
+            delay_ns: PROBE_NS,
+            every: 1,
+            launches: 0,
+            again: 0.0,
+            owed: 0.0,
+        };
         let own_ns = least_launch_ns(&mut probe, &device)? - launch_ns - PROBE_NS;
         let own_ns = own_ns.max(0.0);
         let every = (1.25 * own_ns / wanted_ns).ceil().max(1.0);
@@ -179,6 +197,14 @@ impl Plan for Slowed {
             return Ok(());
         }
         match &self.device {
+            Device::Cpu if self.again > 0.0 => {
+                self.owed += self.again;
+                while self.owed >= 1.0 {
+                    self.owed -= 1.0;
+                    self.plan.launch()?;
+                }
+                Ok(())
+            }
             Device::Cpu => {
                 let (start, delay) = (Instant::now(), Duration::from_nanos(self.delay_ns as u64));
                 while start.elapsed() < delay {
@@ -253,21 +279,24 @@ mod tests {
     }
 
     #[test]
-    fn every_launch_of_the_cases_it_names_is_longer_and_no_other() {
-        let fault: Fault = "slow:K107:40".parse().unwrap();
-        let least_us = |case_id| {
-            let lost = Rc::default();
-            let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost).unwrap();
-            let launch = |_| {
-                let start = Instant::now();
-                plan.launch().unwrap();
-                start.elapsed().as_nanos() as f64 / 1e3
+    fn launches_of_the_cases_it_names_are_longer_and_no_others() {
+        // By more launches, and by a delay after each.
+        for (percent, expected_us) in [(40, 65.0), (20, 58.0)] {
+            let fault: Fault = format!("slow:K107:{percent}").parse().unwrap();
+            let least_us = |case_id| {
+                let lost = Rc::default();
+                let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost).unwrap();
+                let ten_launches = |_| {
+                    let start = Instant::now();
+                    (0..10).for_each(|_| plan.launch().unwrap());
+                    start.elapsed().as_nanos() as f64 / 1e4
+                };
+                (0..20).map(ten_launches).fold(f64::INFINITY, f64::min)
             };
-            (0..50).map(launch).fold(f64::INFINITY, f64::min)
-        };
-        // The least of many: a busy machine makes launches longer, never shorter.
-        assert!(least_us("G3/fp16/K107") >= 70.0);
-        assert!(least_us("G3/fp16/K112") < 70.0);
+            // The least of many: a busy machine makes launches longer, never shorter.
+            assert!(least_us("G3/fp16/K107") >= expected_us);
+            assert!(least_us("G3/fp16/K112") < expected_us);
+        }
     }
 
     #[test]
