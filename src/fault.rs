@@ -8,7 +8,7 @@
 //! after an illegal address. The host has nothing like it; there the launch fails, and so does every later one of the
 //! process. `vanished:<part of an id>` does the same on a GPU, and the process that is started for the rest sees none.
 
-use crate::device::Device;
+use crate::device::{Cuda, Device};
 use crate::measurement::Sampler;
 use crate::plan::{CaseError, Plan};
 use crate::record::{Algorithm, Verification};
@@ -138,52 +138,57 @@ fn lost() -> CaseError {
     CaseError::cuda("a fault on purpose: nothing can be launched in this process any more")
 }
 
-/// A plan with a delay after some of its launches.
+/// A plan that takes longer than it would.
 struct Slowed {
     plan: Box<dyn Plan>,
-    device: Device,
-    delay_ns: f64,
-    /// The delay follows every so many launches.
-    every: usize,
-    launches: usize,
-    /// Instead of a delay: how many launches each costs beside itself, made as soon as a whole one is owed.
-    again: f64,
-    owed: f64,
+    delay: Delay,
+}
+
+/// What makes it take longer.
+enum Delay {
+    /// On the host: so many launches more for each, made as soon as a whole one is owed.
+    Launches { share: f64, owed: f64 },
+    /// On the host: a busy wait after each launch.
+    Wait(Duration),
+    /// On a GPU: a kernel that spins, after every so many launches.
+    Spin { cuda: Rc<Cuda>, delay_ns: f64, every: usize, launches: usize },
 }
 
 impl Slowed {
     /// Measures `plan`, then makes it slower by `percent`.
     fn by(percent: f64, mut plan: Box<dyn Plan>, device: &Device) -> Result<Self, CaseError> {
         let launch_ns = least_launch_ns(plan.as_mut(), device)?;
-        let wanted_ns = launch_ns * percent / 100.0;
-        let device = device.clone();
-        if let Device::Cpu = device {
-            let share = percent / 100.0;
+        let share = percent / 100.0;
+        let wanted_ns = launch_ns * share;
+        let cuda = match device {
             // A wait of some 100 ns between short launches makes them slower by anything up to three times of that.
-            let repeats = share >= 1.0 || launch_ns <= REPEATED_NS * share;
-            let (delay_ns, again) = if repeats { (0.0, share) } else { (wanted_ns, 0.0) };
-            return Ok(Slowed { plan, device, delay_ns, every: 1, launches: 0, again, owed: 0.0 });
-        }
+            Device::Cpu if share >= 1.0 || launch_ns <= REPEATED_NS * share => {
+                return Ok(Slowed { plan, delay: Delay::Launches { share, owed: 0.0 } });
+            }
+            Device::Cpu => {
+                let delay = Delay::Wait(Duration::from_nanos(wanted_ns as u64));
+                return Ok(Slowed { plan, delay });
+            }
+            Device::Cuda(cuda) => cuda,
+        };
+        let spin = |delay_ns: f64, every: f64| Delay::Spin {
+            cuda: cuda.clone(),
+            delay_ns,
+            every: every as usize,
+            launches: 0,
+        };
         // A kernel more in the graph costs some time of its own: more than 3 % of a short launch. So it stands after
         // as many launches as together may take it.
-        let mut probe = Slowed {
-            plan,
-            device: device.clone(),
-            delay_ns: PROBE_NS,
-            every: 1,
-            launches: 0,
-            again: 0.0,
-            owed: 0.0,
-        };
-        let own_ns = least_launch_ns(&mut probe, &device)? - launch_ns - PROBE_NS;
-        let own_ns = own_ns.max(0.0);
+        let mut slowed = Slowed { plan, delay: spin(PROBE_NS, 1.0) };
+        let own_ns = (least_launch_ns(&mut slowed, device)? - launch_ns - PROBE_NS).max(0.0);
         let every = (1.25 * own_ns / wanted_ns).ceil().max(1.0);
-        let mut slowed =
-            Slowed { delay_ns: every * wanted_ns - own_ns, every: every as usize, ..probe };
+        let mut delay_ns = every * wanted_ns - own_ns;
+        slowed.delay = spin(delay_ns, every);
         // A short spin is not as long as it was asked to be: what is missing is measured and made good.
         for _ in 0..CORRECTIONS {
-            let missing_ns = launch_ns + wanted_ns - least_launch_ns(&mut slowed, &device)?;
-            slowed.delay_ns = (slowed.delay_ns + every * missing_ns).max(0.0);
+            let missing_ns = launch_ns + wanted_ns - least_launch_ns(&mut slowed, device)?;
+            delay_ns = (delay_ns + every * missing_ns).max(0.0);
+            slowed.delay = spin(delay_ns, every);
         }
         Ok(slowed)
     }
@@ -192,27 +197,29 @@ impl Slowed {
 impl Plan for Slowed {
     fn launch(&mut self) -> Result<(), CaseError> {
         self.plan.launch()?;
-        self.launches += 1;
-        if !self.launches.is_multiple_of(self.every) {
-            return Ok(());
-        }
-        match &self.device {
-            Device::Cpu if self.again > 0.0 => {
-                self.owed += self.again;
-                while self.owed >= 1.0 {
-                    self.owed -= 1.0;
+        match &mut self.delay {
+            Delay::Launches { share, owed } => {
+                *owed += *share;
+                while *owed >= 1.0 {
+                    *owed -= 1.0;
                     self.plan.launch()?;
                 }
                 Ok(())
             }
-            Device::Cpu => {
-                let (start, delay) = (Instant::now(), Duration::from_nanos(self.delay_ns as u64));
-                while start.elapsed() < delay {
+            Delay::Wait(delay) => {
+                let start = Instant::now();
+                while start.elapsed() < *delay {
                     std::hint::spin_loop();
                 }
                 Ok(())
             }
-            Device::Cuda(cuda) => cuda.kernels().spin(cuda.stream(), self.delay_ns as u64),
+            Delay::Spin { cuda, delay_ns, every, launches } => {
+                *launches += 1;
+                match launches.is_multiple_of(*every) {
+                    true => cuda.kernels().spin(cuda.stream(), *delay_ns as u64),
+                    false => Ok(()),
+                }
+            }
         }
     }
 

@@ -24,6 +24,7 @@ pub mod compare;
 pub mod convert;
 pub mod criterion_home;
 pub mod device;
+pub mod disk;
 pub mod env;
 pub mod executable;
 pub mod fan_out;

@@ -149,7 +149,7 @@ fn rotating_buffers_are_colder_than_the_same_ones() {
     let case = case(Operation::Gemm(Gemm::dense(GemmShape { m: 1024, n: 64, k: 4096 })));
     let mut plans: Vec<Box<dyn Plan>> =
         (0..20).map(|_| planner.plan(&case).unwrap().plan).collect();
-    let (cold, _) = cold_ms(&cuda, &clock, &mut plans, 6_000.0, 10).unwrap();
+    let (cold, _) = cold_ms(&cuda, &clock, &mut plans, 6_000.0).unwrap();
     let mut sampler = Sampler::prepare(&device, &clock, plans[0].as_mut(), None).unwrap();
     sampler.warm_up(50).unwrap();
     let warm = sampler.take(10).unwrap();

@@ -2,8 +2,8 @@
 //! one that was stopped.
 
 use super::place::Place;
-use crate::compare::gate::state::write_atomically;
 use crate::criterion_home::runs_folder;
+use crate::disk::write_atomically;
 use crate::executable;
 use crate::journal::{self, FILE_NAME};
 use crate::runs;

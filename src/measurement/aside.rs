@@ -13,6 +13,8 @@ const HELD_BACK: usize = 17;
 const SLOW_BATCHES: usize = 3;
 /// Cold samples last at least this long, like those of record.
 const COLD_SAMPLE_NS: f64 = 300_000.0;
+/// How many there are: they are averages over many buffers, so one round tells what three would.
+const COLD_SAMPLES: usize = 6;
 
 impl Sampler<'_> {
     /// Milliseconds between two events around single launches, all of them enqueued before the GPU starts with the
@@ -92,14 +94,13 @@ pub fn cold_ms(
     clock: &Clock,
     plans: &mut [Box<dyn Plan>],
     launch_ns: f64,
-    count: usize,
 ) -> Result<(Vec<f64>, f64), CaseError> {
     let turns = (COLD_SAMPLE_NS / (launch_ns * plans.len() as f64)).ceil().max(1.0) as usize;
     let graph =
         Graph::capture(cuda, turns, || plans.iter_mut().try_for_each(|plan| plan.launch()))?;
     let launches = (turns * plans.len()) as f64;
     // The first replay is not recorded: it may find what was there before in the cache.
-    let marks: Vec<(Mark, Mark)> = (0..=count)
+    let marks: Vec<(Mark, Mark)> = (0..=COLD_SAMPLES)
         .map(|_| {
             let start = clock.mark()?;
             graph.launch()?;

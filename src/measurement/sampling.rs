@@ -24,8 +24,6 @@ const AS_CALLED_NS: f64 = 3e5;
 /// How many there are of them. 34 are two batches that the GPU is held back for, and more than 100 in three rounds.
 const ISOLATED: RangeInclusive<usize> = 10..=34;
 const AS_CALLED: RangeInclusive<usize> = 5..=12;
-/// Samples with cold caches: they are averages over many buffers, and rounds agree on them.
-const COLD: usize = 6;
 
 /// How a round samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +38,6 @@ pub struct Sampling {
     pub isolated: usize,
     /// Single launches timed as the published suite does.
     pub as_called: usize,
-    /// Samples with cold caches, in the first round.
-    pub cold: usize,
 }
 
 impl Sampling {
@@ -69,7 +65,6 @@ impl Sampling {
                     samples_each: samples.div_ceil(CRITERION_SAMPLES),
                     isolated: in_time(ISOLATED_NS, ISOLATED),
                     as_called: in_time(AS_CALLED_NS, AS_CALLED),
-                    cold: COLD,
                 }
             }
             ProtocolKind::Adaptive => {
@@ -89,7 +84,6 @@ impl Sampling {
                     samples_each: each * factor(earlier_ms),
                     isolated: first * in_time(ISOLATED_NS, ISOLATED),
                     as_called: first * in_time(AS_CALLED_NS, AS_CALLED),
-                    cold: COLD,
                 }
             }
         }

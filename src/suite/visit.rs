@@ -229,7 +229,7 @@ impl Visitor {
         let isolated_ms = sampler.isolated_ms(sampling.isolated)?;
         let (as_called_ms, enqueue_us) = sampler.as_called_ms(sampling.as_called)?;
         let cold = match is_first_round {
-            true => Some(self.cold(cuda, case, sampler.launch_ns, sampling.cold, spent)?),
+            true => Some(self.cold(cuda, case, sampler.launch_ns, spent)?),
             false => None,
         };
         Ok(Aside { isolated_ms, as_called_ms, enqueue_us, cold })
@@ -240,7 +240,6 @@ impl Visitor {
         cuda: &Cuda,
         case: &Case,
         launch_ns: f64,
-        count: usize,
         spent: &mut Spent,
     ) -> Result<Cold, CaseError> {
         let buffer_sets = match buffer_sets(case.operation.bytes(), cuda.properties().l2_bytes) {
@@ -255,7 +254,7 @@ impl Visitor {
             }
             Err(error) => return Err(error),
         };
-        let (samples_ms, gpu_ns) = cold_ms(cuda, self.time.clock(), &mut plans, launch_ns, count)?;
+        let (samples_ms, gpu_ns) = cold_ms(cuda, self.time.clock(), &mut plans, launch_ns)?;
         spent.gpu_s += gpu_ns * 1e-9;
         Ok(Cold::Samples { buffer_sets, samples_ms })
     }

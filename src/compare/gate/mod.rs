@@ -12,12 +12,13 @@ mod verdicts;
 
 use super::comparison::Comparison;
 use super::pair2::{self, Ask, Pair, Rules, Stage};
+use crate::disk::write_atomically;
 use crate::executable;
 use crate::record::{Protocol, ProtocolKind};
 use anyhow::{Context, Result, ensure};
 use noise_floor::{NoiseFloor, Place};
 use process::{Build, Case, Record};
-use state::{PairRecord, State, write_atomically};
+use state::{PairRecord, State};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -1,8 +1,8 @@
 //! What gates of one build with itself have found out about a machine: how small a slowdown can be seen on it.
 
-use super::state::write_atomically;
 use crate::compare::comparison::{Comparison, Kind};
 use crate::compare::verdict::Verdict;
+use crate::disk::write_atomically;
 use crate::record::{Calibration, SCHEMA_VERSION};
 use crate::report::json;
 use crate::report::stats::median;

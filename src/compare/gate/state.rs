@@ -2,11 +2,12 @@
 
 use super::process::Record;
 use crate::compare::pair2::Stage;
+use crate::disk::write_atomically;
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A pair of processes.
@@ -104,22 +105,6 @@ impl State {
 
 fn name(stage: Stage, pair: usize) -> String {
     format!("{}-{:02}.json", stage.name(), pair + 1)
-}
-
-/// Writes a file whole or not at all.
-///
-/// # Errors
-/// If the disk refuses.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

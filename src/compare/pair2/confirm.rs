@@ -93,7 +93,7 @@ fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Op
             Prior::of(&variances, kept as f64 - 1.0)
         }
     };
-    let judge = |mean: Mean, pairs: usize| {
+    let confirmed = |mean: Mean, pairs: usize| {
         let freedom = mean.count as f64 - 1.0;
         let (deviation, freedom) = match prior {
             Some(prior) => {
@@ -107,7 +107,7 @@ fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Op
         Confirmed { mean, pairs, p, is_real }
     };
     let judged = means.into_iter().zip(&differences).take(candidates);
-    judged.map(|(mean, differences)| mean.map(|mean| judge(mean, differences.len()))).collect()
+    judged.map(|(mean, differences)| mean.map(|mean| confirmed(mean, differences.len()))).collect()
 }
 
 /// Cases beside `candidates`, spread over the suite.

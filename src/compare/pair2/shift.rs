@@ -29,9 +29,9 @@ pub enum Cause {
 }
 
 /// `count` of the cases, spread evenly over them.
-pub fn preset(cases: &[usize], count: usize) -> Vec<usize> {
+pub fn preset<T: Clone>(cases: &[T], count: usize) -> Vec<T> {
     let count = count.min(cases.len());
-    (0..count).map(|at| cases[at * cases.len() / count]).collect()
+    (0..count).map(|at| cases[at * cases.len() / count].clone()).collect()
 }
 
 /// Judges the pairs of the preset cases; none where they have no times.
@@ -93,6 +93,6 @@ mod tests {
         let cases: Vec<usize> = (0..100).collect();
         assert_eq!(preset(&cases, 4), [0, 25, 50, 75]);
         assert_eq!(preset(&cases[..3], 20), [0, 1, 2]);
-        assert!(preset(&[], 20).is_empty());
+        assert!(preset::<usize>(&[], 20).is_empty());
     }
 }

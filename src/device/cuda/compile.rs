@@ -2,11 +2,12 @@
 //!
 //! A cubin, not PTX: the driver would compile PTX again at every start, and refuses PTX of a newer toolkit.
 
+use crate::disk::write_atomically;
+use anyhow::Context;
 use cudarc::nvrtc::{result, sys};
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::{CStr, CString};
 use std::hash::{Hash, Hasher};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -59,8 +60,7 @@ pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, St
         static SAID: Once = Once::new();
         SAID.call_once(|| {
             eprintln!(
-                "night-sweep: the compiled kernels are not cached, and are compiled anew at every start: {}: {error}",
-                path.display()
+                "night-sweep: the compiled kernels are not cached, and are compiled anew at every start: {error:#}"
             );
         });
     }
@@ -86,14 +86,11 @@ fn cache_path(file: &str, source: &str, defines: &[Define], arch: &str) -> Optio
 }
 
 /// Keeps the cubin for the next start, whole or not at all.
-fn store(path: &Path, cubin: &[u8]) -> std::io::Result<()> {
+fn store(path: &Path, cubin: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(cubin)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    write_atomically(path, cubin)
 }
 
 fn run_nvrtc(file: &str, source: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, String> {

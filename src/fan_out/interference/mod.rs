@@ -13,7 +13,8 @@ use super::state::State;
 use super::{Request, failed};
 use crate::compare::gate::process::{Build, cases, exactly};
 use crate::compare::gate::spec::with_protocol;
-use crate::compare::gate::state::write_atomically;
+use crate::compare::pair2::shift::preset;
+use crate::disk::write_atomically;
 use crate::journal::{self, FILE_NAME, Run};
 use crate::record::{Protocol, ProtocolKind, SCHEMA_VERSION};
 use crate::report::{folder, json};
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Cases that are probed: spread over the sweep.
+/// Cases that are probed at most: spread over the sweep.
 const CASES: usize = 12;
 /// Rounds over them on a GPU: seconds, so that processes which start together also measure together; and on the CPU, where
 /// a round takes long.
@@ -95,7 +96,7 @@ fn probe(
     let variables = request.places.iter().take(1).flat_map(|place| place.variables());
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let build = Build { executable: request.executable.clone(), variables };
-    let ids = spread(cases(&build, &spec, request.filter.as_deref())?);
+    let ids = preset(&cases(&build, &spec, request.filter.as_deref())?, CASES);
     ensure!(!ids.is_empty(), "no case has an id that the filter matches");
     let filter = exactly(ids.iter().map(|id| &**id));
 
@@ -134,12 +135,6 @@ fn probe(
     let (alone, together) = runs.split_at(count);
     let names: Vec<_> = request.places.iter().map(|place| place.name.clone()).collect();
     Ok(Some(of(&state.run_id, ids, &names, alone, together)))
-}
-
-/// At most [`CASES`] of them, spread evenly.
-fn spread(ids: Vec<String>) -> Vec<String> {
-    let count = ids.len().min(CASES);
-    (0..count).map(|index| ids[(2 * index + 1) * ids.len() / (2 * count)].clone()).collect()
 }
 
 /// What the runs of each GPU say, alone and side by side.
