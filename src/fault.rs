@@ -1,8 +1,8 @@
 //! Faults on purpose, by `NIGHT_SWEEP_FAULT`: what is there to catch one can be seen to do so.
 //!
 //! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part so much longer. The delay is
-//! real work inside the timed region: on the host more launches, or a busy wait after long ones; on a GPU the kernel
-//! `spin` in the captured graph.
+//! real work inside the timed region: on the host a busy wait after each launch, in proportion to what that launch took; on
+//! a GPU the kernel `spin` in the captured graph.
 //!
 //! `sticky:<part of an id>` puts a kernel that traps behind every launch of such a case: the CUDA context is lost, as it is
 //! after an illegal address. The host has nothing like it; there the launch fails, and so does every later one of the
@@ -46,9 +46,6 @@ pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3; sti
 const WARM_UP: usize = 10;
 /// Samples of that measurement.
 const SAMPLES: usize = 60;
-/// A launch on the CPU that takes less than this times the share asked for is slowed by launching more often: a sample of
-/// 300 us then has two launches more at least.
-const REPEATED_NS: f64 = 150_000.0;
 /// How long the GPU spins to find out what a spin costs beside its own length.
 const PROBE_NS: f64 = 10_000.0;
 /// How often the spin is then corrected.
@@ -146,10 +143,10 @@ struct Slowed {
 
 /// What makes it take longer.
 enum Delay {
-    /// On the host: so many launches more for each, made as soon as a whole one is owed.
-    Launches { share: f64, owed: f64 },
-    /// On the host: a busy wait after each launch.
-    Wait(Duration),
+    /// On the host: a busy wait after each launch, this share of what it took. A wait of a fixed length would have to be
+    /// measured, and a neighbour makes launches half as long again from one moment to the next. `clock` is what it costs
+    /// to read the clock.
+    Wait { share: f64, clock: Duration },
     /// On a GPU: a kernel that spins, after every so many launches.
     Spin { cuda: Rc<Cuda>, delay_ns: f64, every: usize, launches: usize },
 }
@@ -157,20 +154,15 @@ enum Delay {
 impl Slowed {
     /// Measures `plan`, then makes it slower by `percent`.
     fn by(percent: f64, mut plan: Box<dyn Plan>, device: &Device) -> Result<Self, CaseError> {
-        let launch_ns = least_launch_ns(plan.as_mut(), device)?;
         let share = percent / 100.0;
-        let wanted_ns = launch_ns * share;
         let cuda = match device {
-            // A wait of some 100 ns between short launches makes them slower by anything up to three times of that.
-            Device::Cpu if share >= 1.0 || launch_ns <= REPEATED_NS * share => {
-                return Ok(Slowed { plan, delay: Delay::Launches { share, owed: 0.0 } });
-            }
             Device::Cpu => {
-                let delay = Delay::Wait(Duration::from_nanos(wanted_ns as u64));
-                return Ok(Slowed { plan, delay });
+                return Ok(Slowed { plan, delay: Delay::Wait { share, clock: clock_cost() } });
             }
             Device::Cuda(cuda) => cuda,
         };
+        let launch_ns = least_launch_ns(plan.as_mut(), device)?;
+        let wanted_ns = launch_ns * share;
         let spin = |delay_ns: f64, every: f64| Delay::Spin {
             cuda: cuda.clone(),
             delay_ns,
@@ -196,24 +188,18 @@ impl Slowed {
 
 impl Plan for Slowed {
     fn launch(&mut self) -> Result<(), CaseError> {
-        self.plan.launch()?;
         match &mut self.delay {
-            Delay::Launches { share, owed } => {
-                *owed += *share;
-                while *owed >= 1.0 {
-                    *owed -= 1.0;
-                    self.plan.launch()?;
-                }
-                Ok(())
-            }
-            Delay::Wait(delay) => {
+            Delay::Wait { share, clock } => {
                 let start = Instant::now();
-                while start.elapsed() < *delay {
-                    std::hint::spin_loop();
-                }
+                self.plan.launch()?;
+                let took = start.elapsed().saturating_sub(*clock);
+                // What comes before the first reading and after the last is one more, and the last is half of one late.
+                let until = took.mul_f64(1.0 + *share).saturating_sub(clock.mul_f64(1.5));
+                while start.elapsed() < until {}
                 Ok(())
             }
             Delay::Spin { cuda, delay_ns, every, launches } => {
+                self.plan.launch()?;
                 *launches += 1;
                 match launches.is_multiple_of(*every) {
                     true => cuda.kernels().spin(cuda.stream(), *delay_ns as u64),
@@ -230,6 +216,17 @@ impl Plan for Slowed {
     fn algorithm(&self) -> Option<Algorithm> {
         self.plan.algorithm()
     }
+}
+
+/// What one reading of the host's clock costs: of a busy machine the least.
+fn clock_cost() -> Duration {
+    const READINGS: u32 = 100;
+    let cost = |_| {
+        let start = Instant::now();
+        (0..READINGS).for_each(|_| _ = std::hint::black_box(start.elapsed()));
+        start.elapsed() / READINGS
+    };
+    (0..10).map(cost).min().unwrap_or_default()
 }
 
 fn least_launch_ns(plan: &mut dyn Plan, device: &Device) -> Result<f64, CaseError> {
@@ -287,7 +284,6 @@ mod tests {
 
     #[test]
     fn launches_of_the_cases_it_names_are_longer_and_no_others() {
-        // By more launches, and by a delay after each.
         for (percent, expected_us) in [(40, 65.0), (20, 58.0)] {
             let fault: Fault = format!("slow:K107:{percent}").parse().unwrap();
             let least_us = |case_id| {
