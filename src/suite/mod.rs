@@ -4,6 +4,7 @@ mod arguments;
 mod calibrate;
 pub(crate) mod hush;
 pub(crate) mod progress;
+mod recorder;
 mod resume;
 mod stop;
 mod sweep;
@@ -201,7 +202,9 @@ fn check(cases: &[Case], device: &Device) -> Result<()> {
 fn replay(criterion: &mut Criterion<DeviceTime>, cases: &[Case]) {
     let mut group = criterion.benchmark_group(cases[0].id.split('/').next().unwrap_or_default());
     for case in cases {
-        visit::bench(&mut group, case, |_| unreachable!("Criterion measures nothing in this mode"));
+        recorder::bench(&mut group, case, |_| {
+            unreachable!("Criterion measures nothing in this mode")
+        });
     }
 }
 

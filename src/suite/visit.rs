@@ -1,6 +1,7 @@
 //! A visit: one case in one round, from its plan to its samples, through Criterion.
 
 use super::hush::Hush;
+use super::recorder::{Recorder, bench, group_of};
 use crate::case::Case;
 use crate::device::{Cuda, Device, Telemetry};
 use crate::measurement::{DeviceTime, Sampler, Sampling, cold_ms};
@@ -9,10 +10,9 @@ use crate::planner::Planner;
 use crate::record::{Aside, Clocks, Cold, ErrorKind, Failure, Line, Protocol, Ran, Spent, Visit};
 use crate::report::stats::median;
 use crate::sdpa;
+use criterion::Criterion;
 use criterion::measurement::Measurement;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a visit needs, whichever case it is.
 pub struct Visitor {
@@ -37,10 +37,6 @@ pub struct Round<'a> {
     /// The visits of this case in the earlier rounds.
     pub earlier: &'a [&'a Visit],
 }
-
-/// Criterion's warm-up. The sampler has its own; this one only tells Criterion how long an iteration takes, which
-/// decides how many it asks for.
-const PAUSE: Duration = Duration::from_micros(200);
 
 /// Where its operands lie in memory changes a product's time by up to 10 % on an H200: each round has them that much further
 /// on, so that the rounds tell of it instead of all sharing one place.
@@ -167,32 +163,8 @@ impl Visitor {
             _ => None,
         };
         spent.measuring_s += start.elapsed().as_secs_f64();
-        let mut recorder = Recorder {
-            time: &self.time,
-            earlier_ms: criterion_samples(&earlier_ms, sampling.samples_each),
-            samples_ms: Vec::new(),
-            told: 0,
-            warmup_launches: 0,
-            sampling,
-            sampler,
-            paused: false,
-            started: None,
-            measuring_s: 0.0,
-        };
-
-        let mut group = group_of(criterion, case);
-        group.sampling_mode(SamplingMode::Flat);
-        group.sample_size(sampling.criterion_samples + recorder.earlier_ms.len());
-        group.throughput(Throughput::Elements(case.operation.flops() as u64));
-        // Criterion divides this time by the samples and the pause, and rounds up: `samples_each` iterations.
-        let samples = (sampling.criterion_samples + recorder.earlier_ms.len()) as f64;
-        group.warm_up_time(Duration::from_nanos(1));
-        group.measurement_time(PAUSE.mul_f64(samples * (sampling.samples_each as f64 - 0.4)));
-        bench(&mut group, case, |bencher| {
-            bencher.iter_custom(|iterations| recorder.record(iterations))
-        });
-        drop(group);
-
+        let mut recorder = Recorder::new(&self.time, sampler, sampling, &earlier_ms);
+        recorder.run(criterion, case);
         if let Some(fault) = self.time.take_fault() {
             return Err(fault);
         }
@@ -304,88 +276,6 @@ struct Timed {
     aside: Option<Aside>,
     clocks: Option<Clocks>,
     spent: Spent,
-}
-
-/// Answers Criterion's calls. An iteration, to Criterion, is one of our samples; its value is nanoseconds per launch.
-struct Recorder<'a> {
-    time: &'a DeviceTime,
-    sampler: Sampler<'a>,
-    sampling: Sampling,
-    /// What Criterion still has to be told of the earlier rounds: a value for each of its samples.
-    earlier_ms: VecDeque<f64>,
-    /// The samples of this round.
-    samples_ms: Vec<f64>,
-    /// Those of them that Criterion was told of, in its own.
-    told: usize,
-    warmup_launches: usize,
-    paused: bool,
-    /// When the warm-up began.
-    started: Option<Instant>,
-    /// Seconds of warming up and sampling; the rest is Criterion's.
-    measuring_s: f64,
-}
-
-impl Recorder<'_> {
-    /// The value of `iterations` iterations.
-    fn record(&mut self, iterations: u64) -> f64 {
-        if !self.paused {
-            self.paused = true;
-            // Not a sleep, which would end late by the timer's slack.
-            let start = Instant::now();
-            while start.elapsed() < PAUSE {
-                std::hint::spin_loop();
-            }
-            return PAUSE.as_nanos() as f64;
-        }
-        if let Some(earlier_ms) = self.earlier_ms.pop_front() {
-            return earlier_ms * 1e6 * iterations as f64;
-        }
-        let start = Instant::now();
-        let taken = self.take();
-        self.measuring_s += start.elapsed().as_secs_f64();
-        self.time.value_or_fault(taken.map(|mean_ms| mean_ms * 1e6 * iterations as f64))
-    }
-
-    /// The mean of the samples that make one of Criterion's. All of the round are enqueued when it asks for the first: so
-    /// the GPU does not fall idle, and its clock does not move, while Criterion is at work between two.
-    fn take(&mut self) -> Result<f64, CaseError> {
-        let Sampling { criterion_samples, samples_each, .. } = self.sampling;
-        if self.told == self.samples_ms.len() {
-            if self.started.is_none() {
-                self.started = Some(Instant::now());
-                self.sampler.warm_up(self.sampling.warmup)?;
-                self.warmup_launches = self.sampler.launches;
-            }
-            self.samples_ms.extend(self.sampler.take(criterion_samples * samples_each)?);
-        }
-        let samples_ms = &self.samples_ms[self.told..self.told + samples_each];
-        self.told += samples_each;
-        Ok(samples_ms.iter().sum::<f64>() / samples_each as f64)
-    }
-}
-
-/// The earlier rounds as Criterion sees them: means of `samples_each` samples.
-fn criterion_samples(earlier_ms: &[f64], samples_each: usize) -> VecDeque<f64> {
-    let chunks = earlier_ms.chunks(samples_each);
-    chunks.map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
-}
-
-fn group_of<'a>(
-    criterion: &'a mut Criterion<DeviceTime>,
-    case: &Case,
-) -> BenchmarkGroup<'a, DeviceTime> {
-    criterion.benchmark_group(case.id.split('/').next().unwrap_or_default())
-}
-
-/// Hands the case to Criterion under its id: group, series, point.
-pub fn bench(
-    group: &mut BenchmarkGroup<DeviceTime>,
-    case: &Case,
-    routine: impl FnMut(&mut criterion::Bencher<DeviceTime>),
-) {
-    let mut parts = case.id.splitn(3, '/').skip(1);
-    let (series, point) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    group.bench_function(BenchmarkId::new(series, point), routine);
 }
 
 #[cfg(test)]

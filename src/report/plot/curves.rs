@@ -1,75 +1,21 @@
 //! Curves over a swept dimension: a line through the medians, a band around it, a cross where there is no result.
 
-use super::axis::{Axis, SPARSE, Scale, dim_ticks, time_unit};
+use super::axis::{SPARSE, Scale};
 use super::canvas::{
-    Area, GRID, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, bold, caption, common_fields,
-    common_shape, fields, font, header, rounds, text_width,
+    Area, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, caption, common_fields, common_shape, fields,
+    font, header, rounds, text_width,
 };
+use super::panel::{Band, Curve, Look, Panel, Quantity};
 use crate::case::Backend;
-use crate::report::curve::cliff::Cliff;
 use crate::report::findings::{dim_name, selected};
 use crate::report::raw::{Measured, Raw, Row};
 use crate::report::stats::{percentile, sorted};
 use crate::report::summary::{Summary, curves};
-use crate::report::units::ratio;
 use anyhow::Result;
 use indexmap::IndexMap;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use std::collections::BTreeSet;
-
-/// What stands on the vertical axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantity {
-    /// Time of a launch.
-    Latency,
-    /// Useful operations per second.
-    Throughput,
-}
-
-/// A curve on one panel.
-struct Curve<'a> {
-    name: &'a str,
-    dtype: &'static str,
-    /// By dimension.
-    points: Vec<(usize, Band)>,
-    failed: Vec<usize>,
-    /// The cliff that costs most.
-    worst: Option<&'a Cliff>,
-    color: RGBColor,
-}
-
-/// A median, and how far samples and the median itself may lie from it.
-#[derive(Clone, Copy, Debug)]
-struct Band {
-    /// 10th and 90th percentile of the samples.
-    samples: [f64; 2],
-    /// 95 % confidence interval of the median.
-    interval: [f64; 2],
-    median: f64,
-}
-
-/// Which of the two bands.
-#[derive(Clone, Copy, Debug)]
-enum Edges {
-    Samples,
-    Interval,
-}
-
-impl Band {
-    fn edges(&self, edges: Edges) -> [f64; 2] {
-        match edges {
-            Edges::Samples => self.samples,
-            Edges::Interval => self.interval,
-        }
-    }
-}
-
-/// Curves that share an axis.
-struct Panel<'a> {
-    title: String,
-    curves: Vec<Curve<'a>>,
-}
 
 /// Curves whose medians differ by more than this factor do not share a linear axis.
 const SAME_SCALE: f64 = 6.0;
@@ -128,20 +74,9 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Re
         let size = (WIDTH - MARGIN as u32, (height + if is_last { labels } else { 0 }) as u32);
         let sheet = area.clone().shrink(corner, size);
         let look = Look { quantity, scale, is_sparse, x_name: if is_last { dim } else { "" } };
-        draw_panel(area, &sheet, panel, look)?;
+        panel.draw(area, &sheet, look)?;
     }
     Ok(())
-}
-
-/// How a panel is drawn.
-#[derive(Clone, Copy)]
-struct Look<'a> {
-    quantity: Quantity,
-    scale: Scale,
-    /// Few enough dimensions that each has its tick and a dot of full size.
-    is_sparse: bool,
-    /// Below the horizontal axis; empty on all but the lowest panel.
-    x_name: &'a str,
 }
 
 /// One panel, unless there are several shapes whose medians lie far apart.
@@ -282,132 +217,4 @@ fn legend(area: &Area, names: &[&str], any_failed: bool) -> Result<i32> {
         })?;
     }
     Ok(y + 34)
-}
-
-fn draw_panel(area: &Area, sheet: &Area, panel: &Panel, look: Look) -> Result<()> {
-    let Look { quantity, scale, is_sparse, x_name } = look;
-    let values = || {
-        let bands = panel.curves.iter().flat_map(|curve| &curve.points).map(|(_, band)| band);
-        bands.flat_map(|band| [band.samples, band.interval].concat())
-    };
-    let max = values().fold(0.0, f64::max);
-    let min = values().fold(f64::INFINITY, f64::min);
-    let (factor, unit) = match quantity {
-        Quantity::Latency => time_unit(max),
-        Quantity::Throughput => (1.0, "TFLOP/s"),
-    };
-    // Room below the curves for a row of crosses per curve with failures.
-    let rows = panel.curves.iter().filter(|curve| !curve.failed.is_empty()).count() as f64;
-    let (low, high) = match scale {
-        _ if max == 0.0 => (0.0, 1.0),
-        // Room above for the name of the worst cliff.
-        Scale::Linear => (0.0, max * factor * 1.18),
-        Scale::Log => {
-            let (low, high) = ((min * factor).log10(), (max * factor).log10());
-            let height = (high - low).max(0.3);
-            (low - height * (0.08 + 0.05 * rows), high + height * 0.12)
-        }
-    };
-    let dims: Vec<usize> = panel
-        .curves
-        .iter()
-        .flat_map(|curve| {
-            curve.points.iter().map(|(dim, _)| *dim).chain(curve.failed.iter().copied())
-        })
-        .collect();
-    let first = dims.iter().min().copied().unwrap_or(0) as f64;
-    let last = dims.iter().max().copied().unwrap_or(1) as f64;
-    let side = ((last - first) * 0.02).max(0.5);
-    let y_label = match quantity {
-        Quantity::Latency => format!("latency ({unit})"),
-        Quantity::Throughput => format!("throughput ({unit})"),
-    };
-
-    let is_lowest = !x_name.is_empty();
-    let mut builder = ChartBuilder::on(sheet);
-    builder.margin(24).y_label_area_size(128).x_label_area_size(if is_lowest { 86 } else { 12 });
-    if !panel.title.is_empty() {
-        builder.caption(&panel.title, bold(28, INK, HPos::Left, VPos::Top));
-    }
-    if !is_lowest {
-        builder.margin_bottom(0);
-    }
-    let mut chart = builder.build_cartesian_2d(
-        Axis { low: first - side, high: last + side, ticks: dim_ticks(&dims) },
-        Axis { low, high, ticks: scale.ticks(low, high) },
-    )?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(2))
-        .axis_style(MUTED.stroke_width(2))
-        .x_labels(40)
-        .y_labels(40)
-        .x_label_formatter(&|x| if is_lowest { format!("{x:.0}") } else { String::new() })
-        .y_label_formatter(&|y| scale.label(*y))
-        .label_style(font(26, INK, HPos::Center, VPos::Center))
-        .axis_desc_style(font(28, INK, HPos::Center, VPos::Center))
-        .x_desc(x_name)
-        .y_desc(y_label)
-        .draw()?;
-
-    let at =
-        |dim: usize, value: f64| chart.backend_coord(&(dim as f64, scale.height(value * factor)));
-    // One cliff a panel: a curve may have dozens, and the table of the page has them all.
-    let worst = panel.curves.iter().filter_map(|curve| Some((curve, curve.worst?)));
-    let worst = worst.max_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio));
-    if let (Some((curve, cliff)), Quantity::Latency) = (worst, quantity)
-        && let Some((dim, band)) = curve.points.iter().find(|(dim, _)| *dim == cliff.dim)
-    {
-        let text = format!("{dim} takes {} of {}", ratio(cliff.ratio), cliff.pad_to);
-        let side = match (*dim as f64 - first) / (last - first).max(1.0) {
-            left if left < 0.15 => HPos::Left,
-            right if right > 0.85 => HPos::Right,
-            _ => HPos::Center,
-        };
-        let (x, y) = at(*dim, band.samples[1]);
-        area.draw_text(&text, &bold(26, INK, side, VPos::Bottom), (x, y - 14))?;
-    }
-    let mut row = 0;
-    for (index, curve) in panel.curves.iter().enumerate() {
-        let color = curve.color;
-        for stretch in stretches(curve) {
-            for (edges, opacity) in [(Edges::Samples, 0.15), (Edges::Interval, 0.3)] {
-                let lower = stretch.iter().map(|(dim, band)| at(*dim, band.edges(edges)[0]));
-                let upper = stretch.iter().rev().map(|(dim, band)| at(*dim, band.edges(edges)[1]));
-                let outline: Vec<_> = lower.chain(upper).collect();
-                area.draw(&Polygon::new(outline, color.mix(opacity).filled()))?;
-            }
-            let line: Vec<_> = stretch.iter().map(|(dim, band)| at(*dim, band.median)).collect();
-            let stroke = if is_sparse { 6 } else { 3 };
-            area.draw(&PathElement::new(line, color.mix(0.75).stroke_width(stroke)))?;
-        }
-        // A curve that lies on the first (another dtype, the backend that AUTO took) leaves a ring of it visible.
-        let shrunk = |radius: i32| if index == 0 { radius } else { radius * 2 / 3 };
-        for (dim, band) in &curve.points {
-            let center = at(*dim, band.median);
-            match (dim % 8 == 0, is_sparse) {
-                (true, _) => area.draw(&Circle::new(center, shrunk(13), color.filled()))?,
-                (false, false) => area.draw(&Circle::new(center, shrunk(7), color.filled()))?,
-                (false, true) => {
-                    area.draw(&Circle::new(center, shrunk(13), WHITE.filled()))?;
-                    area.draw(&Circle::new(center, shrunk(13), color.stroke_width(4)))?;
-                }
-            }
-        }
-        if !curve.failed.is_empty() {
-            for &dim in &curve.failed {
-                let (x, y) = chart.backend_coord(&(dim as f64, low));
-                area.draw(&Cross::new((x, y - 22 - 30 * row), 9, color.stroke_width(5)))?;
-            }
-            row += 1;
-        }
-    }
-    Ok(())
-}
-
-/// The points between failures: a line across a failure would claim a value there.
-fn stretches<'a>(curve: &'a Curve) -> Vec<&'a [(usize, Band)]> {
-    let fails_between = |a: usize, b: usize| curve.failed.iter().any(|&dim| a < dim && dim < b);
-    curve.points.chunk_by(|(a, _), (b, _)| !fails_between(*a, *b)).collect()
 }

@@ -4,10 +4,12 @@ pub(crate) mod axis;
 mod bars;
 pub(crate) mod canvas;
 mod curves;
+mod panel;
 
 use super::raw::Raw;
 use super::summary::Summary;
 use anyhow::Result;
+use panel::Quantity;
 
 /// A plot, drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +46,8 @@ pub fn draw(raw: &Raw, summary: &Summary) -> Result<Vec<Plot>> {
                 _ if summary.successful == 0 => canvas::nothing(area, raw),
                 "p1_padding_rescue" => bars::padding(area, raw, summary),
                 "het1_hetero_batching" => bars::patterns(area, raw, summary),
-                "g3_tflops_vs_K" => curves::draw(area, raw, summary, curves::Quantity::Throughput),
-                _ => curves::draw(area, raw, summary, curves::Quantity::Latency),
+                "g3_tflops_vs_K" => curves::draw(area, raw, summary, Quantity::Throughput),
+                _ => curves::draw(area, raw, summary, Quantity::Latency),
             };
             canvas::plot(name, draw)
         })

@@ -1,13 +1,8 @@
-//! The fused attention kernels: which variant serves a shape, compiled when a plan asks for it.
+//! Which kernel serves a shape: its tiling, its name, the macros that make it.
 
-use super::compile::{Define, compile};
-use super::kernels::{Tensor, kind};
-use super::{Cuda, error};
-use crate::plan::CaseError;
+use crate::device::cuda::compile::Define;
+use crate::device::cuda::kernels::kind;
 use crate::shape::DType;
-use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute};
-use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
-use cudarc::nvrtc::Ptx;
 
 /// Shared memory that the driver takes for each block.
 const RESERVED_BYTES: usize = 1024;
@@ -80,7 +75,7 @@ impl FlashTiling {
     }
 
     /// Q, and two steps of K and V.
-    fn shared_bytes(&self, head_dim: usize) -> usize {
+    pub(super) fn shared_bytes(&self, head_dim: usize) -> usize {
         DType::SIZE_BYTES * head_dim * (self.queries + 4 * self.keys)
     }
 }
@@ -149,7 +144,7 @@ impl MemEfficientTile {
     }
 
     /// Queries and keys.
-    fn size(self) -> [usize; 2] {
+    pub(super) fn size(self) -> [usize; 2] {
         match self {
             MemEfficientTile::Rf64x64 => [64, 64],
             MemEfficientTile::Rf64x128 => [64, 128],
@@ -167,7 +162,7 @@ impl MemEfficientTile {
     }
 
     /// Weights, slices, and Q.
-    fn shared_bytes(self, head_dim: usize) -> usize {
+    pub(super) fn shared_bytes(self, head_dim: usize) -> usize {
         const SLICE: usize = 64;
         let ([queries, keys], [_, stages]) = (self.size(), self.blocks_and_stages());
         let q_columns = head_dim.next_multiple_of(SLICE);
@@ -206,169 +201,6 @@ fn common(name: String, dtype: DType, causal: bool) -> Vec<Define> {
         ("TYPE", kind(dtype).to_string()),
         ("CAUSAL", u8::from(causal).to_string()),
     ]
-}
-
-/// Sizes of an attention but for the head_dim.
-#[derive(Clone, Copy, Debug)]
-pub struct AttentionSize {
-    /// Sequences.
-    pub batch: usize,
-    /// Heads of the queries.
-    pub n_heads: usize,
-    /// Heads of the keys and values: a divisor of `n_heads`.
-    pub kv_heads: usize,
-    /// Tokens of a sequence.
-    pub seq_len: usize,
-}
-
-/// A fused attention kernel, loaded.
-pub struct AttentionKernel {
-    function: CudaFunction,
-    head_dim: usize,
-    queries: usize,
-    threads: usize,
-    shared_bytes: usize,
-    /// Columns of the result that the kernel keeps in global memory; none for those without such a parameter.
-    kept_columns: Option<usize>,
-}
-
-impl AttentionKernel {
-    /// FlashAttention-2 for one head_dim from 1 to 256: a multiple of 8, or any if `unpadded`.
-    ///
-    /// # Errors
-    /// Unsupported if no tiling fits this GPU; what the compiler or the driver reports.
-    pub fn flash(
-        cuda: &Cuda,
-        unpadded: bool,
-        head_dim: usize,
-        dtype: DType,
-        causal: bool,
-    ) -> Result<Self, CaseError> {
-        assert!((1..=256).contains(&head_dim) && (unpadded || head_dim.is_multiple_of(8)));
-        let attribute =
-            CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
-        let shared_bytes_per_sm = cuda.context.attribute(attribute).map_err(error)? as usize;
-        let columns = head_dim.next_multiple_of(8);
-        let tiling = FlashTiling::choose(columns, shared_bytes_per_sm).ok_or_else(|| {
-            CaseError::unsupported(format!(
-                "FLASH at head_dim {head_dim} needs more shared memory than this GPU has"
-            ))
-        })?;
-        let variant = FlashVariant { head_dim, unpadded, dtype, causal, tiling };
-        let (name, shared_bytes) = (variant.name(), tiling.shared_bytes(columns));
-        Ok(AttentionKernel {
-            function: cuda.variant("flash.cu", &variant.defines(), &name, shared_bytes)?,
-            head_dim,
-            queries: tiling.queries,
-            threads: 32 * tiling.warps,
-            shared_bytes,
-            kept_columns: None,
-        })
-    }
-
-    /// CUTLASS-style memory-efficient attention for a multiple of 8.
-    ///
-    /// # Errors
-    /// What the compiler or the driver reports; a head_dim whose queries do not fit in shared memory is among it.
-    pub fn mem_efficient(
-        cuda: &Cuda,
-        head_dim: usize,
-        dtype: DType,
-        causal: bool,
-    ) -> Result<Self, CaseError> {
-        assert!(head_dim.is_multiple_of(8) && head_dim > 0);
-        let tile = MemEfficientTile::choose(head_dim);
-        let variant = MemEfficientVariant { tile, dtype, causal };
-        let ([queries, keys], shared_bytes) = (tile.size(), tile.shared_bytes(head_dim));
-        let (file, name) = ("mem_efficient.cu", variant.name());
-        Ok(AttentionKernel {
-            function: cuda.variant(file, &variant.defines(), &name, shared_bytes)?,
-            head_dim,
-            queries,
-            threads: queries * keys / 32,
-            shared_bytes,
-            kept_columns: Some(match tile {
-                MemEfficientTile::Gmem32x128 => head_dim - keys,
-                MemEfficientTile::Rf64x64 | MemEfficientTile::Rf64x128 => 0,
-            }),
-        })
-    }
-
-    /// Elements of the float32 buffer that a launch needs; at least one, so that it can be allocated.
-    pub fn kept_elements(&self, size: AttentionSize) -> usize {
-        (size.rows() * self.kept_columns.unwrap_or(0)).max(1)
-    }
-
-    /// Enqueues `O = softmax(scale Q Kᵀ) V`.
-    ///
-    /// # Errors
-    /// Unsupported for more heads or tokens than a launch can have; what the driver reports.
-    pub fn launch(
-        &self,
-        stream: &CudaStream,
-        [q, k, v]: [&Tensor; 3],
-        o: &mut Tensor,
-        kept: &mut CudaSlice<f32>,
-        size: AttentionSize,
-        scale: f32,
-    ) -> Result<(), CaseError> {
-        let AttentionSize { batch, n_heads, kv_heads, seq_len } = size;
-        let kv_elements = batch * kv_heads * seq_len * self.head_dim;
-        assert!(n_heads.is_multiple_of(kv_heads), "query heads share a head of keys evenly");
-        assert_eq!([q.len(), o.len()], [size.rows() * self.head_dim; 2]);
-        assert_eq!([k.len(), v.len()], [kv_elements; 2]);
-        assert!(kept.len() >= self.kept_elements(size));
-        // A tile counts the bytes of a head in 32 bits.
-        let head_bytes = seq_len.saturating_mul(self.head_dim * DType::SIZE_BYTES);
-        if n_heads > 65_535 || batch > 65_535 || head_bytes > i32::MAX as usize {
-            return Err(CaseError::unsupported(format!(
-                "{batch} x {n_heads} heads of {seq_len} tokens are too many for one launch"
-            )));
-        }
-        let config = LaunchConfig {
-            grid_dim: (seq_len.div_ceil(self.queries) as u32, n_heads as u32, batch as u32),
-            block_dim: (self.threads as u32, 1, 1),
-            shared_mem_bytes: self.shared_bytes as u32,
-        };
-        let (seq, dim) = (seq_len as i32, self.head_dim as i32);
-        let (group, scale) = ((n_heads / kv_heads) as i32, scale * std::f32::consts::LOG2_E);
-        let mut launch = stream.launch_builder(&self.function);
-        launch.arg(q).arg(k).arg(v).arg(o);
-        if self.kept_columns.is_some() {
-            launch.arg(kept).arg(&seq).arg(&dim);
-        } else {
-            launch.arg(&seq);
-        }
-        launch.arg(&group).arg(&scale);
-        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as asserted above.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
-    }
-}
-
-impl AttentionSize {
-    fn rows(&self) -> usize {
-        self.batch * self.n_heads * self.seq_len
-    }
-}
-
-impl Cuda {
-    /// Compiles a kernel and lets it have that much shared memory.
-    fn variant(
-        &self,
-        file: &str,
-        defines: &[Define],
-        name: &str,
-        shared_bytes: usize,
-    ) -> Result<CudaFunction, CaseError> {
-        let (major, minor) = self.properties.compute_capability;
-        let cubin =
-            compile(file, defines, &format!("sm_{major}{minor}")).map_err(CaseError::cuda)?;
-        let module = self.context.load_module(Ptx::from_binary(cubin)).map_err(error)?;
-        let function = module.load_function(name).map_err(error)?;
-        let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-        function.set_attribute(attribute, shared_bytes as i32).map_err(error)?;
-        Ok(function)
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,93 @@
+//! kernels/math.cu: what MATH attention does beside its products.
+
+use super::{Kernels, Tensor, blocks_of, kind, threads_for};
+use crate::device::cuda::error;
+use crate::plan::CaseError;
+use crate::shape::DType;
+use cudarc::driver::{CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
+
+impl Kernels {
+    /// `out = scale * values`, widened to float32.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn widen(
+        &self,
+        stream: &CudaStream,
+        values: &Tensor,
+        out: &mut CudaSlice<f32>,
+        scale: f32,
+        dtype: DType,
+    ) -> Result<(), CaseError> {
+        assert_eq!(values.len(), out.len());
+        let (len, kind) = (values.len() as u64, kind(dtype));
+        let mut launch = stream.launch_builder(&self.widen);
+        launch.arg(values).arg(out).arg(&len).arg(&scale).arg(&kind);
+        // SAFETY: the arguments are those of the kernel, `len` is the length of both.
+        unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop).map_err(error)
+    }
+
+    /// `out = values`, rounded to 16 bits.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn narrow(
+        &self,
+        stream: &CudaStream,
+        values: &CudaSlice<f32>,
+        out: &mut Tensor,
+        dtype: DType,
+    ) -> Result<(), CaseError> {
+        assert_eq!(values.len(), out.len());
+        let (len, kind) = (values.len() as u64, kind(dtype));
+        let mut launch = stream.launch_builder(&self.narrow);
+        launch.arg(values).arg(out).arg(&len).arg(&kind);
+        // SAFETY: the arguments are those of the kernel, `len` is the length of both.
+        unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop).map_err(error)
+    }
+
+    /// Softmax of each row of `scores[heads * seq, seq]`, in place.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn softmax_f32(
+        &self,
+        stream: &CudaStream,
+        scores: &mut CudaSlice<f32>,
+        seq: usize,
+        causal: bool,
+    ) -> Result<(), CaseError> {
+        let config = softmax_config(scores.len(), seq);
+        let (seq, causal) = (seq as u32, i32::from(causal));
+        let mut launch = stream.launch_builder(&self.softmax_f32);
+        launch.arg(scores).arg(&seq).arg(&causal);
+        // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers `scores`.
+        unsafe { launch.launch(config) }.map(drop).map_err(error)
+    }
+
+    /// As [`Kernels::softmax_f32`] on 16-bit scores; the arithmetic is float32.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn softmax_16bit(
+        &self,
+        stream: &CudaStream,
+        scores: &mut Tensor,
+        seq: usize,
+        causal: bool,
+        dtype: DType,
+    ) -> Result<(), CaseError> {
+        let config = softmax_config(scores.len(), seq);
+        let (seq, causal, kind) = (seq as u32, i32::from(causal), kind(dtype));
+        let mut launch = stream.launch_builder(&self.softmax_16bit);
+        launch.arg(scores).arg(&seq).arg(&causal).arg(&kind);
+        // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers `scores`.
+        unsafe { launch.launch(config) }.map(drop).map_err(error)
+    }
+}
+
+/// A block a row, of as many threads as keep the row in registers; the kernel has room for 8 scores a thread.
+fn softmax_config(scores: usize, seq: usize) -> LaunchConfig {
+    let threads = (seq as u32).div_ceil(8).next_multiple_of(32).clamp(32, 1024);
+    blocks_of((scores / seq) as u32, threads)
+}

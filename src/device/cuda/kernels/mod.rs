@@ -1,0 +1,109 @@
+//! Our own kernels, loaded: one safe function for each, in a file for each file of kernels/.
+
+mod fill;
+mod math;
+mod pad;
+mod timing;
+mod verify;
+
+use super::compile::compile;
+use super::error;
+use crate::shape::DType;
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
+    ValidAsZeroBits,
+};
+use cudarc::nvrtc::Ptx;
+use std::sync::Arc;
+
+/// Plain numbers, valid whatever their bits.
+pub trait Bits: DeviceRepr + ValidAsZeroBits {}
+impl Bits for u8 {}
+impl Bits for u16 {}
+impl Bits for u32 {}
+impl Bits for f32 {}
+
+/// A tensor of 16-bit numbers in device memory.
+pub type Tensor = CudaSlice<u16>;
+
+/// The functions of kernels/*.cu.
+pub struct Kernels {
+    fill_normal: CudaFunction,
+    verify_gemm: CudaFunction,
+    verify_sdpa: CudaFunction,
+    count_nonfinite: CudaFunction,
+    widen: CudaFunction,
+    narrow: CudaFunction,
+    softmax_f32: CudaFunction,
+    softmax_16bit: CudaFunction,
+    resize: CudaFunction,
+    spin: CudaFunction,
+    hold: CudaFunction,
+    stamp_cycles: CudaFunction,
+    trap: CudaFunction,
+    empty: CudaFunction,
+    copy: CudaFunction,
+}
+
+const THREADS: u32 = 256;
+
+impl Kernels {
+    /// Compiles (or takes from the cache) and loads all of them.
+    ///
+    /// # Errors
+    /// The compiler's log, or what the driver says of the module.
+    pub fn load(context: &Arc<CudaContext>, (major, minor): (i32, i32)) -> Result<Self, String> {
+        let arch = format!("sm_{major}{minor}");
+        let module = |file| {
+            let cubin = compile(file, &[], &arch)?;
+            context
+                .load_module(Ptx::from_binary(cubin))
+                .map_err(|failure| format!("{file} does not load: {}", error(failure)))
+        };
+        let (fill, verify, math) = (module("fill.cu")?, module("verify.cu")?, module("math.cu")?);
+        let (pad, timing) = (module("pad.cu")?, module("timing.cu")?);
+        let function = |module: &Arc<cudarc::driver::CudaModule>, name| {
+            module
+                .load_function(name)
+                .map_err(|failure| format!("kernel {name}: {}", error(failure)))
+        };
+        Ok(Kernels {
+            fill_normal: function(&fill, "fill_normal")?,
+            verify_gemm: function(&verify, "verify_gemm")?,
+            verify_sdpa: function(&verify, "verify_sdpa")?,
+            count_nonfinite: function(&verify, "count_nonfinite")?,
+            widen: function(&math, "widen")?,
+            narrow: function(&math, "narrow")?,
+            softmax_f32: function(&math, "softmax_f32")?,
+            softmax_16bit: function(&math, "softmax_16bit")?,
+            resize: function(&pad, "resize")?,
+            spin: function(&timing, "spin")?,
+            hold: function(&timing, "hold")?,
+            stamp_cycles: function(&timing, "stamp_cycles")?,
+            trap: function(&timing, "trap")?,
+            empty: function(&timing, "empty")?,
+            copy: function(&timing, "copy")?,
+        })
+    }
+}
+
+/// The device address of a buffer, for a library call. It stays valid while the buffer lives.
+pub fn address<T>(buffer: &CudaSlice<T>, stream: &CudaStream) -> u64 {
+    buffer.device_ptr(stream).0
+}
+
+/// The `Type` of kernels/common.cuh.
+pub(super) fn kind(dtype: DType) -> i32 {
+    match dtype {
+        DType::Fp16 => 0,
+        DType::Bf16 => 1,
+    }
+}
+
+fn blocks_of(blocks: u32, threads: u32) -> LaunchConfig {
+    LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (threads, 1, 1), shared_mem_bytes: 0 }
+}
+
+fn threads_for(elements: usize, elements_per_thread: usize) -> LaunchConfig {
+    blocks_of(elements.div_ceil(THREADS as usize * elements_per_thread) as u32, THREADS)
+}
