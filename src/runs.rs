@@ -26,16 +26,21 @@ pub fn run_id(text: &str) -> Result<String, String> {
     }
 }
 
-/// The journal that a user names, by a run id or by its path.
+/// The journal that a user names: by a run id, by its path, by the folder it lies in, or by that of the run's report.
 ///
 /// # Errors
-/// If it is neither.
+/// If it is none of these.
 pub fn journal_of(run: &str) -> Result<PathBuf> {
-    if Path::new(run).is_file() {
-        return Ok(PathBuf::from(run));
+    let path = Path::new(run);
+    let inside = path.join(journal::FILE_NAME);
+    if let Some(journal) = [path, &inside].into_iter().find(|path| path.is_file()) {
+        return Ok(journal.to_path_buf());
     }
-    let run_id = run_id(run)
-        .map_err(|allowed| anyhow!("{run:?} is neither a file nor a run id ({allowed})"))?;
+    // The folder of a report has the name of its run.
+    let name = path.file_name().filter(|_| path.is_dir()).and_then(|name| name.to_str());
+    let run_id = run_id(name.unwrap_or(run)).map_err(|allowed| {
+        anyhow!("{run:?} is no journal, no run's folder and no run id ({allowed})")
+    })?;
     Ok(runs_folder().join(run_id).join(journal::FILE_NAME))
 }
 

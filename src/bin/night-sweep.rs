@@ -28,7 +28,7 @@ struct Cli {
 enum Command {
     /// Writes the run folder of a journal again, and prints its table.
     Report {
-        /// A run id, or a journal; the newest run if absent.
+        /// A run id, a journal, the folder of one or of a report; the newest run if absent.
         #[arg(conflicts_with = "index")]
         run: Option<String>,
         /// Writes index.html over all runs there are instead.
@@ -48,7 +48,7 @@ enum Command {
     },
     /// Joins the shards of a sweep (NIGHT_SWEEP_SHARD) into one run, and reports it.
     Merge {
-        /// The run ids of all shards, or their journals.
+        /// The run ids of all shards, their journals, or the folders of these.
         #[arg(required = true)]
         shards: Vec<String>,
         /// Name of the merged run; default: YYYYMMDD_HHMMSS_EXPERIMENT.

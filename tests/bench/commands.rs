@@ -86,7 +86,7 @@ fn report_needs_a_run() {
     let line = sandbox.night_sweep(&["report", "nosuch"]).refused();
     assert!(line.contains("nosuch/journal.jsonl"), "{line}");
     let line = sandbox.night_sweep(&["report", "../nosuch"]).refused();
-    assert!(line.contains("neither a file nor a run id"), "{line}");
+    assert!(line.contains("no run id"), "{line}");
     let line = sandbox.night_sweep(&["report", "spec.yaml"]).refused();
     assert!(line.contains("spec.yaml:1: not a line of a run journal"), "{line}");
     sandbox.assert_untouched();
@@ -102,6 +102,8 @@ fn report_writes_the_same_folder_again() {
         (&second, vec!["report"]),
         (&first, vec!["report", &first.run_id()]),
         (&first, vec!["report", journal.to_str().unwrap()]),
+        (&first, vec!["report", journal.parent().unwrap().to_str().unwrap()]),
+        (&first, vec!["report", first.folder().to_str().unwrap()]),
     ] {
         let report = sandbox.night_sweep(&[&arguments[..], &["--results-root", "again"]].concat());
         let report = report.succeeded();
