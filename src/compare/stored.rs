@@ -84,6 +84,10 @@ pub fn compare(
         row.ratio = Some(ratio.difference.exp());
         row.ci95 = Some(ratio.interval95().map(f64::exp));
         (row.p_value, row.q_value) = (Some(p[at]), Some(q[at]));
+        if !row.verdict.is_quiet() {
+            let (base, cand) = pairs[at];
+            row.remarks.extend(doubts(base, cand));
+        }
         rows.push(row);
     }
     let fails = suite.is_slower || rows.iter().any(|row| row.fails);
@@ -128,9 +132,32 @@ fn row(id: &str, verdict: Verdict, base: Option<&Case>, cand: Option<&Case>) -> 
         let Some(case) = case else { continue };
         // An error of some runs, or one that both sides have, is told and is no change.
         row.remarks.extend(case.error.iter().map(|error| format!("{side}: {error}")));
-        row.remarks.extend(case.flags.iter().map(|flag| format!("{side}: {flag}")));
     }
     row
+}
+
+/// What makes the times of a case doubtful: `drifting (both), clock_moved (candidate)`.
+fn doubts(base: &Case, cand: &Case) -> Option<String> {
+    let flags: BTreeSet<&String> = base.flags.iter().chain(&cand.flags).collect();
+    let place = |flag: &String| match [base, cand].map(|case| case.flags.contains(flag)) {
+        [true, true] => "both",
+        [true, false] => "base",
+        [false, _] => "candidate",
+    };
+    let flags: Vec<String> =
+        flags.into_iter().map(|flag| format!("{flag} ({})", place(flag))).collect();
+    (!flags.is_empty()).then(|| flags.join(", "))
+}
+
+/// How often each flag is in a side: `57 drifting, 25 power_capped`.
+fn flagged(side: &Stored) -> Option<String> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for flag in side.cases.values().flat_map(|case| &case.flags) {
+        *counts.entry(flag).or_default() += 1;
+    }
+    let counts: Vec<String> =
+        counts.into_iter().map(|(flag, count)| format!("{count} {flag}")).collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
 }
 
 /// What the cases did as a whole, and what of it to take off: a day may shift all of them by some per cent.
@@ -177,6 +204,15 @@ fn notes(
     let circumstances = mismatches(&base.circumstances, &cand.circumstances).into_iter();
     notes.extend(circumstances.map(|m| format!("{}: {} and {}", m.what, m.base, m.cand)));
     notes.extend(base.notes.iter().chain(&cand.notes).cloned());
+    for (name, side) in [("base", base), ("candidate", cand)] {
+        let flagged = flagged(side);
+        notes.extend(flagged.map(|flagged| {
+            format!(
+                "cases of the {name} whose times have a flag: {flagged}, of {}",
+                side.cases.len()
+            )
+        }));
+    }
     let runs = base.side.runs.len();
     if runs < RUNS {
         notes.push(format!(
@@ -299,6 +335,26 @@ mod tests {
         cand.cases.get_mut("a").unwrap().runs = vec![Run::of(&rounds).unwrap()];
         let comparison = compare(&stored("a", &[("a", Some(1.0))]), &cand, 0.05, false).unwrap();
         assert_eq!(comparison.rows[0].verdict, Verdict::Ambiguous);
+    }
+
+    #[test]
+    fn flags_are_told_where_there_is_a_change_and_counted_elsewhere() {
+        let mut base = stored("a", &[("a", Some(1.0)), ("b", Some(1.0))]);
+        let mut cand = stored("b", &[("a", Some(1.2)), ("b", Some(1.0))]);
+        let flag = |side: &mut Stored, case: &str, flag: &str| {
+            side.cases.get_mut(case).unwrap().flags.push(flag.to_owned());
+        };
+        for case in ["a", "b"] {
+            flag(&mut base, case, "drifting");
+            flag(&mut cand, case, "drifting");
+        }
+        flag(&mut cand, "a", "clock_moved");
+        let comparison = compare(&base, &cand, 0.05, false).unwrap();
+        let remarks: Vec<&[String]> = comparison.rows.iter().map(|row| &*row.remarks).collect();
+        assert_eq!(remarks, [&["clock_moved (candidate), drifting (both)".to_owned()][..], &[]]);
+        let counted = |text: &str| comparison.notes.iter().any(|note| note.contains(text));
+        assert!(counted("the base whose times have a flag: 2 drifting, of 2"));
+        assert!(counted("1 clock_moved, 2 drifting, of 2"), "{:?}", comparison.notes);
     }
 
     #[test]
