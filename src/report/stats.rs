@@ -125,6 +125,12 @@ pub fn spread_pct(values: &[f64]) -> Option<f64> {
     (sorted.len() > 1).then(|| (max / min - 1.0) * 100.0)
 }
 
+/// How far the median of the second half of the samples lies from that of the first, as a share of the median of all.
+pub fn moved(samples: &[f64]) -> Option<f64> {
+    let (first, second) = samples.split_at(samples.len() / 2);
+    Some((median(second)? - median(first)?).abs() / median(samples)?)
+}
+
 /// Whether the median moved between the first half of the samples and the second: by more than 0.3 % of the median,
 /// and by more than 2.5 standard errors of such a difference. Those follow from the intervals of both medians; fewer
 /// than 12 samples have none, and do not drift.
@@ -134,12 +140,11 @@ pub fn drifts(samples: &[f64]) -> bool {
         // A 95 % interval is 1.96 standard errors to either side.
         median_ci95(half).map(|[low, high]| (high - low) / (2.0 * 1.96))
     };
-    let moved = || {
-        let difference = (median(second)? - median(first)?).abs();
+    let drifts = || {
         let error = standard_error(first)?.hypot(standard_error(second)?);
-        Some(difference > (0.003 * median(samples)?).max(2.5 * error))
+        Some(moved(samples)? > (2.5 * error / median(samples)?).max(0.003))
     };
-    moved().unwrap_or(false)
+    drifts().unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::curve::{self, cliff, kernel, step, tier};
 use super::findings;
 use super::peak::{self, Datasheet};
 use super::raw::{Measured, Point, Raw, Row};
-use super::stats::median;
+use super::stats::{self, median};
 use crate::journal::Run;
 use crate::record::{Calibration, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -292,6 +292,7 @@ fn doubts(raw: &Raw) -> Vec<String> {
     let count = |flag: &str| {
         raw.measured().filter(|row| row.flags.iter().any(|f| f.starts_with(flag))).count()
     };
+    let drifting = drifting(raw);
     let sentences: [(&str, &str); 8] = [
         ("fewer_rounds", "have fewer rounds than asked for"),
         (
@@ -299,10 +300,7 @@ fn doubts(raw: &Raw) -> Vec<String> {
             "have a median that is not known to 0.5 %, as the adaptive protocol aims for",
         ),
         ("unstable", "have rounds whose medians differ by more than 2 %"),
-        (
-            "drifting",
-            "have a median that moved between the first half of their samples and the second",
-        ),
+        ("drifting", &drifting),
         ("clock_moved", "have rounds whose SM clocks differ by more than 0.5 %"),
         ("below_settled_clock", "ran below 95 % of the clock at which the card settled"),
         ("throttled", "were measured while the card was slowed down by heat or hardware"),
@@ -315,4 +313,17 @@ fn doubts(raw: &Raw) -> Vec<String> {
         .filter(|&(count, _)| count > 0)
         .map(|(count, what)| format!("{count} of {rows} rows {what}"))
         .collect()
+}
+
+/// How far the medians moved of the rows that are said to drift.
+fn drifting(raw: &Raw) -> String {
+    let is_drifting = |row: &&Measured| row.flags.iter().any(|flag| flag == "drifting");
+    let moved = raw.measured().filter(is_drifting).filter_map(|row| stats::moved(&row.timing_raw));
+    let moved = stats::sorted(&moved.map(|share| share * 100.0).collect::<Vec<_>>());
+    let typical = median(&moved).unwrap_or_default();
+    let worst = moved.last().copied().unwrap_or_default();
+    format!(
+        "have a median that moved between the first half of their samples and the second, \
+         typically by {typical:.1} %, at worst by {worst:.1} %"
+    )
 }
