@@ -12,6 +12,7 @@ use crate::device::{Cuda, Device};
 use crate::measurement::Sampler;
 use crate::plan::{CaseError, Plan};
 use crate::record::{Algorithm, Verification};
+use crate::report::stats::median;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::str::FromStr;
@@ -161,24 +162,26 @@ impl Slowed {
             }
             Device::Cuda(cuda) => cuda,
         };
-        let launch_ns = least_launch_ns(plan.as_mut(), device)?;
-        let wanted_ns = launch_ns * share;
         let spin = |delay_ns: f64, every: f64| Delay::Spin {
             cuda: cuda.clone(),
             delay_ns,
             every: every as usize,
             launches: 0,
         };
+        let launch_ns = median_launch_ns(plan.as_mut(), device)?;
+        let wanted_ns = launch_ns * share;
         // A kernel more in the graph costs some time of its own: more than 3 % of a short launch. So it stands after
         // as many launches as together may take it.
         let mut slowed = Slowed { plan, delay: spin(PROBE_NS, 1.0) };
-        let own_ns = (least_launch_ns(&mut slowed, device)? - launch_ns - PROBE_NS).max(0.0);
+        let own_ns = (median_launch_ns(&mut slowed, device)? - launch_ns - PROBE_NS).max(0.0);
         let every = (1.25 * own_ns / wanted_ns).ceil().max(1.0);
         let mut delay_ns = every * wanted_ns - own_ns;
         slowed.delay = spin(delay_ns, every);
-        // A short spin is not as long as it was asked to be: what is missing is measured and made good.
+        // A short spin is not as long as it was asked to be: what is missing is measured and made good. The launch by
+        // itself is measured anew beside it, as a card that warms up gets slower by more than what is missing.
         for _ in 0..CORRECTIONS {
-            let missing_ns = launch_ns + wanted_ns - least_launch_ns(&mut slowed, device)?;
+            let launch_ns = median_launch_ns(slowed.plan.as_mut(), device)?;
+            let missing_ns = launch_ns * (1.0 + share) - median_launch_ns(&mut slowed, device)?;
             delay_ns = (delay_ns + every * missing_ns).max(0.0);
             slowed.delay = spin(delay_ns, every);
         }
@@ -229,13 +232,12 @@ fn clock_cost() -> Duration {
     (0..10).map(cost).min().unwrap_or_default()
 }
 
-fn least_launch_ns(plan: &mut dyn Plan, device: &Device) -> Result<f64, CaseError> {
+fn median_launch_ns(plan: &mut dyn Plan, device: &Device) -> Result<f64, CaseError> {
     let clock = device.clock();
     let mut sampler = Sampler::prepare(device, &clock, plan, None)?;
     sampler.warm_up(WARM_UP)?;
     let samples_ms = sampler.take(SAMPLES)?;
-    // Of a busy machine the least is the operation's own.
-    Ok(samples_ms.into_iter().fold(f64::INFINITY, f64::min) * 1e6)
+    Ok(median(&samples_ms).unwrap_or_default() * 1e6)
 }
 
 #[cfg(test)]
