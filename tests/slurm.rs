@@ -34,11 +34,15 @@ struct Site {
 }
 
 impl Site {
-    fn new() -> Site {
+    fn on_cluster() -> Site {
         assert!(
             std::env::var_os("SLURM_CONF").is_some(),
             "set SLURM_CONF: bash slurm/dev-cluster.sh up"
         );
+        Site::new()
+    }
+
+    fn new() -> Site {
         let site = Site { dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap() };
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("slurm");
         site.make_dir("slurm");
@@ -172,9 +176,49 @@ fn assert_each_once(run: &Run) {
 }
 
 #[test]
+fn a_job_that_slurm_starts_again_on_another_device_begins_anew_and_loses_nothing() {
+    let site = Site::new();
+    let start = |restarts: &str, spec: &str| {
+        let mut job = site.command("bash");
+        job.args(["slurm/run_experiment.sbatch", "--exp", "G3_gemm_k_dense", "--run-id", "night"]);
+        job.args(["--bin-dir", "bin", "--spec", spec]).env("SLURM_RESTART_COUNT", restarts);
+        let output = job.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let journal = site.journal("night", "night");
+    let (code, said) = start("0", "spec.yaml");
+    assert_eq!(code, Some(0), "{said}");
+    // As if it had been measured elsewhere.
+    let text = fs::read_to_string(&journal).unwrap();
+    let (before, after) = text.split_once("\"cpu\":\"").unwrap();
+    let elsewhere = format!("{before}\"cpu\":\"not {after}");
+    fs::write(&journal, &elsewhere).unwrap();
+
+    // Whoever submits it again is to know; and what is wrong on any device leaves all as it is.
+    for (restarts, spec, expected) in
+        [("0", "spec.yaml", "the processor"), ("1", "none.yaml", "none.yaml")]
+    {
+        let (code, said) = start(restarts, spec);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(fs::read_to_string(&journal).unwrap(), elsewhere);
+    }
+    let (code, said) = start("1", "spec.yaml");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the processor") && said.contains("a new run begins"), "{said}");
+    let kept = site.path("target/slurm/night/night.before_start2");
+    assert_eq!(fs::read_to_string(kept.join(journal::FILE_NAME)).unwrap(), elsewhere);
+    assert_each_once(&journal::read(&journal).unwrap());
+    let report = ["bin/night-sweep", "report", kept.to_str().unwrap(), "--results-root", "kept"];
+    assert!(site.run(&report).status.success());
+    assert!(site.path("kept/G3/night/report.html").exists());
+}
+
+#[test]
 #[ignore = "needs a Slurm cluster"]
 fn a_job_measures_and_reports() {
-    let site = Site::new();
+    let site = Site::on_cluster();
     let job = site.submit(&[], &["--exp", "G3_gemm_k_dense"]);
     assert_eq!(site.state(&job), "COMPLETED", "{}", site.logs());
     let run_id = format!("{job}_G3_gemm_k_dense");
@@ -189,7 +233,7 @@ fn a_job_measures_and_reports() {
 #[test]
 #[ignore = "needs a Slurm cluster"]
 fn a_job_that_cannot_measure_fails() {
-    let site = Site::new();
+    let site = Site::on_cluster();
     for (arguments, says) in [
         (&["--exp", "G3_nosuch"][..], "G3_nosuch"),
         (&["--exp", "nosuch"], "no bench runs nosuch"),
@@ -210,7 +254,7 @@ fn a_job_that_cannot_measure_fails() {
 #[test]
 #[ignore = "needs a Slurm cluster"]
 fn six_jobs_and_their_summary() {
-    let site = Site::new();
+    let site = Site::on_cluster();
     let launch =
         ["bash", "slurm/launch_all.sh", "--spec", "spec.yaml", "--bin-dir", "bin", "--wait"];
     let output = site.run(&launch);
@@ -233,7 +277,7 @@ fn six_jobs_and_their_summary() {
 #[test]
 #[ignore = "needs a Slurm cluster"]
 fn four_shards_on_the_gpus_there_are_become_one_run() {
-    let site = Site::new();
+    let site = Site::on_cluster();
     let launch =
         ["bash", "slurm/launch_all.sh", "--spec", "spec.yaml", "--bin-dir", "bin", "--wait"];
     let output = site.run(&[&launch[..], &["--array", "4", "--only", "G3_gemm_k_dense"]].concat());
@@ -252,7 +296,7 @@ fn four_shards_on_the_gpus_there_are_become_one_run() {
 #[test]
 #[ignore = "needs a Slurm cluster"]
 fn a_job_out_of_time_is_requeued_and_goes_on() {
-    let site = Site::new();
+    let site = Site::on_cluster();
     let job = site.submit(&[], &["--exp", "G3_slow"]);
     let run_id = format!("{job}_G3_slow");
     let journal = site.journal(&run_id, &run_id);
@@ -273,7 +317,7 @@ fn a_job_out_of_time_is_requeued_and_goes_on() {
 #[test]
 #[ignore = "needs a Slurm cluster"]
 fn a_cancelled_job_leaves_a_partial_report_and_can_be_resumed() {
-    let site = Site::new();
+    let site = Site::on_cluster();
     let job = site.submit(&[], &["--exp", "G3_slow", "--run-id", "cancelled"]);
     let journal = site.journal("cancelled", "cancelled");
     site.wait("three visits", || visits_in(&journal) >= 3);
