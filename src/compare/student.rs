@@ -15,6 +15,8 @@ pub struct Mean {
     pub deviation: f64,
     /// How many values.
     pub count: usize,
+    /// Degrees of freedom of the deviation: n - 1, unless it was moderated by those of others.
+    pub freedom: f64,
 }
 
 impl Mean {
@@ -23,7 +25,8 @@ impl Mean {
         let count = values.len();
         let mean = mean(values).filter(|_| count > 1)?;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        Some(Mean { mean, deviation: (squares / (count - 1) as f64).sqrt(), count })
+        let freedom = count as f64 - 1.0;
+        Some(Mean { mean, deviation: (squares / freedom).sqrt(), count, freedom })
     }
 
     /// Of `values` without the `cut` smallest and the `cut` largest, which count as the nearest ones left do (Yuen, The
@@ -39,7 +42,8 @@ impl Mean {
         let pulled: Vec<f64> = values.iter().map(|value| value.clamp(low, high)).collect();
         let middle = mean(&pulled)?;
         let squares: f64 = pulled.iter().map(|value| (value - middle).powi(2)).sum();
-        Some(Mean { mean: center, deviation: (squares / (kept - 1) as f64).sqrt(), count: kept })
+        let freedom = kept as f64 - 1.0;
+        Some(Mean { mean: center, deviation: (squares / freedom).sqrt(), count: kept, freedom })
     }
 
     /// Standard error.
@@ -49,12 +53,12 @@ impl Mean {
 
     /// The chance of a mean this large or larger, were the true one zero.
     pub fn p_above_zero(&self) -> f64 {
-        p_above(self.mean, self.error(), (self.count - 1) as f64)
+        p_above(self.mean, self.error(), self.freedom)
     }
 
     /// Where the true mean lies with 95 % confidence.
     pub fn interval95(&self) -> [f64; 2] {
-        let half = t95(self.count as f64 - 1.0) * self.error();
+        let half = t95(self.freedom) * self.error();
         [self.mean - half, self.mean + half]
     }
 }

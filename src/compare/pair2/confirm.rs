@@ -94,15 +94,13 @@ fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Op
         }
     };
     let confirmed = |mean: Mean, pairs: usize| {
-        let freedom = mean.count as f64 - 1.0;
-        let (deviation, freedom) = match prior {
-            Some(prior) => {
-                (prior.moderate(mean.deviation.powi(2), freedom).sqrt(), prior.freedom + freedom)
-            }
-            None => (mean.deviation, freedom),
+        let moderated = |prior: &Prior| Mean {
+            deviation: prior.moderate(mean.deviation.powi(2), mean.freedom).sqrt(),
+            freedom: prior.freedom + mean.freedom,
+            ..mean
         };
-        let mean = Mean { deviation, ..mean };
-        let p = p_above(mean.mean.abs(), mean.error(), freedom);
+        let mean = prior.as_ref().map_or(mean, moderated);
+        let p = p_above(mean.mean.abs(), mean.error(), mean.freedom);
         let is_real = p <= level && mean.mean.abs() >= rules.threshold;
         Confirmed { mean, pairs, p, is_real }
     };

@@ -246,6 +246,19 @@ fn gate_on_host(seed: u64, cases: usize, unlucky: f64, slowdown: f64) -> Found {
 }
 
 #[test]
+fn an_interval_leaves_zero_out_where_its_p_says_so() {
+    let found = (0..40).flat_map(|seed| gate_on_host(seed, 8, 0.03, 0.08).confirmed);
+    let sure: Vec<bool> = found
+        .map(|(.., confirmed)| {
+            let [low, high] = confirmed.mean.interval95();
+            assert_eq!(confirmed.p < 0.025, low > 0.0 || high < 0.0, "{confirmed:?}");
+            confirmed.p < 0.025
+        })
+        .collect();
+    assert!(sure.contains(&true) && sure.contains(&false));
+}
+
+#[test]
 fn a_busy_host_cries_no_wolf_and_sees_what_is_twice_its_noise() {
     for (cases, unlucky, least) in [(8, 0.0, 45), (12, 0.0, 45), (8, 0.03, 42), (12, 0.03, 42)] {
         let gate = |seed, slowdown| gate_on_host(seed, cases, unlucky, slowdown);
