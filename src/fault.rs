@@ -285,23 +285,21 @@ mod tests {
     }
 
     #[test]
-    fn launches_of_the_cases_it_names_are_longer_and_no_others() {
-        for (percent, expected_us) in [(40, 65.0), (20, 58.0)] {
-            let fault: Fault = format!("slow:K107:{percent}").parse().unwrap();
-            let least_us = |case_id| {
-                let lost = Rc::default();
-                let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost).unwrap();
-                let ten_launches = |_| {
-                    let start = Instant::now();
-                    (0..10).for_each(|_| plan.launch().unwrap());
-                    start.elapsed().as_nanos() as f64 / 1e4
-                };
-                (0..20).map(ten_launches).fold(f64::INFINITY, f64::min)
+    fn every_launch_of_the_cases_it_names_is_longer_and_no_other() {
+        let fault: Fault = "slow:K107:40".parse().unwrap();
+        let least_us = |case_id| {
+            let lost = Rc::default();
+            let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost).unwrap();
+            let launch = |_| {
+                let start = Instant::now();
+                plan.launch().unwrap();
+                start.elapsed().as_nanos() as f64 / 1e3
             };
-            // The least of many: a busy machine makes launches longer, never shorter.
-            assert!(least_us("G3/fp16/K107") >= expected_us);
-            assert!(least_us("G3/fp16/K112") < expected_us);
-        }
+            (0..50).map(launch).fold(f64::INFINITY, f64::min)
+        };
+        // The least of many: a busy machine makes launches longer, never shorter.
+        assert!(least_us("G3/fp16/K107") >= 70.0);
+        assert!(least_us("G3/fp16/K112") < 70.0);
     }
 
     #[test]

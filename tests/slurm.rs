@@ -181,7 +181,8 @@ fn a_job_that_slurm_starts_again_on_another_device_begins_anew_and_loses_nothing
     let start = |restarts: &str, spec: &str| {
         let mut job = site.command("bash");
         job.args(["slurm/run_experiment.sbatch", "--exp", "G3_gemm_k_dense", "--run-id", "night"]);
-        job.args(["--bin-dir", "bin", "--spec", spec]).env("SLURM_RESTART_COUNT", restarts);
+        job.args(["--bin-dir", "bin", "--spec", spec]);
+        job.env("SLURM_JOB_ID", "7").env("SLURM_RESTART_COUNT", restarts);
         let output = job.output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(said).unwrap())
@@ -207,7 +208,7 @@ fn a_job_that_slurm_starts_again_on_another_device_begins_anew_and_loses_nothing
     let (code, said) = start("1", "spec.yaml");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("the processor") && said.contains("a new run begins"), "{said}");
-    let kept = site.path("target/slurm/night/night.before_start2");
+    let kept = site.path("target/slurm/night/night.before_7_start2");
     assert_eq!(fs::read_to_string(kept.join(journal::FILE_NAME)).unwrap(), elsewhere);
     assert_each_once(&journal::read(&journal).unwrap());
     let report = ["bin/night-sweep", "report", kept.to_str().unwrap(), "--results-root", "kept"];

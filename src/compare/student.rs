@@ -51,11 +51,6 @@ impl Mean {
         self.deviation / (self.count as f64).sqrt()
     }
 
-    /// The chance of a mean this large or larger, were the true one zero.
-    pub fn p_above_zero(&self) -> f64 {
-        p_above(self.mean, self.error(), self.freedom)
-    }
-
     /// Where the true mean lies with 95 % confidence.
     pub fn interval95(&self) -> [f64; 2] {
         let half = t95(self.freedom) * self.error();
@@ -142,7 +137,10 @@ mod tests {
 
     #[test]
     fn without_spread_there_is_no_doubt() {
-        let p = |values: &[f64]| Mean::of(values).unwrap().p_above_zero();
+        let p = |values: &[f64]| {
+            let mean = Mean::of(values).unwrap();
+            p_above(mean.mean, mean.error(), mean.freedom)
+        };
         assert_eq!((p(&[0.1, 0.1]), p(&[0.0, 0.0]), p(&[-0.1, -0.1])), (0.0, 1.0, 1.0));
     }
 

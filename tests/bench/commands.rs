@@ -86,7 +86,7 @@ fn report_needs_a_run() {
     let line = sandbox.night_sweep(&["report", "nosuch"]).refused();
     assert!(line.contains("nosuch/journal.jsonl"), "{line}");
     let line = sandbox.night_sweep(&["report", "../nosuch"]).refused();
-    assert!(line.contains("no run id"), "{line}");
+    assert!(line.contains("is no journal, no run's folder and no run id"), "{line}");
     let line = sandbox.night_sweep(&["report", "spec.yaml"]).refused();
     assert!(line.contains("spec.yaml:1: not a line of a run journal"), "{line}");
     sandbox.assert_untouched();

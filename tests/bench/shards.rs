@@ -131,7 +131,7 @@ fn what_is_missing_or_there_twice_is_named_and_nothing_is_left() {
         ),
         (&["part-1", "unsharded"], "unsharded is no shard"),
         (&["part-1", "nosuch"], "nosuch"),
-        (&["../part-1"], "no run id"),
+        (&["../part-1"], "is no journal, no run's folder and no run id"),
         (&["part-1", "part-2", "part-3", "--run-id", "../x"], "--run-id \"../x\": allowed is"),
     ] {
         let line = merge(&sandbox, runs).refused();

@@ -2,7 +2,7 @@
 
 use super::moderation::Prior;
 use super::screen::{Direction, Screen};
-use super::shift::preset;
+use super::shift::evenly;
 use super::{MIN_SUITE, Pair, Rules};
 use crate::compare::student::{Mean, p_above};
 use crate::report::stats::median;
@@ -112,7 +112,7 @@ fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Op
 fn controls(screen: &Screen, candidates: &[usize], count: usize) -> Vec<usize> {
     let is_free = |case: &usize| screen.cases[*case].is_some() && !candidates.contains(case);
     let free: Vec<usize> = (0..screen.cases.len()).filter(is_free).collect();
-    preset(&free, count)
+    evenly(&free, count)
 }
 
 /// The differences of each case over the pairs that have its times, less what `removed` says of a pair and a case.

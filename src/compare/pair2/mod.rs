@@ -24,7 +24,7 @@ mod simulation;
 use anyhow::Result;
 use confirm::{Confirmed, confirm};
 use screen::{Direction, Screen, screen};
-use shift::{SuiteShift, judge_shift, preset};
+use shift::{SuiteShift, evenly, judge_shift};
 
 /// With fewer cases than this the median over the cases says nothing of the suite: one slow case would move it.
 pub const MIN_SUITE: usize = 5;
@@ -231,7 +231,7 @@ pub fn run(
         true => {
             let known: Vec<usize> =
                 all.into_iter().filter(|&case| screen.cases[case].is_some()).collect();
-            let preset = preset(&known, rules.shift_cases);
+            let preset = evenly(&known, rules.shift_cases);
             let measured = pairs(Stage::Shift, 0, rules.shift_pairs, &preset)?;
             judge_shift(&measured, rules)
         }

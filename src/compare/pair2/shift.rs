@@ -29,7 +29,7 @@ pub enum Cause {
 }
 
 /// `count` of the cases, spread evenly over them.
-pub fn preset<T: Clone>(cases: &[T], count: usize) -> Vec<T> {
+pub fn evenly<T: Clone>(cases: &[T], count: usize) -> Vec<T> {
     let count = count.min(cases.len());
     (0..count).map(|at| cases[at * cases.len() / count].clone()).collect()
 }
@@ -91,8 +91,8 @@ mod tests {
     #[test]
     fn preset_cases_are_spread_over_the_suite() {
         let cases: Vec<usize> = (0..100).collect();
-        assert_eq!(preset(&cases, 4), [0, 25, 50, 75]);
-        assert_eq!(preset(&cases[..3], 20), [0, 1, 2]);
-        assert!(preset::<usize>(&[], 20).is_empty());
+        assert_eq!(evenly(&cases, 4), [0, 25, 50, 75]);
+        assert_eq!(evenly(&cases[..3], 20), [0, 1, 2]);
+        assert!(evenly::<usize>(&[], 20).is_empty());
     }
 }

@@ -13,7 +13,7 @@ use super::state::State;
 use super::{Request, failed};
 use crate::compare::gate::process::{Build, cases, exactly};
 use crate::compare::gate::spec::with_protocol;
-use crate::compare::pair2::shift::preset;
+use crate::compare::pair2::shift::evenly;
 use crate::disk::write_atomically;
 use crate::journal::{self, FILE_NAME, Run};
 use crate::record::{Protocol, ProtocolKind, SCHEMA_VERSION};
@@ -96,7 +96,7 @@ fn probe(
     let variables = request.places.iter().take(1).flat_map(|place| place.variables());
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let build = Build { executable: request.executable.clone(), variables };
-    let ids = preset(&cases(&build, &spec, request.filter.as_deref())?, CASES);
+    let ids = evenly(&cases(&build, &spec, request.filter.as_deref())?, CASES);
     ensure!(!ids.is_empty(), "no case has an id that the filter matches");
     let filter = exactly(ids.iter().map(|id| &**id));
 
