@@ -1,7 +1,7 @@
 //! Where Criterion keeps its files; the journals of our runs lie beside them.
 
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Criterion's folder, by its own rule: `$CRITERION_HOME`, else `criterion` in cargo's target folder, else
@@ -17,6 +17,23 @@ pub fn criterion_home() -> PathBuf {
 /// Where the journals of all runs lie, a folder each.
 pub fn runs_folder() -> PathBuf {
     criterion_home().join("night-sweep")
+}
+
+/// Whether a bench writes a file of this name, or a folder, into a Criterion folder of its own.
+pub fn is_of_a_bench(name: &Path, is_dir: bool) -> bool {
+    const FILES: [&str; 7] = [
+        "benchmark.json",
+        "estimates.json",
+        "sample.json",
+        "tukey.json",
+        "raw.csv",
+        "journal.jsonl",
+        "journal.new",
+    ];
+    let file = name.file_name().unwrap_or_default();
+    let is_drawn = || name.extension().is_some_and(|ending| ending == "svg" || ending == "html");
+    let in_report = name.parent().is_some_and(|folder| folder.ends_with("report"));
+    is_dir || FILES.iter().any(|known| file == *known) || in_report && is_drawn()
 }
 
 fn target_of_cargo() -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! The executable of a bench: found in a folder of builds, and told from another one.
 
-use anyhow::{Context, Result, bail};
+use crate::files::plain_name;
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,11 @@ const BELOW: [&str; 4] = ["", "deps", "release/deps", "target/release/deps"];
 /// is a file.
 ///
 /// # Errors
-/// If there is none.
+/// If there is none, or `bench` is no name.
 pub fn find(place: &Path, bench: &str) -> Result<PathBuf> {
+    // It becomes part of paths.
+    plain_name(bench)
+        .map_err(|allowed| anyhow!("{bench:?} is no name of a bench: allowed is {allowed}"))?;
     if place.is_file() {
         return absolute(place);
     }

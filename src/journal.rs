@@ -6,15 +6,15 @@
 
 mod check;
 
+use crate::files::{not_a_link, remove_own, rename_own, sync_dir};
 use crate::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start, Visit};
-use crate::report::folder::{not_a_link, sync_dir};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +74,7 @@ impl Claim {
         lock(&file, &new)?;
         // Looked for under the lock: whoever held it before may have started one.
         if path.symlink_metadata().is_ok() {
-            let _ = fs::remove_file(&new);
+            let _ = remove_own(&new);
             bail!("there is a journal {} already", path.display());
         }
         Ok(Claim { file, dir: dir.to_owned() })
@@ -98,13 +98,8 @@ impl Claim {
         self.file.set_len(0).with_context(context)?;
         let mut journal = Journal { file: self.file, path: path.clone() };
         journal.append(&Line::Header(Box::new(header)))?;
-        // Unlike a new name, a second one never takes the place of a file: file systems without locks have that at least.
-        match fs::hard_link(&new, &path) {
-            Ok(()) => fs::remove_file(&new),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
-            Err(_) => fs::rename(&new, &path),
-        }
-        .with_context(context)?;
+        // Never in place of a file: file systems without locks have that at least.
+        rename_own(&new, &path).with_context(context)?;
         sync_dir(&self.dir)?;
         Ok(journal)
     }

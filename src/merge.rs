@@ -4,9 +4,9 @@
 //! model of device with the same driver and libraries. And nothing is left out: every shard is there once and complete.
 
 use crate::criterion_home::runs_folder;
+use crate::files::{self, Kind};
 use crate::journal::{self, Run};
 use crate::record::{End, Header, Line, Status, Visit};
-use crate::report::folder;
 use crate::runs;
 use crate::shard::Shard;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -33,16 +33,22 @@ pub fn merge(shards: &[String], run_id: Option<&str>) -> Result<PathBuf> {
     let dir = runs_folder().join(&run_id);
     ensure!(!given || !dir.exists(), "there is a run {run_id} already: choose another --run-id");
     let mut text = String::new();
-    for line in joined(&runs, run_id)? {
+    for line in joined(&runs, run_id.clone())? {
         text += &serde_json::to_string(&line)?;
         text.push('\n');
     }
-    folder::replace(&dir, |new| write(new, &text))?;
+    // Only an empty folder is replaced: that of a free run id.
+    ensure!(!dir.join(journal::FILE_NAME).exists(), "there is a run {run_id} already");
+    let kind = Kind {
+        what: "the journal of a merged run",
+        identity: &run_id,
+        is_ours: |name, is_dir| !is_dir && name == Path::new(journal::FILE_NAME),
+        unmarked: &|_| false,
+    };
+    files::replace(&dir, &kind, |new| {
+        files::write_file(&new.join(journal::FILE_NAME), text.as_bytes())
+    })?;
     Ok(dir.join(journal::FILE_NAME))
-}
-
-fn write(dir: &Path, text: &str) -> Result<()> {
-    folder::write_file(&dir.join(journal::FILE_NAME), text.as_bytes())
 }
 
 /// The runs by the number of their shard, each number once.

@@ -1,6 +1,7 @@
 //! The runs there are: a folder each under Criterion's, named by the run id.
 
 use crate::criterion_home::runs_folder;
+use crate::files::plain_name;
 use crate::journal;
 use crate::record::Status;
 use anyhow::{Context, Result, anyhow};
@@ -13,17 +14,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// What is allowed.
 pub fn run_id(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    match text {
-        _ if text.is_empty()
-            || text.len() > 128
-            || text.starts_with('.')
-            || !text.bytes().all(plain) =>
-        {
-            Err("1 to 128 letters, digits, `.`, `_` and `-`, not starting with a dot".to_owned())
-        }
-        _ => Ok(text.to_owned()),
-    }
+    plain_name(text).map(|()| text.to_owned())
 }
 
 /// The journal that a user names: by a run id, by its path, by the folder it lies in, or by that of the run's report.

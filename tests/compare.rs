@@ -97,6 +97,7 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
     assert_eq!(
         names(&out),
         [
+            ".night-sweep",
             "annotations.txt",
             "bencher.json",
             "comparison.json",
@@ -110,6 +111,16 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
             "scatter.svg"
         ]
     );
+    let again = || night_sweep(&["compare", path(&base), path(&cand), "--out", path(&out)]);
+    assert_eq!(again().0, 1, "an earlier comparison is replaced");
+    std::fs::write(out.join("notes.txt"), "precious").unwrap();
+    let (code, stdout, stderr) = again();
+    assert_eq!((code, &*stdout), (2, ""), "{stderr}");
+    assert!(stderr.contains("--out: ") && stderr.contains("notes.txt"), "{stderr}");
+    let (code, _, stderr) =
+        night_sweep(&["compare", path(&base), path(&cand), "--out", path(&base)]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("the base ") && base.join("raw.json").exists(), "{stderr}");
     assert_matches_schema(&out.join("comparison.json"), "comparison");
     let comparison: Comparison =
         serde_json::from_value(json(&out.join("comparison.json"))).unwrap();

@@ -103,6 +103,12 @@ fn an_empty_root_has_an_index_too() {
     let root = tempfile::tempdir().unwrap();
     assert!(page(root.path()).contains("No run yet"));
     assert!(index::write(&root.path().join("missing"), None).is_err());
+    index::write(root.path(), None).unwrap();
+    let path = root.path().join("index.html");
+    fs::write(&path, "<title>My site</title>").unwrap();
+    let error = index::write(root.path(), None).unwrap_err().to_string();
+    assert!(error.contains("night-sweep did not write it"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "<title>My site</title>");
 }
 
 #[test]

@@ -76,7 +76,15 @@ fn each_experiment_has_its_files_and_plots() {
         assert_eq!(written.folder, root.join(group).join(format!("20260101_000000_{experiment}")));
         assert_eq!(
             names(&written.folder),
-            ["config.json", "env.json", "plots", "raw.json", "report.html", "summary.json"]
+            [
+                ".night-sweep",
+                "config.json",
+                "env.json",
+                "plots",
+                "raw.json",
+                "report.html",
+                "summary.json"
+            ]
         );
         let mut expected: Vec<String> =
             plots.iter().flat_map(|name| [format!("{name}.png"), format!("{name}.svg")]).collect();
@@ -462,10 +470,46 @@ fn criterions_estimates_are_quoted_unless_they_are_of_another_run() {
 fn a_folder_of_the_same_run_is_replaced() {
     let bench = Bench::of("G3", "G3_gemm_k_dense", &synthetic::g3()[..4]);
     let folder = bench.write().unwrap().folder;
-    fs::write(folder.join("stale"), "").unwrap();
+    fs::write(folder.join("plots/stale.svg"), "").unwrap();
     assert_eq!(bench.write().unwrap().folder, folder);
-    assert!(!folder.join("stale").exists());
+    assert!(!folder.join("plots/stale.svg").exists());
     assert_eq!(names(folder.parent().unwrap()).len(), 1);
+
+    // Older ones have no mark.
+    fs::remove_file(folder.join(".night-sweep")).unwrap();
+    bench.write().unwrap();
+    assert!(folder.join(".night-sweep").exists());
+    fs::write(folder.join("notes.txt"), "precious").unwrap();
+    let error = format!("{:#}", bench.write().unwrap_err());
+    assert!(error.contains("did not write") && error.contains("notes.txt"), "{error}");
+    assert_eq!(fs::read_to_string(folder.join("notes.txt")).unwrap(), "precious");
+}
+
+#[test]
+fn the_folder_of_another_is_not_replaced() {
+    // A journal from elsewhere names a folder of the source code.
+    let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..1]);
+    let header = Header { group: "src".to_owned(), run_id: "bin".to_owned(), ..header };
+    let bench = Bench::new(header.clone(), &lines);
+    let folder = bench.root().join("src/bin");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("main.rs"), "precious").unwrap();
+    let error = format!("{:#}", bench.write().unwrap_err());
+    assert!(error.contains("is not empty"), "{error}");
+    assert_eq!(names(&folder), ["main.rs"]);
+    fs::remove_file(folder.join("main.rs")).unwrap();
+    bench.write().unwrap();
+
+    // Another run with the same name, with and without a mark.
+    let later = Header { started_at: "2026-01-02T00:00:00Z".to_owned(), ..header };
+    let other = Bench::new(later, &lines);
+    for _ in 0..2 {
+        let replace = report::write(&other.journal, &other.criterion_home(), &bench.root());
+        let error = format!("{:#}", replace.unwrap_err());
+        assert!(error.contains("is not empty"), "{error}");
+        let _ = fs::remove_file(folder.join(".night-sweep"));
+    }
+    assert_eq!(json(&folder.join("raw.json"))["metadata"]["started_at"], "2026-01-01T00:00:00Z");
 }
 
 #[test]

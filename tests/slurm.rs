@@ -211,6 +211,8 @@ fn a_job_that_slurm_starts_again_on_another_device_begins_anew_and_loses_nothing
     let kept = site.path("target/slurm/night/night.before_7_start2");
     assert_eq!(fs::read_to_string(kept.join(journal::FILE_NAME)).unwrap(), elsewhere);
     assert_each_once(&journal::read(&journal).unwrap());
+    let old = site.path("target-reports/G3/night.before_7_start2/raw.json");
+    assert!(old.exists() && site.path("target-reports/G3/night/raw.json").exists());
     let report = ["bin/night-sweep", "report", kept.to_str().unwrap(), "--results-root", "kept"];
     assert!(site.run(&report).status.success());
     assert!(site.path("kept/G3/night/report.html").exists());

@@ -2,6 +2,7 @@
 
 use super::comparison::Comparison;
 use super::gate::process::Build;
+use super::gate::state::KIND;
 use super::gate::{self, Request, default_state};
 use super::output::{self, Format};
 use super::pair2::Rules;
@@ -9,6 +10,7 @@ use super::side::{criterion, runs};
 use super::stored;
 use crate::advise::input::percentage;
 use crate::executable;
+use crate::files;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -30,7 +32,8 @@ pub struct Output {
     /// How to print the answer.
     #[arg(long, default_value = "table")]
     format: Format,
-    /// Writes all formats and the plots into this folder; what is there is replaced.
+    /// Writes all formats and the plots into this folder; an earlier comparison there is replaced,
+    /// anything else is refused.
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -95,7 +98,8 @@ pub struct GateArgs {
     /// The same for the candidate's.
     #[arg(long, value_parser = variable)]
     cand_env: Vec<(String, String)>,
-    /// Where the pairs are kept until there is an answer; a gate that was killed goes on from there. Default:
+    /// Where the pairs are kept until there is an answer: a folder that does not exist, is empty, or is
+    /// that of a gate that was killed, which goes on from there. Default:
     /// target/night-sweep-gate/BENCH
     #[arg(long)]
     state: Option<PathBuf>,
@@ -112,6 +116,11 @@ pub struct GateArgs {
 /// Bad input, in one line.
 pub fn compare(arguments: &CompareArgs, home: &Path) -> Result<u8> {
     let CompareArgs { base, cand, .. } = arguments;
+    let sides: &[(&str, &Path)] = match arguments.criterion {
+        true => &[],
+        false => &[("the base", Path::new(base)), ("the candidate", Path::new(cand))],
+    };
+    ensure_replaceable(&arguments.output, &[], sides)?;
     let (base, cand) = match arguments.criterion {
         true => (criterion::read(home, base)?, criterion::read(home, cand)?),
         false => (runs::read(Path::new(base))?, runs::read(Path::new(cand))?),
@@ -138,13 +147,20 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
         let executable = executable::find(place, &arguments.bench)?;
         Ok(Build { executable, variables: variables.to_vec() })
     };
+    let base = build(&arguments.base, &arguments.base_env)?;
+    let cand = arguments.cand.as_ref().map(|cand| build(cand, &arguments.cand_env)).transpose()?;
     let state = arguments.state.clone().unwrap_or_else(|| default_state(&arguments.bench));
-    let floor = || PathBuf::from(format!("{}.noise-floor.json", state.display()));
+    let state = files::plain(&state);
+    let floor = || {
+        let mut floor = state.clone().into_os_string();
+        floor.push(".noise-floor.json");
+        floor.into()
+    };
     let rules = if is_cpu { Rules::on_host() } else { Rules::default() };
     let request = Request {
         bench: arguments.bench.clone(),
-        base: build(&arguments.base, &arguments.base_env)?,
-        cand: arguments.cand.as_ref().map(|cand| build(cand, &arguments.cand_env)).transpose()?,
+        base,
+        cand,
         spec: std::path::absolute(arguments.spec.clone().map_or(default_spec, Ok)?)?,
         filter: arguments.filter.clone(),
         launches: [if is_cpu { 2 } else { 10 }, 20],
@@ -158,10 +174,41 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
         noise_floor: arguments.noise_floor.clone().unwrap_or_else(floor),
         state: std::path::absolute(&state)?,
     };
+    let executables = std::iter::once(("--base", &request.base))
+        .chain(request.cand.as_ref().map(|cand| ("--cand", cand)))
+        .map(|(name, build)| (name, &*build.executable));
+    let others: Vec<(&str, &Path)> =
+        [("--noise-floor", &*request.noise_floor), ("the spec", &*request.spec)]
+            .into_iter()
+            .chain(executables)
+            .collect();
+    ensure_replaceable(&arguments.output, &[("--state", &state)], &others)?;
+    files::ensure_ours(&state, &KIND).context("--state")?;
     let (comparison, state) = gate::run(&request, &|line| eprintln!("night-sweep: {line}"))?;
     let code = answer(&comparison, &arguments.output)?;
-    state.close()?;
+    let strangers = state.close()?;
+    if !strangers.is_empty() {
+        let strangers = files::listed(&strangers);
+        eprintln!("night-sweep: --state stays: night-sweep did not write all of it ({strangers})");
+    }
     Ok(code)
+}
+
+/// Refuses before measuring what would be refused afterwards: an --out that another made, and paths
+/// within one another.
+fn ensure_replaceable(
+    output: &Output,
+    folders: &[(&str, &Path)],
+    others: &[(&str, &Path)],
+) -> Result<()> {
+    let here = ("the current folder", Path::new("."));
+    let out = output.out.as_deref().map(|out| ("--out", out));
+    let folders: Vec<_> = folders.iter().copied().chain(out).collect();
+    files::ensure_apart(&folders, &[&[here], others].concat())?;
+    match &output.out {
+        Some(out) => files::ensure_replaceable(out, &output::FOLDER).context("--out"),
+        None => Ok(()),
+    }
 }
 
 fn answer(comparison: &Comparison, output: &Output) -> Result<u8> {

@@ -11,10 +11,11 @@ mod signals;
 mod state;
 
 use crate::criterion_home::{criterion_home, runs_folder};
+use crate::files::remove_if;
 use crate::journal::{self, FILE_NAME};
 use crate::merge::merge;
 use crate::record::Status;
-use crate::report;
+use crate::report::{self, run_folder::RunFolder};
 use crate::shard::Shard;
 use crate::spec::Spec;
 use crate::suite::hush::say;
@@ -51,7 +52,7 @@ struct Request {
 /// Measures, merges and reports; the last line of stdout is the run folder, or the journal where no report is wanted.
 /// The exit code is not 0 if somebody asked to stop.
 fn run(request: &Request) -> Result<u8> {
-    let experiment = experiment(request)?;
+    let (experiment, group) = experiment(request)?;
     let plan = state::plan(
         &request.executable,
         &request.spec,
@@ -60,6 +61,9 @@ fn run(request: &Request) -> Result<u8> {
         &variables(),
     )?;
     let state = State::open(&plan, request.run_id.as_deref(), &experiment)?;
+    if request.report {
+        RunFolder::of_new_run(&request.results_root, &group, &state.run_id).ensure_free()?;
+    }
     let signals = Signals::listen().context("cannot listen for signals")?;
     say(&format!(
         "night-sweep: {experiment} in {} shards, run {}{}; logs in {}",
@@ -113,8 +117,8 @@ fn run(request: &Request) -> Result<u8> {
     Ok(0)
 }
 
-/// The name of the spec entry that will run, as far as the spec tells; an error where it cannot.
-fn experiment(request: &Request) -> Result<String> {
+/// The name and group of the spec entry that will run, as far as the spec tells; an error where it cannot.
+fn experiment(request: &Request) -> Result<(String, String)> {
     let (spec, bench) = (Spec::load(&request.spec)?, &request.bench);
     let experiment = match &request.experiment {
         Some(name) => {
@@ -128,7 +132,7 @@ fn experiment(request: &Request) -> Result<String> {
     let experiment = experiment.with_context(|| {
         format!("{}: no experiment is run by a bench {bench}", request.spec.display())
     })?;
-    Ok(experiment.name.clone())
+    Ok((experiment.name.clone(), experiment.group()))
 }
 
 /// What shards find in their environment and what decides over what they measure; the rest is set for each.
@@ -211,10 +215,15 @@ impl Part<'_> {
             return Ok("NIGHT_SWEEP_RESUME");
         }
         // Killed within its first line: there is nothing to go on from.
-        fs::remove_file(&self.journal)
-            .with_context(|| format!("cannot remove {}", self.journal.display()))?;
+        remove_if(&self.journal, is_first_line_of_a_journal)?;
         Ok("NIGHT_SWEEP_RUN_ID")
     }
+}
+
+/// Whether a header begins or would begin like this.
+fn is_first_line_of_a_journal(bytes: &[u8]) -> bool {
+    let start = br#"{"line":"header""#;
+    bytes.starts_with(start) || start.starts_with(bytes)
 }
 
 /// The shards that are not done.

@@ -3,8 +3,8 @@
 
 use super::place::Place;
 use crate::criterion_home::runs_folder;
-use crate::disk::write_atomically;
 use crate::executable;
+use crate::files::write_atomically;
 use crate::journal::{self, FILE_NAME};
 use crate::runs;
 use crate::shard::Shard;

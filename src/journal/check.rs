@@ -1,14 +1,18 @@
 //! What a header has to keep, whoever wrote it: its names become folders, and its sizes are multiplied.
 
 use crate::case::{Case, Gemm, Operation, Sdpa};
+use crate::files::plain_name;
 use crate::record::Header;
 use crate::shape::{GemmShape, SdpaShape};
 use crate::spec::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use std::collections::HashSet;
 
 /// Refuses a header that no spec could have made.
 pub fn header(header: &Header) -> Result<()> {
+    for (what, name) in [("run id", &header.run_id), ("group", &header.group)] {
+        plain_name(name).map_err(|allowed| anyhow!("{what} {name:?}: allowed is {allowed}"))?;
+    }
     let trials = header.protocol.trials;
     ensure!((1..=MAX_TRIALS).contains(&trials), "{trials} rounds: allowed are 1 to {MAX_TRIALS}");
     // Each case of a spec may have a few variants.

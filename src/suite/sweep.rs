@@ -14,7 +14,7 @@ use crate::env;
 use crate::journal::{Claim, FILE_NAME, Journal};
 use crate::measurement::DeviceTime;
 use crate::record::{Clocks, End, Failure, Header, Line, SCHEMA_VERSION, Start, Status, Visit};
-use crate::report;
+use crate::report::{self, run_folder::RunFolder};
 use crate::runs::free_run_id;
 use crate::settings::Settings;
 use crate::spec::Experiment;
@@ -180,6 +180,9 @@ impl<'a> Sweep<'a> {
             );
             let (mut journal, run) =
                 Journal::reopen(&dir).with_context(|| format!("cannot resume {run_id}"))?;
+            if settings.report {
+                RunFolder::of(&run.header, &settings.results_root).ensure_free()?;
+            }
             let now = header(run_id.clone());
             ensure_same_run(&run.header, &now)?;
             // For its burn-in: a run has the calibration of its first start.
@@ -213,6 +216,10 @@ impl<'a> Sweep<'a> {
             None => experiment.name.clone(),
         };
         let run_id = settings.run_id.clone().map_or_else(|| free_run_id(&name), Ok)?;
+        if settings.report {
+            let root = &settings.results_root;
+            RunFolder::of_new_run(root, &experiment.group(), &run_id).ensure_free()?;
+        }
         let claim = Claim::of(&runs_folder().join(&run_id))?;
         let header = Header { calibration: calibrate()?, ..header(run_id) };
         let journal = claim.start(header)?;

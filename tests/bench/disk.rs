@@ -249,3 +249,15 @@ fn criterions_files_cost_a_run_no_more_than_its_estimates() {
     assert!(report.stdout.contains("Criterion's files of 1 rows"), "{}", report.stdout);
     sandbox.g3(&["--bench"]).succeeded();
 }
+
+#[test]
+fn the_folder_of_another_in_place_of_the_runs_is_refused_before_anything_is_measured() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.results().join("G3").join(RUN_ID);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("notes.txt"), "precious").unwrap();
+    let line = sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).refused();
+    assert!(line.contains("is not empty"), "{line}");
+    assert!(!sandbox.criterion_home().exists(), "nothing was measured");
+    assert_eq!(names(&folder), ["notes.txt"]);
+}

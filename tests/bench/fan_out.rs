@@ -274,3 +274,15 @@ fn two_gpus_measure_what_one_does() {
     }
     println!("{}\n{}", both.stderr, both.stdout);
 }
+
+#[test]
+fn the_folder_of_another_in_place_of_the_runs_is_refused() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.results().join("G3/taken");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("notes.txt"), "precious").unwrap();
+    let line = fan_out(&sandbox, "cpu:2", &["--run-id", "taken"]).refused();
+    assert!(line.contains("is not empty"), "{line}");
+    assert_eq!(names(&folder), ["notes.txt"]);
+    assert!(!sandbox.journal("taken_1of2").exists(), "nothing was measured");
+}

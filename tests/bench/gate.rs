@@ -5,6 +5,8 @@ use crate::sandbox::{G3_IDS, Ran, Sandbox, bench};
 use crate::support::{assert_matches_schema, json, names};
 use night_sweep::compare::Verdict;
 use night_sweep::compare::comparison::{Comparison, Kind, Outcome};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -60,6 +62,7 @@ fn a_gate_that_was_killed_goes_on_where_it_was() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    fs::write(state.join("notes.txt"), "precious").unwrap();
     // Another gate does not take its pairs for its own.
     let other = gate(&sandbox, &["--seed", "7", "--state", "state"]);
     assert!(other.refused().contains("another gate was interrupted here"));
@@ -69,7 +72,8 @@ fn a_gate_that_was_killed_goes_on_where_it_was() {
     assert!(!ran.stderr.contains("screen pair 2:"), "{}", ran.stderr);
     assert!(ran.stderr.contains("screen pair 4:"), "{}", ran.stderr);
     assert_eq!(comparison(&sandbox, "out").outcome, Outcome::Passed);
-    assert!(!names(sandbox.dir()).contains(&"state".to_owned()));
+    assert_eq!(names(&state), [".night-sweep", "notes.txt"], "no process is left either");
+    assert!(ran.stderr.contains("notes.txt"), "{}", ran.stderr);
 }
 
 #[test]
@@ -101,4 +105,58 @@ fn what_cannot_run_is_refused_in_a_line() {
     assert!(line.contains("cargo bench --no-run --bench g3"), "{line}");
     let line = gate(&sandbox, &["--cand-env", "NIGHT_SWEEP_FAULT=slow"]).refused();
     assert!(line.contains("slow:<part of an id>:<percent>"), "{line}");
+}
+
+#[test]
+fn what_the_gate_did_not_make_is_refused_before_anything_is_measured() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir();
+    fs::create_dir_all(dir.join("mine/sub")).unwrap();
+    fs::write(dir.join("mine/thesis.tex"), "precious").unwrap();
+    fs::create_dir(dir.join("marked")).unwrap();
+    fs::create_dir(dir.join("marked/.night-sweep")).unwrap();
+    fs::create_dir(dir.join("linked")).unwrap();
+    fs::write(dir.join("mark"), "night-sweep: the state of a gate\n\n").unwrap();
+    symlink(dir.join("mark"), dir.join("linked/.night-sweep")).unwrap();
+    symlink(dir.join("mine"), dir.join("link")).unwrap();
+    fs::create_dir(dir.join("empty")).unwrap();
+    let before = names(dir);
+    for (more, says) in [
+        (&["--state", "mine"][..], "--state: mine is not empty"),
+        (&["--state", "mine/"], "--state: mine is not empty"),
+        (&["--state", "marked"], "is not empty"),
+        (&["--state", "linked"], "is not empty"),
+        (&["--state", "link/"], "is a symbolic link"),
+        (&["--state", "spec.yaml"], "the spec "),
+        (&["--state", "mine/thesis.tex"], "is a file"),
+        (&["--state", "."], "the current folder . is in --state"),
+        (&["--state", ".."], "the current folder . is in --state"),
+        (&["--out", "."], "is in --out ."),
+        (&["--out", "mine"], "--out: mine is not empty"),
+        (&["--out", "link/"], "--out: link is a symbolic link"),
+        (&["--out", "mine/thesis.tex"], "--out: mine/thesis.tex is a file"),
+        (&["--state", "new", "--out", "new/out"], "--out new/out is in --state new"),
+        (&["--state", "new/state", "--out", "new"], "--state new/state is in --out new"),
+        (&["--state", "empty/", "--out", "empty"], "is in --state"),
+        (&["--state", "new", "--noise-floor", "new/floor.json"], "--noise-floor new/floor.json"),
+        (&["--out", "new", "--noise-floor", "new/floor.json"], "--noise-floor new/floor.json"),
+        (&["--bench", "../.."], "is no name of a bench"),
+        (&["--bench", "."], "is no name of a bench"),
+        (&["--noise-floor", "spec.yaml"], "is no noise floor"),
+    ] {
+        // The name of the bench is given once.
+        let arguments = match more[0] {
+            "--bench" => {
+                let executable = bench("g3_gemm_k_dense").to_str().unwrap();
+                [&["gate", "--aa", "--base", executable], more].concat()
+            }
+            _ => arguments(more),
+        };
+        let line = sandbox.night_sweep(&arguments).refused();
+        assert!(line.contains(says), "{more:?}: {line}");
+    }
+    assert_eq!(names(dir), before);
+    assert_eq!(names(&dir.join("mine")), ["sub", "thesis.tex"]);
+    assert!(names(&dir.join("empty")).is_empty());
+    sandbox.assert_untouched();
 }

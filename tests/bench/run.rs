@@ -53,8 +53,16 @@ fn assert_whole(sandbox: &Sandbox, ran: &Ran, group: &str, experiment: &str, plo
     assert!(ran.run_id().ends_with(experiment), "{}", ran.run_id());
     assert_eq!(
         names(&folder),
-        ["config.json", "env.json", "plots", "raw.json", "report.html", "summary.json"],
-        "and nothing hidden"
+        [
+            ".night-sweep",
+            "config.json",
+            "env.json",
+            "plots",
+            "raw.json",
+            "report.html",
+            "summary.json"
+        ],
+        "and nothing else hidden"
     );
     assert_eq!(names(&folder.join("plots")), plots);
     assert_eq!(names(&sandbox.results().join(group)).len(), 1);

@@ -12,8 +12,8 @@ mod verdicts;
 
 use super::comparison::Comparison;
 use super::pair2::{self, Ask, Pair, Rules, Stage};
-use crate::disk::write_atomically;
 use crate::executable;
+use crate::files::write_atomically;
 use crate::record::{Protocol, ProtocolKind};
 use anyhow::{Context, Result, ensure};
 use noise_floor::{NoiseFloor, Place};
@@ -79,8 +79,9 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
     let specs = protocols.map(|protocol| spec::with_protocol(&text, &protocol));
     let specs = specs.into_iter().collect::<Result<Vec<String>>>();
     let specs = specs.with_context(|| request.spec.display().to_string())?;
+    let floor = NoiseFloor::read(&request.noise_floor)?;
     let state = State::open(&request.state, &plan(request, &specs)?)?;
-    let paths = ["screen.yaml", "confirm.yaml"].map(|name| state.dir().join(name));
+    let paths = state::SPECS.map(|name| state.dir().join(name));
     for (path, spec) in paths.iter().zip(&specs) {
         write_atomically(path, spec.as_bytes())?;
     }
@@ -98,7 +99,6 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
 
     let cases = ids.len();
     let mut gate = Gate { request, state, specs: paths, ids, pairs: BTreeMap::new(), say };
-    let floor = NoiseFloor::read(&request.noise_floor)?;
     let mut checked = request.cand.is_none();
     let found = pair2::run(cases, &request.rules, |ask| {
         let pair = gate.pair(&ask)?;
@@ -184,7 +184,7 @@ impl Gate<'_> {
                 filter.as_deref(),
                 seed,
                 // Not the folder of a gate that was killed, whose process may still be at work there.
-                &self.state.dir().join(format!("process-{}", std::process::id())),
+                &self.state.dir().join(format!("{}{}", state::PROCESS, std::process::id())),
             )
         };
         let (first, second) = (measure(first)?, measure(second)?);

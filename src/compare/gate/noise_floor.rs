@@ -2,7 +2,7 @@
 
 use crate::compare::comparison::{Comparison, Kind};
 use crate::compare::verdict::Verdict;
-use crate::disk::write_atomically;
+use crate::files::write_atomically;
 use crate::record::{Calibration, SCHEMA_VERSION};
 use crate::report::json;
 use crate::report::stats::median;
@@ -80,7 +80,9 @@ impl NoiseFloor {
             std::fs::create_dir_all(dir)
                 .with_context(|| format!("cannot create {}", dir.display()))?;
         }
-        write_atomically(path, &json::pretty(self)?)
+        // A link stays: the file that it leads to was read as a noise floor.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        write_atomically(&path, &json::pretty(self)?)
     }
 
     /// Whether it is about this place.

@@ -1,6 +1,8 @@
 //! A process of a gate: a bench run as a user runs it, in folders of its own, and what its journal says.
 
 use super::host;
+use crate::criterion_home::is_of_a_bench;
+use crate::files::{self, Kind, MARK};
 use crate::journal::{self, Run};
 use crate::record::{Calibration, Clocks};
 use crate::report::stats::{mean, median};
@@ -58,6 +60,19 @@ pub enum Case {
     },
 }
 
+/// Where a process writes.
+const HOME: Kind = Kind {
+    what: "a process of a gate",
+    identity: "",
+    is_ours: is_of_a_process,
+    unmarked: &|_| false,
+};
+
+/// Whether a process of a gate writes this into its folder.
+pub fn is_of_a_process(name: &Path, is_dir: bool) -> bool {
+    name == Path::new(MARK) || is_of_a_bench(name, is_dir)
+}
+
 /// The ids of the cases that a build would run.
 ///
 /// # Errors
@@ -80,7 +95,7 @@ pub fn exactly<'a>(ids: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Runs the cases that `filter` matches, in the order that `seed` gives, with everything it writes in `home`, which is
-/// removed.
+/// removed again.
 ///
 /// # Errors
 /// If the process fails, or its journal is not whole. A case that cannot be timed is no error.
@@ -92,11 +107,9 @@ pub fn measure(
     home: &Path,
 ) -> Result<Record> {
     const RUN_ID: &str = "gate";
-    if home.exists() {
-        // Of a gate that was killed.
-        std::fs::remove_dir_all(home)
-            .with_context(|| format!("cannot remove {}", home.display()))?;
-    }
+    // Of a gate that was killed.
+    files::clear(home, &HOME)?;
+    files::claim(home, &HOME)?;
     let mut command = command(build, spec);
     command
         .args(["--bench", "--discard-baseline"])
@@ -112,7 +125,8 @@ pub fn measure(
     let run = journal::read(&path)?;
     ensure!(run.end.is_some(), "{}: the run did not end", path.display());
     let record = Record { wall_s, ..record(&run) };
-    std::fs::remove_dir_all(home).with_context(|| format!("cannot remove {}", home.display()))?;
+    // What is not ours stays, and is told of when the gate ends.
+    files::clear(home, &HOME)?;
     Ok(record)
 }
 

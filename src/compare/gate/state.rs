@@ -1,8 +1,8 @@
 //! What a gate has measured so far, on disk: a file per pair, so that a gate that was killed goes on where it was.
 
-use super::process::Record;
+use super::process::{Record, is_of_a_process};
 use crate::compare::pair2::Stage;
-use crate::disk::write_atomically;
+use crate::files::{self, Kind, write_atomically};
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,13 +28,40 @@ pub struct State {
 
 const PLAN: &str = "plan.json";
 
+/// The spec of each stage.
+pub const SPECS: [&str; 2] = ["screen.yaml", "confirm.yaml"];
+
+/// How the names of the folders of processes begin.
+pub const PROCESS: &str = "process-";
+
+/// The folder, for its mark.
+pub const KIND: Kind =
+    Kind { what: "the state of a gate", identity: "", is_ours, unmarked: &|_| false };
+
+fn is_ours(name: &Path, is_dir: bool) -> bool {
+    let mut parts = name.components();
+    let first = parts.next().map(|part| part.as_os_str().to_string_lossy()).unwrap_or_default();
+    let rest = parts.as_path();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if first.strip_prefix(PROCESS).is_some_and(is_number) {
+        return is_dir || rest != Path::new("") && is_of_a_process(rest, is_dir);
+    }
+    let is_pair = || {
+        let stages = [Stage::Screen, Stage::Confirm, Stage::Shift].map(Stage::name);
+        let number = first.strip_suffix(".json").and_then(|name| name.rsplit_once('-'));
+        number.is_some_and(|(stage, number)| stages.contains(&stage) && is_number(number))
+    };
+    let is_file = first == PLAN || SPECS.contains(&&*first) || is_pair();
+    !is_dir && rest == Path::new("") && is_file
+}
+
 impl State {
     /// Begins a gate in `dir`, or goes on with the one that was interrupted there if it had the same `plan`.
     ///
     /// # Errors
-    /// If another gate was interrupted there, or the disk refuses.
+    /// If another gate was interrupted there, the folder is not one of a gate, or the disk refuses.
     pub fn open(dir: &Path, plan: &serde_json::Value) -> Result<State> {
-        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        files::claim(dir, &KIND)?;
         let state = State { dir: dir.to_owned() };
         match state.read::<serde_json::Value>(PLAN)? {
             Some(before) if before != *plan && state.has_pairs()? => bail!(
@@ -78,13 +105,12 @@ impl State {
         self.write(&name(stage, pair), record)
     }
 
-    /// Forgets everything: the gate has its answer.
+    /// Forgets everything: the gate has its answer. Returns what no gate wrote: that stays.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn close(self) -> Result<()> {
-        fs::remove_dir_all(&self.dir)
-            .with_context(|| format!("cannot remove {}", self.dir.display()))
+    pub fn close(self) -> Result<Vec<PathBuf>> {
+        files::clear(&self.dir, &KIND)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
@@ -140,7 +166,34 @@ mod tests {
         assert!(error.contains("--state"), "{error}");
         fs::write(dir.join("screen-02.json"), "{").unwrap();
         assert!(state.pair(Stage::Screen, 1).is_err());
-        state.close().unwrap();
+        assert!(state.close().unwrap().is_empty());
         assert!(!dir.exists());
+    }
+
+    #[test]
+    fn only_what_a_gate_writes_is_its_own() {
+        for name in [
+            "plan.json",
+            "screen.yaml",
+            "screen-01.json",
+            "shift-120.json",
+            "process-7/.night-sweep",
+            "process-7/criterion/G3/M16/K8/new/sample.json",
+            "process-7/criterion/night-sweep/gate/journal.jsonl",
+        ] {
+            assert!(is_ours(Path::new(name), false), "{name}");
+        }
+        for name in [
+            "screen.json",
+            "screen-1a.json",
+            "notes-01.json",
+            "plan.json/plan.json",
+            "process-7",
+            "process-x/sample.json",
+            "process-7/notes.txt",
+        ] {
+            assert!(!is_ours(Path::new(name), false), "{name}");
+        }
+        assert!(is_ours(Path::new("process-7"), true) && !is_ours(Path::new("plan.json"), true));
     }
 }

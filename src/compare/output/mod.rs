@@ -13,7 +13,8 @@ mod table;
 use super::comparison::{Comparison, Kind, Outcome, Row};
 use super::kernels;
 use super::verdict::Verdict;
-use crate::report::{folder, json};
+use crate::files::{self, Kind as FolderKind};
+use crate::report::json;
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::Path;
@@ -50,13 +51,34 @@ pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
     })
 }
 
-/// Writes a folder with every format and the plots, whole or not at all; one that is there is replaced.
+/// The folder of [`write`], for its mark.
+pub const FOLDER: FolderKind =
+    FolderKind { what: "a comparison", identity: "", is_ours, unmarked: &|_| false };
+
+fn is_ours(name: &Path, is_dir: bool) -> bool {
+    const FILES: [&str; 11] = [
+        "comparison.json",
+        "comparison.md",
+        "junit.xml",
+        "annotations.txt",
+        "bencher.json",
+        "critcmp-base.json",
+        "critcmp-cand.json",
+        "scatter.svg",
+        "scatter.png",
+        "ratios.svg",
+        "ratios.png",
+    ];
+    !is_dir && FILES.iter().any(|file| name == Path::new(file))
+}
+
+/// Writes a folder with every format and the plots, whole or not at all, in place of an earlier one.
 ///
 /// # Errors
 /// If the disk refuses.
 pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
     let plots = plot::draw(comparison)?;
-    folder::replace(&std::path::absolute(target)?, |dir| {
+    files::replace(&std::path::absolute(target)?, &FOLDER, |dir| {
         for (name, format) in [
             ("comparison.json", Format::Json),
             ("comparison.md", Format::Markdown),
@@ -64,14 +86,14 @@ pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
             ("annotations.txt", Format::Github),
             ("bencher.json", Format::Bencher),
         ] {
-            folder::write_file(&dir.join(name), render(comparison, format)?.as_bytes())?;
+            files::write_file(&dir.join(name), render(comparison, format)?.as_bytes())?;
         }
         for (name, baseline) in critcmp::of(comparison) {
-            folder::write_file(&dir.join(name), &json::pretty(&baseline)?)?;
+            files::write_file(&dir.join(name), &json::pretty(&baseline)?)?;
         }
         for plot in &plots {
-            folder::write_file(&dir.join(format!("{}.svg", plot.name)), plot.svg.as_bytes())?;
-            folder::write_file(&dir.join(format!("{}.png", plot.name)), &plot.png)?;
+            files::write_file(&dir.join(format!("{}.svg", plot.name)), plot.svg.as_bytes())?;
+            files::write_file(&dir.join(format!("{}.png", plot.name)), &plot.png)?;
         }
         Ok(())
     })

@@ -2,7 +2,7 @@
 //!
 //! A cubin, not PTX: the driver would compile PTX again at every start, and refuses PTX of a newer toolkit.
 
-use crate::disk::write_atomically;
+use crate::files::write_atomically;
 use anyhow::Context;
 use cudarc::nvrtc::{result, sys};
 use std::collections::hash_map::DefaultHasher;

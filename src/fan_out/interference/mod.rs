@@ -14,10 +14,12 @@ use super::{Request, failed};
 use crate::compare::gate::process::{Build, cases, exactly};
 use crate::compare::gate::spec::with_protocol;
 use crate::compare::pair2::shift::evenly;
-use crate::disk::write_atomically;
+use crate::criterion_home::is_of_a_bench;
+use crate::files::{self, Kind, write_atomically};
 use crate::journal::{self, FILE_NAME, Run};
 use crate::record::{Protocol, ProtocolKind, SCHEMA_VERSION};
-use crate::report::{folder, json};
+use crate::report::json;
+use crate::suite::hush::say;
 use anyhow::{Context, Result, ensure};
 use gpu::Gpu;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,15 @@ const ROUNDS: [usize; 2] = [15, 5];
 /// Seconds of burn-in at most: it ends at another moment on each GPU.
 const BURN_IN_S: &str = "1";
 const RUN_ID: &str = "probe";
+const SPEC: &str = "spec.yaml";
+
+/// Where the probes write.
+const PROBE: Kind = Kind {
+    what: "the probe of a fan-out",
+    identity: "",
+    is_ours: |name, is_dir| !is_dir && name == Path::new(SPEC) || is_of_a_bench(name, is_dir),
+    unmarked: &|_| false,
+};
 
 /// What was found; `<run id>.interference.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,9 +80,12 @@ pub fn measure(
             .with_context(|| format!("{} is broken: remove it", path.display()));
     }
     let home = state.path("probe");
+    // Of a fan-out that was killed.
+    files::clear(&home, &PROBE)?;
     let found = probe(request, state, &home, signals);
-    if home.exists() {
-        fs::remove_dir_all(&home).with_context(|| format!("cannot remove {}", home.display()))?;
+    let strangers = files::clear(&home, &PROBE)?;
+    if !strangers.is_empty() {
+        say(&format!("night-sweep: {} stays: it did not write it", files::listed(&strangers)));
     }
     let Some(found) = found? else { return Ok(None) };
     write_atomically(&path, &serde_json::to_vec(&found)?)?;
@@ -84,13 +98,13 @@ fn probe(
     home: &Path,
     signals: &Signals,
 ) -> Result<Option<Interference>> {
-    fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))?;
+    files::claim(home, &PROBE)?;
     let text = fs::read_to_string(&request.spec)
         .with_context(|| format!("cannot read {}", request.spec.display()))?;
     let is_cpu = request.places.iter().all(|place| place.uuid.is_none());
     let (kind, trials) = (ProtocolKind::Standard, ROUNDS[usize::from(is_cpu)]);
     let protocol = Protocol { kind, warmup: 10, measure: 20, trials };
-    let spec = home.join("spec.yaml");
+    let spec = home.join(SPEC);
     write_atomically(&spec, with_protocol(&text, &protocol)?.as_bytes())?;
 
     let variables = request.places.iter().take(1).flat_map(|place| place.variables());
@@ -166,7 +180,9 @@ impl Interference {
     /// If the disk refuses.
     pub fn write_beside(&self, folder: &Path) -> Result<PathBuf> {
         let path = folder.with_file_name(format!("{}.interference.json", self.run_id));
-        folder::write_file(&path, &json::pretty(self)?)?;
+        // Of an earlier fan-out.
+        let is_ours = |found: &[u8]| serde_json::from_slice::<Interference>(found).is_ok();
+        files::replace_file(&path, &json::pretty(self)?, is_ours)?;
         Ok(path)
     }
 }

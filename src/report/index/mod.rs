@@ -6,16 +6,19 @@ mod runs;
 use super::findings::dim_name_of;
 use super::page::escape::{self, html, visible};
 use super::page::{SHARED, STYLE, template};
-use anyhow::{Context, Result};
+use crate::files;
+use anyhow::Result;
 use indexmap::IndexMap;
 use reference::Reference;
 use runs::Run;
 use serde::Serialize;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Runs of one experiment that are laid over each other: as many as there are colours.
 const OVERLAID: usize = 6;
+
+/// By this is an index known.
+const TITLE: &str = "<title>Night Sweep: runs</title>";
 
 /// An index on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,24 +31,19 @@ pub struct Index {
     pub broken: Vec<String>,
 }
 
-/// Writes `<results_root>/index.html` over all runs there, in place of what there was. The points of `reference`, a file
+/// Writes `<results_root>/index.html` over all runs there, in place of an earlier one. The points of `reference`, a file
 /// as in experiments/reference/, lie beside those of the runs of the same experiment.
 ///
 /// # Errors
-/// If the folder cannot be listed or written, or the reference cannot be read.
+/// If the folder cannot be listed or written, its index.html is not ours, or the reference cannot be read.
 pub fn write(results_root: &Path, reference: Option<&Path>) -> Result<Index> {
     let reference = reference.map(reference::read).transpose()?;
     let (runs, broken) = runs::read(results_root)?;
     let page = page(&runs, &broken, reference.as_ref())?;
     let path = results_root.join("index.html");
-    let context = || format!("cannot write {}", path.display());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".night-sweep-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(results_root).with_context(context)?;
-    file.write_all(page.as_bytes()).with_context(context)?;
-    file.persist(&path).with_context(context)?;
+    // Every index has this title.
+    let is_ours = |found: &[u8]| String::from_utf8_lossy(found).contains(TITLE);
+    files::replace_file(&path, page.as_bytes(), is_ours)?;
     Ok(Index { path, runs: runs.len(), broken })
 }
 

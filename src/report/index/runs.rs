@@ -1,7 +1,7 @@
 //! The run folders of a results root, as far as an index needs them: no samples.
 
+use crate::files::plain_name;
 use crate::record::SCHEMA_VERSION;
-use crate::report::ensure_plain;
 use crate::report::raw::Metadata;
 use crate::report::summary::Summary;
 use anyhow::{Context, Result, ensure};
@@ -118,7 +118,7 @@ fn folders(path: &Path) -> Result<Vec<String>> {
         .flatten()
         .filter(|entry| entry.path().is_dir())
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| ensure_plain("folder", name).is_ok())
+        .filter(|name| plain_name(name).is_ok())
         .collect();
     names.sort();
     Ok(names)
