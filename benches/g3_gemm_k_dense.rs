@@ -3,12 +3,13 @@
 //! In `C[M,N] = A[M,K] · B[K,N]` M and N are kept. K is the row length of A, so an odd K leaves its rows unaligned;
 //! and tensor cores take K in steps, so the last one may be half empty.
 
-use night_sweep::case::{Case, Gemm, Operation};
 use night_sweep::spec::{Experiment, Kind};
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{Gemm, Operation};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    night_sweep::suite::run("G3_gemm_k_dense", cases)
+    night_sweep::run::run("G3_gemm_k_dense", cases)
 }
 
 /// A curve for each element type, a point for each K: `G3/M4096_N4096_fp16/K107`.

@@ -3,12 +3,13 @@
 //! The product is a projection: M tokens from K features to the N of a head. N is the row length of B and of the
 //! result, so an odd N leaves the rows of both unaligned; small M shows where tiles, not arithmetic, set the time.
 
-use night_sweep::case::{Case, Gemm, Operation};
 use night_sweep::spec::{Experiment, Kind};
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{Gemm, Operation};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    night_sweep::suite::run("G4_gemm_n_dense_projectionlike", cases)
+    night_sweep::run::run("G4_gemm_n_dense_projectionlike", cases)
 }
 
 /// A curve for each M and element type, a point for each N: `G4/M1024_K4096_fp16/N107`.

@@ -5,12 +5,13 @@
 //! whose sum tells what the change-over costs, all of them in one grouped call, all of them side by side, and one product
 //! with every head padded to the largest dimension.
 
-use night_sweep::case::{Case, Operation};
 use night_sweep::spec::{Experiment, Kind};
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::Operation;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    night_sweep::suite::run("HET1_head_hetero_batching_penalty", cases)
+    night_sweep::run::run("HET1_head_hetero_batching_penalty", cases)
 }
 
 /// A point for each pattern, `HET1/T4096_H32_fp16/mild`, and for a pattern of several groups the variants

@@ -4,12 +4,13 @@
 //! The tensors are kept padded, so no copy is timed. Beside that stands the same with tensors that are not, where each
 //! launch pads the operands and cuts the result. Throughput counts the useful work alone.
 
-use night_sweep::case::{Case, Operation};
 use night_sweep::spec::{Experiment, Kind, Padded};
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::Operation;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    night_sweep::suite::run("P1_padding_rescue", cases)
+    night_sweep::run::run("P1_padding_rescue", cases)
 }
 
 /// A curve for the attention and for each product, a point for each padded size:

@@ -4,12 +4,13 @@
 //! head_dims serves the others padded, so the curve is a staircase: where its steps are, and how high, is the result.
 //! Where AUTO pads the tensors to a multiple of 8 within the launch, the kernel alone stands beside the whole.
 
-use night_sweep::case::{Backend, Case, Operation};
 use night_sweep::spec::{Experiment, Kind};
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{Backend, Operation};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    night_sweep::suite::run("S1_sdpa_dense_sweep", cases)
+    night_sweep::run::run("S1_sdpa_dense_sweep", cases)
 }
 
 /// A curve for each shape, a point for each head_dim, `S1/b4_s2048_h32_fp16/d107`, and for AUTO at one that is no

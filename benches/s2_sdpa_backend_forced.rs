@@ -5,13 +5,14 @@
 //! sdpa_backend_selection, C21, asks AUTO alone, at every head_dim around 112 and at several shapes: which backend does it
 //! take?
 
-use night_sweep::case::{Backend, Case, Operation, Sdpa};
-use night_sweep::shape::DType;
 use night_sweep::spec::{AttentionSize, Experiment, Kind};
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{Backend, Operation, Sdpa};
+use night_sweep::workload::shape::DType;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    night_sweep::suite::run("S2_sdpa_backend_forced", cases)
+    night_sweep::run::run("S2_sdpa_backend_forced", cases)
 }
 
 /// A curve for each backend (C21: at each shape), a point for each head_dim: `S2/b4_s2048_h32_fp16_FLASH/d107`.

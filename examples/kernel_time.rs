@@ -12,13 +12,14 @@
 //!
 //! Ends with 1 if a product differs by more than 3 % in both.
 
-use night_sweep::case::{Case, Gemm, Operation};
 use night_sweep::device::cupti::{Cupti, Ran};
 use night_sweep::device::{Cuda, Device};
-use night_sweep::measurement::Sampler;
-use night_sweep::planner::Planner;
-use night_sweep::report::stats::median;
-use night_sweep::shape::{DType, GemmShape};
+use night_sweep::measure::Sampler;
+use night_sweep::ops::planner::Planner;
+use night_sweep::stats::median;
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{Gemm, Operation};
+use night_sweep::workload::shape::{DType, GemmShape};
 use std::process::ExitCode;
 use std::rc::Rc;
 

@@ -11,12 +11,14 @@ use night_sweep::advise::input::{self, Item};
 use night_sweep::advise::recommend::recommend;
 use night_sweep::advise::times::{Operation, Times};
 use night_sweep::advise::{Advice, Request, advise};
-use night_sweep::case::{Case, Gemm};
+use night_sweep::device::error::ErrorKind;
 use night_sweep::journal::Run;
-use night_sweep::record::{ErrorKind, Line, Start};
-use night_sweep::report::build;
-use night_sweep::report::raw::Raw;
-use night_sweep::shape::{DType, GemmShape};
+use night_sweep::journal::record::{Line, Start};
+use night_sweep::results::build;
+use night_sweep::results::raw::Raw;
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::Gemm;
+use night_sweep::workload::shape::{DType, GemmShape};
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
@@ -49,7 +51,7 @@ fn raw(group: &str, outcomes: &[Outcome]) -> Raw {
 fn sweep(times: impl IntoIterator<Item = (usize, f64)>) -> Raw {
     let outcome = |(k, ms): (usize, f64)| {
         let gemm = Gemm::dense(GemmShape { m: 64, n: 64, k });
-        let operation = night_sweep::case::Operation::Gemm(gemm);
+        let operation = night_sweep::workload::operation::Operation::Gemm(gemm);
         (Case::row("G3", "fp16", &format!("K{k}"), k, DType::Fp16, operation), Ok(ms))
     };
     raw("G3", &times.into_iter().map(outcome).collect::<Vec<_>>())
@@ -121,7 +123,7 @@ fn runs_are_joined_if_they_measured_the_same_thing() {
     let says = error(&[low.clone(), elsewhere], &request("70"));
     assert!(says.contains("Synthetic GPU") && says.contains("Other GPU"), "{says}");
     let shape = GemmShape { m: 128, n: 64, k: 96 };
-    let operation = night_sweep::case::Operation::Gemm(Gemm::dense(shape));
+    let operation = night_sweep::workload::operation::Operation::Gemm(Gemm::dense(shape));
     let case = Case::row("G3", "fp16", "K96", 96, DType::Fp16, operation);
     let says = error(&[low, raw("G3", &[(case, Ok(1.0))])], &request("70"));
     assert!(says.contains("differ in more than K"), "{says}");

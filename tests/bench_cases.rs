@@ -16,9 +16,10 @@ mod s1;
 #[path = "../benches/s2_sdpa_backend_forced.rs"]
 mod s2;
 
-use night_sweep::case::{Case, Operation};
-use night_sweep::shape::GemmShape;
 use night_sweep::spec::{Experiment, Spec};
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::Operation;
+use night_sweep::workload::shape::GemmShape;
 use proptest::prelude::*;
 use regex::Regex;
 use serde_json::json;

@@ -8,13 +8,15 @@ mod support;
 mod synthetic;
 
 use assert_cmd::Command;
-use night_sweep::case::{Case, Gemm, Operation};
 use night_sweep::compare::comparison::Comparison;
 use night_sweep::compare::side::{criterion as baselines, runs};
+use night_sweep::device::error::ErrorKind;
 use night_sweep::journal::Journal;
-use night_sweep::record::{ErrorKind, Header, Line};
-use night_sweep::report;
-use night_sweep::shape::{DType, GemmShape};
+use night_sweep::journal::record::{Header, Line};
+use night_sweep::render;
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{Gemm, Operation};
+use night_sweep::workload::shape::{DType, GemmShape};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -50,7 +52,7 @@ fn run(root: &Path, id: &str, outcomes: &[Outcome], change: impl Fn(&mut Header)
     let dir = root.join("journals").join(id);
     let mut journal = Journal::create(&dir, header).unwrap();
     lines.iter().for_each(|line| journal.append(line).unwrap());
-    report::write(journal.path(), Path::new("/nonexistent"), root).unwrap().folder
+    render::write(journal.path(), Path::new("/nonexistent"), root).unwrap().folder
 }
 
 fn night_sweep(arguments: &[&str]) -> (i32, String, String) {

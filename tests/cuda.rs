@@ -4,17 +4,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use night_sweep::case::{Backend, Case, Gemm, Operation, Sdpa};
-use night_sweep::convert::{from_f32, to_f32};
 use night_sweep::device::cuda::{Graph, Tensor};
+use night_sweep::device::error::ErrorKind;
 use night_sweep::device::{Cuda, Device, DeviceChoice};
-use night_sweep::gemm::{CublasLtGemm, GemmProblem};
-use night_sweep::plan::Plan;
-use night_sweep::planner::Planner;
-use night_sweep::record::ErrorKind;
-use night_sweep::sdpa::{Attention, Extent, SdpaProblem};
-use night_sweep::shape::{DType, GemmShape, SdpaShape};
-use night_sweep::{philox, verify};
+use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
+use night_sweep::ops::plan::Plan;
+use night_sweep::ops::planner::Planner;
+use night_sweep::ops::sdpa::{Attention, Extent, SdpaProblem};
+use night_sweep::ops::verify;
+use night_sweep::workload::case::Case;
+use night_sweep::workload::convert::{from_f32, to_f32};
+use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
+use night_sweep::workload::philox;
+use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
 use std::rc::Rc;
 
 const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
@@ -237,7 +239,7 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
 fn a_capture_that_fails_leaves_the_stream_usable() {
     let (cuda, _) = gpu();
     let refused =
-        Graph::capture(&cuda, 1, || Err(night_sweep::plan::CaseError::cuda("on purpose")));
+        Graph::capture(&cuda, 1, || Err(night_sweep::device::error::CaseError::cuda("on purpose")));
     assert_eq!(refused.err().unwrap().message, "on purpose");
     let shape = GemmShape { m: 64, n: 64, k: 64 };
     CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();

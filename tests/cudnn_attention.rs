@@ -7,10 +7,10 @@
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr};
 use half::{bf16, f16};
-use night_sweep::case::{Backend, Sdpa};
-use night_sweep::record::ErrorKind;
-use night_sweep::sdpa::cudnn::{Addresses, Bound, CudnnAttention};
-use night_sweep::shape::{DType, SdpaShape};
+use night_sweep::device::error::ErrorKind;
+use night_sweep::ops::sdpa::cudnn::{Addresses, Bound, CudnnAttention};
+use night_sweep::workload::operation::{Backend, Sdpa};
+use night_sweep::workload::shape::{DType, SdpaShape};
 use std::sync::Arc;
 
 /// All ones: a NaN in either type. An element that is not written stays one.

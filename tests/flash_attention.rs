@@ -4,12 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use night_sweep::case::{Backend, Sdpa};
-use night_sweep::convert::{from_f32, to_f32};
 use night_sweep::device::Cuda;
-use night_sweep::plan::Plan;
-use night_sweep::sdpa::{Attend, CudaSdpaOnTheFly, FusedSdpa};
-use night_sweep::shape::{DType, SdpaShape};
+use night_sweep::ops::plan::Plan;
+use night_sweep::ops::sdpa::{Attend, CudaSdpaOnTheFly, FusedSdpa};
+use night_sweep::workload::convert::{from_f32, to_f32};
+use night_sweep::workload::operation::{Backend, Sdpa};
+use night_sweep::workload::shape::{DType, SdpaShape};
 use std::rc::Rc;
 
 const SEED: u64 = 42;
@@ -47,7 +47,7 @@ fn scale_data(cuda: &Cuda, plan: &mut FusedSdpa, scale: [f32; 3]) {
 
 /// Launches, and compares some rows, first and last among them, with float64.
 fn check(cuda: &Cuda, plan: &mut FusedSdpa) {
-    let poison = vec![night_sweep::verify::POISON; plan.problem_mut().q.len()];
+    let poison = vec![night_sweep::ops::verify::POISON; plan.problem_mut().q.len()];
     plan.problem_mut().o = cuda.stream().clone_htod(&poison).unwrap();
     plan.launch().unwrap();
     let scale = f64::from(plan.problem_mut().scale());

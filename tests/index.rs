@@ -7,8 +7,8 @@ mod browser;
 mod synthetic;
 
 use night_sweep::journal::Journal;
-use night_sweep::record::{Header, Line};
-use night_sweep::report::{self, index};
+use night_sweep::journal::record::{Header, Line};
+use night_sweep::render::{self, index};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn report(root: &Path, group: &str, day: u32, gpu: &str, outcomes: &[Outcome]) {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::create(dir.path(), header).unwrap();
     lines.iter().for_each(|line: &Line| journal.append(line).unwrap());
-    report::write(journal.path(), &dir.path().join("criterion"), root).unwrap();
+    render::write(journal.path(), &dir.path().join("criterion"), root).unwrap();
 }
 
 fn page(root: &Path) -> String {

@@ -5,7 +5,7 @@
 use night_sweep::device::cuda::{
     Define, FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant, SOURCES, compile,
 };
-use night_sweep::shape::DType;
+use night_sweep::workload::shape::DType;
 
 /// A100, its smaller sisters, Ada, Hopper, and their shared memory per multiprocessor.
 const ARCHITECTURES: [(&str, usize); 4] =

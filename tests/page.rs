@@ -5,11 +5,14 @@
 mod browser;
 mod synthetic;
 
+use night_sweep::device::error::ErrorKind;
 use night_sweep::journal;
-use night_sweep::record::{Calibration, ErrorKind, Header, Line, Start};
-use night_sweep::report::raw::Raw;
-use night_sweep::report::summary::Summary;
-use night_sweep::report::{build, page, summary};
+use night_sweep::journal::record::{Header, Line, Start};
+use night_sweep::measure::record::Calibration;
+use night_sweep::render::page;
+use night_sweep::results::raw::Raw;
+use night_sweep::results::summary::Summary;
+use night_sweep::results::{build, summary};
 use regex::Regex;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -5,11 +5,12 @@
 mod support;
 mod synthetic;
 
+use night_sweep::device::error::ErrorKind;
 use night_sweep::journal::Journal;
-use night_sweep::record::{ErrorKind, Header, Line};
-use night_sweep::report::raw::Raw;
-use night_sweep::report::summary::Summary;
-use night_sweep::report::{self, Written, plot};
+use night_sweep::journal::record::{Header, Line};
+use night_sweep::render::{self, Written, plot};
+use night_sweep::results::raw::Raw;
+use night_sweep::results::summary::Summary;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ impl Bench {
     }
 
     fn write(&self) -> anyhow::Result<Written> {
-        report::write(&self.journal, &self.criterion_home(), &self.root())
+        render::write(&self.journal, &self.criterion_home(), &self.root())
     }
 
     fn raw(&self) -> Value {
@@ -72,7 +73,7 @@ fn each_experiment_has_its_files_and_plots() {
     let root = lasting("reports");
     for (group, experiment, outcomes, plots) in all() {
         let bench = Bench::of(group, experiment, &outcomes);
-        let written = report::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
+        let written = render::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
         assert_eq!(written.folder, root.join(group).join(format!("20260101_000000_{experiment}")));
         assert_eq!(
             names(&written.folder),
@@ -324,7 +325,7 @@ fn a_case_that_failed_after_all_has_no_time() {
     let Line::Visit(last) = lines.remove(lines.len() - 2) else {
         panic!("the last round of the last case")
     };
-    lines.push(Line::Failure(night_sweep::record::Failure {
+    lines.push(Line::Failure(night_sweep::journal::record::Failure {
         case_id: last.case_id,
         round: 2,
         error_kind: ErrorKind::WrongResult,
@@ -397,7 +398,7 @@ fn a_run_without_a_single_time_is_reported_too() {
         });
         let bench = Bench::of(group, experiment, &outcomes);
         let root = lasting("reports-without-times");
-        let written = report::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
+        let written = render::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
         assert_valid(&written.folder);
         assert_png(&written.folder.join(format!("plots/{}.png", plots[0])));
         let svg =
@@ -415,7 +416,7 @@ fn the_cpu_is_called_by_its_name_wherever_a_number_stands() {
     let (header, lines) = journal("P1", "P1_padding_rescue", "cpu", &synthetic::p1());
     let bench = Bench::new(header, &lines);
     let root = lasting("reports-cpu");
-    let written = report::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
+    let written = render::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
     assert_valid(&written.folder);
     assert!(
         written.table.lines().next().unwrap().contains("on device: cpu (Synthetic CPU)"),
@@ -504,7 +505,7 @@ fn the_folder_of_another_is_not_replaced() {
     let later = Header { started_at: "2026-01-02T00:00:00Z".to_owned(), ..header };
     let other = Bench::new(later, &lines);
     for _ in 0..2 {
-        let replace = report::write(&other.journal, &other.criterion_home(), &bench.root());
+        let replace = render::write(&other.journal, &other.criterion_home(), &bench.root());
         let error = format!("{:#}", replace.unwrap_err());
         assert!(error.contains("is not empty"), "{error}");
         let _ = fs::remove_file(folder.join(".night-sweep"));

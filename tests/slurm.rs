@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
+use night_sweep::journal::record::Status;
 use night_sweep::journal::{self, Run};
-use night_sweep::record::Status;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
-use night_sweep::case::{AutoPolicy, Backend};
-use night_sweep::record::{Protocol, ProtocolKind};
-use night_sweep::shape::DType;
+use night_sweep::measure::record::{Protocol, ProtocolKind};
 use night_sweep::spec::{Entry, Experiment, GemmAlgorithms, Kind, Spec, SpecError};
+use night_sweep::workload::operation::{AutoPolicy, Backend};
+use night_sweep::workload::shape::DType;
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::Path;

@@ -4,15 +4,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use night_sweep::case::{Case, Gemm, Operation};
 use night_sweep::device::cuda::{Graph, Matrix, Strided};
 use night_sweep::device::{Cuda, Device};
-use night_sweep::gemm::{CublasLtGemm, GemmProblem};
-use night_sweep::measurement::{Sampler, cold_ms};
-use night_sweep::plan::Plan;
-use night_sweep::planner::Planner;
-use night_sweep::report::stats::median;
-use night_sweep::shape::{DType, GemmShape};
+use night_sweep::measure::{Sampler, cold_ms};
+use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
+use night_sweep::ops::plan::Plan;
+use night_sweep::ops::planner::Planner;
+use night_sweep::stats::median;
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{Gemm, Operation};
+use night_sweep::workload::shape::{DType, GemmShape};
 use std::rc::Rc;
 use std::time::Duration;
 

@@ -4,13 +4,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use night_sweep::case::{AutoPolicy, Backend, Case, Gemm, Operation, Sdpa};
 use night_sweep::device::cuda::Graph;
+use night_sweep::device::error::ErrorKind;
+use night_sweep::device::kernel::Kernel;
 use night_sweep::device::{Cuda, Device};
-use night_sweep::planner::{Planned, Planner};
-use night_sweep::record::{ErrorKind, Kernel};
-use night_sweep::sdpa;
-use night_sweep::shape::{DType, GemmShape, SdpaShape};
+use night_sweep::ops::planner::{Planned, Planner};
+use night_sweep::ops::sdpa;
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{AutoPolicy, Backend, Gemm, Operation, Sdpa};
+use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
 use std::rc::Rc;
 
 const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
@@ -31,7 +33,7 @@ impl Gpu {
         &self,
         operation: &Operation,
         dtype: DType,
-    ) -> Result<Planned, night_sweep::plan::CaseError> {
+    ) -> Result<Planned, night_sweep::device::error::CaseError> {
         self.planner.plan(&Case::row("X1", "series", "point", 0, dtype, operation.clone()))
     }
 

@@ -1,6 +1,6 @@
 //! What the user hands over: run folders, dimensions, a percentage.
 
-use crate::report::raw::Raw;
+use crate::results::raw::Raw;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::path::Path;

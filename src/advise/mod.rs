@@ -20,7 +20,7 @@ use recommend::Recommendation;
 use serde::Serialize;
 use times::{Operation, Times};
 
-use crate::report::raw::Raw;
+use crate::results::raw::Raw;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use super::Advice;
 use super::budget::{Comparison, Plan};
 use super::recommend::Recommendation;
-use crate::report::table::{table, wrapped};
-use crate::report::units::{list, percent, ratio, time};
+use crate::render::table::{table, wrapped};
+use crate::units::{list, percent, ratio, time};
 use anyhow::Result;
 use clap::ValueEnum;
 

@@ -2,9 +2,9 @@
 
 use super::input::Item;
 use super::times::{Time, Times};
-use crate::report::curve::cliff::AS_GOOD;
-use crate::report::curve::kernel::KernelChange;
-use crate::report::units::ratio;
+use crate::results::curve::cliff::AS_GOOD;
+use crate::results::curve::kernel::KernelChange;
+use crate::units::ratio;
 use serde::Serialize;
 
 /// What to use in place of a dimension. What was not measured is null.

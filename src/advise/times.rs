@@ -1,8 +1,8 @@
 //! The times of one curve, from one run or several of the same device.
 
-use crate::report::curve;
-use crate::report::curve::cliff::{self, Cliffs};
-use crate::report::raw::{Measured, Metadata, Point, Raw, Row, Shape};
+use crate::results::curve;
+use crate::results::curve::cliff::{self, Cliffs};
+use crate::results::raw::{Measured, Metadata, Point, Raw, Row, Shape};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;

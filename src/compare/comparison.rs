@@ -1,14 +1,14 @@
 //! A comparison: what every output is made of. comparison.json is this, field by field.
 
 use super::verdict::Verdict;
-use crate::report::curve::kernel::KernelChange;
+use crate::results::curve::kernel::KernelChange;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// [`crate::record::SCHEMA_VERSION`].
+    /// [`crate::journal::record::SCHEMA_VERSION`].
     pub schema_version: String,
     /// What was compared, and so what the verdicts promise.
     pub kind: Kind,
@@ -189,8 +189,8 @@ pub struct Times {
 impl Times {
     /// Of some times in ms; none of nothing.
     pub fn of(times_ms: &[f64]) -> Option<Times> {
-        let timing = crate::report::stats::Timing::of(times_ms)?;
-        let crate::report::stats::Timing { p50, mean, std, count, .. } = timing;
+        let timing = crate::stats::Timing::of(times_ms)?;
+        let crate::stats::Timing { p50, mean, std, count, .. } = timing;
         Some(Times { p50_ms: p50, mean_ms: mean, std_ms: std, count })
     }
 }

@@ -1,6 +1,6 @@
 //! Which kernels gave way to which.
 
-use crate::report::curve::kernel::KernelChange;
+use crate::results::curve::kernel::KernelChange;
 
 /// A name longer than this is cut in its middle: kernels say what they are at both ends.
 const LONGEST: usize = 48;

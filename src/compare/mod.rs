@@ -9,7 +9,6 @@
 //! `compare` reads what was measured before, in seconds; `gate` measures both builds in turn, and so sees a third of
 //! what `compare` sees. Nothing here knows of CUDA: a gate runs benches as a user does, and reads their journals.
 
-pub mod command;
 pub mod comparison;
 pub mod gate;
 mod kernels;
@@ -18,7 +17,6 @@ pub mod pair2;
 mod ratio;
 pub mod side;
 pub mod stored;
-mod student;
 mod verdict;
 
 pub use verdict::Verdict;

@@ -6,8 +6,8 @@
 
 use super::pair2::moderation::Prior;
 use super::side::Case;
-use super::student::{Mean, p_above, t95};
-use crate::report::stats::mean;
+use crate::stats::mean;
+use crate::stats::student::{Mean, p_above, t95};
 
 /// What a process does to a case, as a standard deviation of its logarithm, where nothing better is known.
 const BETWEEN_PROCESSES: f64 = 0.005;

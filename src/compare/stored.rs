@@ -6,10 +6,10 @@ use super::kernels;
 use super::pair2::MIN_SUITE;
 use super::ratio::{Ratio, ratios};
 use super::side::{Case, Stored};
-use super::student::false_discovery;
 use super::verdict::Verdict;
-use crate::record::SCHEMA_VERSION;
-use crate::report::stats::median;
+use crate::journal::record::SCHEMA_VERSION;
+use crate::stats::median;
+use crate::stats::student::false_discovery;
 use anyhow::{Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 

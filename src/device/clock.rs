@@ -1,6 +1,6 @@
 //! The two clocks: CUDA events on a stream, and the host's.
 
-use crate::plan::CaseError;
+use crate::device::error::CaseError;
 use cudarc::driver::{CudaEvent, CudaStream, sys::CUevent_flags};
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -6,7 +6,7 @@
 mod descriptor;
 mod library;
 
-use crate::plan::CaseError;
+use crate::device::error::CaseError;
 use cudarc::driver::CudaStream;
 use library::RawHandle;
 use std::ptr::null_mut;

@@ -1,9 +1,12 @@
 //! Where the operations run: the host's cores, or one CUDA GPU.
 
 mod clock;
+pub mod clocks;
 pub mod cuda;
 pub mod cudnn;
 pub mod cupti;
+pub mod error;
+pub mod kernel;
 mod library;
 pub mod nvml;
 mod telemetry;

@@ -1,6 +1,6 @@
 //! NVML, read only: what the card is, and the state it was in. Nothing is ever set.
 
-use crate::record::Clocks;
+use crate::device::clocks::Clocks;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};

@@ -1,7 +1,7 @@
 //! The card watched by a thread, twenty times a second.
 
 use super::nvml::Monitor;
-use crate::record::Clocks;
+use crate::device::clocks::Clocks;
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,22 +3,21 @@
 //! Shards measure different cases, so they share Criterion's folder: its baselines work as in one process. Their journals lie
 //! there under run ids of their own, and `merge` joins them as it joins those of a cluster.
 
-pub mod command;
 mod interference;
-mod place;
+pub(crate) mod place;
 mod process;
 mod signals;
 mod state;
 
-use crate::criterion_home::{criterion_home, runs_folder};
+use crate::criterion::hush::say;
 use crate::files::remove_if;
+use crate::journal::home::{criterion_home, runs_folder};
+use crate::journal::merge::merge;
+use crate::journal::record::Status;
+use crate::journal::shard::Shard;
 use crate::journal::{self, FILE_NAME};
-use crate::merge::merge;
-use crate::record::Status;
-use crate::report::{self, run_folder::RunFolder};
-use crate::shard::Shard;
+use crate::render::{self, run_folder::RunFolder};
 use crate::spec::Spec;
-use crate::suite::hush::say;
 use anyhow::{Context, Result, bail, ensure};
 use place::Place;
 use process::{Ended, Job, side_by_side};
@@ -31,27 +30,27 @@ use std::process::Command;
 use std::time::Instant;
 
 /// What to measure, and where.
-struct Request {
-    bench: String,
-    executable: PathBuf,
-    spec: PathBuf,
+pub(crate) struct Request {
+    pub(crate) bench: String,
+    pub(crate) executable: PathBuf,
+    pub(crate) spec: PathBuf,
     /// The entry of the spec, if not the bench's own.
-    experiment: Option<String>,
+    pub(crate) experiment: Option<String>,
     /// A shard for each.
-    places: Vec<Place>,
-    run_id: Option<String>,
-    results_root: PathBuf,
-    filter: Option<String>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) run_id: Option<String>,
+    pub(crate) results_root: PathBuf,
+    pub(crate) filter: Option<String>,
     /// Criterion's.
-    arguments: Vec<String>,
-    interference: bool,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) interference: bool,
     /// Whether the run ends with its report.
-    report: bool,
+    pub(crate) report: bool,
 }
 
 /// Measures, merges and reports; the last line of stdout is the run folder, or the journal where no report is wanted.
 /// The exit code is not 0 if somebody asked to stop.
-fn run(request: &Request) -> Result<u8> {
+pub(crate) fn run(request: &Request) -> Result<u8> {
     let (experiment, group) = experiment(request)?;
     let plan = state::plan(
         &request.executable,
@@ -102,7 +101,7 @@ fn run(request: &Request) -> Result<u8> {
         println!("{}", journal.display());
         return Ok(0);
     }
-    let written = report::write(&journal, &criterion_home(), &request.results_root)
+    let written = render::write(&journal, &criterion_home(), &request.results_root)
         .with_context(|| format!("everything measured is in {}", journal.display()))?;
     let reported_s = start.elapsed().as_secs_f64() - measured_s - merged_s;
     say(&format!(
@@ -111,9 +110,9 @@ fn run(request: &Request) -> Result<u8> {
     if let Some(interference) = interference {
         let path = interference.write_beside(&written.folder)?;
         let text = interference::output::text(&interference);
-        report::terminal::print(&format!("{text}{}\n", path.display()))?;
+        render::terminal::print(&format!("{text}{}\n", path.display()))?;
     }
-    report::terminal::print_report(&written)?;
+    render::terminal::print_report(&written)?;
     Ok(0)
 }
 

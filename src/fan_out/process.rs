@@ -1,8 +1,8 @@
 //! Benches side by side: started, watched, stopped together.
 
 use super::signals::{STOPPED, Signals};
-use crate::record::Line;
-use crate::suite::progress::Progress;
+use crate::journal::record::Line;
+use crate::run::progress::Progress;
 use anyhow::{Context, Result};
 use indicatif::MultiProgress;
 use rustix::process::{Pid, kill_process};

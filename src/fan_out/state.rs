@@ -2,12 +2,12 @@
 //! one that was stopped.
 
 use super::place::Place;
-use crate::criterion_home::runs_folder;
-use crate::executable;
 use crate::files::write_atomically;
+use crate::journal::home::runs_folder;
+use crate::journal::runs;
+use crate::journal::shard::Shard;
 use crate::journal::{self, FILE_NAME};
-use crate::runs;
-use crate::shard::Shard;
+use crate::process::executable;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

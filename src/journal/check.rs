@@ -1,10 +1,11 @@
 //! What a header has to keep, whoever wrote it: its names become folders, and its sizes are multiplied.
 
-use crate::case::{Case, Gemm, Operation, Sdpa};
 use crate::files::plain_name;
-use crate::record::Header;
-use crate::shape::{GemmShape, SdpaShape};
-use crate::spec::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
+use crate::journal::record::Header;
+use crate::workload::case::Case;
+use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
+use crate::workload::operation::{Gemm, Operation, Sdpa};
+use crate::workload::shape::{GemmShape, SdpaShape};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::collections::HashSet;
 

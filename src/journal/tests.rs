@@ -1,7 +1,11 @@
 use super::*;
-use crate::case::{Case, Gemm, Operation};
-use crate::record::{ErrorKind, Protocol, ProtocolKind, Ran, Spent, Status, Verification};
-use crate::shape::{DType, GemmShape};
+use crate::device::error::ErrorKind;
+use crate::journal::record::Status;
+use crate::measure::record::{Protocol, ProtocolKind, Ran, Spent};
+use crate::ops::plan::Verification;
+use crate::workload::case::Case;
+use crate::workload::operation::{Gemm, Operation};
+use crate::workload::shape::{DType, GemmShape};
 use serde_json::json;
 
 fn header() -> Header {

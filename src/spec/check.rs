@@ -1,7 +1,7 @@
 //! What a whole entry has to keep: sizes that fit, and no more cases than anyone would wait for.
 
-use super::value::{MAX_CASES, MAX_ELEMENTS};
-use crate::shape::{GemmShape, SdpaShape};
+use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS};
+use crate::workload::shape::{GemmShape, SdpaShape};
 use std::fmt::Display;
 
 /// What is wrong at a key of the entry; `error::explain` reads the key back out of it.

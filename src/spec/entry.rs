@@ -7,8 +7,9 @@
 use super::Entry;
 use super::error::nearest;
 use super::experiment::{Experiment, Kind};
-use super::value::{Integer, MAX_TRIALS};
-use crate::record::{Protocol, ProtocolKind};
+use super::value::Integer;
+use crate::measure::record::{Protocol, ProtocolKind};
+use crate::workload::limits::MAX_TRIALS;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;

@@ -6,7 +6,7 @@ use super::gemm::{GemmKDense, GemmNDense};
 use super::hetero::HeteroBatching;
 use super::padding::PaddingRescue;
 use super::sdpa::{SdpaBackendForced, SdpaBackendSelection, SdpaDense};
-use crate::record::Protocol;
+use crate::measure::record::Protocol;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 

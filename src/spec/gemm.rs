@@ -3,8 +3,9 @@
 use super::check::{self, Problem};
 use super::value::{DimRange, List, Size};
 use super::{BOUNDARY, one, two};
-use crate::case::{Case, Operation};
-use crate::shape::{DType, GemmShape};
+use crate::workload::case::Case;
+use crate::workload::operation::Operation;
+use crate::workload::shape::{DType, GemmShape};
 use serde::{Deserialize, Serialize};
 
 /// The result of a product.

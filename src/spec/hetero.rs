@@ -3,8 +3,8 @@
 use super::check::{self, Problem, problem};
 use super::fp16;
 use super::value::{List, Size};
-use crate::case::Gemm;
-use crate::shape::{DType, GemmShape};
+use crate::workload::operation::Gemm;
+use crate::workload::shape::{DType, GemmShape};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;

@@ -24,10 +24,10 @@ pub use gemm::{GemmAlgorithms, GemmKDense, GemmNDense, OutputSize};
 pub use hetero::{HeadGroup, HeteroBatching, Pattern};
 pub use padding::{GemmSize, Padded, PaddingRescue};
 pub use sdpa::{AttentionSize, SdpaBackendForced, SdpaBackendSelection, SdpaDense};
-pub use value::{DimRange, Integer, List, MAX_CASES, MAX_ELEMENTS, MAX_TRIALS, Size};
+pub use value::{DimRange, Integer, List, Size};
 
-use crate::case::Backend;
-use crate::shape::DType;
+use crate::workload::operation::Backend;
+use crate::workload::shape::DType;
 use error::did_you_mean;
 use indexmap::IndexMap;
 use std::io::{Error, Read};

@@ -4,8 +4,8 @@ use super::check::{self, Problem, problem};
 use super::fp16;
 use super::sdpa::AttentionSize;
 use super::value::{List, Size};
-use crate::case::{AutoPolicy, Backend, Gemm, Sdpa};
-use crate::shape::{DType, GemmShape};
+use crate::workload::operation::{AutoPolicy, Backend, Gemm, Sdpa};
+use crate::workload::shape::{DType, GemmShape};
 use serde::{Deserialize, Serialize};
 
 /// P1: an attention and some products, each at a logical dimension padded to several physical ones.

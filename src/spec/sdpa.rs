@@ -3,8 +3,8 @@
 use super::check::{self, Problem, problem};
 use super::value::{DimRange, List, Size};
 use super::{auto, boundary, fp16, one, two};
-use crate::case::{AutoPolicy, Backend, Sdpa};
-use crate::shape::{DType, SdpaShape};
+use crate::workload::operation::{AutoPolicy, Backend, Sdpa};
+use crate::workload::shape::{DType, SdpaShape};
 use serde::{Deserialize, Serialize};
 
 /// An attention but for its head_dim.

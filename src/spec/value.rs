@@ -1,5 +1,6 @@
 //! The values of a spec that check themselves as they are read, so that an error has its line and column.
 
+use crate::workload::limits::MAX_ELEMENTS;
 use indexmap::IndexSet;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
@@ -7,15 +8,6 @@ use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
 use std::ops::Deref;
-
-/// No tensor may have as many elements as this: 2 TiB in 16 bits, more than any card holds.
-pub const MAX_ELEMENTS: usize = 1 << 40;
-
-/// No experiment may have more cases than this: a day of measuring at a second each.
-pub const MAX_CASES: usize = 100_000;
-
-/// No experiment may have more rounds than this.
-pub const MAX_TRIALS: usize = 1000;
 
 /// An integer from `MIN` to `MAX`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

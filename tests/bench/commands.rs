@@ -3,7 +3,7 @@
 use crate::sandbox::{SPEC, Sandbox};
 use crate::support::assert_valid;
 use night_sweep::device::cuda;
-use night_sweep::settings::VARIABLES;
+use night_sweep::run::settings::VARIABLES;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

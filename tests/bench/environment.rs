@@ -3,7 +3,7 @@
 use crate::sandbox::{Sandbox, bench, finish};
 use crate::support::names;
 use night_sweep::device::cuda;
-use night_sweep::settings::VARIABLES;
+use night_sweep::run::settings::VARIABLES;
 
 /// Runs G3 with one variable set, and returns the line that refuses it.
 fn refusal(name: &str, value: &str) -> String {

@@ -3,8 +3,8 @@
 use crate::run::assert_complete;
 use crate::sandbox::{Ran, SPEC, Sandbox, bench, finish};
 use crate::support::{assert_matches_schema, assert_valid, json, names};
+use night_sweep::journal::record::Status;
 use night_sweep::journal::{self, Run};
-use night_sweep::record::Status;
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -3,8 +3,9 @@
 use crate::run::assert_complete;
 use crate::sandbox::{SPEC, Sandbox, bench};
 use crate::support::{assert_valid, json, names};
+use night_sweep::journal::record::Status;
 use night_sweep::journal::{self, Run};
-use night_sweep::record::{Status, Visit};
+use night_sweep::measure::record::Visit;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashSet;

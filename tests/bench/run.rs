@@ -2,7 +2,7 @@
 
 use crate::sandbox::{G3_IDS, Ran, Sandbox, TRIALS, bench};
 use crate::support::{assert_valid, json, names};
-use night_sweep::report::criterion_files;
+use night_sweep::results::criterion_files;
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Stdio;

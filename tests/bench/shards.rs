@@ -3,8 +3,8 @@
 use crate::run::assert_complete;
 use crate::sandbox::{Ran, SPEC, Sandbox};
 use crate::support::{assert_valid, json, names};
+use night_sweep::journal::record::{Line, Status};
 use night_sweep::journal::{self, Run};
-use night_sweep::record::{Line, Status};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -145,7 +145,7 @@ fn shards_of_different_runs_are_not_merged() {
     let sandbox = sharded();
     let runs = ["part-1", "part-2", "part-3"];
     let sound = fs::read(sandbox.journal("part-2")).unwrap();
-    let refusal = |what: &str, with: &dyn Fn(&mut night_sweep::record::Header)| {
+    let refusal = |what: &str, with: &dyn Fn(&mut night_sweep::journal::record::Header)| {
         change(&sandbox, "part-2", |lines| {
             let Line::Header(header) = &mut lines[0] else { panic!("the header comes first") };
             with(header);

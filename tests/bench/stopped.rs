@@ -5,7 +5,7 @@ use crate::run::assert_complete;
 use crate::sandbox::{Ran, SPEC, Sandbox, bench};
 use crate::support::{assert_valid, json};
 use night_sweep::journal;
-use night_sweep::record::Status;
+use night_sweep::journal::record::Status;
 use std::collections::HashSet;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -27,10 +27,12 @@ use mutation::edits;
 use night_sweep::advise::{Request, advise, input};
 use night_sweep::compare::side::{criterion as baselines, runs};
 use night_sweep::compare::stored;
+use night_sweep::journal::record::{Header, Line};
 use night_sweep::journal::{self, Journal};
-use night_sweep::record::{Cold, Header, Line};
-use night_sweep::report;
-use night_sweep::report::{build, criterion_files, index, page, plot, summary, table, terminal};
+use night_sweep::measure::record::Cold;
+use night_sweep::render;
+use night_sweep::render::{index, page, plot, table, terminal};
+use night_sweep::results::{build, criterion_files, summary};
 use night_sweep::spec::Spec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -162,7 +164,7 @@ fn run_journal(is_long: bool) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(journal::FILE_NAME);
     let text = |(header, lines): (Header, Vec<Line>)| -> Vec<u8> {
-        let start = Line::Start(night_sweep::record::Start::of(&header));
+        let start = Line::Start(night_sweep::journal::record::Start::of(&header));
         let all = [vec![Line::Header(Box::new(header))], lines, vec![start]].concat();
         let text: String =
             all.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect();
@@ -253,9 +255,9 @@ fn run_folder(is_long: bool) {
             let folder =
                 dir.path().join(format!("{root}-{at}")).join(&run.header.group).join("run");
             fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("raw.json"), report::json::pretty(&raw).unwrap()).unwrap();
-            fs::write(folder.join("env.json"), report::json::pretty(&run.env()).unwrap()).unwrap();
-            fs::write(folder.join("summary.json"), report::json::pretty(&summary).unwrap())
+            fs::write(folder.join("raw.json"), render::json::pretty(&raw).unwrap()).unwrap();
+            fs::write(folder.join("env.json"), render::json::pretty(&run.env()).unwrap()).unwrap();
+            fs::write(folder.join("summary.json"), render::json::pretty(&summary).unwrap())
                 .unwrap();
             folder
         });

@@ -1,8 +1,14 @@
 //! Runs that never happened: times from a formula with seeded noise, in the form that a run leaves on disk.
 
-use night_sweep::case::{Backend, Case, Gemm, Operation, Sdpa};
-use night_sweep::record::*;
-use night_sweep::shape::{DType, GemmShape, SdpaShape};
+use night_sweep::device::clocks::*;
+use night_sweep::device::error::*;
+use night_sweep::device::kernel::*;
+use night_sweep::journal::record::*;
+use night_sweep::measure::record::*;
+use night_sweep::ops::plan::*;
+use night_sweep::workload::case::Case;
+use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
+use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;

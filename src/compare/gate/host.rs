@@ -5,7 +5,7 @@
 //! other. So each round says how a case compares with the others in it, and the fastest round how fast the process was.
 
 use crate::compare::pair2::MIN_SUITE;
-use crate::report::stats::median;
+use crate::stats::median;
 
 /// The level of each case, from `rounds[case][round]`: `ln` of its fastest sample in each round, for a neighbour only
 /// ever adds time. All cases have the same rounds; few of them say nothing of each other.

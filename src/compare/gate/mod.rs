@@ -12,9 +12,9 @@ mod verdicts;
 
 use super::comparison::Comparison;
 use super::pair2::{self, Ask, Pair, Rules, Stage};
-use crate::executable;
 use crate::files::write_atomically;
-use crate::record::{Protocol, ProtocolKind};
+use crate::measure::record::{Protocol, ProtocolKind};
+use crate::process::executable;
 use anyhow::{Context, Result, ensure};
 use noise_floor::{NoiseFloor, Place};
 use process::{Build, Case, Record};

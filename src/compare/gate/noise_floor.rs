@@ -3,9 +3,10 @@
 use crate::compare::comparison::{Comparison, Kind};
 use crate::compare::verdict::Verdict;
 use crate::files::write_atomically;
-use crate::record::{Calibration, SCHEMA_VERSION};
-use crate::report::json;
-use crate::report::stats::median;
+use crate::journal::record::SCHEMA_VERSION;
+use crate::measure::record::Calibration;
+use crate::render::json;
+use crate::stats::median;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

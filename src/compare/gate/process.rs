@@ -1,11 +1,12 @@
 //! A process of a gate: a bench run as a user runs it, in folders of its own, and what its journal says.
 
 use super::host;
-use crate::criterion_home::is_of_a_bench;
+use crate::device::clocks::Clocks;
 use crate::files::{self, Kind, MARK};
+use crate::journal::home::is_of_a_bench;
 use crate::journal::{self, Run};
-use crate::record::{Calibration, Clocks};
-use crate::report::stats::{mean, median};
+use crate::measure::record::Calibration;
+use crate::stats::{mean, median};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -178,7 +179,7 @@ fn record(run: &Run) -> Record {
     }
     Record {
         conditions: conditions.map(|(what, value)| (what.to_owned(), value)).into(),
-        device_name: crate::env::device_name(&header.env),
+        device_name: crate::run::env::device_name(&header.env),
         wall_s: 0.0,
         calibration: header.calibration,
         cases,

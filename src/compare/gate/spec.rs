@@ -1,7 +1,7 @@
 //! A spec with a gate's own protocol: what a bench measures stays as it is, how often becomes what pairs of processes
 //! need, which is much less.
 
-use crate::record::Protocol;
+use crate::measure::record::Protocol;
 use anyhow::{Context, Result};
 use serde_yaml::Value;
 
@@ -27,7 +27,7 @@ pub fn with_protocol(text: &str, protocol: &Protocol) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::ProtocolKind;
+    use crate::measure::record::ProtocolKind;
     use crate::spec::Spec;
     use std::path::Path;
 

@@ -11,10 +11,10 @@ use crate::compare::pair2::floor::smallest_seen;
 use crate::compare::pair2::screen::{Direction, Screened};
 use crate::compare::pair2::shift::Cause;
 use crate::compare::pair2::{Found, MIN_SUITE, Stage};
-use crate::compare::student::{false_discovery, t95};
 use crate::compare::verdict::Verdict;
-use crate::record::SCHEMA_VERSION;
-use crate::report::stats::median;
+use crate::journal::record::SCHEMA_VERSION;
+use crate::stats::median;
+use crate::stats::student::{false_discovery, t95};
 use std::collections::BTreeMap;
 
 /// So many cases have to have a time to be trusted in every pair of the screen.

@@ -2,7 +2,7 @@
 
 use super::{answer, change, counts, interval, reasons, title};
 use crate::compare::comparison::{Comparison, Outcome, Row};
-use crate::report::units::time;
+use crate::units::time;
 
 /// Rows of the folded table; a comment holds 65,536 characters.
 const ROWS: usize = 200;

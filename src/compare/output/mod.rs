@@ -14,7 +14,7 @@ use super::comparison::{Comparison, Kind, Outcome, Row};
 use super::kernels;
 use super::verdict::Verdict;
 use crate::files::{self, Kind as FolderKind};
-use crate::report::json;
+use crate::render::json;
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::Path;

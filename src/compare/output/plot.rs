@@ -3,9 +3,9 @@
 use super::{answer, title};
 use crate::compare::comparison::{Comparison, Row};
 use crate::compare::verdict::Verdict;
-use crate::report::plot::Plot;
-use crate::report::plot::axis::{Axis, Scale, round_step, time_unit};
-use crate::report::plot::canvas::{
+use crate::render::plot::Plot;
+use crate::render::plot::axis::{Axis, Scale, round_step, time_unit};
+use crate::render::plot::canvas::{
     Area, GRID, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, fitted, font, header, plot, text_width,
 };
 use anyhow::Result;

@@ -2,8 +2,8 @@
 
 use super::{answer, change, counts, interval, reasons, title};
 use crate::compare::comparison::{Comparison, Row};
-use crate::report::table::{table, wrapped};
-use crate::report::units::time;
+use crate::render::table::{table, wrapped};
+use crate::units::time;
 
 /// Rows shown; comparison.json has them all.
 const ROWS: usize = 40;

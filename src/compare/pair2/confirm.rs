@@ -4,8 +4,8 @@ use super::moderation::Prior;
 use super::screen::{Direction, Screen};
 use super::shift::evenly;
 use super::{MIN_SUITE, Pair, Rules};
-use crate::compare::student::{Mean, p_above};
-use crate::report::stats::median;
+use crate::stats::median;
+use crate::stats::student::{Mean, p_above};
 use anyhow::Result;
 
 /// What fresh pairs say of a candidate.

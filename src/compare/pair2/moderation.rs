@@ -3,7 +3,7 @@
 //!
 //! Four pairs say little about the noise of a case; eight hundred cases say much about the noise of a typical one.
 
-use crate::report::stats::{mean, median};
+use crate::stats::{mean, median};
 use statrs::function::gamma::digamma;
 
 /// What all cases together say about a variance: `freedom` degrees of freedom around `variance`.

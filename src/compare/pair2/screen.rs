@@ -2,8 +2,8 @@
 
 use super::moderation::Prior;
 use super::{MIN_SUITE, Rules};
-use crate::compare::student::{Mean, p_above};
-use crate::report::stats::{mean, median};
+use crate::stats::student::{Mean, p_above};
+use crate::stats::{mean, median};
 
 /// What the pairs of the screen say.
 #[derive(Clone, Debug)]

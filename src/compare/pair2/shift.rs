@@ -1,8 +1,8 @@
 //! The suite as a whole: whether all cases moved together, and whether the clock explains it.
 
 use super::{Pair, Rules};
-use crate::compare::student::{Mean, p_above};
-use crate::report::stats::{mean, median};
+use crate::stats::student::{Mean, p_above};
+use crate::stats::{mean, median};
 
 /// A shift that fresh pairs looked into.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,7 +7,7 @@
 use super::screen::Direction;
 use super::shift::Cause;
 use super::{Ask, Found, Pair, Rules, Stage, run};
-use crate::report::stats::median;
+use crate::stats::median;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -2,7 +2,7 @@
 
 use super::{Case, Run, Stored};
 use crate::compare::comparison::Side;
-use crate::report::criterion_files::{self, CBenchmark};
+use crate::results::criterion_files::{self, CBenchmark};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -4,7 +4,7 @@ pub mod criterion;
 pub mod runs;
 
 use super::comparison::{Side, Times};
-use crate::report::stats::{mean, median};
+use crate::stats::{mean, median};
 use std::collections::BTreeMap;
 
 /// A side, whatever it was read from.

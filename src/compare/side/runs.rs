@@ -3,7 +3,7 @@
 use super::{Run, Stored};
 use crate::advise::input::read_run;
 use crate::compare::comparison::Side;
-use crate::report::raw::{Measured, Raw, Row};
+use crate::results::raw::{Measured, Raw, Row};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
     if let Some(fault) = env["settings"]["NIGHT_SWEEP_FAULT"].as_str() {
         side.notes.push(format!("{run_id} was measured with a fault on purpose: {fault}"));
     }
-    if raw.metadata.status != crate::record::Status::Complete {
+    if raw.metadata.status != crate::journal::record::Status::Complete {
         side.notes.push(format!("{run_id} ended early: not every case has all its rounds"));
     }
     side.side.device = Some(raw.metadata.device_title());

@@ -1,9 +1,9 @@
 //! cuBLAS with a workspace of our own, for row-major matrices.
 
 use super::kernels::address;
-use crate::plan::CaseError;
-use crate::record::ErrorKind;
-use crate::shape::DType;
+use crate::device::error::CaseError;
+use crate::device::error::ErrorKind;
+use crate::workload::shape::DType;
 use cudarc::cublas::{CudaBlas, result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};

@@ -1,7 +1,7 @@
 //! Streams beside the main one: they start together, and are waited for together.
 
 use super::{Cuda, Lt, error};
-use crate::plan::CaseError;
+use crate::device::error::CaseError;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaStream};
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::{Cuda, error};
 use crate::device::Clock;
-use crate::plan::CaseError;
-use crate::record::Kernel;
+use crate::device::error::CaseError;
+use crate::device::kernel::Kernel;
 use cpp_demangle::{DemangleOptions, Symbol};
 use cudarc::driver::{CudaGraph, sys};
 use std::ffi::CStr;

@@ -2,7 +2,7 @@
 
 use super::blas::{Blas, Matrix, Strided, error, int};
 use super::kernels::address;
-use crate::plan::CaseError;
+use crate::device::error::CaseError;
 use cudarc::cublas::sys;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};

@@ -1,9 +1,10 @@
 //! cuBLASLt: a product whose algorithm is chosen once, and can be named.
 
 use super::{Tensor, address};
-use crate::plan::CaseError;
-use crate::record::{Algorithm, ErrorKind};
-use crate::shape::{DType, GemmShape};
+use crate::device::error::CaseError;
+use crate::device::error::ErrorKind;
+use crate::device::kernel::Algorithm;
+use crate::workload::shape::{DType, GemmShape};
 use cudarc::cublaslt::sys::cublasLtMatmulAlgoConfigAttributes_t as Attribute;
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};

@@ -1,7 +1,7 @@
 //! Host memory that the GPU reads and writes where it lies.
 
 use super::error;
-use crate::plan::CaseError;
+use crate::device::error::CaseError;
 use cudarc::driver::{CudaContext, result, sys};
 use std::sync::Arc;
 

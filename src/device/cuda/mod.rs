@@ -28,8 +28,8 @@ pub use mapped::Mapped;
 pub use timing::Cycles;
 
 use super::library::Library;
-use crate::plan::CaseError;
-use crate::record::ErrorKind;
+use crate::device::error::CaseError;
+use crate::device::error::ErrorKind;
 use cudarc::driver::sys::{CUdevice_attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DriverError, result, sys};
 use std::sync::Arc;

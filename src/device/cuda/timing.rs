@@ -1,7 +1,7 @@
 //! What measuring asks of the GPU itself: to hold launches back, and to count the cycles of its SM clock.
 
 use super::{Cuda, Mapped};
-use crate::plan::CaseError;
+use crate::device::error::CaseError;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 

@@ -6,8 +6,8 @@
 
 use super::descriptor::{Draft, ElementType};
 use super::{Attribute, Kind};
-use crate::plan::CaseError;
-use crate::record::ErrorKind;
+use crate::device::error::CaseError;
+use crate::device::error::ErrorKind;
 use cudarc::cudnn::sys;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::OnceLock;

@@ -1,8 +1,9 @@
 //! One GPU, alone and beside the others.
 
+use crate::device::clocks::Clocks;
 use crate::journal::Run;
-use crate::record::{Clocks, Visit};
-use crate::report::stats::{mean, median, median_ci95};
+use crate::measure::record::Visit;
+use crate::stats::{mean, median, median_ci95};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -94,7 +95,7 @@ pub fn of_runs(names: &[String], cases: &[String], alone: &[Run], together: &[Ru
         gpus.push(Gpu {
             name: names[index].clone(),
             uuid: env["gpu"]["uuid"].as_str().map(str::to_owned),
-            model: crate::env::device_name(env),
+            model: crate::run::env::device_name(env),
             alone_vs_median_pct: against[index],
             slowdown: median(&ratios),
             slowdown_ci95: median_ci95(&ratios),
@@ -180,9 +181,10 @@ fn against_median(cases: &[String], alone: &[Seen]) -> Vec<Option<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::{Case, Gemm, Operation};
-    use crate::record::SCHEMA_VERSION;
-    use crate::shape::{DType, GemmShape};
+    use crate::journal::record::SCHEMA_VERSION;
+    use crate::workload::case::Case;
+    use crate::workload::operation::{Gemm, Operation};
+    use crate::workload::shape::{DType, GemmShape};
     use serde_json::json;
 
     /// A run of visits, each with its case, the second in which it began, how long it took, and a time.

@@ -2,7 +2,7 @@
 
 use super::Interference;
 use super::gpu::{Conditions, Gpu};
-use crate::report::table::{table, wrapped};
+use crate::render::table::{table, wrapped};
 
 /// A title, a line for each GPU (two values are those alone and side by side), and what it means.
 pub fn text(found: &Interference) -> String {

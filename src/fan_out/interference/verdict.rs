@@ -1,8 +1,8 @@
 //! Which GPU stands apart, and what the others cost each; in words.
 
 use super::gpu::Gpu;
-use crate::report::stats::{median, sorted};
-use crate::report::units::list;
+use crate::stats::{median, sorted};
+use crate::units::list;
 
 /// Normal scatter: standard deviations from their median absolute deviation.
 const DEVIATIONS_PER_MAD: f64 = 1.4826;

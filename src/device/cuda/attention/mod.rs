@@ -7,8 +7,8 @@ pub use variant::{FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVaria
 use super::compile::{Define, compile};
 use super::kernels::Tensor;
 use super::{Cuda, error};
-use crate::plan::CaseError;
-use crate::shape::DType;
+use crate::device::error::CaseError;
+use crate::workload::shape::DType;
 use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute};
 use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::Ptx;

@@ -2,7 +2,7 @@
 
 use crate::device::cuda::compile::Define;
 use crate::device::cuda::kernels::kind;
-use crate::shape::DType;
+use crate::workload::shape::DType;
 
 /// Shared memory that the driver takes for each block.
 const RESERVED_BYTES: usize = 1024;

@@ -2,13 +2,13 @@
 
 use super::{Kernels, Tensor, address, kind, threads_for};
 use crate::device::cuda::error;
-use crate::plan::CaseError;
-use crate::shape::DType;
+use crate::device::error::CaseError;
+use crate::workload::shape::DType;
 use cudarc::driver::sys::cuMemsetD16Async;
 use cudarc::driver::{CudaStream, PushKernelArg};
 
 impl Kernels {
-    /// Fills a `rows x columns` tensor with the normal numbers of [`crate::philox`] in its first
+    /// Fills a `rows x columns` tensor with the normal numbers of [`crate::workload::philox`] in its first
     /// `data_rows x data_columns`, and zeros around them.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ mod verify;
 
 use super::compile::compile;
 use super::error;
-use crate::shape::DType;
+use crate::workload::shape::DType;
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
     ValidAsZeroBits,

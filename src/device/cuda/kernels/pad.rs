@@ -2,7 +2,7 @@
 
 use super::{Kernels, Tensor, address};
 use crate::device::cuda::error;
-use crate::plan::CaseError;
+use crate::device::error::CaseError;
 use cudarc::driver::{CudaStream, DeviceRepr, LaunchConfig, PushKernelArg};
 
 /// The `Matrices` of kernels/pad.cu.

@@ -2,7 +2,7 @@
 
 use super::{Kernels, Tensor, blocks_of, threads_for};
 use crate::device::cuda::error;
-use crate::plan::CaseError;
+use crate::device::error::CaseError;
 use cudarc::driver::{CudaStream, PushKernelArg};
 
 impl Kernels {

@@ -2,8 +2,8 @@
 
 use super::{Kernels, THREADS, Tensor, kind, threads_for};
 use crate::device::cuda::error;
-use crate::plan::CaseError;
-use crate::shape::DType;
+use crate::device::error::CaseError;
+use crate::workload::shape::DType;
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
 

@@ -1,0 +1,356 @@
+//! The run journal: appended to as a run goes, read to report it, resume it or merge its shards.
+//!
+//! A line counts once its newline is on disk. A process killed in the middle of a write leaves a last line
+//! without one, which is dropped; anything else that cannot be read is an error with its line number. A journal
+//! that is there at all has its header: it gets its name only then.
+
+mod check;
+pub mod home;
+pub mod merge;
+pub mod record;
+pub mod runs;
+pub mod shard;
+
+use crate::files::{not_a_link, remove_own, rename_own, sync_dir};
+use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
+use crate::measure::record::Visit;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde_json::Value;
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Name of the journal in the folder of its run.
+pub const FILE_NAME: &str = "journal.jsonl";
+
+/// Its name until it has a header.
+const NEW_FILE_NAME: &str = "journal.new";
+
+/// A run that no other process can start.
+#[derive(Debug)]
+pub struct Claim {
+    file: File,
+    dir: PathBuf,
+}
+
+/// A journal open for writing.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+/// Everything a journal says of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// What was to be run.
+    pub header: Header,
+    /// What was timed, in the order measured.
+    pub visits: Vec<Visit>,
+    /// What could not be timed, in the order met.
+    pub failures: Vec<Failure>,
+    /// Each process that worked on it, in order; a merged run names only the first of its first shard.
+    pub starts: Vec<Start>,
+    /// How the run ended; none if it was killed, or resumed and then killed.
+    pub end: Option<End>,
+    /// The journal itself.
+    pub path: PathBuf,
+}
+
+impl Claim {
+    /// Makes the folder `dir` if need be, and keeps other processes from starting a journal there.
+    ///
+    /// # Errors
+    /// If there is a journal already, another process is about to start one, `dir` is a symbolic link, or the disk
+    /// refuses.
+    pub fn of(dir: &Path) -> Result<Claim> {
+        not_a_link(dir)?;
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let (path, new) = (dir.join(FILE_NAME), dir.join(NEW_FILE_NAME));
+        not_a_link(&new)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&new)
+            .with_context(|| format!("cannot start the journal {}", path.display()))?;
+        lock(&file, &new)?;
+        // Looked for under the lock: whoever held it before may have started one.
+        if path.symlink_metadata().is_ok() {
+            let _ = remove_own(&new);
+            bail!("there is a journal {} already", path.display());
+        }
+        Ok(Claim { file, dir: dir.to_owned() })
+    }
+
+    /// Starts `<dir>/journal.jsonl` with its header.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn start(self, header: Header) -> Result<Journal> {
+        let (path, new) = (self.dir.join(FILE_NAME), self.dir.join(NEW_FILE_NAME));
+        let context = || format!("cannot start the journal {}", path.display());
+        let inode =
+            |metadata: std::io::Result<Metadata>| metadata.map(|file| (file.dev(), file.ino()));
+        ensure!(
+            inode(fs::metadata(&new)).ok() == inode(self.file.metadata()).ok(),
+            "{} was replaced by another process as this run started",
+            self.dir.display()
+        );
+        // What a process left that was killed before its header was whole.
+        self.file.set_len(0).with_context(context)?;
+        let mut journal = Journal { file: self.file, path: path.clone() };
+        journal.append(&Line::Header(Box::new(header)))?;
+        // Never in place of a file: file systems without locks have that at least.
+        rename_own(&new, &path).with_context(context)?;
+        sync_dir(&self.dir)?;
+        Ok(journal)
+    }
+}
+
+impl Journal {
+    /// Starts `<dir>/journal.jsonl` with its header, and makes the folder if need be.
+    ///
+    /// # Errors
+    /// As [`Claim::of`] and [`Claim::start`].
+    pub fn create(dir: &Path, header: Header) -> Result<Journal> {
+        Claim::of(dir)?.start(header)
+    }
+
+    /// Opens `<dir>/journal.jsonl` to go on with its run; a last line cut short is removed.
+    ///
+    /// # Errors
+    /// As [`read`], and if the file cannot be written.
+    pub fn reopen(dir: &Path) -> Result<(Journal, Run)> {
+        let path = dir.join(FILE_NAME);
+        not_a_link(dir)?;
+        not_a_link(&path)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot append to {}", path.display()))?;
+        lock(&file, &path)?;
+        let bytes = read_bytes(&path)?;
+        let run = parse(&path, &bytes)?;
+        file.set_len(whole_lines(&bytes).len() as u64)
+            .with_context(|| format!("cannot truncate {}", path.display()))?;
+        Ok((Journal { file, path }, run))
+    }
+
+    /// Where the journal lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a line, and returns once it is on disk.
+    ///
+    /// # Errors
+    /// If the disk refuses, or a sample of a visit is no positive number.
+    pub fn append(&mut self, line: &Line) -> Result<()> {
+        if let Line::Visit(visit) = line {
+            check_samples(visit)?;
+        }
+        let mut text = serde_json::to_string(line)?;
+        text.push('\n');
+        self.file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.sync_data())
+            .with_context(|| format!("cannot write to {}", self.path.display()))
+    }
+}
+
+impl Run {
+    /// The visits of a case, by round.
+    pub fn visits_of(&self, case_id: &str) -> Vec<&Visit> {
+        let mut visits: Vec<_> =
+            self.visits.iter().filter(|visit| visit.case_id == case_id).collect();
+        visits.sort_by_key(|visit| visit.round);
+        visits
+    }
+
+    /// Why a case could not be timed, if it could not.
+    pub fn failure_of(&self, case_id: &str) -> Option<&Failure> {
+        self.failures.iter().find(|failure| failure.case_id == case_id)
+    }
+
+    /// The cases and rounds that are neither timed nor settled by a failure.
+    pub fn open_visits(&self) -> Vec<(&str, usize)> {
+        let visited: HashSet<_> =
+            self.visits.iter().map(|visit| (&*visit.case_id, visit.round)).collect();
+        let failed: HashSet<_> = self.failures.iter().map(|failure| &*failure.case_id).collect();
+        let ids = self.header.cases.iter().map(|case| &*case.id).filter(|id| !failed.contains(id));
+        ids.flat_map(|id| (0..self.header.protocol.trials).map(move |round| (id, round)))
+            .filter(|visit| !visited.contains(visit))
+            .collect()
+    }
+
+    /// The machine as env.json has it: how the run was started, and every time that it was resumed.
+    pub fn env(&self) -> Value {
+        let mut env = self.header.env.clone();
+        if let Some(env) = env.as_object_mut().filter(|env| !env.contains_key("shards")) {
+            env.insert("starts".to_owned(), serde_json::json!(self.starts));
+        }
+        env
+    }
+
+    /// Wall-clock seconds: to its end, or of its visits alone where it was killed.
+    pub fn wall_s(&self) -> f64 {
+        let visits = || self.visits.iter().map(|visit| visit.wall_s).sum();
+        self.end.as_ref().map_or_else(visits, |end| end.wall_s)
+    }
+}
+
+/// Reads a journal, whether its run ended, was killed or is still going.
+///
+/// # Errors
+/// If the file cannot be read, is empty, does not start with a header of this major [`SCHEMA_VERSION`], or has
+/// a broken line that is not merely the last one cut short; the message names the path and the line.
+pub fn read(path: &Path) -> Result<Run> {
+    parse(path, &read_bytes(path)?)
+}
+
+/// Keeps other processes from writing to the journal until this one closes it or ends, however it ends: two that
+/// append to one run leave visits that stand twice, which no reader takes.
+pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => bail!("{}: another process is writing to it", path.display()),
+        // A file system without locks, as some of a cluster are, is no reason not to measure.
+        _ => Ok(()),
+    }
+}
+
+/// Whether a process is writing to the journal.
+pub fn is_being_written(path: &Path) -> bool {
+    let lock = |file: File| flock(&file, FlockOperation::NonBlockingLockShared);
+    File::open(path).is_ok_and(|file| lock(file) == Err(Errno::WOULDBLOCK))
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read the journal {}", path.display()))
+}
+
+/// Everything up to the last newline.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    &bytes[..end]
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Run> {
+    let whole = whole_lines(bytes);
+    ensure!(
+        !whole.is_empty(),
+        "{}: empty, or cut short within its first line: there is nothing in it",
+        path.display()
+    );
+    let mut lines = whole.strip_suffix(b"\n").unwrap_or(whole).split(|&byte| byte == b'\n');
+    let at = |number: usize| format!("{}:{number}", path.display());
+
+    let header = parse_header(lines.next().unwrap_or_default()).with_context(|| at(1))?;
+    let mut run = Run {
+        starts: vec![Start::of(&header)],
+        header,
+        visits: Vec::new(),
+        failures: Vec::new(),
+        end: None,
+        path: path.to_owned(),
+    };
+    let known: HashSet<String> = run.header.cases.iter().map(|case| case.id.clone()).collect();
+    let mut visited = HashSet::new();
+    for (index, line) in lines.enumerate() {
+        let number = index + 2;
+        serde_json::from_slice(line)
+            .context("not a line of a run journal")
+            .and_then(|line| add(&mut run, line, &known, &mut visited))
+            .map_err(|e| anyhow!("{}: {e:#}; {}", at(number), advice(&run.header, path, number)))?;
+    }
+    Ok(run)
+}
+
+/// What to do about a line that cannot be read.
+fn advice(header: &Header, path: &Path, number: usize) -> String {
+    let minor = |version: &str| version.split('.').nth(1)?.parse::<u64>().ok();
+    if minor(&header.schema_version) > minor(SCHEMA_VERSION) {
+        let version = &header.schema_version;
+        return format!(
+            "a newer night-sweep wrote it (schema version {version}, this one reads {SCHEMA_VERSION}): use that one"
+        );
+    }
+    // Every line stands for itself.
+    format!("the others can be used without it: `sed -i.bak {number}d {}`", path.display())
+}
+
+/// The version is looked at first: another major version may well have other fields.
+fn parse_header(line: &[u8]) -> Result<Header> {
+    let value: Value = serde_json::from_slice(line).context("not a line of a run journal")?;
+    ensure!(value["line"] == "header", "the first line is no header: is this a run journal?");
+    let version = value["schema_version"].as_str().unwrap_or("none");
+    let major = |version: &str| version.split('.').next().map(str::to_owned);
+    ensure!(
+        major(version) == major(SCHEMA_VERSION),
+        "schema version {version}, but this program reads {SCHEMA_VERSION}: use the night-sweep that wrote it"
+    );
+    match serde_json::from_value(value)? {
+        Line::Header(header) => check::header(&header).map(|()| *header),
+        _ => Err(anyhow!("the first line is no header")),
+    }
+}
+
+fn add(
+    run: &mut Run,
+    line: Line,
+    known: &HashSet<String>,
+    visited: &mut HashSet<(String, usize)>,
+) -> Result<()> {
+    match line {
+        Line::Header(_) => bail!("a second header"),
+        Line::Visit(visit) => {
+            ensure!(known.contains(&visit.case_id), "the header has no case {}", visit.case_id);
+            let rounds = run.header.protocol.trials;
+            ensure!(visit.round < rounds, "round {} of {rounds}, from 0", visit.round);
+            ensure!(
+                visited.insert((visit.case_id.clone(), visit.round)),
+                "a second visit of {} in round {}",
+                visit.case_id,
+                visit.round
+            );
+            check_samples(&visit)?;
+            // A resumed run goes on behind its End: only one that nothing follows says how the run ended.
+            run.end = None;
+            run.visits.push(*visit);
+        }
+        Line::Failure(failure) => {
+            ensure!(known.contains(&failure.case_id), "the header has no case {}", failure.case_id);
+            run.end = None;
+            run.failures.push(failure);
+        }
+        Line::Start(start) => {
+            run.end = None;
+            run.starts.push(start);
+        }
+        Line::End(end) => {
+            ensure!(end.wall_s.is_finite() && end.wall_s >= 0.0, "it took {} s", end.wall_s);
+            run.end = Some(end);
+        }
+    }
+    Ok(())
+}
+
+/// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should hide it.
+fn check_samples(visit: &Visit) -> Result<()> {
+    ensure!(!visit.samples_ms.is_empty(), "{} has no sample", visit.case_id);
+    for (index, &sample) in visit.samples_ms.iter().enumerate() {
+        ensure!(
+            sample.is_finite() && sample > 0.0,
+            "{}: sample {index} of round {} is {sample} ms",
+            visit.case_id,
+            visit.round
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! The runs there are: a folder each under Criterion's, named by the run id.
+
+use crate::files::plain_name;
+use crate::journal;
+use crate::journal::home::runs_folder;
+use crate::journal::record::Status;
+use anyhow::{Context, Result, anyhow};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A run id is the name of a folder, so it holds nothing that could lead out of one.
+///
+/// # Errors
+/// What is allowed.
+pub fn run_id(text: &str) -> Result<String, String> {
+    plain_name(text).map(|()| text.to_owned())
+}
+
+/// The journal that a user names: by a run id, by its path, by the folder it lies in, or by that of the run's report.
+///
+/// # Errors
+/// If it is none of these.
+pub fn journal_of(run: &str) -> Result<PathBuf> {
+    let path = Path::new(run);
+    let inside = path.join(journal::FILE_NAME);
+    if let Some(journal) = [path, &inside].into_iter().find(|path| path.is_file()) {
+        return Ok(journal.to_path_buf());
+    }
+    // The folder of a report has the name of its run.
+    let name = path.file_name().filter(|_| path.is_dir()).and_then(|name| name.to_str());
+    let run_id = run_id(name.unwrap_or(run)).map_err(|allowed| {
+        anyhow!("{run:?} is no journal, no run's folder and no run id ({allowed})")
+    })?;
+    Ok(runs_folder().join(run_id).join(journal::FILE_NAME))
+}
+
+/// The name that a run gets by itself: the time, and the experiment.
+///
+/// # Errors
+/// If the experiment's name cannot be part of a run id.
+pub fn new_run_id(experiment: &str) -> Result<String> {
+    let name = format!("{}_{experiment}", jiff::Zoned::now().strftime("%Y%m%d_%H%M%S"));
+    run_id(&name)
+        .map_err(|allowed| anyhow!("{allowed}"))
+        .with_context(|| format!("the experiment's name {experiment:?} cannot be part of a run id"))
+}
+
+/// Takes a run id that no run has yet, by making its folder: two runs may start at the same moment.
+///
+/// # Errors
+/// As [`new_run_id`], and if the disk refuses.
+pub fn free_run_id(experiment: &str) -> Result<String> {
+    let (first, runs) = (new_run_id(experiment)?, runs_folder());
+    let context = || format!("cannot create a folder in {}", runs.display());
+    fs::create_dir_all(&runs).with_context(context)?;
+    let (mut run_id, mut number) = (first.clone(), 1);
+    loop {
+        match fs::create_dir(runs.join(&run_id)) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                number += 1;
+                run_id = format!("{first}_{number}");
+            }
+            made => return made.map(|()| run_id).with_context(context),
+        }
+    }
+}
+
+/// A run that is not complete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfinished {
+    /// Its name.
+    pub run_id: String,
+    /// Name of the spec entry.
+    pub experiment: String,
+    /// `i/n` where it is one shard of a sweep.
+    pub shard: Option<String>,
+    /// `cpu`, or `cuda:N`.
+    pub device: String,
+    /// Visits that are done, and that there are in all. Those of cases that failed count as done.
+    pub visits: (usize, usize),
+    /// When its journal was last written to.
+    pub written: jiff::Timestamp,
+    /// Whether a process is at it now: then it cannot be resumed.
+    pub is_under_way: bool,
+}
+
+/// The runs that are not complete, the last one written to first; and what is wrong with the journals that cannot be read.
+///
+/// # Errors
+/// If the folder of the runs is there, and cannot be read.
+pub fn unfinished() -> Result<(Vec<Unfinished>, Vec<String>)> {
+    let folder = runs_folder();
+    let (mut runs, mut broken) = (Vec::new(), Vec::new());
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((runs, broken)),
+        entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
+    };
+    for entry in entries {
+        let path = entry?.path().join(journal::FILE_NAME);
+        if !path.is_file() {
+            continue;
+        }
+        match unfinished_run(&path) {
+            Ok(run) => runs.extend(run),
+            Err(error) => broken.push(format!("{error:#}")),
+        }
+    }
+    runs.sort_by_key(|run| std::cmp::Reverse(run.written));
+    broken.sort();
+    Ok((runs, broken))
+}
+
+fn unfinished_run(path: &Path) -> Result<Option<Unfinished>> {
+    let run = journal::read(path)?;
+    if run.end.as_ref().is_some_and(|end| end.status == Status::Complete) {
+        return Ok(None);
+    }
+    let all = run.header.cases.len() * run.header.protocol.trials;
+    let visits = (all - run.open_visits().len(), all);
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    Ok(Some(Unfinished {
+        // By this, not by its header, is it found again.
+        run_id: folder.to_string_lossy().into_owned(),
+        experiment: run.header.experiment,
+        shard: run.header.shard,
+        device: run.header.device,
+        visits,
+        written: fs::metadata(path)?.modified()?.try_into()?,
+        is_under_way: journal::is_being_written(path),
+    }))
+}

@@ -1,0 +1,189 @@
+//! Before the first round: the card at its settled clock, what timing costs on it, and what it can do.
+
+use crate::device::cuda::{Graph, Tensor};
+use crate::device::error::CaseError;
+use crate::device::{Clock, Cuda, Mark, nvml::Monitor};
+use crate::measure::record::{Calibration, Peaks};
+use crate::ops::gemm::CublasLtGemm;
+use crate::ops::plan::Plan;
+use crate::stats::median;
+use crate::workload::operation::Gemm;
+use crate::workload::shape::{DType, GemmShape};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// One look at the clock.
+const WINDOW: Duration = Duration::from_millis(100);
+/// Looks that have to agree.
+const WINDOWS: usize = 3;
+/// ... to within this, a little more than a step of the clock: 15 MHz.
+const AGREEMENT: f64 = 0.011;
+/// Without NVML nobody can look: the card works this long.
+const BLIND_BURN_IN: Duration = Duration::from_secs(1);
+/// Event pairs with nothing between them.
+const PAIRS: usize = 500;
+/// Single launches of an empty kernel: few enough to be enqueued while the GPU is held back.
+const EMPTY_LAUNCHES: usize = 32;
+/// Empty kernels in a graph.
+const NODES: usize = 1000;
+/// M, N and K of the product that stands for the peak: large enough to fill every SM many times over.
+const PEAK_SIZE: usize = 8192;
+/// Products before that, 0.1 s on an H200.
+const PEAK_WARM_UP: usize = 60;
+/// Bytes of the copy that stands for the peak: read and written, many times any cache.
+const COPY_BYTES: usize = 1 << 30;
+/// Replays of each graph that is timed.
+const REPLAYS: usize = 10;
+
+/// Works the card until its SM clock is steady, for `burn_in` at most, then measures.
+///
+/// # Errors
+/// What the driver or a library reports.
+pub fn calibrate(
+    cuda: &Rc<Cuda>,
+    monitor: Option<&Monitor>,
+    burn_in: Duration,
+) -> Result<Calibration, CaseError> {
+    let start = Instant::now();
+    let settled = work_until_steady(cuda, monitor, burn_in)?;
+    let peaks = Peaks {
+        fp16_tflops: matrix_tflops(cuda, DType::Fp16)?,
+        bf16_tflops: matrix_tflops(cuda, DType::Bf16)?,
+        copy_gbs: copy_gbs(cuda)?,
+    };
+    cuda.synchronize()?;
+    std::thread::sleep(RECOVERY);
+    let clock = Clock::events(cuda.stream().clone());
+    let mut pairs_ns = pairs_ns(&clock)?;
+    pairs_ns.sort_by(f64::total_cmp);
+    let steps = pairs_ns.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0.5);
+    let tick_ns = steps.fold(f64::INFINITY, f64::min);
+    Ok(Calibration {
+        // All pairs equal: the tick is longer than they differ, and at most as long as they are.
+        event_tick_ns: if tick_ns.is_finite() { tick_ns } else { pairs_ns[0] },
+        empty_pair_ns: pairs_ns[PAIRS / 2],
+        empty_launch_ns: empty_launch_ns(cuda, &clock)?,
+        graph_node_ns: Some(graph_node_ns(cuda)?),
+        settled_sm_mhz: settled.sm_mhz,
+        clock_settled: settled.steady,
+        peaks: Some(peaks),
+        cold_over_warm: cold_over_warm(cuda)?,
+        wall_s: Some(start.elapsed().as_secs_f64()),
+    })
+}
+
+/// The card is at its power limit after all this work, and its clock below what most cases get: it recovers within 0.15 s
+/// on an H200.
+const RECOVERY: Duration = Duration::from_millis(150);
+
+/// How burn-in ended; nothing is known where nobody looked.
+#[derive(Default)]
+struct Settled {
+    sm_mhz: Option<u32>,
+    steady: Option<bool>,
+}
+
+/// Multiplies until the SM clock of three windows in a row agrees, or the time is over.
+fn work_until_steady(
+    cuda: &Rc<Cuda>,
+    monitor: Option<&Monitor>,
+    limit: Duration,
+) -> Result<Settled, CaseError> {
+    let shape = GemmShape { m: 4096, n: 4096, k: 4096 };
+    let mut product = CublasLtGemm::new(cuda, Gemm::dense(shape), DType::Fp16, 0)?;
+    let start = Instant::now();
+    let mut clocks_mhz: Vec<u32> = Vec::new();
+    let limit = if monitor.is_some() { limit } else { limit.min(BLIND_BURN_IN) };
+    while start.elapsed() < limit {
+        let window = Instant::now();
+        while window.elapsed() < WINDOW {
+            (0..50).try_for_each(|_| product.launch())?;
+            cuda.synchronize()?;
+        }
+        let Some(clocks) = monitor.and_then(Monitor::clocks) else { continue };
+        clocks_mhz.push(clocks.sm_mhz);
+        let recent = &clocks_mhz[clocks_mhz.len().saturating_sub(WINDOWS)..];
+        let (low, high) = (recent.iter().min(), recent.iter().max());
+        if let (WINDOWS, Some(&low), Some(&high)) = (recent.len(), low, high)
+            && f64::from(high - low) <= AGREEMENT * f64::from(high)
+        {
+            return Ok(Settled { sm_mhz: Some(high), steady: Some(true) });
+        }
+    }
+    let sm_mhz = clocks_mhz.last().copied();
+    Ok(Settled { sm_mhz, steady: sm_mhz.map(|_| false) })
+}
+
+fn matrix_tflops(cuda: &Rc<Cuda>, dtype: DType) -> Result<f64, CaseError> {
+    let gemm = Gemm::dense(GemmShape { m: PEAK_SIZE, n: PEAK_SIZE, k: PEAK_SIZE });
+    let mut product = CublasLtGemm::new(cuda, gemm, dtype, 0)?;
+    let graph = Graph::capture(cuda, 1, || product.launch())?;
+    // Power, and with it the clock, depends on the numbers multiplied: each type settles by itself.
+    graph.replay_ns(cuda, PEAK_WARM_UP)?;
+    Ok(gemm.shape.flops() / graph.replay_ns(cuda, REPLAYS)? * 1e-3)
+}
+
+fn copy_gbs(cuda: &Cuda) -> Result<f64, CaseError> {
+    let mut buffers = Buffers::new(cuda, COPY_BYTES / 2)?;
+    let graph = Graph::capture(cuda, 1, || buffers.copy(cuda))?;
+    Ok(2.0 * COPY_BYTES as f64 / graph.replay_ns(cuda, REPLAYS)?)
+}
+
+/// What is copied, and where to.
+struct Buffers {
+    from: Tensor,
+    to: Tensor,
+}
+
+impl Buffers {
+    fn new(cuda: &Cuda, elements: usize) -> Result<Self, CaseError> {
+        let (mut from, to) = (cuda.alloc(elements)?, cuda.alloc(elements)?);
+        let (kernels, data) = (cuda.kernels(), (1, elements));
+        kernels.fill_normal(cuda.stream(), &mut from, DType::Fp16, (0, 0), data, data)?;
+        Ok(Buffers { from, to })
+    }
+
+    fn copy(&mut self, cuda: &Cuda) -> Result<(), CaseError> {
+        cuda.kernels().copy(cuda.stream(), &self.from, &mut self.to)
+    }
+}
+
+/// A copy within an eighth of the L2 cache, over and over; and the same copy on rotating buffers, 2.5 caches in all.
+fn cold_over_warm(cuda: &Cuda) -> Result<Option<f64>, CaseError> {
+    const SETS: usize = 20;
+    let elements = cuda.properties().l2_bytes as usize / 8 / 2 / size_of::<u16>();
+    if elements == 0 {
+        return Ok(None);
+    }
+    let mut sets: Vec<Buffers> =
+        (0..SETS).map(|_| Buffers::new(cuda, elements)).collect::<Result<_, _>>()?;
+    let warm = Graph::capture(cuda, SETS, || sets[0].copy(cuda))?;
+    let cold = Graph::capture(cuda, 1, || sets.iter_mut().try_for_each(|set| set.copy(cuda)))?;
+    Ok(Some(cold.replay_ns(cuda, REPLAYS)? / warm.replay_ns(cuda, REPLAYS)?))
+}
+
+fn pairs_ns(clock: &Clock) -> Result<Vec<f64>, CaseError> {
+    let pairs: Vec<(Mark, Mark)> =
+        (0..PAIRS).map(|_| Ok((clock.mark()?, clock.mark()?))).collect::<Result<_, CaseError>>()?;
+    pairs.iter().map(|(start, end)| clock.elapsed_ns(start, end)).collect()
+}
+
+fn empty_launch_ns(cuda: &Cuda, clock: &Clock) -> Result<Option<f64>, CaseError> {
+    let mut pairs = Vec::new();
+    let held = cuda.held_back(|| {
+        for _ in 0..EMPTY_LAUNCHES {
+            let start = clock.mark()?;
+            cuda.kernels().empty(cuda.stream())?;
+            pairs.push((start, clock.mark()?));
+        }
+        Ok(())
+    })?;
+    let times = pairs.iter().map(|(start, end)| clock.elapsed_ns(start, end));
+    let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;
+    Ok(median(&times_ns).filter(|_| held))
+}
+
+fn graph_node_ns(cuda: &Cuda) -> Result<f64, CaseError> {
+    let graph = Graph::capture(cuda, NODES, || cuda.kernels().empty(cuda.stream()))?;
+    Ok(graph.replay_ns(cuda, REPLAYS)? / NODES as f64)
+}

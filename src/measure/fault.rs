@@ -1,0 +1,319 @@
+//! Faults on purpose, by `NIGHT_SWEEP_FAULT`: what is there to catch one can be seen to do so.
+//!
+//! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part so much longer. The delay is
+//! real work inside the timed region: on the host a busy wait after each launch, in proportion to what that launch took; on
+//! a GPU the kernel `spin` in the captured graph.
+//!
+//! `sticky:<part of an id>` puts a kernel that traps behind every launch of such a case: the CUDA context is lost, as it is
+//! after an illegal address. The host has nothing like it; there the launch fails, and so does every later one of the
+//! process. `vanished:<part of an id>` does the same on a GPU, and the process that is started for the rest sees none.
+
+use crate::device::error::CaseError;
+use crate::device::kernel::Algorithm;
+use crate::device::{Cuda, Device};
+use crate::measure::Sampler;
+use crate::ops::plan::Plan;
+use crate::ops::plan::Verification;
+use crate::stats::median;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// What goes wrong on purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// Launches take longer.
+    Slow {
+        /// A part of the ids of the cases it is about.
+        cases: String,
+        /// By how many per cent.
+        percent: f64,
+    },
+    /// A launch leaves the device useless to the process.
+    Sticky {
+        /// A part of the ids of the cases it is about.
+        cases: String,
+    },
+    /// The same, and a process started after it has no device.
+    Vanished {
+        /// A part of the ids of the cases it is about.
+        cases: String,
+    },
+}
+
+/// What `NIGHT_SWEEP_FAULT` takes.
+pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3; sticky:<part of an id>; vanished:<part of an id>";
+
+/// Launches that settle a plan before it is measured to know what its share is.
+const WARM_UP: usize = 10;
+/// Samples of that measurement.
+const SAMPLES: usize = 60;
+/// How long the GPU spins to find out what a spin costs beside its own length.
+const PROBE_NS: f64 = 10_000.0;
+/// How often the spin is then corrected.
+const CORRECTIONS: usize = 3;
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let slow = |rest: &str| {
+            let (cases, percent) = rest.rsplit_once(':')?;
+            let percent: f64 = percent.trim_end_matches('%').trim().parse().ok()?;
+            let fits = !cases.is_empty() && percent > 0.0 && percent <= 1000.0;
+            fits.then(|| Fault::Slow { cases: cases.to_owned(), percent })
+        };
+        let cases = |part: &str| (!part.is_empty()).then(|| part.to_owned());
+        let (kind, rest) = text.split_once(':').unwrap_or_default();
+        match kind {
+            "slow" => slow(rest),
+            "sticky" => cases(rest).map(|cases| Fault::Sticky { cases }),
+            "vanished" => cases(rest).map(|cases| Fault::Vanished { cases }),
+            _ => None,
+        }
+        .ok_or_else(|| ALLOWED.to_owned())
+    }
+}
+
+impl Fault {
+    /// The plan of a case with the fault in it, if the fault is about this case. `cpu_is_lost` is one for the process.
+    ///
+    /// # Errors
+    /// What the device reports while the plan is measured, or that it is lost.
+    pub fn apply(
+        &self,
+        case_id: &str,
+        plan: Box<dyn Plan>,
+        device: &Device,
+        cpu_is_lost: &Rc<Cell<bool>>,
+    ) -> Result<Box<dyn Plan>, CaseError> {
+        if cpu_is_lost.get() {
+            return Err(lost());
+        }
+        match self {
+            Fault::Slow { cases, percent } if case_id.contains(cases.as_str()) => {
+                Ok(Box::new(Slowed::by(*percent, plan, device)?))
+            }
+            Fault::Sticky { cases } | Fault::Vanished { cases }
+                if case_id.contains(cases.as_str()) =>
+            {
+                let (device, cpu_is_lost) = (device.clone(), cpu_is_lost.clone());
+                Ok(Box::new(Trapped { plan, device, cpu_is_lost }))
+            }
+            _ => Ok(plan),
+        }
+    }
+}
+
+/// A plan whose launches leave the device useless to the process.
+struct Trapped {
+    plan: Box<dyn Plan>,
+    device: Device,
+    cpu_is_lost: Rc<Cell<bool>>,
+}
+
+impl Plan for Trapped {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        self.plan.launch()?;
+        match &self.device {
+            Device::Cpu => {
+                self.cpu_is_lost.set(true);
+                Err(lost())
+            }
+            Device::Cuda(cuda) => cuda.kernels().trap(cuda.stream()),
+        }
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        self.plan.verify()
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.plan.algorithm()
+    }
+}
+
+fn lost() -> CaseError {
+    CaseError::cuda("a fault on purpose: nothing can be launched in this process any more")
+}
+
+/// A plan that takes longer than it would.
+struct Slowed {
+    plan: Box<dyn Plan>,
+    delay: Delay,
+}
+
+/// What makes it take longer.
+enum Delay {
+    /// On the host: a busy wait after each launch, this share of what it took. A wait of a fixed length would have to be
+    /// measured, and a neighbour makes launches half as long again from one moment to the next. `clock` is what it costs
+    /// to read the clock.
+    Wait { share: f64, clock: Duration },
+    /// On a GPU: a kernel that spins, after every so many launches.
+    Spin { cuda: Rc<Cuda>, delay_ns: f64, every: usize, launches: usize },
+}
+
+impl Slowed {
+    /// Measures `plan`, then makes it slower by `percent`.
+    fn by(percent: f64, mut plan: Box<dyn Plan>, device: &Device) -> Result<Self, CaseError> {
+        let share = percent / 100.0;
+        let cuda = match device {
+            Device::Cpu => {
+                return Ok(Slowed { plan, delay: Delay::Wait { share, clock: clock_cost() } });
+            }
+            Device::Cuda(cuda) => cuda,
+        };
+        let spin = |delay_ns: f64, every: f64| Delay::Spin {
+            cuda: cuda.clone(),
+            delay_ns,
+            every: every as usize,
+            launches: 0,
+        };
+        let launch_ns = median_launch_ns(plan.as_mut(), device)?;
+        let wanted_ns = launch_ns * share;
+        // A kernel more in the graph costs some time of its own: more than 3 % of a short launch. So it stands after
+        // as many launches as together may take it.
+        let mut slowed = Slowed { plan, delay: spin(PROBE_NS, 1.0) };
+        let own_ns = (median_launch_ns(&mut slowed, device)? - launch_ns - PROBE_NS).max(0.0);
+        let every = (1.25 * own_ns / wanted_ns).ceil().max(1.0);
+        let mut delay_ns = every * wanted_ns - own_ns;
+        slowed.delay = spin(delay_ns, every);
+        // A short spin is not as long as it was asked to be: what is missing is measured and made good. The launch by
+        // itself is measured anew beside it, as a card that warms up gets slower by more than what is missing.
+        for _ in 0..CORRECTIONS {
+            let launch_ns = median_launch_ns(slowed.plan.as_mut(), device)?;
+            let missing_ns = launch_ns * (1.0 + share) - median_launch_ns(&mut slowed, device)?;
+            delay_ns = (delay_ns + every * missing_ns).max(0.0);
+            slowed.delay = spin(delay_ns, every);
+        }
+        Ok(slowed)
+    }
+}
+
+impl Plan for Slowed {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        match &mut self.delay {
+            Delay::Wait { share, clock } => {
+                let start = Instant::now();
+                self.plan.launch()?;
+                let took = start.elapsed().saturating_sub(*clock);
+                // What comes before the first reading and after the last is one more, and the last is half of one late.
+                let until = took.mul_f64(1.0 + *share).saturating_sub(clock.mul_f64(1.5));
+                while start.elapsed() < until {}
+                Ok(())
+            }
+            Delay::Spin { cuda, delay_ns, every, launches } => {
+                self.plan.launch()?;
+                *launches += 1;
+                match launches.is_multiple_of(*every) {
+                    true => cuda.kernels().spin(cuda.stream(), *delay_ns as u64),
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        self.plan.verify()
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.plan.algorithm()
+    }
+}
+
+/// What one reading of the host's clock costs: of a busy machine the least.
+fn clock_cost() -> Duration {
+    const READINGS: u32 = 100;
+    let cost = |_| {
+        let start = Instant::now();
+        (0..READINGS).for_each(|_| _ = std::hint::black_box(start.elapsed()));
+        start.elapsed() / READINGS
+    };
+    (0..10).map(cost).min().unwrap_or_default()
+}
+
+fn median_launch_ns(plan: &mut dyn Plan, device: &Device) -> Result<f64, CaseError> {
+    let clock = device.clock();
+    let mut sampler = Sampler::prepare(device, &clock, plan, None)?;
+    sampler.warm_up(WARM_UP)?;
+    let samples_ms = sampler.take(SAMPLES)?;
+    Ok(median(&samples_ms).unwrap_or_default() * 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_read_and_what_is_none_is_not() {
+        let slow = |cases: &str, percent| Ok(Fault::Slow { cases: cases.to_owned(), percent });
+        assert_eq!("slow:K107:3".parse(), slow("K107", 3.0));
+        assert_eq!("slow:G3/fp16/K107:2.5%".parse(), slow("G3/fp16/K107", 2.5));
+        let cases = |cases: &str| cases.to_owned();
+        assert_eq!("sticky:K107".parse(), Ok(Fault::Sticky { cases: cases("K107") }));
+        assert_eq!("vanished:S1/x".parse(), Ok(Fault::Vanished { cases: cases("S1/x") }));
+        for wrong in [
+            "",
+            "sticky",
+            "sticky:",
+            "vanished:",
+            "slow",
+            "slow:K107",
+            "slow::3",
+            "slow:K1:0",
+            "slow:K1:-3",
+            "slow:K1:nan",
+            "fast:K1:3",
+        ] {
+            assert_eq!(wrong.parse::<Fault>(), Err(ALLOWED.to_owned()), "{wrong}");
+        }
+    }
+
+    /// A launch of at least 50 us.
+    struct Spin;
+
+    impl Plan for Spin {
+        fn launch(&mut self) -> Result<(), CaseError> {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(50) {}
+            Ok(())
+        }
+
+        fn verify(&mut self) -> Result<Verification, CaseError> {
+            Ok(Verification { max_rel_error: 0.0, tolerance: 1.0, rows: 1 })
+        }
+    }
+
+    #[test]
+    fn every_launch_of_the_cases_it_names_is_longer_and_no_other() {
+        let fault: Fault = "slow:K107:40".parse().unwrap();
+        let least_us = |case_id| {
+            let lost = Rc::default();
+            let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost).unwrap();
+            let launch = |_| {
+                let start = Instant::now();
+                plan.launch().unwrap();
+                start.elapsed().as_nanos() as f64 / 1e3
+            };
+            (0..50).map(launch).fold(f64::INFINITY, f64::min)
+        };
+        // The least of many: a busy machine makes launches longer, never shorter.
+        assert!(least_us("G3/fp16/K107") >= 70.0);
+        assert!(least_us("G3/fp16/K112") < 70.0);
+    }
+
+    #[test]
+    fn what_is_lost_stays_lost_to_every_case_of_the_process() {
+        let fault: Fault = "sticky:K107".parse().unwrap();
+        let lost: Rc<Cell<bool>> = Rc::default();
+        let plan = |case_id| fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost);
+        plan("G3/fp16/K112").unwrap().launch().unwrap();
+        let mut trapped = plan("G3/fp16/K107").unwrap();
+        trapped.verify().unwrap();
+        assert!(!lost.get());
+        assert!(trapped.launch().is_err() && lost.get());
+        assert!(plan("G3/fp16/K112").is_err());
+    }
+}

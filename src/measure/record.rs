@@ -1,0 +1,182 @@
+//! What a measurement leaves: the samples of a trial, and what they were taken with.
+
+use crate::device::clocks::Clocks;
+use crate::device::kernel::{Algorithm, Kernel};
+use crate::ops::plan::Verification;
+use serde::{Deserialize, Serialize};
+
+/// How often each case is launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protocol {
+    /// Whether the counts below are kept, or cut where fewer samples tell as much.
+    #[serde(default, rename = "protocol")]
+    pub kind: ProtocolKind,
+    /// Launches before the first sample of each round, at least.
+    pub warmup: usize,
+    /// Timed launches in each round, at least.
+    pub measure: usize,
+    /// Rounds: in each, every case once, in a random order.
+    pub trials: usize,
+}
+
+impl Protocol {
+    /// How often variants are launched: they are there to be compared with their rows, which a quarter of the launches
+    /// does. More than half of S1 would be variants.
+    pub fn of_variants(self) -> Protocol {
+        const SHARE: usize = 4;
+        Protocol {
+            warmup: self.warmup.div_ceil(SHARE),
+            measure: self.measure.div_ceil(SHARE),
+            ..self
+        }
+    }
+}
+
+/// How many samples a round takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolKind {
+    /// `measure` launches and 20 samples in each round, at least.
+    #[default]
+    Standard,
+    /// As many as the median needs: the last round is as long as the scatter of the earlier ones asks for.
+    Adaptive,
+}
+
+/// What timing costs on this device, never subtracted from a sample, and what the device can do at its settled clock.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Smallest step between two different event times, in nanoseconds.
+    pub event_tick_ns: f64,
+    /// Median time between two events with nothing between them, in nanoseconds.
+    pub empty_pair_ns: f64,
+    /// Median of an event pair around one launch of an empty kernel that the host enqueued well before, in
+    /// nanoseconds: what `isolated` adds to a short kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_launch_ns: Option<f64>,
+    /// Time from one empty kernel to the next in a graph, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph_node_ns: Option<f64>,
+    /// SM clock after burn-in, in MHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_sm_mhz: Option<u32>,
+    /// Whether the clock was steady when burn-in ended, and not merely its time over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_settled: Option<bool>,
+    /// What this device reaches; the denominators of the shares of peak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peaks: Option<Peaks>,
+    /// Time of a bandwidth-bound copy over rotating buffers, twice the L2 cache in total, over its time within the
+    /// cache: well above 1 where rotation makes caches cold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold_over_warm: Option<f64>,
+    /// Seconds that burn-in and calibration took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_s: Option<f64>,
+}
+
+/// The best rates measured on this device.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peaks {
+    /// An 8192 x 8192 x 8192 product of fp16 with float32 accumulation, in TFLOP/s.
+    pub fp16_tflops: f64,
+    /// The same of bf16.
+    pub bf16_tflops: f64,
+    /// Device memory read and written by a large copy, in GB/s.
+    pub copy_gbs: f64,
+}
+
+/// The samples of one case in one round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Visit {
+    /// [`Case::id`].
+    pub case_id: String,
+    /// Round, from 0.
+    pub round: usize,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Wall-clock seconds of the visit: plan, data, verification, warm-up and samples.
+    pub wall_s: f64,
+    /// Milliseconds per launch, in the order measured.
+    pub samples_ms: Vec<f64>,
+    /// Launches that each sample averages over (1 for a long operation).
+    pub launches_per_sample: usize,
+    /// Launches before the first sample.
+    pub warmup_launches: usize,
+    /// What ran.
+    pub ran: Ran,
+    /// The same operation timed in other ways; absent on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Aside>,
+    /// The state of the card while the samples were taken; absent on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<Clocks>,
+    /// What `wall_s` was spent on.
+    #[serde(default)]
+    pub spent: Spent,
+}
+
+/// What stands beside the number of record: the same launches, timed in other ways.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Aside {
+    /// Milliseconds between two events around a single launch that the host enqueued well before.
+    pub isolated_ms: Vec<f64>,
+    /// Milliseconds per launch in graphs that rotate over buffers; only the first round has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold: Option<Cold>,
+    /// Milliseconds between two events around a single launch on an idle GPU, with the host in it: the published way.
+    pub as_called_ms: Vec<f64>,
+    /// Median time that the host needs to enqueue one launch, in microseconds.
+    pub enqueue_us: f64,
+}
+
+/// Times with cold caches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Cold {
+    /// Measured.
+    Samples {
+        /// Sets of buffers that the launches rotate over.
+        buffer_sets: usize,
+        /// Milliseconds per launch.
+        samples_ms: Vec<f64>,
+    },
+    /// Not to be had.
+    NotApplicable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Seconds of a visit, by what they were spent on. What is left of its wall time is Criterion's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Making the plan: choosing kernels, allocating.
+    pub planning_s: f64,
+    /// Waiting for the operands to be filled.
+    pub filling_s: f64,
+    /// Checking the result.
+    pub verifying_s: f64,
+    /// Warming up and taking samples of all kinds, capturing graphs included.
+    pub measuring_s: f64,
+    /// The part of that for which the GPU ran launches between events, warm-up included.
+    pub gpu_s: f64,
+}
+
+/// What ran, and how it was checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ran {
+    /// The kernels of one launch, in launch order; empty on the CPU.
+    pub kernels: Vec<Kernel>,
+    /// The attention backend that ran; absent for products.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_selected: Option<String>,
+    /// Why that backend: asked for by name, or the grounds of AUTO.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_reason: Option<String>,
+    /// The check against the reference, made before the first sample.
+    pub verification: Verification,
+    /// The algorithm that the library chose for a product; absent where the library does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
+}

@@ -1,0 +1,115 @@
+//! What stands beside the number of record, on a GPU: the same launches isolated, as called, and with cold caches.
+
+use super::Sampler;
+use crate::device::cuda::Graph;
+use crate::device::error::CaseError;
+use crate::device::{Clock, Cuda, Device, Mark};
+use crate::ops::plan::Plan;
+use std::time::Instant;
+
+/// Launches held back at once: far below the thousand or so at which the driver makes the host wait, even if one is
+/// ten kernels.
+const HELD_BACK: usize = 17;
+/// Batches given up because the host was too slow, before the rest is given up too.
+const SLOW_BATCHES: usize = 3;
+/// Cold samples last at least this long, like those of record.
+const COLD_SAMPLE_NS: f64 = 300_000.0;
+/// How many there are: they are averages over many buffers, so one round tells what three would.
+const COLD_SAMPLES: usize = 6;
+
+impl Sampler<'_> {
+    /// Milliseconds between two events around single launches, all of them enqueued before the GPU starts with the
+    /// first: the host is not in them, what an event and a launch cost the GPU is. Empty on the CPU; fewer than asked
+    /// for on a host that is too busy to enqueue a few launches in milliseconds.
+    ///
+    /// # Errors
+    /// What the driver or the library reports.
+    pub fn isolated_ms(&mut self, count: usize) -> Result<Vec<f64>, CaseError> {
+        let Device::Cuda(cuda) = self.device else { return Ok(Vec::new()) };
+        let (mut times_ms, mut slow) = (Vec::with_capacity(count), 0);
+        while times_ms.len() < count && slow < SLOW_BATCHES {
+            let mut marks = Vec::new();
+            let batch = HELD_BACK.min(count - times_ms.len());
+            let held = cuda.held_back(|| {
+                for _ in 0..batch {
+                    marks.push(self.timed_call()?);
+                }
+                Ok(())
+            })?;
+            let batch_ms = self.elapsed_ms(&marks)?;
+            if held {
+                times_ms.extend(batch_ms);
+            } else {
+                slow += 1;
+            }
+        }
+        Ok(times_ms)
+    }
+
+    /// Milliseconds between two events around single launches on a GPU that has nothing else to do, as the published
+    /// suite times them, and the median microseconds that the host needs to enqueue one. Empty on the CPU.
+    ///
+    /// # Errors
+    /// What the driver or the library reports.
+    pub fn as_called_ms(&mut self, count: usize) -> Result<(Vec<f64>, f64), CaseError> {
+        let Device::Cuda(cuda) = self.device else { return Ok((Vec::new(), 0.0)) };
+        let (mut times_ms, mut enqueue_us) = (Vec::with_capacity(count), Vec::new());
+        for _ in 0..count {
+            cuda.synchronize()?;
+            let start = self.clock.mark()?;
+            let before = Instant::now();
+            self.plan.launch()?;
+            enqueue_us.push(before.elapsed().as_secs_f64() * 1e6);
+            let marks = [(start, self.clock.mark()?)];
+            self.launches += 1;
+            times_ms.extend(self.elapsed_ms(&marks)?);
+        }
+        enqueue_us.sort_by(f64::total_cmp);
+        let median_us = enqueue_us.get(count / 2).copied().unwrap_or_default();
+        Ok((times_ms, median_us))
+    }
+
+    fn timed_call(&mut self) -> Result<(Mark, Mark), CaseError> {
+        let start = self.clock.mark()?;
+        self.plan.launch()?;
+        self.launches += 1;
+        Ok((start, self.clock.mark()?))
+    }
+
+    fn elapsed_ms(&mut self, marks: &[(Mark, Mark)]) -> Result<Vec<f64>, CaseError> {
+        let times = marks.iter().map(|(start, end)| self.clock.elapsed_ns(start, end));
+        let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;
+        self.gpu_ns += times_ns.iter().sum::<f64>();
+        Ok(times_ns.into_iter().map(|time_ns| time_ns.max(1.0) * 1e-6).collect())
+    }
+}
+
+/// Milliseconds per launch with cold caches: graphs in which each of `plans`, the same operation on buffers of its
+/// own, takes its turn, so that between two launches on the same buffers all the others went through the cache. The
+/// second value is the GPU's time in nanoseconds. `launch_ns` is about what a launch takes.
+///
+/// # Errors
+/// What the driver or the library reports.
+pub fn cold_ms(
+    cuda: &Cuda,
+    clock: &Clock,
+    plans: &mut [Box<dyn Plan>],
+    launch_ns: f64,
+) -> Result<(Vec<f64>, f64), CaseError> {
+    let turns = (COLD_SAMPLE_NS / (launch_ns * plans.len() as f64)).ceil().max(1.0) as usize;
+    let graph =
+        Graph::capture(cuda, turns, || plans.iter_mut().try_for_each(|plan| plan.launch()))?;
+    let launches = (turns * plans.len()) as f64;
+    // The first replay is not recorded: it may find what was there before in the cache.
+    let marks: Vec<(Mark, Mark)> = (0..=COLD_SAMPLES)
+        .map(|_| {
+            let start = clock.mark()?;
+            graph.launch()?;
+            Ok((start, clock.mark()?))
+        })
+        .collect::<Result<_, CaseError>>()?;
+    let times = marks.iter().map(|(start, end)| clock.elapsed_ns(start, end));
+    let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;
+    let samples = times_ns[1..].iter().map(|time_ns| time_ns.max(1.0) / launches * 1e-6);
+    Ok((samples.collect(), times_ns.iter().sum()))
+}

@@ -1,0 +1,43 @@
+//! Matrix products.
+
+mod cpu;
+mod cublaslt;
+mod on_the_fly;
+mod together;
+
+pub use cpu::CpuGemm;
+pub(crate) use cpu::Product;
+pub use cublaslt::CublasLtGemm;
+pub use on_the_fly::{CpuGemmOnTheFly, CudaGemmOnTheFly};
+pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
+
+use crate::workload::operation::Gemm;
+use crate::workload::philox;
+use crate::workload::shape::DType;
+
+/// A product and its matrices, row-major: bits on the host (`B = Vec<u16>`), or buffers of a device.
+#[derive(Clone, Debug)]
+pub struct GemmProblem<B> {
+    /// The shape, and the part of it that holds data.
+    pub gemm: Gemm,
+    /// Element type of all three.
+    pub dtype: DType,
+    /// `[m, k]`: tensor 0 of [`philox::fill`].
+    pub a: B,
+    /// `[k, n]`: tensor 1.
+    pub b: B,
+    /// `[m, n]`: the result.
+    pub c: B,
+}
+
+impl GemmProblem<Vec<u16>> {
+    /// Seeded normal operands in host memory, and a result of zeros.
+    pub fn on_host(gemm: Gemm, dtype: DType, seed: u64) -> Self {
+        let (shape, data) = (gemm.shape, gemm.data);
+        let mut a = vec![0; shape.m * shape.k];
+        let mut b = vec![0; shape.k * shape.n];
+        philox::fill(&mut a, dtype, seed, 0, [shape.m, shape.k], [data.m, data.k]);
+        philox::fill(&mut b, dtype, seed, 1, [shape.k, shape.n], [data.k, data.n]);
+        GemmProblem { gemm, dtype, a, b, c: vec![0; shape.m * shape.n] }
+    }
+}

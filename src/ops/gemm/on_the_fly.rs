@@ -1,0 +1,158 @@
+//! A product over tensors that are kept without padding: each launch pads the operands and cuts the result.
+//!
+//! Only what is padded is copied: A and B where K is, B and C where N is.
+
+use super::{CpuGemm, CublasLtGemm, GemmProblem};
+use crate::device::Cuda;
+use crate::device::cuda::Tensor;
+use crate::device::error::CaseError;
+use crate::device::kernel::Algorithm;
+use crate::ops::plan::Plan;
+use crate::ops::plan::Verification;
+use crate::ops::resize::resize;
+use crate::ops::verify::{self, POISON};
+use crate::workload::operation::{Gemm, PaddedMatrix};
+use crate::workload::shape::DType;
+use std::rc::Rc;
+
+/// The product on the host.
+pub struct CpuGemmOnTheFly {
+    dense: GemmProblem<Vec<u16>>,
+    padded: CpuGemm,
+}
+
+impl CpuGemmOnTheFly {
+    /// Allocates and fills the operands, with and without padding.
+    pub fn new(gemm: Gemm, dtype: DType, seed: u64) -> Self {
+        CpuGemmOnTheFly {
+            dense: GemmProblem::on_host(gemm.unpadded(), dtype, seed),
+            padded: CpuGemm::new(GemmProblem::on_host(gemm, dtype, seed)),
+        }
+    }
+}
+
+impl Plan for CpuGemmOnTheFly {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        let (dense, padded) = (&mut self.dense, self.padded.problem_mut());
+        let [a, b, c] = padded.gemm.matrices();
+        for (matrix, from, to) in [(a, &dense.a, &mut padded.a), (b, &dense.b, &mut padded.b)] {
+            if matrix.is_padded() {
+                resize(from, matrix.data, to, matrix.size);
+            }
+        }
+        self.padded.launch()?;
+        if c.is_padded() {
+            resize(&self.padded.problem().c, c.size, &mut self.dense.c, c.data);
+        }
+        Ok(())
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        let padded = self.padded.problem_mut();
+        let [a, b, c] = padded.gemm.matrices();
+        for (matrix, operand) in [(a, &mut padded.a), (b, &mut padded.b)] {
+            if matrix.is_padded() {
+                operand.fill(POISON);
+            }
+        }
+        padded.c.fill(POISON);
+        self.dense.c.fill(POISON);
+        self.launch()?;
+        if !c.is_padded() {
+            self.dense.c.copy_from_slice(&self.padded.problem().c);
+        }
+        verify::host_gemm(&self.dense)
+    }
+}
+
+/// The product by cuBLASLt.
+pub struct CudaGemmOnTheFly {
+    cuda: Rc<Cuda>,
+    dense: GemmProblem<Tensor>,
+    padded: CublasLtGemm,
+}
+
+impl CudaGemmOnTheFly {
+    /// Around a product of padded tensors; allocates and fills those without padding.
+    ///
+    /// # Errors
+    /// Out of memory, or what the driver reports.
+    pub fn new(cuda: &Rc<Cuda>, padded: CublasLtGemm, seed: u64) -> Result<Self, CaseError> {
+        let GemmProblem { gemm, dtype, .. } = *padded.problem();
+        let dense = GemmProblem::on_cuda(cuda, gemm.unpadded(), dtype, seed)?;
+        Ok(CudaGemmOnTheFly { cuda: cuda.clone(), dense, padded })
+    }
+
+    fn cut(&mut self, c: PaddedMatrix) -> Result<(), CaseError> {
+        let (from, to) = (&self.padded.problem().c, &mut self.dense.c);
+        self.cuda.kernels().resize(self.cuda.stream(), [from], [to], c.size.into(), c.data.into())
+    }
+}
+
+impl Plan for CudaGemmOnTheFly {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        let (kernels, stream) = (self.cuda.kernels(), self.cuda.stream());
+        let (dense, padded) = (&self.dense, self.padded.problem_mut());
+        let [a, b, c] = padded.gemm.matrices();
+        for (matrix, from, to) in [(a, &dense.a, &mut padded.a), (b, &dense.b, &mut padded.b)] {
+            if matrix.is_padded() {
+                let (from_size, to_size) = (matrix.data.into(), matrix.size.into());
+                kernels.resize(stream, [from], [to], from_size, to_size)?;
+            }
+        }
+        self.padded.launch()?;
+        if c.is_padded() { self.cut(c) } else { Ok(()) }
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        let padded = self.padded.problem_mut();
+        let [a, b, c] = padded.gemm.matrices();
+        for (matrix, operand) in [(a, &mut padded.a), (b, &mut padded.b)] {
+            if matrix.is_padded() {
+                verify::cuda::poison(&self.cuda, operand)?;
+            }
+        }
+        verify::cuda::poison(&self.cuda, &mut padded.c)?;
+        verify::cuda::poison(&self.cuda, &mut self.dense.c)?;
+        self.launch()?;
+        if !c.is_padded() {
+            self.cut(c)?;
+        }
+        verify::cuda::gemm(&self.cuda, &self.dense)
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.padded.algorithm()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::shape::GemmShape;
+
+    #[test]
+    fn copies_within_the_launch_change_nothing() {
+        let data = GemmShape { m: 33, n: 65, k: 107 };
+        for shape in [GemmShape { k: 112, ..data }, GemmShape { n: 72, ..data }] {
+            for dtype in [DType::Fp16, DType::Bf16] {
+                let mut dense = CpuGemm::new(GemmProblem::on_host(Gemm::dense(data), dtype, 42));
+                dense.launch().unwrap();
+                let mut plan = CpuGemmOnTheFly::new(Gemm { shape, data }, dtype, 42);
+                plan.verify().unwrap();
+                assert_eq!(plan.dense.c, dense.problem().c);
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_that_is_left_out_shows() {
+        let data = GemmShape { m: 33, n: 65, k: 107 };
+        let gemm = Gemm { shape: GemmShape { k: 112, ..data }, data };
+        let mut plan = CpuGemmOnTheFly::new(gemm, DType::Fp16, 42);
+        plan.dense.b.fill(0);
+        plan.launch().unwrap();
+        // The operands of the padded product are those of the launch, not those it was made with.
+        assert!(plan.padded.problem().c.iter().all(|&bits| bits & 0x7fff == 0));
+    }
+}

@@ -1,0 +1,139 @@
+//! Several products that are one launch: by one grouped call of cuBLAS, or side by side.
+
+use super::{CpuGemm, CublasLtGemm, GemmProblem};
+use crate::device::Cuda;
+use crate::device::cuda::{Branches, Grouped, Matrix, Strided, Tensor};
+use crate::device::error::CaseError;
+use crate::ops::plan::Verification;
+use crate::ops::plan::{Plan, worst};
+use crate::ops::verify::{self, POISON};
+use crate::workload::operation::Gemm;
+use crate::workload::shape::{DType, GemmShape};
+use rayon::prelude::*;
+use std::rc::Rc;
+
+/// Products on the host at the same time: those of rayon's threads that one product leaves idle take up the next.
+pub struct CpuConcurrent(Vec<CpuGemm>);
+
+impl CpuConcurrent {
+    /// Allocates and fills the operands of each.
+    pub fn new(parts: &[Gemm], dtype: DType, seed: u64) -> Self {
+        let plan = |&gemm: &Gemm| CpuGemm::new(GemmProblem::on_host(gemm, dtype, seed));
+        CpuConcurrent(parts.iter().map(plan).collect())
+    }
+}
+
+impl Plan for CpuConcurrent {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        self.0.par_iter_mut().try_for_each(|part| part.launch())
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        self.0.iter_mut().for_each(|part| part.problem_mut().c.fill(POISON));
+        self.launch()?;
+        worst(self.0.iter().map(|part| verify::host_gemm(part.problem())))
+    }
+}
+
+/// Products in one call of cuBLAS, a group each.
+pub struct CublasGrouped {
+    cuda: Rc<Cuda>,
+    parts: Vec<GemmProblem<Tensor>>,
+    /// Holds the addresses of the parts' tensors.
+    grouped: Grouped,
+}
+
+impl CublasGrouped {
+    /// Allocates and fills the operands of each.
+    ///
+    /// # Errors
+    /// Unsupported by a cuBLAS older than 12.5; out of memory, or what the driver reports.
+    pub fn new(
+        cuda: &Rc<Cuda>,
+        parts: &[Gemm],
+        dtype: DType,
+        seed: u64,
+    ) -> Result<Self, CaseError> {
+        let problem = |&gemm: &Gemm| GemmProblem::on_cuda(cuda, gemm, dtype, seed);
+        let parts = parts.iter().map(problem).collect::<Result<Vec<_>, _>>()?;
+        let products: Vec<_> = parts.iter().map(operands).collect();
+        let grouped = Grouped::new(cuda.stream(), &products)?;
+        Ok(CublasGrouped { cuda: cuda.clone(), parts, grouped })
+    }
+}
+
+/// A product as cuBLAS is asked for it: shape, A, B and C.
+fn operands(problem: &GemmProblem<Tensor>) -> (Strided, [Matrix; 3]) {
+    let GemmProblem { gemm, dtype, a, b, c } = problem;
+    let GemmShape { m, n, k } = gemm.shape;
+    let matrix = |tensor, columns| Matrix::narrow(tensor, *dtype, columns, 0);
+    (Strided { m, n, k, batch: 1, alpha: 1.0 }, [matrix(a, k), matrix(b, n), matrix(c, n)])
+}
+
+impl Plan for CublasGrouped {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        // SAFETY: the tensors of every part were allocated with the sizes of its shape, and live in `self`.
+        unsafe { self.cuda.blas().grouped(&self.grouped) }
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        for part in &mut self.parts {
+            verify::cuda::poison(&self.cuda, &mut part.c)?;
+        }
+        self.launch()?;
+        worst(self.parts.iter().map(|part| verify::cuda::gemm(&self.cuda, part)))
+    }
+}
+
+/// Products on streams of their own, which start together and are waited for together. Captured, they are parallel
+/// branches of the graph.
+pub struct CudaConcurrent {
+    cuda: Rc<Cuda>,
+    parts: Vec<CublasLtGemm>,
+    branches: Branches,
+}
+
+impl CudaConcurrent {
+    /// Makes a stream with a workspace for each of these products.
+    ///
+    /// # Errors
+    /// Out of memory, or what the driver reports.
+    pub fn new(cuda: &Rc<Cuda>, parts: Vec<CublasLtGemm>) -> Result<Self, CaseError> {
+        let branches = Branches::new(cuda, parts.len())?;
+        Ok(CudaConcurrent { cuda: cuda.clone(), parts, branches })
+    }
+}
+
+impl Plan for CudaConcurrent {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        let parts = &self.parts;
+        self.branches.run(&self.cuda, |branch, lt| parts[branch].launch_with(lt))
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        for part in &mut self.parts {
+            verify::cuda::poison(&self.cuda, &mut part.problem_mut().c)?;
+        }
+        self.launch()?;
+        worst(self.parts.iter().map(|part| verify::cuda::gemm(&self.cuda, part.problem())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_side_by_side_are_those_one_by_one() {
+        let gemm = |n| Gemm::dense(GemmShape { m: 130, n, k: 107 });
+        let parts = [gemm(128), gemm(1), gemm(107)];
+        let mut together = CpuConcurrent::new(&parts, DType::Bf16, 42);
+        let verification = together.verify().unwrap();
+        assert_eq!(verification.rows, 3 * verify::SAMPLED_ROWS);
+        for (part, gemm) in together.0.iter().zip(parts) {
+            let mut alone = CpuGemm::new(GemmProblem::on_host(gemm, DType::Bf16, 42));
+            alone.launch().unwrap();
+            assert_eq!(part.problem().c, alone.problem().c);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The operations and the plans that run them: GEMMs and attention, by library, by kernels of our own, or on the CPU.
+
+pub mod gemm;
+pub mod plan;
+pub mod planner;
+pub mod resize;
+pub mod sdpa;
+pub mod verify;

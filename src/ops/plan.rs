@@ -1,0 +1,68 @@
+//! A plan: an operation made ready, with its algorithm chosen and its buffers bound.
+
+use crate::device::error::CaseError;
+use crate::device::kernel::Algorithm;
+use serde::{Deserialize, Serialize};
+
+/// An operation made ready to launch.
+pub trait Plan {
+    /// Enqueues one launch on the device's stream. Allocates nothing and waits for nothing; on the CPU it returns
+    /// when the result is there.
+    ///
+    /// # Errors
+    /// What the driver or the library reports.
+    fn launch(&mut self) -> Result<(), CaseError>;
+
+    /// Launches once into an output filled with NaN, and compares the result with a float32 reference.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongResult`](crate::device::error::ErrorKind::WrongResult) if it differs by more than the tolerance of its element type, or an element
+    /// was not written.
+    fn verify(&mut self) -> Result<Verification, CaseError>;
+
+    /// The algorithm that a library chose; none where there is no choice, or the library does not tell.
+    fn algorithm(&self) -> Option<Algorithm> {
+        None
+    }
+}
+
+/// One after the other, counted as one launch.
+pub struct Sequence(pub Vec<Box<dyn Plan>>);
+
+impl Plan for Sequence {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        self.0.iter_mut().try_for_each(|plan| plan.launch())
+    }
+
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        worst(self.0.iter_mut().map(|plan| plan.verify()))
+    }
+}
+
+/// The worst of several parts, their rows added up.
+///
+/// # Errors
+/// The first error among them.
+pub fn worst(
+    parts: impl Iterator<Item = Result<Verification, CaseError>>,
+) -> Result<Verification, CaseError> {
+    let mut worst = Verification { max_rel_error: 0.0, tolerance: 0.0, rows: 0 };
+    for part in parts {
+        let part = part?;
+        worst.max_rel_error = worst.max_rel_error.max(part.max_rel_error);
+        worst.tolerance = part.tolerance;
+        worst.rows += part.rows;
+    }
+    Ok(worst)
+}
+
+/// How far the result lies from a float32 reference.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verification {
+    /// Largest `‖row − reference‖ / ‖reference‖` over the sampled rows.
+    pub max_rel_error: f64,
+    /// What is accepted for this element type.
+    pub tolerance: f64,
+    /// Rows compared.
+    pub rows: usize,
+}

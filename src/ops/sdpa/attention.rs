@@ -1,0 +1,373 @@
+//! Which backend runs: the one that was asked for, or AUTO's choice.
+
+use super::cudnn::{CudnnAttention, CudnnSdpa};
+use super::policy::{self, Machine, Route};
+use super::trial;
+use super::{
+    Attend, CpuBlocked, CpuMath, CpuSdpaOnTheFly, CudaSdpaOnTheFly, FusedSdpa, MathSdpa,
+    MathSdpa16, SdpaProblem, fused,
+};
+use crate::device::cuda::Tensor;
+use crate::device::error::CaseError;
+use crate::device::error::ErrorKind;
+use crate::device::kernel::Kernel;
+use crate::device::{Cuda, Device};
+use crate::ops::plan::Plan;
+use crate::workload::operation::{AutoPolicy, Backend, Sdpa};
+use crate::workload::shape::DType;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// The attention backends of a device.
+pub struct Attention {
+    device: Device,
+    /// Opened when first asked for: a sweep of products needs no cuDNN.
+    cudnn: OnceCell<Result<CudnnAttention, CaseError>>,
+    /// What AUTO `fastest` found, for the rest of the run.
+    fastest: RefCell<HashMap<(Sdpa, DType), Chosen>>,
+}
+
+/// The backend that runs, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The backend, and what it pads to within the launch.
+    pub route: Route,
+    /// That it was asked for, or why AUTO took it.
+    pub reason: String,
+}
+
+/// What of an attention is one launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The attention over its tensors as they are, with the padding that the backend needs.
+    Whole,
+    /// Over tensors without the padding of the shape: it is added, and cut off the result.
+    OnTheFly,
+    /// The backend's kernel alone, over tensors that are kept as it takes them.
+    KernelOnly,
+}
+
+impl Attention {
+    /// The backends of `device`.
+    pub fn new(device: Device) -> Self {
+        Attention { device, cudnn: OnceCell::new(), fastest: RefCell::default() }
+    }
+
+    /// Chooses the backend, and makes its plan on seeded data.
+    ///
+    /// # Errors
+    /// Why it does not support the shape, out of memory, or what a library reports.
+    pub fn plan(
+        &self,
+        sdpa: Sdpa,
+        extent: Extent,
+        dtype: DType,
+        seed: u64,
+    ) -> Result<(Box<dyn Plan>, Chosen), CaseError> {
+        let chosen = match sdpa.backend {
+            Backend::Auto => self.choose(&sdpa, dtype, seed)?,
+            backend => by_name(Route::of(backend, &sdpa)),
+        };
+        let at_the_kernel = sdpa.padded_to(chosen.route.kernel_head_dim(&sdpa));
+        self.supports(chosen.route.backend, &at_the_kernel, dtype)?;
+        match &self.device {
+            Device::Cpu => Ok((on_host(chosen.route.backend, sdpa, extent, dtype, seed)?, chosen)),
+            Device::Cuda(cuda) => {
+                let kernel_only = Route { pad_to: None, ..chosen.route };
+                let done = match extent {
+                    Extent::KernelOnly => Chosen { route: kernel_only, ..chosen.clone() },
+                    Extent::Whole | Extent::OnTheFly => chosen.clone(),
+                };
+                Ok((self.on_cuda(cuda, chosen.route, sdpa, extent, dtype, seed)?, done))
+            }
+        }
+    }
+
+    /// Whether AUTO pads the tensors of this attention within the launch, or may do so.
+    pub fn pads(&self, sdpa: &Sdpa, dtype: DType) -> bool {
+        match (sdpa.auto, &self.device) {
+            (_, Device::Cpu) => false,
+            (AutoPolicy::Torch, Device::Cuda(cuda)) => {
+                policy::torch(self.machine(cuda), sdpa, dtype).0.pad_to.is_some()
+            }
+            (AutoPolicy::Fastest, Device::Cuda(_)) => {
+                policy::candidates(sdpa).iter().any(|route| route.pad_to.is_some())
+            }
+        }
+    }
+
+    /// Whether a backend's kernel takes this shape here. Allocates nothing on the device.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn supports(&self, backend: Backend, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {
+        match (backend, &self.device) {
+            (Backend::CpuBlocked | Backend::Math, Device::Cpu) => Ok(()),
+            (Backend::Math | Backend::MathFp16, Device::Cuda(_)) => Ok(()),
+            (Backend::Cudnn, Device::Cuda(_)) => self.cudnn()?.supports(sdpa, dtype),
+            (Backend::Flash | Backend::FlashUnpadded | Backend::MemEfficient, Device::Cuda(_)) => {
+                fused::supports(backend, sdpa)
+            }
+            (backend, device) => Err(not_there(backend, device)),
+        }
+    }
+
+    /// The plan of `extent` by `route`.
+    fn on_cuda(
+        &self,
+        cuda: &Rc<Cuda>,
+        route: Route,
+        sdpa: Sdpa,
+        extent: Extent,
+        dtype: DType,
+        seed: u64,
+    ) -> Result<Box<dyn Plan>, CaseError> {
+        let kernel =
+            |head_dim| self.kernel(cuda, route.backend, sdpa.padded_to(head_dim), dtype, seed);
+        let padded = kernel(route.kernel_head_dim(&sdpa))?;
+        Ok(match (extent, route.pad_to) {
+            (Extent::KernelOnly, _) | (Extent::Whole, None) => padded,
+            (Extent::Whole, Some(_)) => {
+                Box::new(CudaSdpaOnTheFly::new(cuda, sdpa, padded, seed, false)?)
+            }
+            (Extent::OnTheFly, _) => {
+                Box::new(CudaSdpaOnTheFly::new(cuda, sdpa.unpadded(), padded, seed, true)?)
+            }
+        })
+    }
+
+    /// A backend's plan over tensors as its kernel takes them.
+    fn kernel(
+        &self,
+        cuda: &Rc<Cuda>,
+        backend: Backend,
+        sdpa: Sdpa,
+        dtype: DType,
+        seed: u64,
+    ) -> Result<Box<dyn Attend<Tensor>>, CaseError> {
+        Ok(match backend {
+            Backend::Math => Box::new(MathSdpa::new(cuda, sdpa, dtype, seed)?),
+            Backend::MathFp16 => Box::new(MathSdpa16::new(cuda, sdpa, dtype, seed)?),
+            Backend::Cudnn => Box::new(CudnnSdpa::new(cuda, self.cudnn()?, sdpa, dtype, seed)?),
+            Backend::Flash | Backend::FlashUnpadded | Backend::MemEfficient => {
+                Box::new(FusedSdpa::new(cuda, backend, sdpa, dtype, seed)?)
+            }
+            backend => return Err(not_there(backend, &self.device)),
+        })
+    }
+
+    /// AUTO's choice. On the CPU there is only one fused backend.
+    fn choose(&self, sdpa: &Sdpa, dtype: DType, seed: u64) -> Result<Chosen, CaseError> {
+        match (sdpa.auto, &self.device) {
+            (_, Device::Cpu) => Ok(Chosen {
+                route: Route::of(Backend::CpuBlocked, sdpa),
+                reason: "the fused backend of a CPU".to_owned(),
+            }),
+            (AutoPolicy::Torch, Device::Cuda(cuda)) => {
+                let (route, reason) = policy::torch(self.machine(cuda), sdpa, dtype);
+                Ok(Chosen { route, reason })
+            }
+            (AutoPolicy::Fastest, Device::Cuda(cuda)) => {
+                // The shape that is computed decides, whatever part of it holds data.
+                let key = (Sdpa { data_head_dim: sdpa.shape.head_dim, ..*sdpa }, dtype);
+                if let Some(known) = self.fastest.borrow().get(&key) {
+                    return Ok(known.clone());
+                }
+                let chosen = self.fastest_of_all(cuda, sdpa, dtype, seed)?;
+                self.fastest.borrow_mut().insert(key, chosen.clone());
+                Ok(chosen)
+            }
+        }
+    }
+
+    /// Times every candidate; those that are unsupported, wrong or too large are passed over.
+    fn fastest_of_all(
+        &self,
+        cuda: &Rc<Cuda>,
+        sdpa: &Sdpa,
+        dtype: DType,
+        seed: u64,
+    ) -> Result<Chosen, CaseError> {
+        let mut tried = Vec::new();
+        let mut refused = Vec::new();
+        for route in policy::candidates(sdpa) {
+            let timed = self
+                .on_cuda(cuda, route, *sdpa, Extent::Whole, dtype, seed)
+                .and_then(|mut plan| trial::time_ms(cuda, plan.as_mut()));
+            match timed {
+                Ok(ms) => tried.push((ms, route)),
+                // The context may be lost: what follows would fail too.
+                Err(error) if error.kind == ErrorKind::Cuda => return Err(error),
+                Err(error) => refused.push(format!("{route}: {error}")),
+            }
+        }
+        tried.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let times = tried.iter().map(|(ms, route)| format!("{route} {ms:.3} ms"));
+        let told: Vec<String> = times.chain(refused).collect();
+        let told = told.join("; ");
+        match tried.first() {
+            Some(&(_, route)) => {
+                Ok(Chosen { route, reason: format!("the fastest in a trial: {told}") })
+            }
+            None => Err(CaseError::unsupported(told)),
+        }
+    }
+
+    fn machine(&self, cuda: &Cuda) -> Machine {
+        Machine {
+            compute_capability: cuda.properties().compute_capability,
+            cudnn: self.cudnn().ok().map(CudnnAttention::version_number),
+        }
+    }
+
+    fn cudnn(&self) -> Result<&CudnnAttention, CaseError> {
+        let open = || match &self.device {
+            Device::Cuda(cuda) => CudnnAttention::new(cuda.stream()),
+            Device::Cpu => Err(not_there(Backend::Cudnn, &self.device)),
+        };
+        self.cudnn.get_or_init(open).as_ref().map_err(Clone::clone)
+    }
+}
+
+fn by_name(route: Route) -> Chosen {
+    let padded =
+        route.pad_to.map_or_else(String::new, |head_dim| format!(", padded to {head_dim}"));
+    Chosen { route, reason: format!("asked for by name{padded}") }
+}
+
+/// A backend of the host. Its kernels take any head_dim: none is padded unless that is asked for.
+fn on_host(
+    backend: Backend,
+    sdpa: Sdpa,
+    extent: Extent,
+    dtype: DType,
+    seed: u64,
+) -> Result<Box<dyn Plan>, CaseError> {
+    let problem = SdpaProblem::on_host(sdpa, dtype, seed);
+    Ok(match (backend, extent) {
+        (Backend::Math, Extent::OnTheFly) => Box::new(CpuSdpaOnTheFly::new(CpuMath(problem), seed)),
+        (Backend::Math, _) => Box::new(CpuMath(problem)),
+        (_, Extent::OnTheFly) => Box::new(CpuSdpaOnTheFly::new(CpuBlocked(problem), seed)),
+        (_, _) => Box::new(CpuBlocked(problem)),
+    })
+}
+
+fn not_there(backend: Backend, device: &Device) -> CaseError {
+    CaseError::unsupported(match (backend, device) {
+        (_, Device::Cuda(_)) => format!("{} runs on the CPU only", backend.name()),
+        (_, Device::Cpu) => format!("{} needs a CUDA GPU", backend.name()),
+    })
+}
+
+/// Whether the kernels that ran are the backend's: a library, or a mistake of ours, could have run others.
+///
+/// # Errors
+/// A wrong result that names the kernels.
+pub fn prove(chosen: &Chosen, kernels: &[Kernel]) -> Result<(), CaseError> {
+    // The CPU launches no kernels, whichever backend.
+    if kernels.is_empty() {
+        return Ok(());
+    }
+    let ran = |is_its: fn(&str) -> bool| kernels.iter().any(|kernel| is_its(&kernel.name));
+    let backend = chosen.route.backend;
+    let is_proven = match backend {
+        // Names of cuDNN's own may hold "flash" as well.
+        Backend::Cudnn => ran(|name| name.contains("cudnn")),
+        Backend::Flash => {
+            ran(|name| name.starts_with("flash_") && !name.starts_with("flash_unpadded"))
+        }
+        Backend::FlashUnpadded => ran(|name| name.starts_with("flash_unpadded")),
+        Backend::MemEfficient => ran(|name| name.starts_with("mem_efficient_")),
+        Backend::Math => ran(|name| name == "softmax_f32"),
+        Backend::MathFp16 => ran(|name| name == "softmax_16bit"),
+        Backend::Auto | Backend::CpuBlocked => false,
+    };
+    if is_proven && (chosen.route.pad_to.is_none() || ran(|name| name.starts_with("resize"))) {
+        return Ok(());
+    }
+    let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+    Err(CaseError::wrong_result(format!(
+        "{} was asked for, and {} ran",
+        chosen.route,
+        names.join(", ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::shape::SdpaShape;
+
+    const SDPA: Sdpa = Sdpa {
+        shape: SdpaShape { batch: 1, seq_len: 8, n_heads: 1, n_kv_heads: None, head_dim: 16 },
+        data_head_dim: 13,
+        causal: false,
+        backend: Backend::Auto,
+        auto: AutoPolicy::Torch,
+    };
+
+    #[test]
+    fn the_cpu_has_its_own_backends_and_says_what_the_others_need() {
+        let attention = Attention::new(Device::Cpu);
+        for auto in [AutoPolicy::Torch, AutoPolicy::Fastest] {
+            let sdpa = Sdpa { auto, ..SDPA };
+            let (mut plan, chosen) = attention.plan(sdpa, Extent::Whole, DType::Fp16, 1).unwrap();
+            plan.verify().unwrap();
+            assert_eq!(chosen.route, Route { backend: Backend::CpuBlocked, pad_to: None });
+            assert!(!chosen.reason.is_empty() && !attention.pads(&sdpa, DType::Fp16));
+        }
+        for extent in [Extent::Whole, Extent::OnTheFly] {
+            let math = Sdpa { backend: Backend::Math, ..SDPA };
+            let (mut plan, chosen) = attention.plan(math, extent, DType::Fp16, 1).unwrap();
+            plan.verify().unwrap();
+            assert_eq!(
+                (chosen.route.backend, chosen.reason),
+                (Backend::Math, "asked for by name".to_owned())
+            );
+        }
+        for backend in [
+            Backend::Cudnn,
+            Backend::Flash,
+            Backend::FlashUnpadded,
+            Backend::MemEfficient,
+            Backend::MathFp16,
+        ] {
+            let error = attention.supports(backend, &SDPA, DType::Fp16).unwrap_err();
+            assert_eq!(
+                error,
+                CaseError::unsupported(format!("{} needs a CUDA GPU", backend.name()))
+            );
+        }
+    }
+
+    #[test]
+    fn a_backend_is_proven_by_its_kernels() {
+        let proven = |backend, pad_to, names: &[&str]| {
+            let kernels: Vec<Kernel> = names
+                .iter()
+                .map(|name| Kernel { name: (*name).to_owned(), ..Kernel::default() })
+                .collect();
+            prove(&Chosen { route: Route { backend, pad_to }, reason: String::new() }, &kernels)
+        };
+        assert!(proven(Backend::Cudnn, None, &["cudnn_generated_fort_native_sdpa"]).is_ok());
+        let error = proven(Backend::Cudnn, None, &["softmax_f32"]).unwrap_err();
+        assert!(error.message.contains("softmax_f32 ran"), "{error}");
+        assert!(proven(Backend::Math, None, &["ampere_sgemm", "softmax_f32"]).is_ok());
+        assert!(proven(Backend::Math, None, &["ampere_sgemm"]).is_err());
+        let cudnn_flash = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma";
+        assert!(proven(Backend::Flash, None, &[cudnn_flash]).is_err());
+        assert!(proven(Backend::Flash, None, &["flash_forward_fp16_d112_128x32"]).is_ok());
+        assert!(proven(Backend::Flash, Some(112), &["flash_forward_fp16_d112_128x32"]).is_err());
+        assert!(
+            proven(Backend::Flash, Some(112), &["resize", "flash_forward_fp16_d112_128x32"])
+                .is_ok()
+        );
+        let error = proven(Backend::Cudnn, Some(112), &[cudnn_flash]).unwrap_err();
+        assert!(error.message.starts_with("CUDNN padded to 112 was asked for"), "{error}");
+        assert!(proven(Backend::MemEfficient, None, &["flash_forward_fp16_d112_128x32"]).is_err());
+        assert!(proven(Backend::Flash, None, &["flash_unpadded_fp16_d107"]).is_err());
+        assert!(proven(Backend::FlashUnpadded, None, &["flash_unpadded_fp16_d107"]).is_ok());
+        assert!(proven(Backend::CpuBlocked, None, &[]).is_ok());
+    }
+}

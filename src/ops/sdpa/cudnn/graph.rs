@@ -1,0 +1,305 @@
+//! Attention as a graph of cuDNN's elementary operations.
+//!
+//! cuDNN's fused engines recognize the graph by its pattern, so it has to be just this one. Every cuDNN 9 knows it,
+//! with and without the causal mask; the single attention node that came with 9.13 takes a mask only from 9.21 on.
+
+use crate::device::cudnn::{
+    Attribute::{self, *},
+    CudnnError, DataType, Descriptor,
+    Kind::*,
+    Library, PointwiseMode, Reduction,
+};
+use crate::workload::shape::{DType, SdpaShape};
+use DataType::{CUDNN_DATA_BOOLEAN as BOOL, CUDNN_DATA_FLOAT as F32, CUDNN_DATA_INT32 as I32};
+use PointwiseMode::*;
+use Reduction::{CUDNN_REDUCE_TENSOR_ADD as SUM, CUDNN_REDUCE_TENSOR_MAX as MAX};
+
+/// Queries. This and the next five are the tensors with an address, as a variant pack numbers them.
+pub const Q: i64 = 1;
+/// Keys.
+pub const K: i64 = 2;
+/// Values.
+pub const V: i64 = 3;
+/// The result.
+pub const O: i64 = 4;
+/// The factor of the scores: a float32 in host memory.
+pub const SCALE: i64 = 5;
+/// The score of a key after its query: a float32 in host memory. Causal graphs only.
+pub const MASKED: i64 = 6;
+const FIRST_VIRTUAL: i64 = 100;
+
+const ONE: [i64; 4] = [1; 4];
+
+/// The operations of an attention over contiguous BHSD tensors, in topological order.
+///
+/// # Errors
+/// What cuDNN reports, with the node that it refused.
+pub fn attention(
+    library: &'static Library,
+    shape: &SdpaShape,
+    causal: bool,
+    dtype: DType,
+) -> Result<Vec<Descriptor>, CudnnError> {
+    let mut graph = Graph { library, nodes: vec![], virtuals: FIRST_VIRTUAL, building: "" };
+    graph.attention(shape, causal, dtype).map_err(|error| error.at(graph.building))?;
+    Ok(graph.nodes)
+}
+
+/// A graph under construction.
+struct Graph {
+    library: &'static Library,
+    nodes: Vec<Descriptor>,
+    /// The number of the next tensor without an address.
+    virtuals: i64,
+    /// The name of the latest node, for error messages.
+    building: &'static str,
+}
+
+struct Tensor {
+    dims: [i64; 4],
+    descriptor: Descriptor,
+}
+
+impl Graph {
+    fn attention(
+        &mut self,
+        shape: &SdpaShape,
+        causal: bool,
+        dtype: DType,
+    ) -> Result<(), CudnnError> {
+        let [b, h, s, d] =
+            [shape.batch, shape.n_heads, shape.seq_len, shape.head_dim].map(|dim| dim as i64);
+        // Fewer heads of K and V are told by their tensors alone: the products broadcast them.
+        let kv = shape.kv_heads() as i64;
+        let io = match dtype {
+            DType::Fp16 => DataType::CUDNN_DATA_HALF,
+            DType::Bf16 => DataType::CUDNN_DATA_BFLOAT16,
+        };
+
+        let q = self.bound(Q, [b, h, s, d], contiguous([b, h, s, d]), io)?;
+        // K is declared transposed: the same memory, with the last two dimensions and their strides swapped.
+        let k_t = self.bound(K, [b, kv, d, s], [kv * s * d, s * d, 1, d], io)?;
+        let v = self.bound(V, [b, kv, s, d], contiguous([b, kv, s, d]), io)?;
+        let o = self.bound(O, [b, h, s, d], contiguous([b, h, s, d]), io)?;
+        let scale = self.by_value(SCALE)?;
+
+        let dot = self.intermediate([b, h, s, s], F32)?;
+        self.matmul("dot = Q Kᵀ", &q, &k_t, &dot)?;
+        let mut p = self.binary("p = dot * scale", CUDNN_POINTWISE_MUL, &dot, &scale, F32)?;
+        if causal {
+            let masked = self.by_value(MASKED)?;
+            let row = self.index("row = index(p, 2)", &p, 2)?;
+            let col = self.index("col = index(p, 3)", &p, 3)?;
+            let seen =
+                self.binary("seen = row >= col", CUDNN_POINTWISE_CMP_GE, &row, &col, BOOL)?;
+            p = self.select("p = seen ? p : masked", &seen, &p, &masked)?;
+        }
+        let max = self.reduce("max = max(p)", MAX, &p)?;
+        let diff = self.binary("diff = p - max", CUDNN_POINTWISE_SUB, &p, &max, F32)?;
+        let exp = self.unary("exp = exp(diff)", CUDNN_POINTWISE_EXP, &diff)?;
+        let sum = self.reduce("sum = sum(exp)", SUM, &exp)?;
+        // Nobody reads log and stats, but without them no engine takes the graph.
+        let log = self.unary("log = log(sum)", CUDNN_POINTWISE_LOG, &sum)?;
+        self.binary("stats = max + log", CUDNN_POINTWISE_ADD, &max, &log, F32)?;
+        // The weights have the element type of V: both are operands of the product.
+        let weights = self.binary("weights = exp / sum", CUDNN_POINTWISE_DIV, &exp, &sum, io)?;
+        self.matmul("O = weights V", &weights, &v, &o)
+    }
+
+    /// `out = a b`, summed in float32.
+    fn matmul(
+        &mut self,
+        name: &'static str,
+        a: &Tensor,
+        b: &Tensor,
+        out: &Tensor,
+    ) -> Result<(), CudnnError> {
+        self.building = name;
+        let operator = self
+            .library
+            .draft(CUDNN_BACKEND_MATMUL_DESCRIPTOR)?
+            .set(CUDNN_ATTR_MATMUL_COMP_TYPE, &[F32])?
+            .finalize()?;
+        let node = self
+            .library
+            .draft(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR)?
+            .set_part(CUDNN_ATTR_OPERATION_MATMUL_DESC, &operator)?
+            .set_part(CUDNN_ATTR_OPERATION_MATMUL_ADESC, &a.descriptor)?
+            .set_part(CUDNN_ATTR_OPERATION_MATMUL_BDESC, &b.descriptor)?
+            .set_part(CUDNN_ATTR_OPERATION_MATMUL_CDESC, &out.descriptor)?
+            .finalize()?;
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    /// Reduces each row of `x` to one float32.
+    fn reduce(
+        &mut self,
+        name: &'static str,
+        reduction: Reduction,
+        x: &Tensor,
+    ) -> Result<Tensor, CudnnError> {
+        self.building = name;
+        let [b, h, rows, _] = x.dims;
+        let out = self.intermediate([b, h, rows, 1], F32)?;
+        let operator = self
+            .library
+            .draft(CUDNN_BACKEND_REDUCTION_DESCRIPTOR)?
+            .set(CUDNN_ATTR_REDUCTION_COMP_TYPE, &[F32])?
+            .set(CUDNN_ATTR_REDUCTION_OPERATOR, &[reduction])?
+            .finalize()?;
+        let node = self
+            .library
+            .draft(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)?
+            .set_part(CUDNN_ATTR_OPERATION_REDUCTION_DESC, &operator)?
+            .set_part(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, &x.descriptor)?
+            .set_part(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, &out.descriptor)?
+            .finalize()?;
+        self.nodes.push(node);
+        Ok(out)
+    }
+
+    fn unary(
+        &mut self,
+        name: &'static str,
+        mode: PointwiseMode,
+        x: &Tensor,
+    ) -> Result<Tensor, CudnnError> {
+        self.building = name;
+        let operator = self.operator(mode, F32, None)?;
+        self.pointwise(&operator, &[(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)], F32)
+    }
+
+    /// An operation on `x` and `b`, which may have one column or one element only.
+    fn binary(
+        &mut self,
+        name: &'static str,
+        mode: PointwiseMode,
+        x: &Tensor,
+        b: &Tensor,
+        out: DataType,
+    ) -> Result<Tensor, CudnnError> {
+        self.building = name;
+        let precision = if out == BOOL { BOOL } else { F32 };
+        let operator = self.operator(mode, precision, None)?;
+        let operands =
+            [(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x), (CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b)];
+        self.pointwise(&operator, &operands, out)
+    }
+
+    /// The index of each element of `x` along `axis`.
+    fn index(&mut self, name: &'static str, x: &Tensor, axis: i64) -> Result<Tensor, CudnnError> {
+        self.building = name;
+        let operator = self.operator(CUDNN_POINTWISE_GEN_INDEX, F32, Some(axis))?;
+        self.pointwise(&operator, &[(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)], I32)
+    }
+
+    /// `x` where `mask` is true, `otherwise` elsewhere.
+    fn select(
+        &mut self,
+        name: &'static str,
+        mask: &Tensor,
+        x: &Tensor,
+        otherwise: &Tensor,
+    ) -> Result<Tensor, CudnnError> {
+        self.building = name;
+        let operator = self.operator(CUDNN_POINTWISE_BINARY_SELECT, F32, None)?;
+        let operands = [
+            (CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x),
+            (CUDNN_ATTR_OPERATION_POINTWISE_BDESC, otherwise),
+            (CUDNN_ATTR_OPERATION_POINTWISE_TDESC, mask),
+        ];
+        self.pointwise(&operator, &operands, F32)
+    }
+
+    fn operator(
+        &self,
+        mode: PointwiseMode,
+        precision: DataType,
+        axis: Option<i64>,
+    ) -> Result<Descriptor, CudnnError> {
+        let draft = self
+            .library
+            .draft(CUDNN_BACKEND_POINTWISE_DESCRIPTOR)?
+            .set(CUDNN_ATTR_POINTWISE_MODE, &[mode])?
+            .set(CUDNN_ATTR_POINTWISE_MATH_PREC, &[precision])?;
+        match axis {
+            Some(axis) => draft.set(CUDNN_ATTR_POINTWISE_AXIS, &[axis])?.finalize(),
+            None => draft.finalize(),
+        }
+    }
+
+    /// A pointwise node, whose result has the dimensions of its first operand.
+    fn pointwise(
+        &mut self,
+        operator: &Descriptor,
+        operands: &[(Attribute, &Tensor)],
+        out: DataType,
+    ) -> Result<Tensor, CudnnError> {
+        let out = self.intermediate(operands[0].1.dims, out)?;
+        let mut draft = self
+            .library
+            .draft(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR)?
+            .set_part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, operator)?
+            .set_part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, &out.descriptor)?
+            .set(CUDNN_ATTR_OPERATION_POINTWISE_ALPHA1, &[1f32])?
+            .set(CUDNN_ATTR_OPERATION_POINTWISE_ALPHA2, &[1f32])?;
+        for (attribute, operand) in operands {
+            draft = draft.set_part(*attribute, &operand.descriptor)?;
+        }
+        self.nodes.push(draft.finalize()?);
+        Ok(out)
+    }
+
+    /// A tensor in device memory.
+    fn bound(
+        &mut self,
+        id: i64,
+        dims: [i64; 4],
+        strides: [i64; 4],
+        data_type: DataType,
+    ) -> Result<Tensor, CudnnError> {
+        self.building = "a bound tensor";
+        self.tensor(id, dims, strides, data_type, None)
+    }
+
+    /// A float32 whose address in the variant pack is one in host memory.
+    fn by_value(&mut self, id: i64) -> Result<Tensor, CudnnError> {
+        self.tensor(id, ONE, ONE, F32, Some(CUDNN_ATTR_TENSOR_IS_BY_VALUE))
+    }
+
+    /// A tensor between two nodes, which never is in memory.
+    fn intermediate(&mut self, dims: [i64; 4], data_type: DataType) -> Result<Tensor, CudnnError> {
+        let id = self.virtuals;
+        self.virtuals += 1;
+        self.tensor(id, dims, contiguous(dims), data_type, Some(CUDNN_ATTR_TENSOR_IS_VIRTUAL))
+    }
+
+    fn tensor(
+        &self,
+        id: i64,
+        dims: [i64; 4],
+        strides: [i64; 4],
+        data_type: DataType,
+        flag: Option<Attribute>,
+    ) -> Result<Tensor, CudnnError> {
+        let draft = self
+            .library
+            .draft(CUDNN_BACKEND_TENSOR_DESCRIPTOR)?
+            .set(CUDNN_ATTR_TENSOR_UNIQUE_ID, &[id])?
+            .set(CUDNN_ATTR_TENSOR_DATA_TYPE, &[data_type])?
+            .set(CUDNN_ATTR_TENSOR_DIMENSIONS, &dims)?
+            .set(CUDNN_ATTR_TENSOR_STRIDES, &strides)?
+            .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, &[16i64])?;
+        let draft = match flag {
+            Some(flag) => draft.set(flag, &[true])?,
+            None => draft,
+        };
+        Ok(Tensor { dims, descriptor: draft.finalize()? })
+    }
+}
+
+/// Strides in elements of a contiguous tensor.
+fn contiguous([_, h, rows, columns]: [i64; 4]) -> [i64; 4] {
+    [h * rows * columns, rows * columns, columns, 1]
+}

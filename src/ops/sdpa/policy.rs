@@ -1,0 +1,222 @@
+//! AUTO: which backend is taken, as a function of what PyTorch looks at.
+//!
+//! `torch` follows PyTorch 2.11 (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp). Its order is FLASH, MEM_EFFICIENT,
+//! MATH, CUDNN; on compute capability 9.0 and 10.x with a cuDNN later than 9.15.0 CUDNN comes first. The first whose
+//! conditions hold is taken:
+//!
+//! | backend | conditions |
+//! |---|---|
+//! | CUDNN | the library is there; head_dim is a multiple of 8, up to 256 on 9.0 with cuDNN 9.10 or later, else up to 128 |
+//! | FLASH | head_dim up to 256; one that is no multiple of 8 is padded to the next |
+//! | MEM_EFFICIENT | head_dim is a multiple of 8; as many heads of keys as of queries |
+//! | MATH | none |
+//!
+//! `fastest` is what a user could do instead: [`candidates`] are timed, and the best one is kept.
+
+use crate::workload::operation::{Backend, Sdpa};
+use crate::workload::shape::DType;
+
+/// What FLASH and CUDNN need a head_dim to be a multiple of.
+const ALIGNMENT: usize = 8;
+
+/// The machine, as far as PyTorch's choice depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Compute capability, major and minor.
+    pub compute_capability: (i32, i32),
+    /// cuDNN's version as its own number, 91900 for 9.19.0; none where the library is not there.
+    pub cudnn: Option<usize>,
+}
+
+/// A way to run an attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Never AUTO.
+    pub backend: Backend,
+    /// The head_dim that Q, K and V are padded to within the launch, where they are. The result is left as large: a
+    /// view of its first columns is the result of the attention that was asked for, as in PyTorch.
+    pub pad_to: Option<usize>,
+}
+
+impl Route {
+    /// How a backend runs this attention: FLASH pads what is not aligned, the others take it as it is or not at all.
+    pub fn of(backend: Backend, sdpa: &Sdpa) -> Self {
+        let head_dim = sdpa.shape.head_dim;
+        let pads = backend == Backend::Flash && !head_dim.is_multiple_of(ALIGNMENT);
+        Route { backend, pad_to: pads.then(|| head_dim.next_multiple_of(ALIGNMENT)) }
+    }
+
+    /// The head_dim that the backend's kernel gets.
+    pub fn kernel_head_dim(&self, sdpa: &Sdpa) -> usize {
+        self.pad_to.unwrap_or(sdpa.shape.head_dim)
+    }
+}
+
+impl std::fmt::Display for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(self.backend.name())?;
+        self.pad_to.map_or(Ok(()), |head_dim| write!(f, " padded to {head_dim}"))
+    }
+}
+
+/// What PyTorch takes, and why: who was passed over for what. Both element types are alike to it.
+pub fn torch(machine: Machine, sdpa: &Sdpa, _: DType) -> (Route, String) {
+    use Backend::{Cudnn, Flash, Math, MemEfficient};
+    let order = match prefers_cudnn(machine) {
+        true => [Cudnn, Flash, MemEfficient, Math],
+        false => [Flash, MemEfficient, Math, Cudnn],
+    };
+    let (major, minor) = machine.compute_capability;
+    let cudnn = machine.cudnn.map_or_else(
+        || "no cuDNN".to_owned(),
+        |version| format!("cuDNN {}.{}.{}", version / 10_000, version / 100 % 100, version % 100),
+    );
+    let mut reason = format!("as PyTorch 2.11 on sm_{major}{minor} with {cudnn}: ");
+    for backend in order {
+        match refusal(backend, machine, sdpa) {
+            Some(refusal) => reason += &format!("{}: {refusal}; ", backend.name()),
+            None => {
+                let route = Route::of(backend, sdpa);
+                reason += &route.to_string();
+                return (route, reason);
+            }
+        }
+    }
+    unreachable!("MATH is in every order, and refuses nothing")
+}
+
+/// PyTorch's `check_prefer_cudnn_attention`.
+fn prefers_cudnn(machine: Machine) -> bool {
+    let has_fast_engines = matches!(machine.compute_capability, (9, 0) | (10, _));
+    has_fast_engines && machine.cudnn.is_some_and(|version| version > 91_500)
+}
+
+/// Why PyTorch does not take a backend, if it does not.
+fn refusal(backend: Backend, machine: Machine, sdpa: &Sdpa) -> Option<String> {
+    let head_dim = sdpa.shape.head_dim;
+    let misaligned = (!head_dim.is_multiple_of(ALIGNMENT))
+        .then(|| format!("head_dim {head_dim} is no multiple of {ALIGNMENT}"));
+    let beyond =
+        |limit| (head_dim > limit).then(|| format!("head_dim {head_dim} is above {limit}"));
+    match backend {
+        Backend::Cudnn => match machine.cudnn {
+            None => Some("the library was not found".to_owned()),
+            Some(version) => {
+                let is_wide = machine.compute_capability == (9, 0) && version >= 91_000;
+                misaligned.or_else(|| beyond(if is_wide { 256 } else { 128 }))
+            }
+        },
+        Backend::Flash => beyond(256),
+        Backend::MemEfficient => misaligned.or_else(|| {
+            sdpa.shape
+                .n_kv_heads
+                .map(|heads| format!("{heads} heads of keys are fewer than of queries"))
+        }),
+        _ => None,
+    }
+}
+
+/// What `fastest` tries: every backend of a GPU as it is, and CUDNN padded to the next multiples of 8 and 16.
+pub fn candidates(sdpa: &Sdpa) -> Vec<Route> {
+    use Backend::{Cudnn, Flash, FlashUnpadded, Math, MathFp16, MemEfficient};
+    let head_dim = sdpa.shape.head_dim;
+    let as_it_is = |backend| Route::of(backend, sdpa);
+    if head_dim.is_multiple_of(ALIGNMENT) {
+        // FLASH_UNPADDED would be FLASH.
+        return [Cudnn, Flash, MemEfficient, MathFp16, Math].map(as_it_is).to_vec();
+    }
+    let mut padded = vec![head_dim.next_multiple_of(8), head_dim.next_multiple_of(16)];
+    padded.dedup();
+    let padded =
+        padded.into_iter().map(|head_dim| Route { backend: Cudnn, pad_to: Some(head_dim) });
+    padded.chain([Flash, FlashUnpadded, MathFp16, Math].map(as_it_is)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::shape::SdpaShape;
+
+    const A100: Machine = Machine { compute_capability: (8, 0), cudnn: Some(91_900) };
+    const H200: Machine = Machine { compute_capability: (9, 0), cudnn: Some(91_900) };
+    const B200: Machine = Machine { compute_capability: (10, 0), cudnn: Some(91_900) };
+
+    fn sdpa(head_dim: usize) -> Sdpa {
+        let shape = SdpaShape { batch: 4, seq_len: 2048, n_heads: 32, n_kv_heads: None, head_dim };
+        Sdpa::dense(shape, Backend::Auto)
+    }
+
+    fn taken(machine: Machine, head_dim: usize) -> (Backend, Option<usize>) {
+        let (route, reason) = torch(machine, &sdpa(head_dim), DType::Fp16);
+        assert!(reason.ends_with(&route.to_string()), "{reason}");
+        (route.backend, route.pad_to)
+    }
+
+    #[test]
+    fn an_a100_takes_flash_up_to_256_and_pads_for_it() {
+        for head_dim in [8, 64, 128, 256] {
+            assert_eq!(taken(A100, head_dim), (Backend::Flash, None));
+        }
+        assert_eq!(taken(A100, 107), (Backend::Flash, Some(112)));
+        assert_eq!(taken(A100, 129), (Backend::Flash, Some(136)));
+        assert_eq!(taken(A100, 264), (Backend::MemEfficient, None));
+        assert_eq!(taken(A100, 257), (Backend::Math, None));
+        assert_eq!(taken(Machine { cudnn: None, ..A100 }, 64), (Backend::Flash, None));
+    }
+
+    #[test]
+    fn an_h200_takes_cudnn_for_multiples_of_8() {
+        for head_dim in [64, 72, 104, 112, 128, 136, 256] {
+            assert_eq!(taken(H200, head_dim), (Backend::Cudnn, None), "{head_dim}");
+        }
+        assert_eq!(taken(H200, 107), (Backend::Flash, Some(112)));
+        assert_eq!(taken(H200, 250), (Backend::Flash, Some(256)));
+        assert_eq!(taken(H200, 264), (Backend::MemEfficient, None));
+    }
+
+    #[test]
+    fn the_version_of_cudnn_decides() {
+        for (version, backend) in
+            [(90_100, Backend::Flash), (91_500, Backend::Flash), (91_501, Backend::Cudnn)]
+        {
+            let machine = Machine { cudnn: Some(version), ..H200 };
+            assert_eq!(taken(machine, 128), (backend, None), "{version}");
+        }
+        assert_eq!(taken(Machine { cudnn: None, ..H200 }, 128), (Backend::Flash, None));
+        assert_eq!(taken(B200, 128), (Backend::Cudnn, None));
+        assert_eq!(taken(B200, 136), (Backend::Flash, None));
+    }
+
+    #[test]
+    fn a_reason_names_who_was_passed_over() {
+        let (_, reason) = torch(H200, &sdpa(107), DType::Bf16);
+        assert_eq!(
+            reason,
+            "as PyTorch 2.11 on sm_90 with cuDNN 9.19.0: CUDNN: head_dim 107 is no multiple of 8; FLASH padded to 112"
+        );
+        let mut grouped = sdpa(264);
+        grouped.shape.n_kv_heads = Some(8);
+        let (route, reason) = torch(A100, &grouped, DType::Fp16);
+        assert_eq!(route.backend, Backend::Math);
+        assert!(reason.contains("8 heads of keys"), "{reason}");
+    }
+
+    #[test]
+    fn every_candidate_is_a_backend_of_a_gpu_and_stands_once() {
+        for (head_dim, padded) in
+            [(112, vec![]), (104, vec![]), (107, vec![112]), (97, vec![104, 112])]
+        {
+            let candidates = candidates(&sdpa(head_dim));
+            for (index, route) in candidates.iter().enumerate() {
+                assert!(!matches!(route.backend, Backend::Auto | Backend::CpuBlocked));
+                assert!(!candidates[..index].contains(route));
+            }
+            let cudnn = candidates.iter().filter(|route| route.backend == Backend::Cudnn);
+            let pads: Vec<usize> = cudnn.filter_map(|route| route.pad_to).collect();
+            assert_eq!(pads, padded, "{head_dim}");
+            assert!(
+                candidates.iter().any(|route| *route == Route::of(Backend::Flash, &sdpa(head_dim)))
+            );
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Is the result right? Every plan answers this before it is timed.
+//!
+//! The output is filled with [`POISON`], the plan launched once, and every element has to be a finite number
+//! afterwards; sampled rows are compared with a reference that multiplies and adds in float32, term by term.
+
+pub mod cuda;
+
+use crate::device::error::CaseError;
+use crate::ops::gemm::GemmProblem;
+use crate::ops::plan::Verification;
+use crate::ops::sdpa::SdpaProblem;
+use crate::workload::convert::to_f32;
+use crate::workload::philox::philox4x32;
+use crate::workload::shape::{DType, GemmShape, SdpaShape};
+use rayon::prelude::*;
+
+/// What fills an output before it is checked: a quiet NaN in fp16 and in bf16 alike, with a payload that is no
+/// hardware's default. An element that still has it was not written.
+pub const POISON: u16 = 0x7fea;
+
+/// Rows compared at most.
+pub const SAMPLED_ROWS: usize = 64;
+
+/// The relative error of a row that is accepted: four unit roundoffs (2⁻¹¹ in fp16, 2⁻⁸ in bf16).
+///
+/// Rounding the result takes up to one. Backends may also round their scores and their softmax weights to 16 bits,
+/// at most one each and mostly averaged out over a row; float32 accumulation in another order stays below one
+/// at the lengths of the sweeps. A wrong, missing or doubled tile is off by far more.
+pub fn tolerance(dtype: DType) -> f64 {
+    match dtype {
+        DType::Fp16 => 2e-3,
+        DType::Bf16 => 1.6e-2,
+    }
+}
+
+/// At most `at_most` of `total` rows, in ascending order: the first, the last, and between them one at a random
+/// place in each of equal stretches, so that no period of a tiling can hide an error. The same rows every time.
+pub fn sampled_rows(total: usize, at_most: usize) -> Vec<usize> {
+    if total <= at_most {
+        return (0..total).collect();
+    }
+    let start_of = |stretch: usize| (stretch as u128 * total as u128 / at_most as u128) as usize;
+    let row_in = |stretch: usize| {
+        let (start, end) = (start_of(stretch), start_of(stretch + 1));
+        let [random, ..] = philox4x32([stretch as u32, 0, 0, 0], [total as u32, 0]);
+        match stretch {
+            0 => 0,
+            _ if stretch + 1 == at_most => total - 1,
+            _ => start + random as usize % (end - start),
+        }
+    };
+    (0..at_most).map(row_in).collect()
+}
+
+/// The verdict on the largest relative error of the `rows` compared.
+///
+/// # Errors
+/// [`ErrorKind::WrongResult`](crate::device::error::ErrorKind::WrongResult) if it is above [`tolerance`] or NaN, or if no
+/// row was compared.
+pub fn judge(max_rel_error: f64, rows: usize, dtype: DType) -> Result<Verification, CaseError> {
+    judge_within(tolerance(dtype), max_rel_error, rows, dtype)
+}
+
+fn judge_within(
+    tolerance: f64,
+    max_rel_error: f64,
+    rows: usize,
+    dtype: DType,
+) -> Result<Verification, CaseError> {
+    if rows == 0 {
+        return Err(CaseError::wrong_result("no row was compared"));
+    }
+    if max_rel_error <= tolerance {
+        return Ok(Verification { max_rel_error, tolerance, rows });
+    }
+    Err(CaseError::wrong_result(format!(
+        "relative error {max_rel_error:.3e} is not within {tolerance:.1e} ({}, rows compared: {rows})",
+        dtype.name()
+    )))
+}
+
+/// Compares `c` with a reference.
+///
+/// # Errors
+/// [`ErrorKind::WrongResult`](crate::device::error::ErrorKind::WrongResult), naming the row.
+pub fn host_gemm(problem: &GemmProblem<Vec<u16>>) -> Result<Verification, CaseError> {
+    compare(&problem.c, problem.gemm.shape.n, problem.dtype, |row| gemm_row(problem, row))
+}
+
+/// Compares `o` with a reference; a row is one query of one head.
+///
+/// # Errors
+/// [`ErrorKind::WrongResult`](crate::device::error::ErrorKind::WrongResult), naming the row.
+pub fn host_sdpa(problem: &SdpaProblem<Vec<u16>>) -> Result<Verification, CaseError> {
+    compare(&problem.o, problem.sdpa.shape.head_dim, problem.dtype, |row| sdpa_row(problem, row))
+}
+
+/// Row `row` of `A B`.
+fn gemm_row(problem: &GemmProblem<Vec<u16>>, row: usize) -> Vec<f32> {
+    let GemmShape { n, k, .. } = problem.gemm.shape;
+    let value = |bits: u16| to_f32(problem.dtype, bits);
+    let mut sums = vec![0.0; n];
+    for (&a, b_row) in problem.a[row * k..][..k].iter().zip(problem.b.chunks(n)) {
+        sums.iter_mut().zip(b_row).for_each(|(sum, &b)| *sum += value(a) * value(b));
+    }
+    sums
+}
+
+/// Row `row` of `softmax(scale · Q Kᵀ) V`, counting the queries of all heads.
+fn sdpa_row(problem: &SdpaProblem<Vec<u16>>, row: usize) -> Vec<f32> {
+    let SdpaShape { seq_len, head_dim, .. } = problem.sdpa.shape;
+    let value = |bits: u16| to_f32(problem.dtype, bits);
+    let (head, query) = (row / seq_len, row % seq_len);
+    let keys = if problem.sdpa.causal { query + 1 } else { seq_len };
+    let first = head / problem.sdpa.shape.heads_per_kv_head() * seq_len;
+    let own = first * head_dim..(first + keys) * head_dim;
+    let q = &problem.q[row * head_dim..][..head_dim];
+
+    let mut weights: Vec<f32> = problem.k[own.clone()]
+        .chunks(head_dim)
+        .map(|k| q.iter().zip(k).map(|(&q, &k)| value(q) * value(k)).sum::<f32>() * problem.scale())
+        .collect();
+    let largest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    weights.iter_mut().for_each(|weight| *weight = (*weight - largest).exp());
+    let total: f32 = weights.iter().sum();
+
+    let mut sums = vec![0.0; head_dim];
+    for (weight, v) in weights.iter().zip(problem.v[own].chunks(head_dim)) {
+        sums.iter_mut().zip(v).for_each(|(sum, &v)| *sum += weight * value(v));
+    }
+    sums.iter_mut().for_each(|sum| *sum /= total);
+    sums
+}
+
+/// Checks that all of `output` was written and is finite, and sampled rows of it against `reference`.
+fn compare(
+    output: &[u16],
+    columns: usize,
+    dtype: DType,
+    reference: impl Fn(usize) -> Vec<f32> + Sync,
+) -> Result<Verification, CaseError> {
+    if let Some(at) = output.iter().position(|&bits| !to_f32(dtype, bits).is_finite()) {
+        let what = match output[at] {
+            POISON => "was not written".to_owned(),
+            bits => format!("is {}", to_f32(dtype, bits)),
+        };
+        let (row, column) = (at / columns, at % columns);
+        return Err(CaseError::wrong_result(format!("row {row}, column {column} {what}")));
+    }
+    let rows = sampled_rows(output.len() / columns, SAMPLED_ROWS);
+    let row_error = |&row: &usize| {
+        (row, relative_error(&output[row * columns..][..columns], &reference(row), dtype))
+    };
+    // total_cmp puts NaN above every number: it cannot hide behind a finite error.
+    let worst = rows.par_iter().map(row_error).max_by(|(_, x), (_, y)| x.total_cmp(y));
+    let (row, error) = worst.unwrap_or((0, f64::NAN));
+    judge(error, rows.len(), dtype)
+        .map_err(|wrong| CaseError::wrong_result(format!("row {row}: {wrong}")))
+}
+
+/// `‖row − reference‖ / ‖reference‖`, or `‖row‖` where the reference is zero.
+fn relative_error(row: &[u16], reference: &[f32], dtype: DType) -> f64 {
+    let (mut difference, mut size) = (0.0, 0.0);
+    for (&bits, &expected) in row.iter().zip(reference) {
+        let expected = f64::from(expected);
+        difference += (f64::from(to_f32(dtype, bits)) - expected).powi(2);
+        size += expected.powi(2);
+    }
+    // abs() takes the sign off a NaN, for it to sort last.
+    if size == 0.0 { difference.sqrt() } else { (difference / size).sqrt().abs() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::error::ErrorKind;
+    use crate::ops::plan::Plan;
+    use crate::workload::convert::from_f32;
+    use crate::workload::operation::{Backend, Gemm, Sdpa};
+
+    const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
+
+    /// A right product of 200 rows, made without the plans: by the reference itself, rounded.
+    fn right_gemm(dtype: DType) -> GemmProblem<Vec<u16>> {
+        let shape = GemmShape { m: 200, n: 48, k: 33 };
+        let mut problem = GemmProblem::on_host(Gemm::dense(shape), dtype, 42);
+        problem.c = (0..shape.m)
+            .flat_map(|row| gemm_row(&problem, row))
+            .map(|x| from_f32(dtype, x))
+            .collect();
+        problem
+    }
+
+    fn right_sdpa(dtype: DType, causal: bool) -> SdpaProblem<Vec<u16>> {
+        let shape = SdpaShape { batch: 2, seq_len: 50, n_heads: 2, n_kv_heads: None, head_dim: 24 };
+        let sdpa = Sdpa { data_head_dim: 20, causal, ..Sdpa::dense(shape, Backend::Auto) };
+        let mut problem = SdpaProblem::on_host(sdpa, dtype, 42);
+        problem.o =
+            (0..200).flat_map(|row| sdpa_row(&problem, row)).map(|x| from_f32(dtype, x)).collect();
+        problem
+    }
+
+    #[track_caller]
+    fn assert_wrong(result: Result<Verification, CaseError>, parts: &[&str]) {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::WrongResult);
+        assert!(parts.iter().all(|part| error.message.contains(part)), "{error}");
+    }
+
+    #[test]
+    fn right_results_pass_within_one_rounding() {
+        for dtype in DTYPES {
+            let mut results = vec![host_gemm(&right_gemm(dtype))];
+            results.extend([false, true].map(|causal| host_sdpa(&right_sdpa(dtype, causal))));
+            for result in results {
+                let verification = result.unwrap();
+                assert_eq!(
+                    (verification.rows, verification.tolerance),
+                    (SAMPLED_ROWS, tolerance(dtype))
+                );
+                assert!(verification.max_rel_error > 0.0);
+                assert!(verification.max_rel_error < 0.26 * tolerance(dtype), "{verification:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_wrong_element_of_a_sampled_row_fails() {
+        for dtype in DTYPES {
+            for row in [0, sampled_rows(200, SAMPLED_ROWS)[17], 199] {
+                let mut gemm = right_gemm(dtype);
+                gemm.c[row * 48 + 47] ^= 0x8000;
+                assert_wrong(
+                    host_gemm(&gemm),
+                    &[&format!("row {row}: "), "rows compared: 64)", dtype.name()],
+                );
+                let mut sdpa = right_sdpa(dtype, true);
+                sdpa.o[row * 24] ^= 0x8000;
+                assert_wrong(host_sdpa(&sdpa), &[&format!("row {row}: ")]);
+            }
+        }
+    }
+
+    #[test]
+    fn one_element_unwritten_or_not_finite_fails_in_any_row() {
+        let sampled = sampled_rows(200, SAMPLED_ROWS);
+        let unsampled = (0..200).find(|row| !sampled.contains(row)).unwrap();
+        for dtype in DTYPES {
+            for row in [0, unsampled, 199] {
+                let infinite = from_f32(dtype, f32::INFINITY);
+                for (bits, what) in
+                    [(POISON, "was not written"), (0x7fff, "is NaN"), (infinite, "is inf")]
+                {
+                    let at = format!("row {row}, column 5 {what}");
+                    let mut gemm = right_gemm(dtype);
+                    gemm.c[row * 48 + 5] = bits;
+                    assert_wrong(host_gemm(&gemm), &[&at]);
+                    let mut sdpa = right_sdpa(dtype, false);
+                    sdpa.o[row * 24 + 5] = bits;
+                    assert_wrong(host_sdpa(&sdpa), &[&at]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_plan_that_writes_nothing_or_attends_without_its_mask_fails() {
+        let mut sdpa = right_sdpa(DType::Fp16, true);
+        sdpa.o.fill(POISON);
+        assert_wrong(host_sdpa(&sdpa), &["row 0, column 0 was not written"]);
+        sdpa.sdpa.causal = false;
+        let mut plan = crate::ops::sdpa::CpuBlocked(sdpa);
+        plan.launch().unwrap();
+        plan.0.sdpa.causal = true;
+        assert_wrong(host_sdpa(&plan.0), &["relative error"]);
+    }
+
+    #[test]
+    fn what_should_be_zero_is_judged_by_its_size() {
+        let (data, shape) = (GemmShape { m: 3, n: 4, k: 5 }, GemmShape { m: 8, n: 8, k: 8 });
+        let mut plan = crate::ops::gemm::CpuGemm::new(GemmProblem::on_host(
+            Gemm { shape, data },
+            DType::Fp16,
+            42,
+        ));
+        plan.verify().unwrap();
+        let mut problem = plan.problem().clone();
+        problem.c[7 * 8] = from_f32(DType::Fp16, 0.01);
+        assert_wrong(host_gemm(&problem), &["row 7: "]);
+    }
+
+    #[test]
+    fn nan_and_no_rows_never_pass() {
+        for dtype in DTYPES {
+            assert!(judge(tolerance(dtype), 1, dtype).is_ok());
+            assert_wrong(judge(1.01 * tolerance(dtype), 1, dtype), &["rows compared: 1)"]);
+            assert_wrong(judge(f64::NAN, 1, dtype), &["NaN"]);
+            assert_wrong(judge(f64::INFINITY, 1, dtype), &["inf"]);
+            assert_wrong(judge(0.0, 0, dtype), &["no row"]);
+            assert!(to_f32(dtype, POISON).is_nan());
+        }
+        let mut nan_operand = right_gemm(DType::Fp16);
+        nan_operand.a[0] = POISON;
+        assert_wrong(host_gemm(&nan_operand), &["row 0: ", "NaN"]);
+    }
+
+    #[test]
+    fn sampled_rows_are_spread_over_all_of_them() {
+        assert_eq!(sampled_rows(3, 64), [0, 1, 2]);
+        assert_eq!(sampled_rows(64, 64), (0..64).collect::<Vec<_>>());
+        for total in [65, 100, 4096, 262_144] {
+            let rows = sampled_rows(total, 64);
+            assert_eq!((rows.len(), rows[0], rows[63]), (64, 0, total - 1));
+            assert!(rows.windows(2).all(|pair| pair[0] < pair[1]));
+            assert!(rows.windows(2).all(|pair| pair[1] - pair[0] <= 2 * total.div_ceil(64)));
+        }
+        // Tiles are 64 or 128 rows high: the samples fall on many places within them.
+        let places: std::collections::HashSet<_> =
+            sampled_rows(262_144, 64).into_iter().map(|row| row % 64).collect();
+        assert!(places.len() > 30, "{} places", places.len());
+    }
+}

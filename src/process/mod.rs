@@ -1,0 +1,3 @@
+//! Benches as processes.
+
+pub mod executable;

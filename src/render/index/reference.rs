@@ -1,0 +1,77 @@
+//! Published points of other suites and machines: to look at beside a run, never to judge one by.
+
+use super::OverlaidPoint;
+use crate::render::page::escape::visible;
+use anyhow::{Context, Result};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A file of experiments/reference/.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Where the points were published.
+    pub source: String,
+    /// What they were measured on.
+    pub device: String,
+    /// With what.
+    pub software: String,
+    /// How.
+    pub method: String,
+    series: Vec<Series>,
+}
+
+/// The points of one curve.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Series {
+    group: String,
+    /// As the runs of that group name it.
+    curve: String,
+    /// Milliseconds by dimension.
+    points_ms: BTreeMap<usize, f64>,
+}
+
+/// Reads a reference.
+///
+/// # Errors
+/// If the file cannot be read, or holds something else.
+pub fn read(path: &Path) -> Result<Reference> {
+    let context = || format!("cannot read the reference {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(context)?;
+    serde_yaml::from_str(&text).with_context(context)
+}
+
+impl Reference {
+    /// The label and the curves of a group, if it has any.
+    pub fn of_group(&self, group: &str) -> Option<(String, IndexMap<String, Vec<OverlaidPoint>>)> {
+        let series = self.series.iter().filter(|series| series.group == group);
+        let points = |series: &Series| {
+            series.points_ms.iter().map(|(&dim, &ms)| (dim, Some(ms), None)).collect()
+        };
+        let curves: IndexMap<_, _> =
+            series.map(|series| (visible(&series.curve), points(series))).collect();
+        let label =
+            visible(&format!("published: {}, {}, {}", self.device, self.software, self.method));
+        (!curves.is_empty()).then_some((label, curves))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_points_are_read_and_found_by_group() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/reference/a100_published.yaml");
+        let reference = read(&path).unwrap();
+        let (label, curves) = reference.of_group("S1").unwrap();
+        assert!(label.starts_with("published: NVIDIA A100-80GB, PyTorch 2.9.1"), "{label}");
+        let points = &curves["batch 4, seq 2048, 32 heads"];
+        assert!(points.contains(&(107, Some(2.147), None)), "{points:?}");
+        assert_eq!(reference.of_group("HET1"), None);
+    }
+}

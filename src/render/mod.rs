@@ -1,0 +1,64 @@
+//! A run as people see it: the table that closes it, plots, page, index.
+
+pub mod index;
+pub mod json;
+pub mod page;
+pub mod plot;
+pub(crate) mod run_folder;
+pub mod table;
+pub mod terminal;
+
+use crate::files;
+use crate::journal;
+use crate::results::{breakdown, build, summary};
+use anyhow::{Context, Result};
+use run_folder::RunFolder;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// A report on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// `<results root>/<group>/<run_id>`.
+    pub folder: PathBuf,
+    /// What a terminal shows of it, without colour, at most [`table::WIDTH`] columns wide.
+    pub table: String,
+}
+
+/// Writes `<results_root>/<group>/<run_id>/`: `{config,env,raw,summary}.json`, `report.html` and `plots/`, whole or not at all. A
+/// folder of the same run is replaced if it holds only what night-sweep wrote.
+///
+/// `criterion_home` is where Criterion keeps its own folders, `<group>/<series>/<point>/new`.
+///
+/// # Errors
+/// If the journal cannot be read, the folder of its run or group is a symbolic link or another's, or
+/// the disk refuses.
+pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Result<Written> {
+    let start = Instant::now();
+    let run = journal::read(journal)?;
+    let run_folder = RunFolder::of(&run.header, results_root);
+    run_folder.ensure_free()?;
+
+    let (raw, warnings) = build::raw(&run, criterion_home)
+        .with_context(|| format!("cannot report {}", journal.display()))?;
+    let mut summary = summary::of(&raw, &run, warnings);
+    let plots = plot::draw(&raw, &summary)?;
+    // Drawing is most of a report; the page, which shows this, and the files cannot be in it.
+    summary.breakdown = breakdown::of(&run, start.elapsed().as_secs_f64());
+    let page = page::of(&raw, &summary, &run.header.env)?;
+
+    run_folder.replace(|dir| {
+        files::write_file(&dir.join("config.json"), &json::pretty(&run.header.config)?)?;
+        files::write_file(&dir.join("env.json"), &json::pretty(&run.env())?)?;
+        files::write_file(&dir.join("raw.json"), &json::pretty(&raw)?)?;
+        files::write_file(&dir.join("summary.json"), &json::pretty(&summary)?)?;
+        files::write_file(&dir.join("report.html"), page.as_bytes())?;
+        let dir = files::make_dir(&dir.join("plots"))?;
+        for plot in &plots {
+            files::write_file(&dir.join(format!("{}.svg", plot.name)), plot.svg.as_bytes())?;
+            files::write_file(&dir.join(format!("{}.png", plot.name)), &plot.png)?;
+        }
+        files::sync_dir(&dir)
+    })?;
+    Ok(Written { folder: run_folder.path, table: table::of(&raw, &summary) })
+}

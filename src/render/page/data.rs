@@ -1,0 +1,301 @@
+//! What the script of a page draws and lists: every point once, without its samples.
+
+use super::escape::visible;
+use super::kernels;
+use super::words::Words;
+use crate::device::error::ErrorKind;
+use crate::device::kernel::Kernel;
+use crate::render::plot::{common_fields, fields};
+use crate::results::findings::{dim_name, pattern};
+use crate::results::raw::{Cold, Derived, Point, Raw, Row, Variant};
+use crate::results::summary::{Curve, Summary, curves};
+use crate::stats::{Timing, percentile, sorted};
+use crate::workload::operation::Backend;
+use indexmap::IndexSet;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The whole of it. Texts are as [`visible`] leaves them; numbers have six digits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Data {
+    /// How the points are drawn.
+    pub view: View,
+    /// What the swept dimension is called.
+    pub dim_name: &'static str,
+    /// Titles of the panels.
+    pub panels: Vec<String>,
+    /// The curves, in the order of the spec.
+    pub curves: Vec<CurveName>,
+    /// Names of kernels, each once.
+    pub kernels: IndexSet<String>,
+    /// Reasons, flags and errors, each once.
+    pub texts: IndexSet<String>,
+    /// Rows and their variants, in the order of the spec.
+    pub points: Vec<Dot>,
+}
+
+/// How points are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum View {
+    /// Over a swept dimension, coloured by its alignment.
+    Sweep,
+    /// Over a few dimensions side by side, coloured by curve.
+    Backends,
+    /// A bar each, panels of different scales: P1.
+    Padding,
+    /// A bar each, all on one scale: HET1.
+    Patterns,
+}
+
+/// A curve by its names.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CurveName {
+    /// In full.
+    pub name: String,
+    /// Without what the title of its panel says.
+    pub short: String,
+    /// Number of its colour where curves are told apart by it: a backend's own, as in the plots.
+    pub color: usize,
+}
+
+/// A row or a variant of one. Times are ms of one launch; `kernels`, `reason`, `flags` and `error` are indices.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dot {
+    panel: usize,
+    curve: usize,
+    dim: usize,
+    case_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
+    /// Name of its bar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bar: Option<String>,
+    /// What it gains or costs against the rest, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<String>,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Measured(Box<Measured>),
+    Failed { error_kind: String, error: usize },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct Measured {
+    p50_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ci95_ms: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p10_ms: Option<f64>,
+    p90_ms: f64,
+    tflops: f64,
+    /// p50 and p99 of single launches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isolated_ms: Option<[f64; 2]>,
+    /// Medians with cold caches, and as the published suite times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cold_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_called_ms: Option<f64>,
+    /// Shares of peak compute and bandwidth, in per cent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of_peak_pct: Option<[f64; 2]>,
+    kernels: Vec<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<usize>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flags: Vec<usize>,
+    /// Its next multiple of 8 and the ratio to that one's median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<(usize, f64)>,
+    /// Where it is a cliff: what to pad to, and how many times as fast that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pad: Option<(usize, f64)>,
+}
+
+/// The points of a run.
+pub fn of(raw: &Raw, summary: &Summary) -> Data {
+    let view = match &*raw.metadata.group {
+        "P1" => View::Padding,
+        "HET1" => View::Patterns,
+        "S2" => View::Backends,
+        _ => View::Sweep,
+    };
+    let mut data = Data {
+        view,
+        dim_name: dim_name(raw),
+        panels: Vec::new(),
+        curves: Vec::new(),
+        kernels: IndexSet::new(),
+        texts: IndexSet::new(),
+        points: Vec::new(),
+    };
+    let shapes = panel_titles(raw, view);
+    for (index, ((_, name), rows)) in curves(raw).into_iter().enumerate() {
+        let name = visible(name);
+        let backend = Backend::ALL.iter().position(|backend| backend.name() == name);
+        let color = backend.unwrap_or(index % Backend::ALL.len());
+        data.curves.push(CurveName { short: name.clone(), color, name });
+        let medians: BTreeMap<usize, f64> = rows
+            .iter()
+            .filter_map(|row| row.measured())
+            .map(|m| (m.point.dim, m.timing.p50))
+            .collect();
+        for row in rows {
+            let title = match view {
+                View::Patterns => visible(pattern(row)),
+                _ => shapes[index].clone(),
+            };
+            let panel = data.panels.iter().position(|panel| *panel == title).unwrap_or_else(|| {
+                data.panels.push(title);
+                data.panels.len() - 1
+            });
+            add(&mut data, (panel, index), row, &medians, summary);
+        }
+    }
+    shorten(&mut data, raw);
+    data
+}
+
+/// The title of each curve's panel: the part of its shape that other curves do not share, where these are few.
+fn panel_titles(raw: &Raw, view: View) -> Vec<String> {
+    const MOST: usize = 4;
+    let common = common_fields(raw);
+    let dim = dim_name(raw);
+    let title = |((_, name), rows): &((&str, &str), Vec<&Row>)| {
+        if view == View::Padding {
+            return visible(name);
+        }
+        let shape = rows.first().map(|row| fields(&row.point().shape)).unwrap_or_default();
+        let differing = shape.into_iter().filter(|f| f.0 != dim && !common.contains(f));
+        differing.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(" · ")
+    };
+    let titles: Vec<String> = curves(raw).iter().map(title).collect();
+    let distinct: IndexSet<&String> = titles.iter().collect();
+    if view == View::Sweep && distinct.len() > MOST {
+        return vec![String::new(); titles.len()];
+    }
+    titles
+}
+
+/// Within panels of a shape each, the element type tells the curves apart, if it does.
+fn shorten(data: &mut Data, raw: &Raw) {
+    if data.view != View::Sweep || data.panels.len() < 2 {
+        return;
+    }
+    let dtypes: Vec<&str> = curves(raw)
+        .iter()
+        .map(|(_, rows)| rows.first().map_or("", |row| row.point().dtype.name()))
+        .collect();
+    let keys: IndexSet<(usize, &str)> =
+        data.points.iter().map(|dot| (dot.panel, dtypes[dot.curve])).collect();
+    if keys.len() == dtypes.len() {
+        data.curves
+            .iter_mut()
+            .zip(dtypes)
+            .for_each(|(curve, dtype)| curve.short = dtype.to_owned());
+    }
+}
+
+/// Adds a row and its variants, at a panel and a curve.
+fn add(
+    data: &mut Data,
+    (panel, curve): (usize, usize),
+    row: &Row,
+    medians: &BTreeMap<usize, f64>,
+    summary: &Summary,
+) {
+    let words = Words::of(data.view, row, summary);
+    let dot = |variant: Option<&str>, outcome: Outcome| Dot {
+        panel,
+        curve,
+        dim: row.point().dim,
+        case_id: visible(&row.point().case_id),
+        variant: variant.map(|name| visible(&name.replace('_', " "))),
+        bar: words.bar(variant),
+        verdict: words.verdict(variant),
+        outcome,
+    };
+    let outcome = match row {
+        Row::Measured(row) => Outcome::Measured(Box::new(Measured {
+            ci95_ms: row.ci95_p50.map(|ci| ci.map(six_digits)),
+            p10_ms: percentile(&sorted(&row.timing_raw), 10.0).map(six_digits),
+            backend: row.backend_selected.as_deref().map(visible),
+            reason: row.backend_reason.as_deref().map(|reason| data.text(reason)),
+            flags: row.flags.iter().map(|flag| data.text(flag)).collect(),
+            against: against(medians, row.point.dim),
+            isolated_ms: row.isolated.map(|timing| [timing.p50, timing.p99].map(six_digits)),
+            cold_ms: match &row.cold {
+                Some(Cold::Measured(cold)) => Some(six_digits(cold.timing.p50)),
+                _ => None,
+            },
+            as_called_ms: row.as_called.map(|called| six_digits(called.timing.p50)),
+            pad: pad(data.view, summary, &row.point),
+            ..data.measured(&row.timing, &row.derived, &row.kernels)
+        })),
+        Row::Failed(row) => data.failed(row.error_kind, &row.error),
+    };
+    data.points.push(dot(None, outcome));
+    for (name, variant) in row.variants() {
+        let outcome = match variant {
+            Variant::Measured { timing, kernels, derived } => {
+                Outcome::Measured(Box::new(data.measured(timing, derived, kernels)))
+            }
+            Variant::Failed { error, error_kind } => data.failed(*error_kind, error),
+        };
+        data.points.push(dot(Some(name), outcome));
+    }
+}
+
+impl Data {
+    fn text(&mut self, text: &str) -> usize {
+        self.texts.insert_full(visible(text)).0
+    }
+
+    fn failed(&mut self, kind: ErrorKind, error: &str) -> Outcome {
+        Outcome::Failed { error_kind: kind.name().replace('_', " "), error: self.text(error) }
+    }
+
+    fn measured(&mut self, timing: &Timing, derived: &Derived, ran: &[Kernel]) -> Measured {
+        let names = ran.iter().map(|kernel| kernels::readable(&kernel.name));
+        Measured {
+            p50_ms: six_digits(timing.p50),
+            p90_ms: six_digits(timing.p90),
+            tflops: six_digits(derived.tflops_stats.p50),
+            of_peak_pct: derived.of_peak.map(|share| {
+                [share.compute, share.bandwidth].map(|share| six_digits(share * 100.0))
+            }),
+            kernels: names.map(|name| self.kernels.insert_full(name).0).collect(),
+            ..Measured::default()
+        }
+    }
+}
+
+fn against(medians: &BTreeMap<usize, f64>, dim: usize) -> Option<(usize, f64)> {
+    let next = dim.next_multiple_of(8);
+    let ratio = medians.get(&dim)? / medians.get(&next)?;
+    (dim != next).then(|| (next, six_digits(ratio)))
+}
+
+/// Where there are bars, they say themselves what padding gains.
+fn pad(view: View, summary: &Summary, point: &Point) -> Option<(usize, f64)> {
+    if !matches!(view, View::Sweep | View::Backends) {
+        return None;
+    }
+    let is_its = |curve: &&Curve| curve.series == point.series && curve.curve == point.curve;
+    let curve = summary.curves.iter().find(is_its)?;
+    let cliff = curve.cliffs.iter().find(|cliff| cliff.dim == point.dim)?;
+    Some((cliff.pad_to, six_digits(cliff.ratio)))
+}
+
+/// More digits than the clock has would only swell the page.
+fn six_digits(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}

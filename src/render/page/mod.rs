@@ -1,0 +1,81 @@
+//! report.html: a run in one file that needs no network, for a browser and for paper.
+//!
+//! Text is built in Rust (`sections`, `tables`), drawings and the table of points by a script from the points as JSON (`data`).
+//! Whatever comes from a run passes `escape` on its way.
+//!
+//! `report.html`, `style.css` and `js/` hold the page as it is written; each script is a part of one module, so that
+//! their names stay among them.
+
+mod data;
+pub mod escape;
+mod kernels;
+mod sections;
+mod tables;
+pub mod template;
+mod words;
+
+use crate::results::raw::Raw;
+use crate::results::summary::Summary;
+use anyhow::Result;
+use escape::html;
+use serde_json::Value;
+
+/// The style of this page and of the index.
+pub const STYLE: &str = include_str!("style.css");
+
+/// Scripts that this page and the index share, in order.
+pub const SHARED: &str = concat!(
+    include_str!("js/dom.js"),
+    include_str!("js/units.js"),
+    include_str!("js/scale.js"),
+    include_str!("js/curves.js"),
+);
+
+/// Scripts of this page alone.
+const OWN: &str =
+    concat!(include_str!("js/bars.js"), include_str!("js/table.js"), include_str!("js/report.js"));
+
+/// The page of a run; `env` as env.json has it.
+///
+/// # Errors
+/// If something of the run cannot be expressed in JSON, or the template is broken: defects of this program.
+pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
+    let chart_title = match &*raw.metadata.group {
+        "P1" => "What padding buys back",
+        "HET1" => "What uneven head dimensions cost",
+        "S2" => "Attention by backend",
+        "S1" => "Attention over head_dim",
+        "C21" => "Attention by the backend that is chosen",
+        "G3" => "Matrix product over K",
+        "G4" => "Matrix product over N",
+        _ => "Curves",
+    };
+    let hint = match &*raw.metadata.group {
+        "P1" | "HET1" => "Point at a bar, or reach it with the Tab key.",
+        _ => "Point at a dot; or reach a drawing with the Tab key, then use the arrow keys.",
+    };
+    let title = format!("{} · {}", raw.experiment, raw.metadata.device_title());
+    template::fill(
+        include_str!("report.html"),
+        &[
+            ("title", &html(&title)),
+            ("style", STYLE),
+            ("group", &html(&raw.metadata.group)),
+            ("experiment", &html(&raw.experiment)),
+            ("subtitle", &sections::subtitle(raw, summary)),
+            ("warnings", &sections::warnings(&summary.warnings)),
+            ("findings", &sections::findings(&summary.findings)),
+            ("chart_title", chart_title),
+            ("hint", hint),
+            ("tables", &tables::of(raw, summary)),
+            ("conformance", &sections::conformance(&summary.conformance)),
+            ("protocol", &sections::protocol(raw)),
+            ("environment", &sections::facts(env)),
+            ("calibration", &sections::calibration(summary)?),
+            ("breakdown", &sections::breakdown(&summary.breakdown)?),
+            ("config", &sections::source(&raw.config)?),
+            ("data", &escape::json(&data::of(raw, summary))?),
+            ("script", &format!("{SHARED}{OWN}")),
+        ],
+    )
+}

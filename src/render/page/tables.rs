@@ -1,0 +1,226 @@
+//! The tables of a page that depend on its experiment: what to pad to, what alignment costs, backends side by side.
+
+use super::escape::html;
+use super::kernels;
+use crate::results::curve::cliff::Cliff;
+use crate::results::curve::tier::{Class, Tier};
+use crate::results::findings::{backend, dim_name};
+use crate::results::raw::{Raw, Row};
+use crate::results::summary::{Curve, Summary};
+use crate::units::{list, percent, ratio, time};
+use indexmap::IndexSet;
+use std::collections::BTreeSet;
+
+/// The tables that belong to the run's experiment.
+pub fn of(raw: &Raw, summary: &Summary) -> String {
+    match &*raw.metadata.group {
+        "S2" => backends(raw, summary),
+        "P1" | "HET1" => String::new(),
+        _ => format!("{}{}", padding_advice(raw, summary), tiers(summary)),
+    }
+}
+
+/// Cliffs next to each other that are best padded to the same dimension, as one row.
+fn padding_advice(raw: &Raw, summary: &Summary) -> String {
+    let mut rows = String::new();
+    for curve in &summary.curves {
+        for group in curve.cliffs.chunk_by(|a, b| a.pad_to == b.pad_to) {
+            let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+            let dims: Vec<String> = group.iter().map(|cliff| cliff.dim.to_string()).collect();
+            let dims = match group.len() {
+                0..=3 => list(&dims),
+                n => format!("{n} dims from {} to {}", first.dim, last.dim),
+            };
+            rows.push_str(&row(&[
+                Cell::head(&curve.curve),
+                Cell::number(&dims),
+                Cell::number(&first.pad_to.to_string()),
+                Cell::number(&range(group.iter().map(|cliff| cliff.ratio))),
+                Cell::number(&format!("+{}", percent(first.overhead_pct))),
+                Cell::number(&range(
+                    group
+                        .iter()
+                        .filter(|c| c.dim % 8 != 0)
+                        .filter_map(|c| c.ratio_next_multiple_of_8),
+                )),
+                Cell::lines(&change(group)),
+            ]));
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let dim = dim_name(raw);
+    let head = header(
+        "Curve",
+        &[
+            (dim, true),
+            ("Pad to", true),
+            ("Faster", true),
+            ("Larger by, at most", true),
+            ("To next of 8, faster", true),
+            ("Kernels", false),
+        ],
+    );
+    section(
+        "padding",
+        "What to pad to",
+        "Dimensions that are slower than a larger one within 16, with 99 % confidence over the whole curve.",
+        &format!("<table>{head}<tbody>{rows}</tbody></table>"),
+    )
+}
+
+/// The smallest and the largest of these ratios.
+fn range(ratios: impl Iterator<Item = f64> + Clone) -> String {
+    let low = ratios.clone().fold(f64::INFINITY, f64::min);
+    let high = ratios.fold(0.0, f64::max);
+    match (ratio(low), ratio(high)) {
+        _ if low > high => "–".to_owned(),
+        (low, high) if low == high => high,
+        (low, high) => format!("{low} to {high}"),
+    }
+}
+
+/// What runs at the first of these cliffs and not where it is padded to, and the other way round.
+fn change(group: &[Cliff]) -> [String; 2] {
+    let Some(change) = group.iter().find_map(|cliff| cliff.kernel_change.as_ref()) else {
+        return ["the same".to_owned(), String::new()];
+    };
+    let only = |these: &[String], others: &[String]| {
+        let these: IndexSet<String> =
+            these.iter().filter(|name| !others.contains(name)).cloned().collect();
+        these.iter().map(|name| kernels::readable(name)).collect::<Vec<_>>().join(" + ")
+    };
+    let (from, to) = (only(&change.from, &change.to), only(&change.to, &change.from));
+    // All that is left out may be how often one runs.
+    let or_fewer =
+        |names: String| if names.is_empty() { "fewer of them".to_owned() } else { names };
+    [or_fewer(from), format!("→ {}", or_fewer(to))]
+}
+
+/// A row per curve, a column per alignment class.
+fn tiers(summary: &Summary) -> String {
+    const CLASSES: [(Class, &str); 5] = [
+        (Class::Mod16, "multiple of 16"),
+        (Class::Mod8, "of 8"),
+        (Class::Mod4, "of 4"),
+        (Class::Mod2, "of 2"),
+        (Class::Odd, "odd"),
+    ];
+    if summary.curves.iter().all(|curve| curve.tiers.is_empty()) {
+        return String::new();
+    }
+    let cell = |curve: &Curve, class: Class| {
+        let tier: Option<&Tier> = curve.tiers.iter().find(|tier| tier.class == class);
+        Cell::number(&tier.map_or_else(|| "–".to_owned(), |tier| ratio(tier.multiplier)))
+    };
+    let rows: String = summary
+        .curves
+        .iter()
+        .map(|curve| {
+            let cells = CLASSES.iter().map(|(class, _)| cell(curve, *class));
+            row(&[Cell::head(&curve.curve)].into_iter().chain(cells).collect::<Vec<_>>())
+        })
+        .collect();
+    let head = header("Curve", &CLASSES.map(|(_, name)| (name, true)));
+    section(
+        "tiers",
+        "What alignment costs",
+        "Median time of each class of dimensions over that at the next multiple of 16.",
+        &format!("<table>{head}<tbody>{rows}</tbody></table>"),
+    )
+}
+
+/// S2: a row per head_dim, a column per backend.
+fn backends(raw: &Raw, summary: &Summary) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for row in &raw.measurements {
+        if !names.contains(&backend(row)) {
+            names.push(backend(row));
+        }
+    }
+    let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
+    let rows: String = dims
+        .into_iter()
+        .map(|dim| {
+            let cells = names.iter().map(|name| {
+                let found =
+                    raw.measurements.iter().find(|r| r.point().dim == dim && backend(r) == *name);
+                match found {
+                    None => Cell::number("–"),
+                    Some(Row::Failed(failed)) => {
+                        Cell::number(&failed.error_kind.name().replace('_', " "))
+                    }
+                    Some(Row::Measured(row)) => {
+                        let against =
+                            summary.backends.iter().find(|r| r.dim == dim && r.backend == *name);
+                        Cell::compared(row.timing.p50, against.map(|r| r.ratio))
+                    }
+                }
+            });
+            row(&[Cell::head(&dim.to_string())].into_iter().chain(cells).collect::<Vec<_>>())
+        })
+        .collect();
+    let head: Vec<(&str, bool)> = names.iter().map(|name| (*name, true)).collect();
+    section(
+        "backends",
+        "Backends by head_dim",
+        "Median, and how many times that of the fastest backend at this head_dim.",
+        &format!("<table>{}<tbody>{rows}</tbody></table>", header("head_dim", &head)),
+    )
+}
+
+/// A cell of a table, escaped.
+struct Cell(String);
+
+impl Cell {
+    fn head(text: &str) -> Cell {
+        Cell(format!("<th scope=\"row\">{}</th>", html(text)))
+    }
+
+    /// A line each, cut where the column ends; the whole of it on hovering.
+    fn lines(lines: &[String]) -> Cell {
+        let lines = lines.iter().map(|line| {
+            let line = html(line);
+            format!("<div class=\"mono\" title=\"{line}\">{line}</div>")
+        });
+        Cell(format!("<td class=\"names\">{}</td>", lines.collect::<String>()))
+    }
+
+    fn number(text: &str) -> Cell {
+        Cell(format!("<td class=\"number\">{}</td>", html(text)))
+    }
+
+    fn compared(ms: f64, against: Option<f64>) -> Cell {
+        let class = if against == Some(1.0) { "best" } else { "" };
+        let against = against.map(ratio).unwrap_or_default();
+        let (time, against) = (html(&time(ms)), html(&against));
+        Cell(format!(
+            "<td class=\"number\"><span class=\"{class}\">{time}</span> <span class=\"ratio\">{against}</span></td>"
+        ))
+    }
+}
+
+fn row(cells: &[Cell]) -> String {
+    format!("<tr>{}</tr>", cells.iter().map(|cell| &*cell.0).collect::<String>())
+}
+
+/// The name of the first column; the names of the others, and whether they hold numbers.
+fn header(first: &str, columns: &[(&str, bool)]) -> String {
+    let columns = columns.iter().map(|(name, is_number)| {
+        let class = if *is_number { " class=\"number\"" } else { "" };
+        format!("<th scope=\"col\"{class}>{}</th>", html(name))
+    });
+    format!(
+        "<thead><tr><th scope=\"col\">{}</th>{}</tr></thead>",
+        html(first),
+        columns.collect::<String>()
+    )
+}
+
+fn section(id: &str, title: &str, note: &str, table: &str) -> String {
+    format!(
+        "<section aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2><p class=\"note\">{note}</p>\
+         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"{id}-title\">{table}</div></section>"
+    )
+}

@@ -1,0 +1,220 @@
+//! Curves over a swept dimension: a line through the medians, a band around it, a cross where there is no result.
+
+use super::axis::{SPARSE, Scale};
+use super::canvas::{
+    Area, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, caption, common_fields, common_shape, fields,
+    font, header, rounds, text_width,
+};
+use super::panel::{Band, Curve, Look, Panel, Quantity};
+use crate::results::findings::{dim_name, selected};
+use crate::results::raw::{Measured, Raw, Row};
+use crate::results::summary::{Summary, curves};
+use crate::stats::{percentile, sorted};
+use crate::workload::operation::Backend;
+use anyhow::Result;
+use indexmap::IndexMap;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+use std::collections::BTreeSet;
+
+/// Curves whose medians differ by more than this factor do not share a linear axis.
+const SAME_SCALE: f64 = 6.0;
+
+/// Height in pixels that only the lowest of several panels needs.
+const LABELS: i32 = 98;
+
+/// Draws all curves of a run.
+pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Result<()> {
+    let dim = dim_name(raw);
+    let mut panels = panels(raw, summary, quantity, dim);
+    let by_dtype = panels.len() > 1 && panels.iter().all(|panel| unique_dtypes(&panel.curves));
+    let mut names: Vec<&str> = Vec::new();
+    for curve in panels.iter_mut().flat_map(|panel| &mut panel.curves) {
+        if by_dtype {
+            curve.name = curve.dtype;
+        }
+        if !names.contains(&curve.name) {
+            names.push(curve.name);
+        }
+        curve.color = color(curve.name, &names);
+    }
+
+    let what = match (&*raw.metadata.group, quantity) {
+        ("S2", _) => "Attention latency by backend",
+        ("S1", _) => "Attention latency over head_dim",
+        ("C21", _) => "Attention latency by the backend that is chosen",
+        (_, Quantity::Throughput) => "Matrix product throughput",
+        (_, Quantity::Latency) => "Matrix product latency",
+    };
+    let title = format!("{}: {what} — {}", raw.metadata.group, raw.metadata.device_title());
+    header(area, &title, &common_shape(raw))?;
+    let any_failed =
+        panels.iter().flat_map(|panel| &panel.curves).any(|curve| !curve.failed.is_empty());
+    let top = legend(area, &names, any_failed)?;
+    let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
+    let is_sparse = dims.len() <= SPARSE;
+    caption(
+        area,
+        raw,
+        &format!(
+            "Line: median of {}. Bands: its 95 % interval, and 10th to 90th percentile. {} dots: multiples of 8.",
+            rounds(&raw.metadata.protocol),
+            if is_sparse { "Filled" } else { "Large" }
+        ),
+    )?;
+
+    // The lowest panel is taller by the labels of the axis that all share.
+    let labels = if panels.len() > 1 { LABELS } else { 0 };
+    let height = (HEIGHT as i32 - 80 - top - labels) / panels.len().max(1) as i32;
+    for (index, panel) in panels.iter().enumerate() {
+        let corner = (20, top + height * index as i32);
+        let is_log = raw.metadata.group == "S2" || spread(&panel.curves) > SAME_SCALE;
+        let scale = if is_log { Scale::Log } else { Scale::Linear };
+        let is_last = index + 1 == panels.len();
+        let size = (WIDTH - MARGIN as u32, (height + if is_last { labels } else { 0 }) as u32);
+        let sheet = area.clone().shrink(corner, size);
+        let look = Look { quantity, scale, is_sparse, x_name: if is_last { dim } else { "" } };
+        panel.draw(area, &sheet, look)?;
+    }
+    Ok(())
+}
+
+/// One panel, unless there are several shapes whose medians lie far apart.
+fn panels<'a>(raw: &'a Raw, summary: &'a Summary, quantity: Quantity, dim: &str) -> Vec<Panel<'a>> {
+    let common = common_fields(raw);
+    let is_selection = raw.metadata.group == "C21";
+    let mut by_shape: Vec<Panel> = Vec::new();
+    for ((series, name), rows) in curves(raw) {
+        let Some(first) = rows.first().map(|row| row.point()) else { continue };
+        let shape = fields(&first.shape)
+            .into_iter()
+            .filter(|field| field.0 != dim && !common.contains(field));
+        let title: Vec<String> = shape.map(|(field, value)| format!("{field} {value}")).collect();
+        let title = title.join(" · ");
+        let at = by_shape.iter().position(|panel| panel.title == title).unwrap_or_else(|| {
+            by_shape.push(Panel { title, curves: Vec::new() });
+            by_shape.len() - 1
+        });
+        if is_selection {
+            let dtype = first.dtype.name();
+            let by_backend = by_selected(&rows).into_iter();
+            let curves = by_backend.map(|(name, rows)| curve(name, dtype, &rows, quantity));
+            by_shape[at].curves.extend(curves);
+            continue;
+        }
+        let mut curve = curve(name, first.dtype.name(), &rows, quantity);
+        let known =
+            summary.curves.iter().find(|known| known.series == series && known.curve == name);
+        let cliffs = known.into_iter().flat_map(|known| &known.cliffs);
+        curve.worst = cliffs.max_by(|a, b| a.ratio.total_cmp(&b.ratio));
+        by_shape[at].curves.push(curve);
+    }
+    let medians = by_shape.iter().flat_map(|panel| panel.curves.iter().filter_map(median));
+    let (low, high) =
+        medians.fold((f64::INFINITY, 0.0f64), |(low, high), m| (low.min(m), high.max(m)));
+    if (2..=4).contains(&by_shape.len()) && (is_selection || high > SAME_SCALE * low) {
+        return by_shape;
+    }
+    vec![Panel {
+        title: String::new(),
+        curves: by_shape.into_iter().flat_map(|panel| panel.curves).collect(),
+    }]
+}
+
+/// The rows of a curve by the backend that ran.
+fn by_selected<'a>(rows: &[&'a Row]) -> IndexMap<&'a str, Vec<&'a Row>> {
+    let mut by_selected: IndexMap<&str, Vec<&Row>> = IndexMap::new();
+    for &row in rows {
+        by_selected.entry(selected(row)).or_default().push(row);
+    }
+    by_selected
+}
+
+fn curve<'a>(name: &'a str, dtype: &'static str, rows: &[&Row], quantity: Quantity) -> Curve<'a> {
+    let mut curve =
+        Curve { name, dtype, points: Vec::new(), failed: Vec::new(), worst: None, color: INK };
+    for row in rows {
+        match row {
+            Row::Measured(row) => curve.points.push((row.point.dim, band(row, quantity))),
+            Row::Failed(row) => curve.failed.push(row.point.dim),
+        }
+    }
+    curve.points.sort_by_key(|(dim, _)| *dim);
+    curve
+}
+
+fn band(row: &Measured, quantity: Quantity) -> Band {
+    let times = sorted(&row.timing_raw);
+    let at = |percent| percentile(&times, percent).unwrap_or(row.timing.p50);
+    let times = Band {
+        samples: [at(10.0), at(90.0)],
+        interval: row.ci95_p50.unwrap_or([row.timing.p50; 2]),
+        median: row.timing.p50,
+    };
+    match quantity {
+        Quantity::Latency => times,
+        Quantity::Throughput => {
+            let work = row.derived.tflops_mean * row.timing.mean;
+            let rates = |[low, high]: [f64; 2]| [work / high, work / low];
+            Band {
+                samples: rates(times.samples),
+                interval: rates(times.interval),
+                median: work / times.median,
+            }
+        }
+    }
+}
+
+fn median(curve: &Curve) -> Option<f64> {
+    let medians: Vec<f64> = curve.points.iter().map(|(_, band)| band.median).collect();
+    percentile(&sorted(&medians), 50.0)
+}
+
+fn spread(curves: &[Curve]) -> f64 {
+    let medians = sorted(&curves.iter().filter_map(median).collect::<Vec<_>>());
+    medians.last().zip(medians.first()).map_or(1.0, |(high, low)| high / low)
+}
+
+fn unique_dtypes(curves: &[Curve]) -> bool {
+    let mut dtypes: Vec<&str> = curves.iter().map(|curve| curve.dtype).collect();
+    dtypes.sort_unstable();
+    dtypes.dedup();
+    dtypes.len() == curves.len()
+}
+
+/// A backend has the same color in every plot; other curves are colored in the order they come.
+fn color(name: &str, names: &[&str]) -> RGBColor {
+    let backend = Backend::ALL.iter().position(|backend| backend.name() == name);
+    let index = backend.or_else(|| names.iter().position(|known| *known == name)).unwrap_or(0);
+    PALETTE[index % PALETTE.len()]
+}
+
+/// A row of names below the title, or several; hands back where the plot may begin.
+fn legend(area: &Area, names: &[&str], any_failed: bool) -> Result<i32> {
+    let style = font(28, INK, HPos::Left, VPos::Center);
+    let (mut x, mut y) = (MARGIN, 168);
+    let mut entry = |label: &str, key: &dyn Fn(i32, i32) -> Result<()>| -> Result<()> {
+        let width = 66 + text_width(area, label, &style)? + 50;
+        if x > MARGIN && x + width > WIDTH as i32 - MARGIN {
+            (x, y) = (MARGIN, y + 46);
+        }
+        key(x, y)?;
+        area.draw_text(label, &style, (x + 66, y))?;
+        x += width;
+        Ok(())
+    };
+    for name in names {
+        let color = color(name, names);
+        entry(name, &|x, y| {
+            area.draw(&PathElement::new([(x, y), (x + 52, y)], color.stroke_width(6)))?;
+            area.draw(&Circle::new((x + 26, y), 10, color.filled()))?;
+            Ok(())
+        })?;
+    }
+    if any_failed {
+        entry("no result", &|x, y| {
+            Ok(area.draw(&Cross::new((x + 26, y), 9, MUTED.stroke_width(5)))?)
+        })?;
+    }
+    Ok(y + 34)
+}

@@ -1,0 +1,93 @@
+//! The folder of a run below the results root, and whose it is.
+
+use crate::files::{self, Kind};
+use crate::journal::record::Header;
+use crate::results::raw::Metadata;
+use anyhow::Result;
+use serde::Deserialize;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+/// `<results root>/<group>/<run id>`.
+pub struct RunFolder {
+    /// Where it is.
+    pub path: PathBuf,
+    group: String,
+    run_id: String,
+    /// When the run began: another run may have the same name.
+    started_at: String,
+}
+
+impl RunFolder {
+    /// That of the run with this header.
+    pub fn of(header: &Header, results_root: &Path) -> RunFolder {
+        RunFolder::new(results_root, &header.group, &header.run_id, &header.started_at)
+    }
+
+    /// That of a run that is about to begin: none that is there is its own.
+    pub fn of_new_run(results_root: &Path, group: &str, run_id: &str) -> RunFolder {
+        RunFolder::new(results_root, group, run_id, "now")
+    }
+
+    fn new(results_root: &Path, group: &str, run_id: &str, started_at: &str) -> RunFolder {
+        RunFolder {
+            path: results_root.join(group).join(run_id),
+            group: group.to_owned(),
+            run_id: run_id.to_owned(),
+            started_at: started_at.to_owned(),
+        }
+    }
+
+    /// Refuses now what [`RunFolder::replace`] would refuse when everything is measured.
+    ///
+    /// # Errors
+    /// If there is a folder that is not this run's, or that holds what night-sweep did not write.
+    pub fn ensure_free(&self) -> Result<()> {
+        if let Some(group) = self.path.parent() {
+            files::not_a_link(group)?;
+        }
+        self.with_kind(|kind| files::ensure_replaceable(&self.path, kind))
+    }
+
+    /// Writes it whole or not at all.
+    ///
+    /// # Errors
+    /// As [`RunFolder::ensure_free`], and if `fill` fails or the disk refuses.
+    pub fn replace(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        self.ensure_free()?;
+        self.with_kind(|kind| files::replace(&self.path, kind, fill))
+    }
+
+    fn with_kind<T>(&self, act: impl FnOnce(&Kind) -> T) -> T {
+        let identity = format!("{}/{} started {}", self.group, self.run_id, self.started_at);
+        act(&Kind {
+            what: "the results of the run",
+            identity: &identity,
+            is_ours,
+            unmarked: &|dir| self.is_in(dir),
+        })
+    }
+
+    /// Whether the raw.json in a folder is that of this run.
+    fn is_in(&self, dir: &Path) -> bool {
+        #[derive(Deserialize)]
+        struct Raw {
+            metadata: Metadata,
+        }
+        let Ok(file) = File::open(dir.join("raw.json")) else { return false };
+        serde_json::from_reader(BufReader::new(file)).is_ok_and(|Raw { metadata }| {
+            (&metadata.run_id, &metadata.group, &metadata.started_at)
+                == (&self.run_id, &self.group, &self.started_at)
+        })
+    }
+}
+
+fn is_ours(name: &Path, is_dir: bool) -> bool {
+    const FILES: [&str; 5] = ["config.json", "env.json", "raw.json", "summary.json", "report.html"];
+    if is_dir {
+        return name == Path::new("plots");
+    }
+    let is_plot = || name.extension().is_some_and(|ending| ending == "svg" || ending == "png");
+    FILES.iter().any(|file| name == Path::new(file)) || name.starts_with("plots") && is_plot()
+}

@@ -1,0 +1,82 @@
+//! The closing table on a terminal: the same text, with colour where it is looked at.
+
+use super::{Written, table};
+use crate::results::raw::Raw;
+use crate::results::summary::Summary;
+use anyhow::{Context, Result};
+use console::Style;
+use serde::de::DeserializeOwned;
+use std::io::Write;
+use std::path::Path;
+
+/// Prints the table of a run: in colour on a terminal, plain into a file, a pipe, or with `NO_COLOR` set.
+///
+/// # Errors
+/// If standard output cannot be written: a full disk, or nobody who reads it.
+pub fn print(table: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (number, line) in table.lines().enumerate() {
+        writeln!(out, "{}", style(number, line).apply_to(line))
+            .context("cannot print the table")?;
+    }
+    Ok(())
+}
+
+/// Prints the table of a report that was just written, and its folder as the last line.
+///
+/// # Errors
+/// If standard output cannot be written; the message has the folder.
+pub fn print_report(written: &Written) -> Result<()> {
+    let folder = written.folder.display();
+    let print_folder =
+        || writeln!(std::io::stdout(), "{folder}").context("cannot print its folder");
+    print(&written.table)
+        .and_then(|()| print_folder())
+        .with_context(|| format!("the report is in {folder}"))
+}
+
+/// The title stands out, rules step back, warnings warn.
+fn style(number: usize, line: &str) -> Style {
+    match line {
+        _ if number == 0 => Style::new().bold(),
+        _ if line.starts_with('─') => Style::new().dim(),
+        _ if line.starts_with("! ") || line.starts_with("failed: ") => Style::new().yellow(),
+        _ => Style::new(),
+    }
+}
+
+/// The table of a run folder that was written before.
+///
+/// # Errors
+/// If `raw.json` or `summary.json` is missing or no such file; the message names it.
+pub fn table_of(folder: &Path) -> Result<String> {
+    let (raw, summary): (Raw, Summary) =
+        (read(&folder.join("raw.json"))?, read(&folder.join("summary.json"))?);
+    Ok(table::of(&raw, &summary))
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}: is this a run folder?", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is no report of this version", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_says_what_a_line_is_and_changes_no_letter() {
+        for (number, line, style_expected) in [
+            (0, "S1 on cpu", Style::new().bold()),
+            (2, "────", Style::new().dim()),
+            (9, "! throttled", Style::new().yellow()),
+            (3, " M=1024 fp16  81", Style::new()),
+        ] {
+            let colored = style(number, line).force_styling(true).apply_to(line).to_string();
+            assert_eq!(colored, style_expected.force_styling(true).apply_to(line).to_string());
+            assert_eq!(console::strip_ansi_codes(&colored), line);
+        }
+    }
+}

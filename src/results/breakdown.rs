@@ -1,0 +1,67 @@
+//! Where the time of a run went.
+
+use crate::journal::Run;
+use serde::{Deserialize, Serialize};
+
+/// Seconds of a run by what they were spent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Breakdown {
+    /// All of it, the report included; of a merged run, that of all its shards together.
+    pub wall_s: f64,
+    /// Burn-in and calibration.
+    pub calibrating_s: f64,
+    /// Making plans.
+    pub planning_s: f64,
+    /// Filling operands.
+    pub filling_s: f64,
+    /// Checking results.
+    pub verifying_s: f64,
+    /// Warming up and taking samples of all kinds, capturing graphs included.
+    pub measuring_s: f64,
+    /// The part of that for which the device ran launches between two marks.
+    pub device_s: f64,
+    /// Criterion's analysis and files.
+    pub criterion_s: f64,
+    /// Reading the journal, statistics, plots and page.
+    pub report_s: f64,
+    /// What is left: the journal, progress, and visits made again.
+    pub other_s: f64,
+    /// `wall_s` over `device_s`; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_over_device: Option<f64>,
+}
+
+/// Adds up the visits of a run whose report took `report_s`.
+pub fn of(run: &Run, report_s: f64) -> Breakdown {
+    let sum =
+        |of: fn(&crate::measure::record::Visit) -> f64| run.visits.iter().map(of).sum::<f64>();
+    let visits_s = sum(|visit| visit.wall_s);
+    let (calibrating_s, run_s) = match run.header.env["shards"].as_array() {
+        Some(shards) => {
+            let sum = |path: &str| shards.iter().filter_map(|s| s.pointer(path)?.as_f64()).sum();
+            (sum("/calibration/wall_s"), sum("/wall_s"))
+        }
+        None => {
+            let own = run.header.calibration.and_then(|found| found.wall_s).unwrap_or(0.0);
+            (own, run.end.as_ref().map_or(visits_s + own, |end| end.wall_s))
+        }
+    };
+    let spent = Breakdown {
+        wall_s: run_s + report_s,
+        calibrating_s,
+        planning_s: sum(|visit| visit.spent.planning_s),
+        filling_s: sum(|visit| visit.spent.filling_s),
+        verifying_s: sum(|visit| visit.spent.verifying_s),
+        measuring_s: sum(|visit| visit.spent.measuring_s),
+        device_s: sum(|visit| visit.spent.gpu_s),
+        report_s,
+        ..Breakdown::default()
+    };
+    let known_s = spent.planning_s + spent.filling_s + spent.verifying_s + spent.measuring_s;
+    Breakdown {
+        criterion_s: (visits_s - known_s).max(0.0),
+        other_s: (run_s - visits_s - calibrating_s).max(0.0),
+        wall_over_device: (spent.device_s > 0.0).then(|| spent.wall_s / spent.device_s),
+        ..spent
+    }
+}

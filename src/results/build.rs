@@ -1,0 +1,452 @@
+//! From a journal to the rows of raw.json.
+//!
+//! - A row pools the samples of its rounds. What ran and the clocks are those of its last round.
+//! - A case that failed in any round has no time, whatever it took before: a wrong result may have been wrong all
+//!   along. Only one that was merely skipped keeps the rounds it has.
+//! - A case with neither a time nor a failure, in a run that was killed, is an error of kind `skipped`.
+//! - Variants named `part_*` are products timed apart. They become one variant `sum_of_parts`: in each round, the
+//!   i-th samples of all parts are added up, as far as the part with the fewest samples goes.
+//! - Flags: `fewer_rounds`; `imprecise` where the adaptive protocol left half the interval of the median above 0.5 % of it;
+//!   `unstable` where the medians of the rounds differ by more than 2 %; `drifting` where
+//!   that of the first half of all samples differs from that of the second, see [`stats::drifts`]; `clock_moved` where the SM
+//!   clocks of the rounds differ by more than 0.5 %, which explains many of both; `below_settled_clock` where one was below 95 %
+//!   of the clock after burn-in; `power_capped` and `throttled: <reasons>` where the card said so during any round.
+
+use super::raw::{
+    CriterionEstimates, Derived, Failed, Measured, Metadata, Point, Raw, Row, Shape, Variant,
+};
+use super::{criterion_files, peak, secondary};
+use crate::device::clocks::is_slowdown;
+use crate::device::error::ErrorKind;
+use crate::journal::Run;
+use crate::journal::record::{CRITERION_VERSION, SCHEMA_VERSION, Status};
+use crate::measure::record::{ProtocolKind, Visit};
+use crate::stats::{self, Timing};
+use crate::workload::case::Case;
+use crate::workload::operation::Operation;
+use crate::workload::shape::{DType, GemmShape};
+use anyhow::{Context, Result, ensure};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// `trial_spread_pct` above which a row is `unstable`.
+const UNSTABLE_PCT: f64 = 2.0;
+
+/// Difference of the SM clocks of the rounds above which `clock_moved`.
+const MOVED_PCT: f64 = 0.5;
+/// Share of the settled clock under which a row is `below_settled_clock`.
+const SETTLED_SHARE: f64 = 0.95;
+/// Half the interval of the median, as a share of it, above which an adaptive row is `imprecise`.
+const PRECISION: f64 = 0.005;
+
+/// Variants with this prefix are summed up.
+const PART: &str = "part_";
+
+/// The rows of a run, and what the reader of the report should be warned of.
+///
+/// # Errors
+/// If a variant belongs to no row, or a label has the name of a field.
+pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
+    let header = &run.header;
+    let visits = visits_by_case(run);
+    let mut variants: HashMap<&str, Vec<&Case>> = HashMap::new();
+    for case in header.cases.iter().filter(|case| case.variant.is_some()) {
+        variants.entry(&case.row).or_default().push(case);
+    }
+
+    let (mut other_runs, mut broken) = (0, Vec::new());
+    let mut measurements = Vec::new();
+    for case in header.cases.iter().filter(|case| case.variant.is_none()) {
+        let variants = variants_of(run, &visits, &variants.remove(&*case.id).unwrap_or_default());
+        let mut row = row(run, &visits, case, variants)?;
+        if let Row::Measured(measured) = &mut row {
+            match criterion_estimates(criterion_home, measured) {
+                Ok(Criterion::Same(estimates)) => measured.criterion = Some(estimates),
+                Ok(Criterion::OtherRun) => other_runs += 1,
+                Ok(Criterion::None) => {}
+                // Of a process that was killed as it wrote them, or another that writes them now: the journal has
+                // everything of record.
+                Err(error) => broken.push(error),
+            }
+        }
+        measurements.push(row);
+    }
+    if let Some(case_id) = variants.keys().next() {
+        anyhow::bail!("there are variants of {case_id}, which is no row of this run");
+    }
+
+    let missing = measurements.iter().any(is_incomplete);
+    let complete = run.end.as_ref().is_some_and(|end| end.status == Status::Complete) && !missing;
+    let metadata = Metadata {
+        run_id: header.run_id.clone(),
+        experiment_name: header.experiment.clone(),
+        group: header.group.clone(),
+        device: header.device.clone(),
+        device_name: device_name(run),
+        seed: header.seed,
+        status: if complete { Status::Complete } else { Status::Partial },
+        started_at: header.started_at.clone(),
+        wall_s: run.wall_s(),
+        protocol: header.protocol,
+        shard: header.shard.clone(),
+        night_sweep: env!("CARGO_PKG_VERSION").to_owned(),
+        criterion: CRITERION_VERSION.to_owned(),
+    };
+    let mut warnings = Vec::new();
+    if other_runs > 0 {
+        warnings.push(format!(
+            "Criterion's files of {other_runs} rows are of another run: its estimates are left out there"
+        ));
+    }
+    if let Some(first) = broken.first() {
+        warnings.push(format!(
+            "Criterion's files of {} rows cannot be read: its estimates are left out there ({first:#})",
+            broken.len()
+        ));
+    }
+    let raw = Raw {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        experiment: header.experiment.clone(),
+        config: header.config.clone(),
+        metadata,
+        measurements,
+    };
+    Ok((raw, warnings))
+}
+
+type Visits<'a> = HashMap<&'a str, Vec<&'a Visit>>;
+
+/// [`Run::visits_of`] for all cases at once.
+fn visits_by_case(run: &Run) -> Visits<'_> {
+    let mut by_case: Visits = HashMap::new();
+    for visit in &run.visits {
+        by_case.entry(&visit.case_id).or_default().push(visit);
+    }
+    by_case.values_mut().for_each(|visits| visits.sort_by_key(|visit| visit.round));
+    by_case
+}
+
+/// The rounds of a case, at least one, or why it has no time.
+fn rounds<'a>(
+    run: &Run,
+    visits: &'a Visits,
+    case: &Case,
+) -> std::result::Result<&'a [&'a Visit], (ErrorKind, String)> {
+    let visits = visits.get(&*case.id).map_or(&[][..], Vec::as_slice);
+    match run.failure_of(&case.id) {
+        Some(failure) if failure.error_kind != ErrorKind::Skipped || visits.is_empty() => {
+            Err((failure.error_kind, failure.error.clone()))
+        }
+        None if visits.is_empty() => {
+            Err((ErrorKind::Skipped, "the run ended before this case was measured".to_owned()))
+        }
+        _ => Ok(visits),
+    }
+}
+
+fn row(
+    run: &Run,
+    visits: &Visits,
+    case: &Case,
+    variants: BTreeMap<String, Variant>,
+) -> Result<Row> {
+    let point = point(case)?;
+    let visits = match rounds(run, visits, case) {
+        Ok(visits) => visits,
+        Err((error_kind, error)) => {
+            let backend_unsupported = error_kind == ErrorKind::Unsupported;
+            let failed = Failed { point, error, error_kind, backend_unsupported, variants };
+            return Ok(Row::Failed(Box::new(failed)));
+        }
+    };
+    let last = visits.last().context("a round")?;
+    let timing_raw: Vec<f64> = visits.iter().flat_map(|visit| &visit.samples_ms).copied().collect();
+    let timing = Timing::of(&timing_raw).context("a sample")?;
+    let rounds: Vec<&[f64]> = visits.iter().map(|visit| &*visit.samples_ms).collect();
+    let trial_p50: Vec<f64> =
+        visits.iter().filter_map(|visit| stats::median(&visit.samples_ms)).collect();
+    let products = match &case.operation {
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => products.len(),
+        _ => 1,
+    };
+    let (flops, bytes) = (case.operation.flops(), case.operation.bytes());
+    let mut derived = derived(run, case.dtype, flops, bytes, &timing_raw, &timing)?;
+    if matches!(case.operation, Operation::GemmSequence(_)) {
+        derived.effective_tflops = Some(derived.tflops_mean);
+    }
+    let ci95_p50 = stats::median_ci95(&timing_raw);
+    let trial_sm_mhz: Vec<f64> = visits
+        .iter()
+        .filter_map(|visit| visit.clocks.as_ref().and_then(|clocks| clocks.counted_sm_mhz))
+        .collect();
+    let mut flags = flags(visits, &timing_raw, &trial_p50, run.header.protocol.trials);
+    flags.extend(clock_flags(run, &trial_sm_mhz));
+    if run.header.protocol.kind == ProtocolKind::Adaptive
+        && ci95_p50.is_none_or(|[low, high]| high - low > 2.0 * PRECISION * timing.p50)
+    {
+        flags.push("imprecise".to_owned());
+    }
+    Ok(Row::Measured(Box::new(Measured {
+        point,
+        trials: visits.len(),
+        total_measurements: timing_raw.len(),
+        launches_per_sample: last.launches_per_sample,
+        timing,
+        total_latency_ms: (products > 1).then_some(timing.mean),
+        ci95_p50,
+        isolated: secondary::isolated(visits),
+        cold: secondary::cold(visits),
+        as_called: secondary::as_called(visits),
+        trial_sm_mhz,
+        autocorrelation_lag1: stats::autocorrelation_lag1(&rounds),
+        trial_spread_pct: stats::spread_pct(&trial_p50),
+        criterion: None,
+        flags,
+        timing_raw,
+        trial_p50,
+        kernels: last.ran.kernels.clone(),
+        backend_selected: last.ran.backend_selected.clone(),
+        backend_reason: last.ran.backend_reason.clone(),
+        algorithm: last.ran.algorithm,
+        verification: last.ran.verification,
+        clocks: last.clocks.clone(),
+        derived,
+        variants,
+    })))
+}
+
+fn point(case: &Case) -> Result<Point> {
+    const FIELDS: [&str; 33] = [
+        "isolated",
+        "cold",
+        "as_called",
+        "trial_sm_mhz",
+        "algorithm",
+        "case_id",
+        "series",
+        "curve",
+        "dim",
+        "shape",
+        "dtype",
+        "trials",
+        "total_measurements",
+        "launches_per_sample",
+        "timing",
+        "total_latency_ms",
+        "timing_raw",
+        "trial_p50",
+        "ci95_p50",
+        "autocorrelation_lag1",
+        "trial_spread_pct",
+        "criterion",
+        "kernels",
+        "backend_selected",
+        "backend_reason",
+        "verification",
+        "clocks",
+        "flags",
+        "derived",
+        "variants",
+        "error",
+        "error_kind",
+        "backend_unsupported",
+    ];
+    for label in case.labels.keys() {
+        ensure!(!FIELDS.contains(&&**label), "{}: a label may not be called {label}", case.id);
+    }
+    let shape = match &case.operation {
+        Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
+            Shape::Gemm(gemm.shape)
+        }
+        Operation::GemmSequence(products)
+        | Operation::GemmGrouped(products)
+        | Operation::GemmConcurrent(products) => {
+            let first =
+                products.first().with_context(|| format!("{} is an empty sequence", case.id))?;
+            let n = products.iter().map(|product| product.shape.n).sum();
+            Shape::Gemm(GemmShape { n, ..first.shape })
+        }
+        Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
+            Shape::Sdpa(sdpa.shape)
+        }
+    };
+    Ok(Point {
+        case_id: case.id.clone(),
+        series: case.id.split('/').nth(1).unwrap_or_default().to_owned(),
+        curve: case.curve.clone(),
+        dim: case.dim,
+        labels: case.labels.clone(),
+        shape,
+        dtype: case.dtype,
+    })
+}
+
+fn variants_of(run: &Run, visits: &Visits, cases: &[&Case]) -> BTreeMap<String, Variant> {
+    let name = |case: &Case| case.variant.clone().unwrap_or_default();
+    let (parts, others): (Vec<&Case>, Vec<&Case>) =
+        cases.iter().partition(|case| name(case).starts_with(PART));
+    let mut variants: BTreeMap<String, Variant> =
+        others.iter().map(|case| (name(case), variant(run, visits, &[case]))).collect();
+    if !parts.is_empty() {
+        variants.insert("sum_of_parts".to_owned(), variant(run, visits, &parts));
+    }
+    variants
+}
+
+/// The sum of several cases, each timed apart; one case is its own sum.
+fn variant(run: &Run, visits: &Visits, cases: &[&Case]) -> Variant {
+    let mut parts = Vec::new();
+    for case in cases {
+        match rounds(run, visits, case) {
+            Ok(rounds) => parts.push(rounds),
+            Err((error_kind, error)) if cases.len() == 1 => {
+                return Variant::Failed { error, error_kind };
+            }
+            Err((error_kind, error)) => {
+                return Variant::Failed { error: format!("{}: {error}", case.id), error_kind };
+            }
+        }
+    }
+    let samples = sums(&parts);
+    let kernels =
+        parts.iter().filter_map(|rounds| rounds.last()).flat_map(|visit| visit.ran.kernels.clone());
+    let flops = cases.iter().map(|case| case.operation.flops()).sum();
+    let bytes = cases.iter().map(|case| case.operation.bytes()).sum();
+    let timing = Timing::of(&samples);
+    let dtype = cases[0].dtype;
+    match timing.map(|timing| (timing, derived(run, dtype, flops, bytes, &samples, &timing))) {
+        Some((timing, Ok(derived))) => {
+            Variant::Measured { timing, kernels: kernels.collect(), derived }
+        }
+        _ => Variant::Failed {
+            error: "no round in which all parts were measured".to_owned(),
+            error_kind: ErrorKind::Skipped,
+        },
+    }
+}
+
+/// Sample by sample, in each round that all parts have.
+fn sums<'a>(parts: &[&[&'a Visit]]) -> Vec<f64> {
+    let Some((first, others)) = parts.split_first() else { return Vec::new() };
+    let mut sums = Vec::new();
+    for visit in *first {
+        let same_round = |rounds: &&[&'a Visit]| -> Option<&'a [f64]> {
+            rounds.iter().find(|other| other.round == visit.round).map(|other| &*other.samples_ms)
+        };
+        let Some(others) = others.iter().map(same_round).collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let shortest = others.iter().map(|samples| samples.len()).min().unwrap_or(usize::MAX);
+        let own = visit.samples_ms.iter().enumerate().take(shortest);
+        sums.extend(own.map(|(i, ms)| ms + others.iter().map(|samples| samples[i]).sum::<f64>()));
+    }
+    sums
+}
+
+fn derived(
+    run: &Run,
+    dtype: DType,
+    flops: f64,
+    bytes: f64,
+    samples_ms: &[f64],
+    timing: &Timing,
+) -> Result<Derived> {
+    let peaks = run.header.calibration.and_then(|calibration| calibration.peaks);
+    let tflops = |ms: f64| flops / (ms * 1e-3) / 1e12;
+    let rates: Vec<f64> = samples_ms.iter().map(|&ms| tflops(ms)).collect();
+    Ok(Derived {
+        tflops_mean: tflops(timing.mean),
+        tflops_stats: Timing::of(&rates).context("a sample")?,
+        bandwidth_gbs_mean: bytes / (timing.mean * 1e-3) / 1e9,
+        arithmetic_intensity: flops / bytes,
+        of_peak: peaks.map(|peaks| peak::share(&peaks, dtype, flops, bytes, timing.p50)),
+        effective_tflops: None,
+    })
+}
+
+fn flags(visits: &[&Visit], timing_raw: &[f64], trial_p50: &[f64], trials: usize) -> Vec<String> {
+    let mut flags = Vec::new();
+    if visits.len() < trials {
+        flags.push("fewer_rounds".to_owned());
+    }
+    if stats::spread_pct(trial_p50).is_some_and(|spread| spread > UNSTABLE_PCT) {
+        flags.push("unstable".to_owned());
+    }
+    if stats::drifts(timing_raw) {
+        flags.push("drifting".to_owned());
+    }
+    let mut reasons: Vec<&str> = visits
+        .iter()
+        .filter_map(|visit| visit.clocks.as_ref())
+        .flat_map(|clocks| clocks.throttle.iter().map(String::as_str))
+        .collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    let says =
+        |reason: &str, word: &str| reason.to_uppercase().replace([' ', '-'], "_").contains(word);
+    if reasons.iter().any(|reason| says(reason, "POWER_CAP")) {
+        flags.push("power_capped".to_owned());
+    }
+    let slowdowns: Vec<&str> = reasons.into_iter().filter(|reason| is_slowdown(reason)).collect();
+    if !slowdowns.is_empty() {
+        flags.push(format!("throttled: {}", slowdowns.join(", ")));
+    }
+    flags
+}
+
+fn clock_flags(run: &Run, trial_sm_mhz: &[f64]) -> Vec<String> {
+    let mut flags = Vec::new();
+    if stats::spread_pct(trial_sm_mhz).is_some_and(|spread| spread > MOVED_PCT) {
+        flags.push("clock_moved".to_owned());
+    }
+    let settled = run.header.calibration.and_then(|calibration| calibration.settled_sm_mhz);
+    let below =
+        |mhz: &f64| settled.is_some_and(|settled| *mhz < SETTLED_SHARE * f64::from(settled));
+    if trial_sm_mhz.iter().any(below) {
+        flags.push("below_settled_clock".to_owned());
+    }
+    flags
+}
+
+fn is_incomplete(row: &Row) -> bool {
+    match row {
+        Row::Measured(row) => row.flags.iter().any(|flag| flag == "fewer_rounds"),
+        Row::Failed(row) => row.error_kind == ErrorKind::Skipped,
+    }
+}
+
+fn device_name(run: &Run) -> Option<String> {
+    let env = &run.header.env;
+    let name = if run.header.device == "cpu" { &env["host"]["cpu"] } else { &env["gpu"]["name"] };
+    name.as_str().map(str::to_owned)
+}
+
+enum Criterion {
+    Same(CriterionEstimates),
+    OtherRun,
+    None,
+}
+
+/// Criterion's samples are averages over equal numbers of ours: their mean tells whether they are the same run's.
+fn criterion_estimates(home: &Path, row: &Measured) -> Result<Criterion> {
+    let Some(found) = criterion_files::read(home, &row.point.case_id)? else {
+        return Ok(Criterion::None);
+    };
+    let mean_ms = found.sample.mean_ns() * 1e-6;
+    // Not `>`: NaN, from an empty sample, is no agreement either.
+    let agrees = (mean_ms - row.timing.mean).abs() <= 1e-6 * row.timing.mean;
+    if !agrees || found.id.full_id != row.point.case_id {
+        return Ok(Criterion::OtherRun);
+    }
+    let estimates = found.estimates;
+    let interval = &estimates.mean.confidence_interval;
+    let is_95 = (interval.confidence_level - 0.95).abs() < 1e-9;
+    Ok(Criterion::Same(CriterionEstimates {
+        mean_ms: estimates.mean.point_estimate * 1e-6,
+        mean_ci95_ms: is_95.then_some([interval.lower_bound * 1e-6, interval.upper_bound * 1e-6]),
+        median_ms: estimates.median.point_estimate * 1e-6,
+        std_dev_ms: estimates.std_dev.point_estimate * 1e-6,
+    }))
+}

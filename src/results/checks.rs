@@ -1,0 +1,160 @@
+//! What a run can vouch for, yes or no each, from its own rows: NVIDIA's guidelines for measuring products (power and clock
+//! declared, operands rotated, random data, no gaps between launches), and what else a reader has to take on trust.
+
+use super::raw::{Cold, Measured, Raw};
+use crate::measure::record::Calibration;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A sample shorter than this, in milliseconds, would hold too much of the event pair around it.
+const LEAST_SAMPLE_MS: f64 = 0.3;
+/// Launches of a graph follow each other closely enough if an empty one takes no more of the shortest than this.
+const MOST_GAP: f64 = 0.1;
+/// Rotation makes caches cold if a bandwidth-bound copy gets slower by this factor at least.
+const LEAST_COLD_OVER_WARM: f64 = 1.5;
+
+/// A claim, whether it holds, and how far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// What is claimed.
+    pub claim: String,
+    /// Whether it holds for the whole run.
+    pub holds: bool,
+    /// By what that is judged.
+    pub detail: String,
+}
+
+/// The claims of a run; `env` as env.json has it.
+pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Claim> {
+    let rows: Vec<&Measured> = raw.measured().collect();
+    let on_gpu = raw.metadata.device != "cpu";
+    let count = |holds: &dyn Fn(&Measured) -> bool| rows.iter().filter(|row| holds(row)).count();
+    let all = |text: &str, counted: usize, what: &str| {
+        let detail = format!("{counted} of {} points {what}", rows.len());
+        claim(text, !rows.is_empty() && counted == rows.len(), detail)
+    };
+    let flagged =
+        |row: &Measured, flag: &str| row.flags.iter().any(|known| known.starts_with(flag));
+    let mut claims = vec![
+        all(
+            "result checked before it was timed",
+            count(&|row| row.verification.max_rel_error <= row.verification.tolerance),
+            "within the tolerance of their type",
+        ),
+        claim("random data", true, "seeded normal numbers, the same on every device".to_owned()),
+        claim(
+            "GPU time without the host",
+            on_gpu,
+            match on_gpu {
+                true => "replays of CUDA graphs between events".to_owned(),
+                false => "the host's clock on the CPU".to_owned(),
+            },
+        ),
+        all(
+            "samples long enough for their clock",
+            count(&|row| row.launches_per_sample as f64 * row.timing.p50 >= LEAST_SAMPLE_MS),
+            "last 0.3 ms a sample",
+        ),
+        all("all rounds made", count(&|row| !flagged(row, "fewer_rounds")), "have every round"),
+        all("rounds agree", count(&|row| !flagged(row, "unstable")), "have medians within 2 %"),
+    ];
+    if on_gpu {
+        let not_held_down = |row: &Measured| {
+            !["power_capped", "throttled", "below_settled_clock"]
+                .iter()
+                .any(|flag| flagged(row, flag))
+        };
+        claims.extend([
+            power(env),
+            settled(calibration),
+            all(
+                "clock not held down",
+                count(&not_held_down),
+                "at 95 % of the settled clock or more, without a power cap or a slowdown",
+            ),
+            gaps(&rows, calibration),
+            cold(&rows),
+            coldness(calibration),
+        ]);
+    }
+    claims
+}
+
+fn claim(text: &str, holds: bool, detail: String) -> Claim {
+    Claim { claim: text.to_owned(), holds, detail }
+}
+
+fn power(env: &Value) -> Claim {
+    let limit_w = env["gpu"]["power_limit_w"].as_u64();
+    let detail = match limit_w {
+        Some(watts) => format!("a limit of {watts} W, which nothing here sets"),
+        None => "NVML does not say".to_owned(),
+    };
+    claim("power limit declared", limit_w.is_some(), detail)
+}
+
+fn settled(calibration: Option<&Calibration>) -> Claim {
+    let steady = calibration.and_then(|found| found.clock_settled);
+    let detail = match (steady, calibration.and_then(|found| found.settled_sm_mhz)) {
+        (Some(true), Some(mhz)) => format!("steady at {mhz} MHz under a large product"),
+        (Some(false), Some(mhz)) => format!("still moving when burn-in ended, at {mhz} MHz"),
+        _ => "burn-in was skipped, or NVML does not say".to_owned(),
+    };
+    claim("clock settled before the first round", steady == Some(true), detail)
+}
+
+fn gaps(rows: &[&Measured], calibration: Option<&Calibration>) -> Claim {
+    let node_ns = calibration.and_then(|found| found.graph_node_ns);
+    let shortest_ms = rows.iter().map(|row| row.timing.p50).fold(f64::INFINITY, f64::min);
+    let share = node_ns.map(|node_ns| node_ns * 1e-6 / shortest_ms);
+    let detail = match (node_ns, share) {
+        (Some(node_ns), Some(share)) => format!(
+            "an empty kernel takes {:.2} us in a graph, {:.1} % of the shortest launch",
+            node_ns * 1e-3,
+            share * 100.0
+        ),
+        _ => "not calibrated".to_owned(),
+    };
+    claim("no gaps between launches", share.is_some_and(|share| share <= MOST_GAP), detail)
+}
+
+fn cold(rows: &[&Measured]) -> Claim {
+    let of =
+        |is: fn(&Cold) -> bool| rows.iter().filter(|row| row.cold.as_ref().is_some_and(is)).count();
+    let measured = of(|cold| matches!(cold, Cold::Measured(_)));
+    let refused = of(|cold| matches!(cold, Cold::NotApplicable { .. }));
+    claim(
+        "operands rotated to measure cold caches too",
+        !rows.is_empty() && measured + refused == rows.len(),
+        format!(
+            "{measured} of {} points; {refused} say why that cannot be, most as too large for the cache",
+            rows.len()
+        ),
+    )
+}
+
+fn coldness(calibration: Option<&Calibration>) -> Claim {
+    let ratio = calibration.and_then(|found| found.cold_over_warm);
+    let detail = match ratio {
+        Some(ratio) => format!(
+            "a copy takes {ratio:.2} times as long on rotating buffers as within the L2 cache"
+        ),
+        None => "not calibrated".to_owned(),
+    };
+    claim(
+        "rotation proven to make caches cold",
+        ratio.is_some_and(|ratio| ratio >= LEAST_COLD_OVER_WARM),
+        detail,
+    )
+}
+
+/// The claims in one line: how many hold, and which do not.
+pub fn line(claims: &[Claim]) -> String {
+    let fails: Vec<&str> =
+        claims.iter().filter(|claim| !claim.holds).map(|claim| &*claim.claim).collect();
+    let held = claims.len() - fails.len();
+    match fails.is_empty() {
+        true => format!("conformance: {held} of {held} yes"),
+        false => format!("conformance: {held} of {} yes; no: {}", claims.len(), fails.join(", ")),
+    }
+}

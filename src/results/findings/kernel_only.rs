@@ -1,0 +1,29 @@
+//! S1: what padding within the launch costs, by the kernel alone beside the whole.
+
+use crate::results::raw::{Raw, Variant};
+use crate::results::summary::curves;
+use crate::stats::median;
+use crate::units::percent;
+
+/// A sentence per curve with such points.
+pub fn sentences(raw: &Raw) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for ((_, curve), rows) in curves(raw) {
+        let shares: Vec<f64> = rows
+            .iter()
+            .filter_map(|row| row.measured())
+            .filter_map(|row| match row.variants.get("kernel_only") {
+                Some(Variant::Measured { timing, .. }) => Some(timing.p50 / row.timing.p50),
+                _ => None,
+            })
+            .collect();
+        if let Some(share) = median(&shares) {
+            let (share, count) = (percent(100.0 * share), shares.len());
+            sentences.push(format!(
+                "{curve}: where AUTO pads within the launch, the kernel alone takes {share} of the time \
+                 (median of {count} head_dims)."
+            ));
+        }
+    }
+    sentences
+}

@@ -1,0 +1,125 @@
+//! The machine and the software a run was made with: env.json.
+
+use crate::device::{Device, cudnn, nvml::Monitor};
+use crate::journal::record::CRITERION_VERSION;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::path::PathBuf;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+/// The git revision this was built from, with `-dirty` if the tree differed; empty outside a checkout.
+const GIT: &str = git_version::git_version!(
+    args = ["--always", "--dirty=-dirty", "--abbrev=40", "--exclude=*"],
+    fallback = ""
+);
+
+/// Slurm's variables that say where a job ran. Others may hold secrets.
+const SLURM: [&str; 9] = [
+    "SLURM_JOB_ID",
+    "SLURM_JOB_NAME",
+    "SLURM_JOB_PARTITION",
+    "SLURM_JOB_NODELIST",
+    "SLURM_ARRAY_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_RESTART_COUNT",
+    "SLURM_CLUSTER_NAME",
+    "SLURMD_NODENAME",
+];
+
+/// Describes the host, the device, the libraries and this program; what cannot be found out is null.
+pub fn describe(device: &Device) -> Value {
+    json!({
+        "host": host(),
+        "gpu": gpu(device),
+        "libraries": libraries(device),
+        "software": {
+            "night_sweep": env!("CARGO_PKG_VERSION"),
+            "criterion": CRITERION_VERSION,
+            "rustc": rustc_version_runtime::version().to_string(),
+            "git_revision": GIT.split('-').next().filter(|revision| !revision.is_empty()),
+            "git_dirty": (!GIT.is_empty()).then(|| GIT.ends_with("-dirty")),
+            "executable_sha256": executable_sha256(),
+        },
+        "slurm": variables(|name| SLURM.contains(&name)),
+        "settings": variables(|name| name.starts_with("NIGHT_SWEEP_") || name == "CUDA_VISIBLE_DEVICES")
+            .unwrap_or_else(|| json!({})),
+    })
+}
+
+/// What this process runs. On Linux this finds it even where a build has put another file in its place.
+///
+/// # Errors
+/// If the system does not tell.
+pub fn executable() -> std::io::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { std::env::current_exe() }
+}
+
+/// By this a build is known: two of one git revision may differ in their flags, or in what was not committed.
+fn executable_sha256() -> Option<String> {
+    let (mut file, mut hash) = (File::open(executable().ok()?).ok()?, Sha256::new());
+    std::io::copy(&mut file, &mut hash).ok()?;
+    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A name for people: the GPU's, or the host processor's.
+pub fn device_name(env: &Value) -> String {
+    let name = env["gpu"]["name"].as_str().or(env["host"]["cpu"].as_str());
+    name.unwrap_or("unknown").trim().to_owned()
+}
+
+fn host() -> Value {
+    let everything = RefreshKind::nothing()
+        .with_cpu(CpuRefreshKind::nothing())
+        .with_memory(MemoryRefreshKind::everything());
+    let system = System::new_with_specifics(everything);
+    json!({
+        "hostname": System::host_name(),
+        "cpu": system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()),
+        "cores": system.cpus().len(),
+        "memory_bytes": system.total_memory(),
+        "os": System::long_os_version(),
+        "kernel": System::kernel_version(),
+    })
+}
+
+fn gpu(device: &Device) -> Value {
+    let Device::Cuda(cuda) = device else { return Value::Null };
+    let properties = cuda.properties();
+    let (major, minor) = properties.compute_capability;
+    let mut gpu = json!({
+        "name": properties.name,
+        "uuid": properties.uuid,
+        "compute_capability": format!("{major}.{minor}"),
+        "sm_count": properties.sm_count,
+        "l2_bytes": properties.l2_bytes,
+        "memory_bytes": properties.memory_bytes,
+    });
+    let nvml = Monitor::open(&properties.uuid).map_or(json!({}), |monitor| monitor.describe());
+    if let (Value::Object(gpu), Value::Object(nvml)) = (&mut gpu, nvml) {
+        gpu.extend(nvml);
+    }
+    gpu
+}
+
+fn libraries(device: &Device) -> Value {
+    let Device::Cuda(cuda) = device else {
+        return json!({ "cuda_driver": null, "cublas": null, "cudnn": null, "nvrtc": null });
+    };
+    json!({
+        "cuda_driver": cuda.driver_cuda_version(),
+        "cublas": cuda.blas().version(),
+        "cudnn": cudnn::Library::get().ok().map(|library| library.version_text()),
+        "nvrtc": crate::device::cuda::nvrtc_version().map(|(major, minor)| format!("{major}.{minor}")),
+    })
+}
+
+fn variables(wanted: impl Fn(&str) -> bool) -> Option<Value> {
+    let found: Map<String, Value> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, value)| (name, Value::String(value)))
+        .collect();
+    (!found.is_empty()).then_some(Value::Object(found))
+}

@@ -1,0 +1,299 @@
+//! The environment variables that steer a bench: `cargo bench` hands only Criterion's own arguments on.
+
+use crate::device::DeviceChoice;
+use crate::journal::record::Failure;
+use crate::journal::runs::run_id;
+use crate::journal::shard::{self, Shard};
+use crate::measure::fault::{self, Fault};
+use crate::measure::record::ProtocolKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Each variable, what it takes, and what it does; `night-sweep --help` prints this.
+pub const VARIABLES: [(&str, &str, &str); 12] = [
+    (
+        "NIGHT_SWEEP_DEVICE",
+        "auto (default), cpu, cuda, cuda:N",
+        "where to measure; auto is the first GPU, else the CPU",
+    ),
+    (
+        "NIGHT_SWEEP_SPEC",
+        "a YAML file",
+        "default: experiments/night_sweep.yaml, on the CPU night_sweep_cpu.yaml",
+    ),
+    ("NIGHT_SWEEP_EXPERIMENT", "a name in the spec", "another entry of the type this bench runs"),
+    (
+        "NIGHT_SWEEP_RUN_ID",
+        "letters, digits, . _ -",
+        "name of the run; default: YYYYMMDD_HHMMSS_<experiment>",
+    ),
+    ("NIGHT_SWEEP_RESULTS_ROOT", "a folder", "where runs are reported; default: target-reports"),
+    (
+        "NIGHT_SWEEP_RESUME",
+        "a run id",
+        "goes on with a run that was stopped or killed: what its journal holds is not timed again; `list --runs` shows which",
+    ),
+    (
+        "NIGHT_SWEEP_SHARD",
+        shard::ALLOWED,
+        "measures one of n parts of the sweep, each spanning the whole range; `night-sweep merge` joins them",
+    ),
+    (
+        "NIGHT_SWEEP_PROTOCOL",
+        "standard, adaptive",
+        "adaptive takes as many samples as the median needs; default: the spec's `protocol`, or standard",
+    ),
+    (
+        "NIGHT_SWEEP_BURN_IN",
+        "seconds, 0 to 600",
+        "how long the GPU is worked at most until its clock is steady; 0 skips that; default: 5",
+    ),
+    ("NIGHT_SWEEP_SEED", "a number", "seed of the data and of the order of cases; default: 42"),
+    (
+        "NIGHT_SWEEP_REPORT",
+        "yes (default), no",
+        "no: the run leaves its journal and no report of it",
+    ),
+    (
+        "NIGHT_SWEEP_FAULT",
+        fault::ALLOWED,
+        "a fault on purpose, to see it caught: launches of these cases take so much longer, or lose the device",
+    ),
+];
+
+/// In this variable a bench that lost its device hands the case that did it to the process that goes on.
+pub const LOST_CASE: &str = "NIGHT_SWEEP_LOST_CASE";
+
+/// No path and no name is longer; Linux has this limit too.
+const MAX_VALUE_BYTES: usize = 4095;
+
+/// What the environment asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where to measure.
+    pub device: DeviceChoice,
+    /// The spec, if not the default one.
+    pub spec: Option<PathBuf>,
+    /// The experiment, if not the bench's own.
+    pub experiment: Option<String>,
+    /// Name of the run, if not made from the time.
+    pub run_id: Option<String>,
+    /// Folder of the reports.
+    pub results_root: PathBuf,
+    /// The run to go on with.
+    pub resume: Option<String>,
+    /// The part of the sweep to measure, if not all of it.
+    pub shard: Option<Shard>,
+    /// How many samples a round takes, if not as the spec says.
+    pub protocol: Option<ProtocolKind>,
+    /// How long the GPU is worked at most until its clock is steady.
+    pub burn_in: Duration,
+    /// Seed of the data and of the order of cases.
+    pub seed: u64,
+    /// Whether a run ends with its report.
+    pub report: bool,
+    /// What goes wrong on purpose.
+    pub fault: Option<Fault>,
+    /// The case that cost the process before this one its device.
+    pub lost_case: Option<Box<Failure>>,
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// One line: the variable, its value, what is allowed; or a variable that does not exist, with the nearest name.
+    pub fn from_env() -> Result<Self, String> {
+        let mut found = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("NIGHT_SWEEP_") {
+                let value = value.into_string().map_err(|value| {
+                    format!(
+                        "{}={} is not valid UTF-8",
+                        shown(&name),
+                        shown(&value.to_string_lossy())
+                    )
+                })?;
+                found.push((name, value));
+            }
+        }
+        // Criterion would take the folder it is started in.
+        if std::env::var_os("CRITERION_HOME").is_some_and(|home| home.is_empty()) {
+            return Err("CRITERION_HOME is empty: unset it for the default".to_owned());
+        }
+        Self::parse(found)
+    }
+
+    fn parse(found: impl IntoIterator<Item = (String, String)>) -> Result<Self, String> {
+        let mut settings = Settings {
+            device: DeviceChoice::Auto,
+            spec: None,
+            experiment: None,
+            run_id: None,
+            results_root: PathBuf::from("target-reports"),
+            resume: None,
+            shard: None,
+            protocol: None,
+            burn_in: Duration::from_secs(5),
+            seed: 42,
+            report: true,
+            fault: None,
+            lost_case: None,
+        };
+        for (name, value) in found {
+            let wrong = |allowed: &str| format!("{name}={}: allowed is {allowed}", shown(&value));
+            let text = || match &*value {
+                "" => Err(wrong("anything but the empty string; unset it for the default")),
+                _ if value.len() > MAX_VALUE_BYTES || value.contains(char::is_control) => {
+                    Err(wrong("up to 4095 bytes without control characters"))
+                }
+                _ => Ok(value.clone()),
+            };
+            match name.as_str() {
+                "NIGHT_SWEEP_DEVICE" => {
+                    settings.device = value.parse().map_err(|allowed: String| wrong(&allowed))?
+                }
+                "NIGHT_SWEEP_SPEC" => settings.spec = Some(text()?.into()),
+                "NIGHT_SWEEP_EXPERIMENT" => settings.experiment = Some(text()?),
+                "NIGHT_SWEEP_RUN_ID" => {
+                    settings.run_id = Some(run_id(&value).map_err(|allowed| wrong(&allowed))?)
+                }
+                "NIGHT_SWEEP_RESULTS_ROOT" => settings.results_root = text()?.into(),
+                "NIGHT_SWEEP_RESUME" => {
+                    settings.resume = Some(run_id(&value).map_err(|allowed| wrong(&allowed))?)
+                }
+                "NIGHT_SWEEP_SHARD" => {
+                    settings.shard =
+                        Some(value.parse().map_err(|allowed: String| wrong(&allowed))?);
+                }
+                "NIGHT_SWEEP_PROTOCOL" => {
+                    settings.protocol = Some(match value.as_str() {
+                        "standard" => ProtocolKind::Standard,
+                        "adaptive" => ProtocolKind::Adaptive,
+                        _ => return Err(wrong("standard or adaptive")),
+                    });
+                }
+                "NIGHT_SWEEP_BURN_IN" => {
+                    let seconds = value.parse().ok().filter(|seconds| *seconds <= 600);
+                    let seconds = seconds.ok_or_else(|| wrong("whole seconds from 0 to 600"))?;
+                    settings.burn_in = Duration::from_secs(seconds);
+                }
+                "NIGHT_SWEEP_SEED" => {
+                    settings.seed =
+                        value.parse().map_err(|_| wrong("a whole number from 0 to 2^64 - 1"))?;
+                }
+                "NIGHT_SWEEP_REPORT" => {
+                    settings.report = match value.as_str() {
+                        "yes" => true,
+                        "no" => false,
+                        _ => return Err(wrong("yes or no")),
+                    }
+                }
+                "NIGHT_SWEEP_FAULT" => {
+                    let fault = value.parse().map_err(|allowed: String| wrong(&allowed))?;
+                    settings.fault = Some(fault);
+                }
+                LOST_CASE => {
+                    let lost = serde_json::from_str(&value);
+                    settings.lost_case = Some(lost.map_err(|_| wrong("what a bench sets itself"))?);
+                }
+                _ => return Err(unknown(&name)),
+            }
+        }
+        if settings.resume.is_some() && settings.run_id.is_some() {
+            return Err(
+                "NIGHT_SWEEP_RESUME names a run already: unset NIGHT_SWEEP_RUN_ID".to_owned()
+            );
+        }
+        Ok(settings)
+    }
+}
+
+/// A value as a message shows it: quoted, and no longer than a line.
+fn shown(value: &str) -> String {
+    match value.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}... ({} bytes)", &value[..end], value.len()),
+        None => format!("{value:?}"),
+    }
+}
+
+fn unknown(name: &str) -> String {
+    if name.len() > 60 || name.contains(char::is_control) {
+        return format!("there is no variable {}", shown(name));
+    }
+    let names = VARIABLES.map(|(name, ..)| name);
+    let nearest = names.iter().max_by(|a, b| {
+        let (a, b) = (strsim::jaro_winkler(a, name), strsim::jaro_winkler(b, name));
+        a.total_cmp(&b)
+    });
+    let hint = nearest.map(|nearest| format!("did you mean {nearest}? ")).unwrap_or_default();
+    format!("there is no variable {name}: {hint}there are {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &str, value: &str) -> Result<Settings, String> {
+        Settings::parse([(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn every_documented_variable_is_read() {
+        for (name, ..) in VARIABLES {
+            let value = match name {
+                "NIGHT_SWEEP_DEVICE" => "cuda:1",
+                "NIGHT_SWEEP_SEED" | "NIGHT_SWEEP_BURN_IN" => "7",
+                "NIGHT_SWEEP_SHARD" => "2/4",
+                "NIGHT_SWEEP_PROTOCOL" => "adaptive",
+                "NIGHT_SWEEP_REPORT" => "no",
+                "NIGHT_SWEEP_FAULT" => "slow:K107:3",
+                _ => "x",
+            };
+            let settings = parse(name, value).unwrap();
+            assert_ne!(settings, Settings::parse([]).unwrap(), "{name} has no effect");
+        }
+    }
+
+    #[test]
+    fn wrong_values_name_what_is_allowed() {
+        for (name, value, part) in [
+            ("NIGHT_SWEEP_DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
+            ("NIGHT_SWEEP_SEED", "-1", "whole number"),
+            ("NIGHT_SWEEP_SHARD", "5/4", "1 <= i <= n"),
+            ("NIGHT_SWEEP_PROTOCOL", "seed", "standard or adaptive"),
+            ("NIGHT_SWEEP_BURN_IN", "601", "0 to 600"),
+            ("NIGHT_SWEEP_RUN_ID", "../x", "letters, digits"),
+            ("NIGHT_SWEEP_RUN_ID", ".x", "not starting with a dot"),
+            ("NIGHT_SWEEP_SPEC", "", "unset it"),
+            ("NIGHT_SWEEP_REPORT", "maybe", "yes or no"),
+            ("NIGHT_SWEEP_FAULT", "slow:3", "slow:<part of an id>:<percent>"),
+            ("NIGHT_SWEEP_DEVISE", "cpu", "did you mean NIGHT_SWEEP_DEVICE?"),
+            ("NIGHT_SWEEP_SPEC", "a\nb", "control characters"),
+            ("NIGHT_SWEEP_LOST_CASE", "K107", "sets itself"),
+        ] {
+            let message = parse(name, value).unwrap_err();
+            assert!(message.contains(part) && message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn whatever_the_value_its_refusal_is_one_short_line() {
+        let long = "9".repeat(100_000);
+        for value in ["", "-1", "\u{1b}[2J\r\n", "1e309", "٣", " 1", "\u{202e}", &long] {
+            for (name, ..) in VARIABLES {
+                if let Err(message) = parse(name, value) {
+                    assert!(
+                        message.len() < 600 && !message.contains(char::is_control),
+                        "{message}"
+                    );
+                }
+            }
+        }
+        for name in [format!("NIGHT_SWEEP_{long}"), "NIGHT_SWEEP_\n".to_owned()] {
+            let message = parse(&name, "1").unwrap_err();
+            assert!(message.len() < 200 && !message.contains('\n'), "{message}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What is computed: element types, shapes, operations, and the cases that ask for them. Pure.
+
+pub mod case;
+pub mod convert;
+pub mod limits;
+pub mod operation;
+pub mod philox;
+pub mod shape;
