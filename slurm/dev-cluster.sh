@@ -8,7 +8,7 @@
 #   bash slurm/dev-cluster.sh status  what runs
 #
 # Everything lies in DEV_CLUSTER_DIR (default /tmp/dev-cluster-<uid>; short, for the sake of socket names) and listens on
-# the loopback address from DEV_CLUSTER_PORT (default 17817) on; /etc/slurm is not touched. The node claims
+# the loopback address from DEV_CLUSTER_PORT (default 17817) on; /etc/slurm is not touched. The node checks
 # DEV_CLUSTER_GPUS GPUs (default 2), which need not exist: jobs wait for them and get CUDA_VISIBLE_DEVICES all the same.
 
 set -euo pipefail
@@ -67,7 +67,7 @@ install_missing() {
 }
 
 configure() {
-    local node user gres='' claims='' i
+    local node user gres='' checks='' i
     node=$(hostname -s)
     user=$(id -un)
     mkdir -p "$dir"/{spool,state,dev}
@@ -77,7 +77,7 @@ configure() {
         # The digits at the end of the device file become CUDA_VISIBLE_DEVICES.
         for ((i = 0; i < gpus; i++)); do ln -sfn /dev/null "$dir/dev/nvidia$i"; done
         echo "NodeName=$node Name=gpu File=$dir/dev/nvidia[0-$((gpus - 1))]" >"$dir/gres.conf"
-        gres='GresTypes=gpu' claims="Gres=gpu:$gpus"
+        gres='GresTypes=gpu' checks="Gres=gpu:$gpus"
     fi
     # SlurmdParameters: the node is what is written here, whatever the machine is. cred_expire: a requeued job waits that
     # long before it starts again.
@@ -112,7 +112,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 $gres
-NodeName=$node NodeAddr=127.0.0.1 CPUs=${DEV_CLUSTER_CPUS:-8} RealMemory=65536 $claims State=UNKNOWN
+NodeName=$node NodeAddr=127.0.0.1 CPUs=${DEV_CLUSTER_CPUS:-8} RealMemory=65536 $checks State=UNKNOWN
 PartitionName=dev Nodes=$node Default=YES MaxTime=INFINITE State=UP
 EOF
 }

@@ -245,11 +245,11 @@ fn list_runs() -> Result<()> {
     }
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
-    table.set_header(["run id", "experiment", "device", "visits", "last written", ""]);
+    table.set_header(["run id", "experiment", "device", "trials", "last written", ""]);
     for run in unfinished {
         let shard = run.shard.map(|shard| format!(" {shard}")).unwrap_or_default();
         let written = run.written.to_zoned(jiff::tz::TimeZone::system());
-        let (done, all) = run.visits;
+        let (done, all) = run.trials;
         table.add_row([
             run.run_id,
             format!("{}{shard}", run.experiment),

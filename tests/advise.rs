@@ -31,14 +31,14 @@ fn raw(group: &str, outcomes: &[Outcome]) -> Raw {
     let mut run = Run {
         starts: vec![Start::of(&header)],
         header,
-        visits: vec![],
+        trials: vec![],
         failures: vec![],
         end: None,
         path: "nowhere".into(),
     };
     for line in lines {
         match line {
-            Line::Visit(visit) => run.visits.push(*visit),
+            Line::Trial(trial) => run.trials.push(*trial),
             Line::Failure(failure) => run.failures.push(failure),
             Line::End(end) => run.end = Some(end),
             Line::Header(_) | Line::Start(_) => {}

@@ -1,20 +1,6 @@
 //! The cases that the bench files make of both specs: how many, under which ids, and of which shapes.
 
-#![allow(dead_code)] // each bench file's `main`
 #![allow(clippy::unwrap_used)] // in helpers of tests
-
-#[path = "../benches/g3_gemm_k_dense.rs"]
-mod g3;
-#[path = "../benches/g4_gemm_n_dense.rs"]
-mod g4;
-#[path = "../benches/het1_head_hetero.rs"]
-mod het1;
-#[path = "../benches/p1_padding_rescue.rs"]
-mod p1;
-#[path = "../benches/s1_sdpa_dense.rs"]
-mod s1;
-#[path = "../benches/s2_sdpa_backend_forced.rs"]
-mod s2;
 
 use night_sweep::spec::{Experiment, Spec};
 use night_sweep::workload::case::Case;
@@ -30,12 +16,8 @@ fn spec(file: &str) -> Spec {
     Spec::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments").join(file)).unwrap()
 }
 
-/// The cases of an experiment, from the bench file that its type names; the other bench files refuse it.
 fn cases(experiment: &Experiment) -> Vec<Case> {
-    let all = [s1::cases, s2::cases, g3::cases, g4::cases, p1::cases, het1::cases];
-    let mut made: Vec<_> = all.iter().filter_map(|cases| cases(experiment)).collect();
-    assert_eq!(made.len(), 1, "{}", experiment.name);
-    made.remove(0)
+    experiment.cases()
 }
 
 fn published(name: &str) -> Vec<Case> {

@@ -44,9 +44,9 @@ fn run(root: &Path, id: &str, outcomes: &[Outcome], change: impl Fn(&mut Header)
     change(&mut header);
     let mut rng = ChaCha8Rng::seed_from_u64(id.bytes().map(u64::from).sum());
     for line in &mut lines {
-        if let Line::Visit(visit) = line {
+        if let Line::Trial(trial) = line {
             let factor = 1.0 + 0.002 * (rng.random::<f64>() - 0.5);
-            visit.samples_ms.iter_mut().for_each(|ms| *ms *= factor);
+            trial.samples_ms.iter_mut().for_each(|ms| *ms *= factor);
         }
     }
     let dir = root.join("journals").join(id);
@@ -343,7 +343,7 @@ proptest! {
         let case = &side.cases["g/f/v"];
         prop_assert_eq!(case.runs.is_empty(), case.error.is_some());
         for run in &case.runs {
-            prop_assert!(run.rounds.iter().all(|round| round.is_finite()), "{:?}", run);
+            prop_assert!(run.trials.iter().all(|trial| trial.is_finite()), "{:?}", run);
             prop_assert!(run.level().is_finite());
         }
     }

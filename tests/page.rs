@@ -36,7 +36,7 @@ impl Run {
         let mut run = journal::Run {
             starts: vec![Start::of(&header)],
             header,
-            visits: Vec::new(),
+            trials: Vec::new(),
             failures: Vec::new(),
             end: None,
             path: PathBuf::from("journal.jsonl"),
@@ -44,7 +44,7 @@ impl Run {
         for line in lines.iter().cloned() {
             match line {
                 Line::Header(header) => run.header = *header,
-                Line::Visit(visit) => run.visits.push(*visit),
+                Line::Trial(trial) => run.trials.push(*trial),
                 Line::Failure(failure) => run.failures.push(failure),
                 Line::Start(start) => run.starts.push(start),
                 Line::End(end) => run.end = Some(end),
@@ -132,16 +132,16 @@ fn cliffs_say_what_to_pad_to() {
 #[test]
 fn a_run_says_what_it_can_vouch_for() {
     let (header, lines) = synthetic::journal("G3", "G3_sweep", "cuda:0", &synthetic::g3());
-    let verdict = |run: &Run, claim: &str| {
-        let (_, rest) = run.page.split_once(&format!("<dt>{claim}</dt><dd>")).unwrap();
+    let verdict = |run: &Run, check: &str| {
+        let (_, rest) = run.page.split_once(&format!("<dt>{check}</dt><dd>")).unwrap();
         rest.split_once(':').unwrap().0.to_owned()
     };
     let run = Run::new(header.clone(), &lines);
     assert_eq!(verdict(&run, "Result checked before it was timed"), "yes");
-    assert_eq!(verdict(&run, "GPU time without the host"), "yes");
-    assert_eq!(verdict(&run, "All rounds made"), "yes");
+    assert_eq!(verdict(&run, "GPU time without the host"), "by construction");
+    assert_eq!(verdict(&run, "All trials made"), "yes");
     assert_eq!(verdict(&run, "Operands rotated to measure cold caches too"), "yes");
-    assert_eq!(verdict(&run, "Clock settled before the first round"), "yes");
+    assert_eq!(verdict(&run, "Clock settled before the first trial"), "yes");
 
     let mut unsettled = header.clone();
     unsettled.calibration = header.calibration.map(|found| Calibration {
@@ -151,17 +151,17 @@ fn a_run_says_what_it_can_vouch_for() {
         ..found
     });
     let unsettled = Run::new(unsettled, &lines);
-    assert_eq!(verdict(&unsettled, "Clock settled before the first round"), "no");
+    assert_eq!(verdict(&unsettled, "Clock settled before the first trial"), "no");
     assert_eq!(verdict(&unsettled, "Rotation proven to make caches cold"), "no");
     assert_eq!(verdict(&unsettled, "No gaps between launches"), "no");
 
     let on_cpu = Run::new(Header { device: "cpu".to_owned(), ..header.clone() }, &lines);
     assert_eq!(verdict(&on_cpu, "GPU time without the host"), "no");
-    // Without its last visits and its end, a run has not made all its rounds.
-    let visits = lines.iter().filter(|line| matches!(line, Line::Visit(_))).cloned();
-    let visits: Vec<Line> = visits.collect();
-    let cut = Run::new(header, &visits[..visits.len() - 1]);
-    assert_eq!(verdict(&cut, "All rounds made"), "no");
+    // Without its last trials and its end, a run has not made all its trials.
+    let trials = lines.iter().filter(|line| matches!(line, Line::Trial(_))).cloned();
+    let trials: Vec<Line> = trials.collect();
+    let cut = Run::new(header, &trials[..trials.len() - 1]);
+    assert_eq!(verdict(&cut, "All trials made"), "no");
 }
 
 #[test]
@@ -199,10 +199,10 @@ fn hostile(group: &str, outcomes: &[Outcome]) -> Run {
     header.env["gpu"]["name"] = json!(HOSTILE);
     header.env["host"]["cpu"] = json!("x".repeat(10_000));
     for line in &mut lines {
-        let Line::Visit(visit) = line else { continue };
-        visit.ran.backend_reason = Some(HOSTILE.repeat(100));
-        visit.ran.backend_selected = Some(HOSTILE.to_owned());
-        visit.ran.kernels.iter_mut().for_each(|kernel| kernel.name = format!("_Z{HOSTILE}"));
+        let Line::Trial(trial) = line else { continue };
+        trial.ran.backend_reason = Some(HOSTILE.repeat(100));
+        trial.ran.backend_selected = Some(HOSTILE.to_owned());
+        trial.ran.kernels.iter_mut().for_each(|kernel| kernel.name = format!("_Z{HOSTILE}"));
     }
     Run::new(header, &lines)
 }

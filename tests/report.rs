@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use support::{assert_valid, json, names};
-use synthetic::{Outcome, ROUNDS, SAMPLES, all, journal};
+use synthetic::{Outcome, SAMPLES, TRIALS, all, journal};
 use tempfile::TempDir;
 
 /// A place to report in, with the journal of a run.
@@ -108,7 +108,7 @@ fn each_experiment_has_its_files_and_plots() {
             first.starts_with(&format!("{experiment} on cuda:0 Synthetic GPU: {rows} points, ")),
             "{first}"
         );
-        assert!(first.ends_with(" failed, 3 rounds"), "{first}");
+        assert!(first.ends_with(" failed, 3 trials"), "{first}");
         assert!(written.table.lines().all(|line| line.chars().count() <= 100), "{}", written.table);
     }
 }
@@ -146,9 +146,9 @@ fn the_published_readers_find_what_they_look_for() {
             for key in ["mean", "std", "min", "max", "p50", "p90", "p99"] {
                 assert!(timing[key].is_f64(), "{key}");
             }
-            assert_eq!(row["timing_raw"].as_array().unwrap().len(), ROUNDS * SAMPLES);
-            assert_eq!(row["total_measurements"], ROUNDS * SAMPLES);
-            assert_eq!(row["trials"], ROUNDS);
+            assert_eq!(row["timing_raw"].as_array().unwrap().len(), TRIALS * SAMPLES);
+            assert_eq!(row["total_measurements"], TRIALS * SAMPLES);
+            assert_eq!(row["trials"], TRIALS);
             assert_eq!(row["dtype"].as_str().unwrap().len(), 4);
             match group {
                 "S1" => assert!(
@@ -182,7 +182,7 @@ fn the_published_readers_find_what_they_look_for() {
 fn numbers_are_those_of_the_journal() {
     let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3());
     let of_first = |line: &Line| match line {
-        Line::Visit(visit) if visit.case_id == "G3/fp16/K64" => Some(visit.samples_ms.clone()),
+        Line::Trial(trial) if trial.case_id == "G3/fp16/K64" => Some(trial.samples_ms.clone()),
         _ => None,
     };
     let samples: Vec<f64> = lines.iter().filter_map(of_first).flatten().collect();
@@ -218,7 +218,7 @@ fn parts_are_added_up_and_a_failed_variant_says_so() {
     let (sequence, sum) = (&severe["timing"]["min"], &variants["sum_of_parts"]["timing"]["min"]);
     let difference = sum.as_f64().unwrap() - sequence.as_f64().unwrap();
     assert!((0.0..0.02).contains(&difference), "{difference}");
-    assert_eq!(variants["sum_of_parts"]["timing"]["count"], ROUNDS * SAMPLES);
+    assert_eq!(variants["sum_of_parts"]["timing"]["count"], TRIALS * SAMPLES);
     assert_eq!(variants["sum_of_parts"]["kernels"].as_array().unwrap().len(), 4);
 }
 
@@ -301,7 +301,7 @@ fn a_killed_run_is_reported_as_far_as_it_got() {
     let bench = Bench::new(header.clone(), &lines[..12]);
     let raw = bench.raw();
     assert_eq!(raw["metadata"]["status"], "partial");
-    assert_eq!(raw["measurements"][0]["flags"], serde_json::json!(["fewer_rounds"]));
+    assert_eq!(raw["measurements"][0]["flags"], serde_json::json!(["fewer_trials"]));
     assert_eq!(raw["measurements"][0]["trials"], 1);
     let last = raw["measurements"].as_array().unwrap().last().unwrap();
     assert_eq!(last["error_kind"], "skipped");
@@ -322,12 +322,12 @@ fn a_killed_run_is_reported_as_far_as_it_got() {
 #[test]
 fn a_case_that_failed_after_all_has_no_time() {
     let (header, mut lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..2]);
-    let Line::Visit(last) = lines.remove(lines.len() - 2) else {
-        panic!("the last round of the last case")
+    let Line::Trial(last) = lines.remove(lines.len() - 2) else {
+        panic!("the last trial of the last case")
     };
     lines.push(Line::Failure(night_sweep::journal::record::Failure {
         case_id: last.case_id,
-        round: 2,
+        trial: 2,
         error_kind: ErrorKind::WrongResult,
         error: "row 3 differs".to_owned(),
     }));
@@ -340,26 +340,26 @@ fn a_case_that_failed_after_all_has_no_time() {
 fn doubtful_rows_carry_flags() {
     let (header, mut lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..5]);
     for line in &mut lines {
-        let Line::Visit(visit) = line else { continue };
-        if visit.case_id == "G3/fp16/K68" && visit.round == 2 {
+        let Line::Trial(trial) = line else { continue };
+        if trial.case_id == "G3/fp16/K68" && trial.trial == 2 {
             // Settled is 1700 MHz.
-            visit.clocks.as_mut().unwrap().counted_sm_mhz = Some(1600.0);
+            trial.clocks.as_mut().unwrap().counted_sm_mhz = Some(1600.0);
         }
-        if visit.case_id == "G3/fp16/K67" {
-            let level = 1.0 + 0.004 * visit.round as f64;
-            visit.samples_ms = (0..SAMPLES).map(|i| level + 1e-5 * i as f64).collect();
+        if trial.case_id == "G3/fp16/K67" {
+            let level = 1.0 + 0.004 * trial.trial as f64;
+            trial.samples_ms = (0..SAMPLES).map(|i| level + 1e-5 * i as f64).collect();
         }
-        if visit.round != 1 {
+        if trial.trial != 1 {
             continue;
         }
-        let clocks = visit.clocks.as_mut().unwrap();
-        match &*visit.case_id {
+        let clocks = trial.clocks.as_mut().unwrap();
+        match &*trial.case_id {
             "G3/fp16/K64" => clocks.throttle = vec!["SW_POWER_CAP".to_owned()],
             "G3/fp16/K65" => {
                 clocks.throttle = vec!["GPU_IDLE".to_owned(), "HW_THERMAL_SLOWDOWN".to_owned()]
             }
             "G3/fp16/K67" | "G3/fp16/K68" => {}
-            _ => visit.samples_ms.iter_mut().for_each(|ms| *ms *= 1.05),
+            _ => trial.samples_ms.iter_mut().for_each(|ms| *ms *= 1.05),
         }
     }
     let bench = Bench::new(header, &lines);
@@ -381,7 +381,7 @@ fn doubtful_rows_carry_flags() {
     assert_valid(&bench.write().unwrap().folder);
     let table = bench.write().unwrap().table;
     assert!(
-        table.contains("! 1 of 5 rows have rounds whose medians differ by more than 2 %"),
+        table.contains("! 1 of 5 rows have trials whose medians differ by more than 2 %"),
         "{table}"
     );
     assert!(table.contains("! 1 of 5 rows ran below 95 % of the clock"), "{table}");

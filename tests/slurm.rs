@@ -163,15 +163,15 @@ fn executables() -> &'static [(String, PathBuf)] {
     })
 }
 
-fn visits_in(journal: &Path) -> usize {
+fn trials_in(journal: &Path) -> usize {
     let bytes = fs::read(journal).unwrap_or_default();
     bytes.iter().filter(|&&byte| byte == b'\n').count().saturating_sub(1)
 }
 
 fn assert_each_once(run: &Run) {
-    let once: HashSet<_> = run.visits.iter().map(|visit| (&visit.case_id, visit.round)).collect();
+    let once: HashSet<_> = run.trials.iter().map(|trial| (&trial.case_id, trial.trial)).collect();
     let all = run.header.cases.len() * run.header.protocol.trials;
-    assert_eq!((once.len(), run.visits.len()), (all, all));
+    assert_eq!((once.len(), run.trials.len()), (all, all));
     assert_eq!(run.end.as_ref().unwrap().status, Status::Complete);
 }
 
@@ -303,7 +303,7 @@ fn a_job_out_of_time_is_requeued_and_goes_on() {
     let job = site.submit(&[], &["--exp", "G3_slow"]);
     let run_id = format!("{job}_G3_slow");
     let journal = site.journal(&run_id, &run_id);
-    site.wait("three visits", || visits_in(&journal) >= 3);
+    site.wait("three trials", || trials_in(&journal) >= 3);
     // What Slurm sends before the time limit.
     assert!(site.run(&["scancel", "--batch", "--signal=USR1", &job]).status.success());
     site.wait("a partial report", || {
@@ -323,7 +323,7 @@ fn a_cancelled_job_leaves_a_partial_report_and_can_be_resumed() {
     let site = Site::on_cluster();
     let job = site.submit(&[], &["--exp", "G3_slow", "--run-id", "cancelled"]);
     let journal = site.journal("cancelled", "cancelled");
-    site.wait("three visits", || visits_in(&journal) >= 3);
+    site.wait("three trials", || trials_in(&journal) >= 3);
     assert!(site.run(&["scancel", &job]).status.success());
     assert_eq!(site.state(&job), "CANCELLED");
     site.wait("a partial report", || {
@@ -336,6 +336,6 @@ fn a_cancelled_job_leaves_a_partial_report_and_can_be_resumed() {
     let job = site.submit(&[], &["--exp", "G3_slow", "--run-id", "cancelled"]);
     assert_eq!(site.state(&job), "COMPLETED", "{}", site.logs());
     let run = journal::read(&journal).unwrap();
-    assert_eq!(run.visits[..stopped.visits.len()], stopped.visits);
+    assert_eq!(run.trials[..stopped.trials.len()], stopped.trials);
     assert_each_once(&run);
 }

@@ -67,8 +67,8 @@ pub fn read_run(path: &Path) -> Result<Raw> {
     let raw: Raw = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is no raw.json of a run", file.display()))?;
     ensure!(
-        raw.schema_version.starts_with("1."),
-        "{}: schema version {}, this program reads 1.x",
+        raw.schema_version.starts_with("2."),
+        "{}: schema version {}, this program reads 2.x",
         file.display(),
         raw.schema_version
     );

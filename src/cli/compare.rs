@@ -86,9 +86,9 @@ pub struct GateArgs {
     /// The least slowdown that fails the gate.
     #[arg(long, default_value = "1.5%")]
     threshold: String,
-    /// Rounds of each process; default: 1 in the screen and 3 in the confirmation, on the CPU 12 and 24.
+    /// Trials of each process; default: 1 in the screen and 3 in the confirmation, on the CPU 12 and 24.
     #[arg(long)]
-    rounds: Option<usize>,
+    trials: Option<usize>,
     /// Seed of the first pair.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -142,7 +142,7 @@ pub fn compare(arguments: &CompareArgs, home: &Path) -> Result<u8> {
 pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -> Result<u8> {
     let threshold = percentage(&arguments.threshold).context("--threshold")?;
     ensure!(threshold > 0.0, "--threshold: has to be above 0%");
-    ensure!(arguments.rounds != Some(0), "--rounds: at least 1");
+    ensure!(arguments.trials != Some(0), "--trials: at least 1");
     let build = |place: &PathBuf, variables: &[(String, String)]| -> Result<Build> {
         let executable = executable::find(place, &arguments.bench)?;
         Ok(Build { executable, variables: variables.to_vec() })
@@ -164,8 +164,8 @@ pub fn gate(arguments: &GateArgs, default_spec: Result<PathBuf>, is_cpu: bool) -
         spec: std::path::absolute(arguments.spec.clone().map_or(default_spec, Ok)?)?,
         filter: arguments.filter.clone(),
         launches: [if is_cpu { 2 } else { 10 }, 20],
-        rounds: match (arguments.rounds, is_cpu) {
-            (Some(rounds), _) => [rounds; 2],
+        trials: match (arguments.trials, is_cpu) {
+            (Some(trials), _) => [trials; 2],
             (None, true) => [12, 24],
             (None, false) => [1, 3],
         },

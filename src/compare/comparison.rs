@@ -105,8 +105,8 @@ pub struct Measured {
     pub pairs: usize,
     /// Seconds they took, those of an interrupted gate among them.
     pub wall_s: f64,
-    /// Rounds of a process in the screen, and in the confirmation.
-    pub rounds: [usize; 2],
+    /// Trials of a process in the screen, and in the confirmation.
+    pub trials: [usize; 2],
     /// Candidates of the screen that fresh pairs looked into.
     pub candidates: usize,
     /// Typical deviation of a difference of one pair, in per cent; absent where no case had a time in all pairs.
@@ -117,7 +117,7 @@ pub struct Measured {
     pub prior_freedom: Option<f64>,
     /// Median over the cases of the smallest slowdown they are relied on to show, in per cent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub smallest_seen_pct: Option<f64>,
+    pub mde_pct: Option<f64>,
 }
 
 /// Something beside the build that differs between the sides.
@@ -157,7 +157,7 @@ pub struct Row {
     pub pairs: Option<usize>,
     /// The smallest slowdown that a gate is relied on to show here, in per cent; absent for stored runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub smallest_seen_pct: Option<f64>,
+    pub mde_pct: Option<f64>,
     /// Times of the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Times>,
@@ -207,7 +207,7 @@ impl Row {
             p_value: None,
             q_value: None,
             pairs: None,
-            smallest_seen_pct: None,
+            mde_pct: None,
             base: None,
             cand: None,
             kernel_change: None,

@@ -1,7 +1,7 @@
 //! How much slower a case of stored runs is, and how sure that is.
 //!
-//! Medians of the rounds of a run differ by the noise within a process; levels of runs differ by that between
-//! processes. Where a side has several runs, their spread says it all. Where there is one run a side, the rounds say
+//! Medians of the trials of a run differ by the noise within a process; levels of runs differ by that between
+//! processes. Where a side has several runs, their spread says it all. Where there is one run a side, the trials say
 //! their part, and half a per cent is taken for what no single process can show of itself.
 
 use super::pair2::moderation::Prior;
@@ -26,7 +26,7 @@ pub struct Ratio {
 /// The ratios of cases that have a time on both sides, in their order.
 pub fn ratios(cases: &[(&Case, &Case)]) -> Vec<Ratio> {
     let raw: Vec<Spread> = cases.iter().map(|(base, cand)| Spread::of(base, cand)).collect();
-    // Cases with as many runs and rounds have variances of as many degrees: those moderate each other.
+    // Cases with as many runs and trials have variances of as many degrees: those moderate each other.
     let moderated = |own: &Spread| {
         let alike = raw
             .iter()
@@ -73,7 +73,7 @@ struct Spread {
     freedom: f64,
     /// The variance of the difference is this times `variance`.
     weight: f64,
-    /// Between runs; else between the rounds of single runs.
+    /// Between runs; else between the trials of single runs.
     is_of_runs: bool,
 }
 
@@ -85,9 +85,9 @@ impl Spread {
             let weight = sides.iter().map(|levels| 1.0 / levels.len() as f64).sum();
             return Spread { variance, freedom, weight, is_of_runs: true };
         }
-        let runs = || base.runs.iter().chain(&cand.runs).map(|run| run.rounds.as_slice());
+        let runs = || base.runs.iter().chain(&cand.runs).map(|run| run.trials.as_slice());
         let (variance, freedom) = pooled(runs());
-        let weight = runs().map(|rounds| 1.0 / rounds.len() as f64).sum();
+        let weight = runs().map(|trials| 1.0 / trials.len() as f64).sum();
         Spread { variance, freedom, weight, is_of_runs: false }
     }
 }
@@ -112,9 +112,9 @@ mod tests {
     use crate::compare::side::Run;
 
     fn case(runs: &[&[f64]]) -> Case {
-        let run = |rounds: &&[f64]| {
-            let rounds: Vec<&[f64]> = rounds.chunks(1).collect();
-            Run::of(&rounds).unwrap()
+        let run = |trials: &&[f64]| {
+            let trials: Vec<&[f64]> = trials.chunks(1).collect();
+            Run::of(&trials).unwrap()
         };
         Case { runs: runs.iter().map(run).collect(), ..Case::default() }
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_that_disagree_widen_the_interval() {
+    fn trials_that_disagree_widen_the_interval() {
         let quiet = case(&[&[1.0, 1.001, 0.999]]);
         let noisy = case(&[&[1.0, 1.1, 0.9]]);
         let width = |cand: &Case| {

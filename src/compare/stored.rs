@@ -239,12 +239,12 @@ mod tests {
     use crate::compare::comparison::Side;
     use crate::compare::side::Run;
 
-    /// A run with three rounds of each case, by its level in ms; none is an error.
+    /// A run with three trials of each case, by its level in ms; none is an error.
     fn stored(name: &str, cases: &[(&str, Option<f64>)]) -> Stored {
         let case = |(id, ms): &(&str, Option<f64>)| {
             let run = |ms: f64| {
-                let rounds = [[ms * 0.999, ms, ms * 1.001], [ms * 1.0, ms * 1.002, ms * 1.003]];
-                Run::of(&[&rounds[0], &rounds[1], &rounds[0]]).unwrap()
+                let trials = [[ms * 0.999, ms, ms * 1.001], [ms * 1.0, ms * 1.002, ms * 1.003]];
+                Run::of(&[&trials[0], &trials[1], &trials[0]]).unwrap()
             };
             let error = ms.is_none().then(|| "cuda: illegal address".to_owned());
             let case = Case { runs: ms.map(run).into_iter().collect(), error, ..Case::default() };
@@ -331,8 +331,8 @@ mod tests {
     #[test]
     fn noise_beyond_the_threshold_is_ambiguous() {
         let mut cand = stored("b", &[("a", Some(1.0))]);
-        let rounds: [&[f64]; 3] = [&[0.9, 0.9], &[1.0, 1.0], &[1.2, 1.2]];
-        cand.cases.get_mut("a").unwrap().runs = vec![Run::of(&rounds).unwrap()];
+        let trials: [&[f64]; 3] = [&[0.9, 0.9], &[1.0, 1.0], &[1.2, 1.2]];
+        cand.cases.get_mut("a").unwrap().runs = vec![Run::of(&trials).unwrap()];
         let comparison = compare(&stored("a", &[("a", Some(1.0))]), &cand, 0.05, false).unwrap();
         assert_eq!(comparison.rows[0].verdict, Verdict::Ambiguous);
     }

@@ -10,7 +10,7 @@ use std::sync::Once;
 /// What is thrown away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hush {
-    /// Everything: for the rounds before the last.
+    /// Everything: for the trials before the last.
     All,
     /// Only the lines on what Criterion is about to do, which go to stderr; its results go to stdout.
     Status,

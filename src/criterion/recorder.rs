@@ -17,9 +17,9 @@ pub struct Recorder<'a> {
     /// What takes the samples.
     pub sampler: Sampler<'a>,
     sampling: Sampling,
-    /// What Criterion still has to be told of the earlier rounds: a value for each of its samples.
+    /// What Criterion still has to be told of the earlier trials: a value for each of its samples.
     earlier_ms: VecDeque<f64>,
-    /// The samples of this round.
+    /// The samples of this trial.
     pub samples_ms: Vec<f64>,
     /// Those of them that Criterion was told of, in its own.
     told: usize,
@@ -33,7 +33,7 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// For the samples of this round; in the last one Criterion is told of those of the rounds before as well.
+    /// For the samples of this trial; in the last one Criterion is told of those of the trials before as well.
     pub fn new(
         time: &'a DeviceTime,
         sampler: Sampler<'a>,
@@ -62,7 +62,7 @@ impl<'a> Recorder<'a> {
         group.sampling_mode(SamplingMode::Flat);
         group.sample_size(samples);
         group.throughput(Throughput::Elements(case.operation.flops() as u64));
-        // Criterion divides this time by the samples and the pause, and rounds up: `samples_each` iterations.
+        // Criterion divides this time by the samples and the pause, and trials up: `samples_each` iterations.
         group.warm_up_time(Duration::from_nanos(1));
         group.measurement_time(PAUSE.mul_f64(samples as f64 * (samples_each as f64 - 0.4)));
         bench(&mut group, case, |bencher| {
@@ -90,7 +90,7 @@ impl<'a> Recorder<'a> {
         self.time.value_or_fault(taken.map(|mean_ms| mean_ms * 1e6 * iterations as f64))
     }
 
-    /// The mean of the samples that make one of Criterion's. All of the round are enqueued when it asks for the first: so
+    /// The mean of the samples that make one of Criterion's. All of the trial are enqueued when it asks for the first: so
     /// the GPU does not fall idle, and its clock does not move, while Criterion is at work between two.
     fn take(&mut self) -> Result<f64, CaseError> {
         let Sampling { criterion_samples, samples_each, .. } = self.sampling;
@@ -108,7 +108,7 @@ impl<'a> Recorder<'a> {
     }
 }
 
-/// The earlier rounds as Criterion sees them: means of `samples_each` samples.
+/// The earlier trials as Criterion sees them: means of `samples_each` samples.
 fn criterion_samples(earlier_ms: &[f64], samples_each: usize) -> VecDeque<f64> {
     let chunks = earlier_ms.chunks(samples_each);
     chunks.map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()

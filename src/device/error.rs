@@ -41,7 +41,7 @@ pub enum ErrorKind {
     WrongResult,
     /// The driver or a library reported an error.
     Cuda,
-    /// The run ended before this case had all its rounds.
+    /// The run ended before this case had all its trials.
     Skipped,
 }
 

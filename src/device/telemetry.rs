@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const PERIOD: Duration = Duration::from_millis(50);
-/// Readings kept: a minute's, longer than any visit.
+/// Readings kept: a minute's, longer than any trial.
 const KEPT: usize = 1200;
 
 type Readings = Arc<Mutex<VecDeque<(Instant, Clocks)>>>;

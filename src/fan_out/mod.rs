@@ -194,7 +194,7 @@ impl Part<'_> {
     fn is_done(&self) -> bool {
         journal::read(&self.journal).is_ok_and(|run| {
             run.end.as_ref().is_some_and(|end| end.status == Status::Complete)
-                && run.open_visits().is_empty()
+                && run.open_trials().is_empty()
         })
     }
 

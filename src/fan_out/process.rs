@@ -194,7 +194,7 @@ impl Watched {
                     self.total = header.cases.len() * header.protocol.trials;
                 }
             } else {
-                // A stop and a failure are lines too, and a failure drops visits: close enough for a bar.
+                // A stop and a failure are lines too, and a failure drops trials: close enough for a bar.
                 self.done = (self.done + 1).min(self.total);
             }
             self.line.clear();

@@ -15,7 +15,7 @@ pub fn header(header: &Header) -> Result<()> {
         plain_name(name).map_err(|allowed| anyhow!("{what} {name:?}: allowed is {allowed}"))?;
     }
     let trials = header.protocol.trials;
-    ensure!((1..=MAX_TRIALS).contains(&trials), "{trials} rounds: allowed are 1 to {MAX_TRIALS}");
+    ensure!((1..=MAX_TRIALS).contains(&trials), "{trials} trials: allowed are 1 to {MAX_TRIALS}");
     // Each case of a spec may have a few variants.
     let (cases, most) = (header.cases.len(), 10 * MAX_CASES);
     ensure!(cases <= most, "{cases} cases: allowed are up to {most}");
@@ -68,7 +68,7 @@ fn check_sdpa(sdpa: &Sdpa) -> Result<()> {
     tensor(&[batch, n_heads, seq_len, sdpa.data_head_dim])?;
     ensure!(
         heads > 0 && n_heads.is_multiple_of(heads),
-        "{n_heads} heads cannot share {heads} heads of keys"
+        "{n_heads} heads cannot share {heads} KV heads"
     );
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::journal::record::{End, Header, Line, Status};
 use crate::journal::runs;
 use crate::journal::shard::Shard;
 use crate::journal::{self, Run};
-use crate::measure::record::Visit;
+use crate::measure::record::Trial;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -154,7 +154,7 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// Checks that the shards hold every case of the sweep once, and every round of each.
+/// Checks that the shards hold every case of the sweep once, and every trial of each.
 fn complete(runs: &[Run]) -> Result<()> {
     let mut holder: HashMap<&str, &str> = HashMap::new();
     for run in runs {
@@ -181,18 +181,18 @@ fn complete(runs: &[Run]) -> Result<()> {
 /// What a shard still has to do.
 fn unfinished(run: &Run) -> Option<String> {
     let header = &run.header;
-    let open = run.open_visits();
+    let open = run.open_trials();
     let shard = header.shard.as_deref().unwrap_or_default();
-    let (case_id, round) = open.first()?;
+    let (case_id, trial) = open.first()?;
     Some(format!(
-        "shard {shard} lacks {} visits, the first of them {case_id} in round {round}: go on with \
+        "shard {shard} lacks {} trials, the first of them {case_id} in trial {trial}: go on with \
          NIGHT_SWEEP_SHARD={shard} NIGHT_SWEEP_RESUME={}",
         open.len(),
         header.run_id
     ))
 }
 
-/// The lines of the merged journal: the cases in the order of the spec, the visits in the order measured.
+/// The lines of the merged journal: the cases in the order of the spec, the trials in the order measured.
 fn joined(runs: &[Run], run_id: String) -> Result<Vec<Line>> {
     let started = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let first = &runs[0].header;
@@ -211,10 +211,10 @@ fn joined(runs: &[Run], run_id: String) -> Result<Vec<Line>> {
         ..first.clone()
     };
 
-    let mut visits: Vec<Visit> = runs.iter().flat_map(|run| run.visits.clone()).collect();
-    visits.sort_by_cached_key(|visit| started(&visit.started_at));
+    let mut trials: Vec<Trial> = runs.iter().flat_map(|run| run.trials.clone()).collect();
+    trials.sort_by_cached_key(|trial| started(&trial.started_at));
     let mut lines = vec![Line::Header(Box::new(header))];
-    lines.extend(visits.into_iter().map(|visit| Line::Visit(Box::new(visit))));
+    lines.extend(trials.into_iter().map(|trial| Line::Trial(Box::new(trial))));
     lines.extend(runs.iter().flat_map(|run| run.failures.clone()).map(Line::Failure));
     let wall_s = runs.iter().map(Run::wall_s).fold(0.0, f64::max);
     lines.push(Line::End(End { status: Status::Complete, wall_s }));

@@ -13,7 +13,7 @@ pub mod shard;
 
 use crate::files::{not_a_link, remove_own, rename_own, sync_dir};
 use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
-use crate::measure::record::Visit;
+use crate::measure::record::Trial;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -50,7 +50,7 @@ pub struct Run {
     /// What was to be run.
     pub header: Header,
     /// What was timed, in the order measured.
-    pub visits: Vec<Visit>,
+    pub trials: Vec<Trial>,
     /// What could not be timed, in the order met.
     pub failures: Vec<Failure>,
     /// Each process that worked on it, in order; a merged run names only the first of its first shard.
@@ -148,10 +148,10 @@ impl Journal {
     /// Adds a line, and returns once it is on disk.
     ///
     /// # Errors
-    /// If the disk refuses, or a sample of a visit is no positive number.
+    /// If the disk refuses, or a sample of a trial is no positive number.
     pub fn append(&mut self, line: &Line) -> Result<()> {
-        if let Line::Visit(visit) = line {
-            check_samples(visit)?;
+        if let Line::Trial(trial) = line {
+            check_samples(trial)?;
         }
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
@@ -163,12 +163,12 @@ impl Journal {
 }
 
 impl Run {
-    /// The visits of a case, by round.
-    pub fn visits_of(&self, case_id: &str) -> Vec<&Visit> {
-        let mut visits: Vec<_> =
-            self.visits.iter().filter(|visit| visit.case_id == case_id).collect();
-        visits.sort_by_key(|visit| visit.round);
-        visits
+    /// The trials of a case, by trial.
+    pub fn trials_of(&self, case_id: &str) -> Vec<&Trial> {
+        let mut trials: Vec<_> =
+            self.trials.iter().filter(|trial| trial.case_id == case_id).collect();
+        trials.sort_by_key(|trial| trial.trial);
+        trials
     }
 
     /// Why a case could not be timed, if it could not.
@@ -176,14 +176,14 @@ impl Run {
         self.failures.iter().find(|failure| failure.case_id == case_id)
     }
 
-    /// The cases and rounds that are neither timed nor settled by a failure.
-    pub fn open_visits(&self) -> Vec<(&str, usize)> {
+    /// The cases and trials that are neither timed nor settled by a failure.
+    pub fn open_trials(&self) -> Vec<(&str, usize)> {
         let visited: HashSet<_> =
-            self.visits.iter().map(|visit| (&*visit.case_id, visit.round)).collect();
+            self.trials.iter().map(|trial| (&*trial.case_id, trial.trial)).collect();
         let failed: HashSet<_> = self.failures.iter().map(|failure| &*failure.case_id).collect();
         let ids = self.header.cases.iter().map(|case| &*case.id).filter(|id| !failed.contains(id));
-        ids.flat_map(|id| (0..self.header.protocol.trials).map(move |round| (id, round)))
-            .filter(|visit| !visited.contains(visit))
+        ids.flat_map(|id| (0..self.header.protocol.trials).map(move |trial| (id, trial)))
+            .filter(|trial| !visited.contains(trial))
             .collect()
     }
 
@@ -196,10 +196,10 @@ impl Run {
         env
     }
 
-    /// Wall-clock seconds: to its end, or of its visits alone where it was killed.
+    /// Wall-clock seconds: to its end, or of its trials alone where it was killed.
     pub fn wall_s(&self) -> f64 {
-        let visits = || self.visits.iter().map(|visit| visit.wall_s).sum();
-        self.end.as_ref().map_or_else(visits, |end| end.wall_s)
+        let trials = || self.trials.iter().map(|trial| trial.wall_s).sum();
+        self.end.as_ref().map_or_else(trials, |end| end.wall_s)
     }
 }
 
@@ -213,7 +213,7 @@ pub fn read(path: &Path) -> Result<Run> {
 }
 
 /// Keeps other processes from writing to the journal until this one closes it or ends, however it ends: two that
-/// append to one run leave visits that stand twice, which no reader takes.
+/// append to one run leave trials that stand twice, which no reader takes.
 pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => bail!("{}: another process is writing to it", path.display()),
@@ -252,7 +252,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run> {
     let mut run = Run {
         starts: vec![Start::of(&header)],
         header,
-        visits: Vec::new(),
+        trials: Vec::new(),
         failures: Vec::new(),
         end: None,
         path: path.to_owned(),
@@ -306,20 +306,20 @@ fn add(
 ) -> Result<()> {
     match line {
         Line::Header(_) => bail!("a second header"),
-        Line::Visit(visit) => {
-            ensure!(known.contains(&visit.case_id), "the header has no case {}", visit.case_id);
-            let rounds = run.header.protocol.trials;
-            ensure!(visit.round < rounds, "round {} of {rounds}, from 0", visit.round);
+        Line::Trial(trial) => {
+            ensure!(known.contains(&trial.case_id), "the header has no case {}", trial.case_id);
+            let trials = run.header.protocol.trials;
+            ensure!(trial.trial < trials, "trial {} of {trials}, from 0", trial.trial);
             ensure!(
-                visited.insert((visit.case_id.clone(), visit.round)),
-                "a second visit of {} in round {}",
-                visit.case_id,
-                visit.round
+                visited.insert((trial.case_id.clone(), trial.trial)),
+                "a second trial of {} in trial {}",
+                trial.case_id,
+                trial.trial
             );
-            check_samples(&visit)?;
+            check_samples(&trial)?;
             // A resumed run goes on behind its End: only one that nothing follows says how the run ended.
             run.end = None;
-            run.visits.push(*visit);
+            run.trials.push(*trial);
         }
         Line::Failure(failure) => {
             ensure!(known.contains(&failure.case_id), "the header has no case {}", failure.case_id);
@@ -339,14 +339,14 @@ fn add(
 }
 
 /// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should hide it.
-fn check_samples(visit: &Visit) -> Result<()> {
-    ensure!(!visit.samples_ms.is_empty(), "{} has no sample", visit.case_id);
-    for (index, &sample) in visit.samples_ms.iter().enumerate() {
+fn check_samples(trial: &Trial) -> Result<()> {
+    ensure!(!trial.samples_ms.is_empty(), "{} has no sample", trial.case_id);
+    for (index, &sample) in trial.samples_ms.iter().enumerate() {
         ensure!(
             sample.is_finite() && sample > 0.0,
-            "{}: sample {index} of round {} is {sample} ms",
-            visit.case_id,
-            visit.round
+            "{}: sample {index} of trial {} is {sample} ms",
+            trial.case_id,
+            trial.trial
         );
     }
     Ok(())

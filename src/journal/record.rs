@@ -1,17 +1,17 @@
 //! What is on disk of a run before it is a report: the journal, one JSON line per event.
 //!
-//! The first line is the [`Header`]; each trial of a case adds a [`Visit`], each case that cannot be
+//! The first line is the [`Header`]; each trial of a case adds a [`Trial`], each case that cannot be
 //! timed a [`Failure`]; [`End`] closes the run. A run that was killed has no `End` and is reported as
 //! partial; one that is resumed has a [`Start`] for each process after the first.
 
 use crate::device::error::ErrorKind;
-use crate::measure::record::{Calibration, Protocol, Visit};
+use crate::measure::record::{Calibration, Protocol, Trial};
 use crate::workload::case::Case;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Version of the journal and of the four files of a run folder. A reader refuses another major version.
-pub const SCHEMA_VERSION: &str = "1.2";
+pub const SCHEMA_VERSION: &str = "2.0";
 
 /// The version of Criterion that drives the measurement, as pinned in Cargo.toml.
 pub const CRITERION_VERSION: &str = "0.8.2";
@@ -22,9 +22,9 @@ pub const CRITERION_VERSION: &str = "0.8.2";
 pub enum Line {
     /// What is to be run; always the first line.
     Header(Box<Header>),
-    /// A case was timed in a round.
-    Visit(Box<Visit>),
-    /// A case cannot be timed; later rounds leave it out.
+    /// A case was timed in a trial.
+    Trial(Box<Trial>),
+    /// A case cannot be timed; later trials leave it out.
     Failure(Failure),
     /// Another process goes on with the run.
     Start(Start),
@@ -49,7 +49,7 @@ pub struct Header {
     pub device: String,
     /// Seed of the data and of the order of cases.
     pub seed: u64,
-    /// Launches and rounds.
+    /// Launches and trials.
     pub protocol: Protocol,
     /// `i/n` where this is one shard of a sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,8 +98,8 @@ impl Start {
 pub struct Failure {
     /// [`Case::id`].
     pub case_id: String,
-    /// The round in which it failed.
-    pub round: usize,
+    /// The trial in which it failed.
+    pub trial: usize,
     /// What kind of failure.
     pub error_kind: ErrorKind,
     /// What happened, for a person.
@@ -119,7 +119,7 @@ pub struct End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Every case has all its rounds, or an error.
+    /// Every case has all its trials, or an error.
     Complete,
     /// Some are missing.
     Partial,

@@ -77,8 +77,8 @@ pub struct Unfinished {
     pub shard: Option<String>,
     /// `cpu`, or `cuda:N`.
     pub device: String,
-    /// Visits that are done, and that there are in all. Those of cases that failed count as done.
-    pub visits: (usize, usize),
+    /// TrialsByCase that are done, and that there are in all. Those of cases that failed count as done.
+    pub trials: (usize, usize),
     /// When its journal was last written to.
     pub written: jiff::Timestamp,
     /// Whether a process is at it now: then it cannot be resumed.
@@ -117,7 +117,7 @@ fn unfinished_run(path: &Path) -> Result<Option<Unfinished>> {
         return Ok(None);
     }
     let all = run.header.cases.len() * run.header.protocol.trials;
-    let visits = (all - run.open_visits().len(), all);
+    let trials = (all - run.open_trials().len(), all);
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
     Ok(Some(Unfinished {
         // By this, not by its header, is it found again.
@@ -125,7 +125,7 @@ fn unfinished_run(path: &Path) -> Result<Option<Unfinished>> {
         experiment: run.header.experiment,
         shard: run.header.shard,
         device: run.header.device,
-        visits,
+        trials,
         written: fs::metadata(path)?.modified()?.try_into()?,
         is_under_way: journal::is_being_written(path),
     }))

@@ -31,10 +31,10 @@ fn header() -> Header {
     }
 }
 
-fn visit(case_id: &str, round: usize, samples_ms: Vec<f64>) -> Visit {
-    Visit {
+fn trial_of(case_id: &str, trial: usize, samples_ms: Vec<f64>) -> Trial {
+    Trial {
         case_id: case_id.to_owned(),
-        round,
+        trial,
         started_at: "2026-01-01T00:00:01Z".to_owned(),
         wall_s: 0.5,
         samples_ms,
@@ -47,20 +47,20 @@ fn visit(case_id: &str, round: usize, samples_ms: Vec<f64>) -> Visit {
             verification: Verification { max_rel_error: 1e-4, tolerance: 1e-2, rows: 8 },
             algorithm: None,
         },
-        aside: None,
+        secondary: None,
         clocks: None,
         spent: Spent::default(),
     }
 }
 
-fn boxed(case_id: &str, round: usize, samples_ms: Vec<f64>) -> Box<Visit> {
-    Box::new(visit(case_id, round, samples_ms))
+fn boxed(case_id: &str, trial: usize, samples_ms: Vec<f64>) -> Box<Trial> {
+    Box::new(trial_of(case_id, trial, samples_ms))
 }
 
 fn failure() -> Failure {
     Failure {
         case_id: "G3/fp16/K2".to_owned(),
-        round: 0,
+        trial: 0,
         error_kind: ErrorKind::OutOfMemory,
         error: "größer als der Speicher".to_owned(),
     }
@@ -68,9 +68,9 @@ fn failure() -> Failure {
 
 fn lines() -> Vec<Line> {
     vec![
-        Line::Visit(boxed("G3/fp16/K1", 0, vec![0.1, 0.2])),
+        Line::Trial(boxed("G3/fp16/K1", 0, vec![0.1, 0.2])),
         Line::Failure(failure()),
-        Line::Visit(boxed("G3/fp16/K1", 1, vec![0.3])),
+        Line::Trial(boxed("G3/fp16/K1", 1, vec![0.3])),
         Line::End(End { status: Status::Complete, wall_s: 2.0 }),
     ]
 }
@@ -99,9 +99,9 @@ fn what_was_appended_is_read_back() {
     assert_eq!(run.header, header());
     assert_eq!(run.failures, [failure()]);
     assert_eq!(run.end, Some(End { status: Status::Complete, wall_s: 2.0 }));
-    let rounds: Vec<_> = run.visits_of("G3/fp16/K1").iter().map(|v| v.samples_ms.clone()).collect();
-    assert_eq!(rounds, [vec![0.1, 0.2], vec![0.3]]);
-    assert!(run.visits_of("G3/fp16/K2").is_empty());
+    let trials: Vec<_> = run.trials_of("G3/fp16/K1").iter().map(|v| v.samples_ms.clone()).collect();
+    assert_eq!(trials, [vec![0.1, 0.2], vec![0.3]]);
+    assert!(run.trials_of("G3/fp16/K2").is_empty());
     assert_eq!(run.failure_of("G3/fp16/K2"), Some(&failure()));
     assert!(run.failure_of("G3/fp16/K1").is_none());
 }
@@ -131,7 +131,7 @@ fn cut_at_any_byte_it_keeps_its_whole_lines_and_can_go_on() {
         }
         let whole = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count() - 1;
         let (mut journal, run) = Journal::reopen(dir.path()).unwrap();
-        let events = run.visits.len() + run.failures.len() + usize::from(run.end.is_some());
+        let events = run.trials.len() + run.failures.len() + usize::from(run.end.is_some());
         assert_eq!(events, whole, "cut at {cut}");
         lines()[whole..].iter().for_each(|line| journal.append(line).unwrap());
         assert_eq!(fs::read(&path).unwrap(), bytes, "cut at {cut}");
@@ -159,11 +159,11 @@ fn a_broken_file_says_where_and_why() {
     let twice = error_of(&format!("{header_line}{header_line}"));
     assert!(twice.contains(":2: a second header"), "{twice}");
     let other =
-        error_of(&header_line.replace("\"schema_version\":\"1.2\"", "\"schema_version\":\"2.0\""));
-    assert!(other.contains("schema version 2.0") && other.contains("that wrote it"), "{other}");
+        error_of(&header_line.replace("\"schema_version\":\"2.0\"", "\"schema_version\":\"3.0\""));
+    assert!(other.contains("schema version 3.0") && other.contains("that wrote it"), "{other}");
     let repeated = error_of(&format!("{header_line}{0}{0}", as_text(&lines()[..1])));
-    assert!(repeated.contains(":3: a second visit of G3/fp16/K1 in round 0"), "{repeated}");
-    let stranger = Line::Visit(boxed("G3/fp16/K9", 0, vec![1.0]));
+    assert!(repeated.contains(":3: a second trial of G3/fp16/K1 in trial 0"), "{repeated}");
+    let stranger = Line::Trial(boxed("G3/fp16/K9", 0, vec![1.0]));
     let stranger = error_of(&format!("{header_line}{}", as_text(&[stranger])));
     assert!(stranger.contains(":2: the header has no case G3/fp16/K9"), "{stranger}");
 }
@@ -171,9 +171,9 @@ fn a_broken_file_says_where_and_why() {
 #[test]
 fn a_minor_version_is_no_obstacle() {
     let dir = tempfile::tempdir().unwrap();
-    let newer = Header { schema_version: "1.7".to_owned(), ..header() };
+    let newer = Header { schema_version: "2.7".to_owned(), ..header() };
     let journal = Journal::create(dir.path(), newer).unwrap();
-    assert_eq!(read(journal.path()).unwrap().header.schema_version, "1.7");
+    assert_eq!(read(journal.path()).unwrap().header.schema_version, "2.7");
 }
 
 #[test]
@@ -181,17 +181,17 @@ fn a_sample_that_is_no_time_is_refused_with_its_case() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::create(dir.path(), header()).unwrap();
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let line = Line::Visit(boxed("G3/fp16/K1", 1, vec![0.1, bad]));
+        let line = Line::Trial(boxed("G3/fp16/K1", 1, vec![0.1, bad]));
         let error = format!("{:#}", journal.append(&line).unwrap_err());
-        assert!(error.contains("G3/fp16/K1: sample 1 of round 1"), "{error}");
+        assert!(error.contains("G3/fp16/K1: sample 1 of trial 1"), "{error}");
     }
-    assert!(journal.append(&Line::Visit(boxed("G3/fp16/K1", 0, vec![]))).is_err());
-    assert!(read(journal.path()).unwrap().visits.is_empty());
+    assert!(journal.append(&Line::Trial(boxed("G3/fp16/K1", 0, vec![]))).is_err());
+    assert!(read(journal.path()).unwrap().trials.is_empty());
 
     let header_line = as_text(&[Line::Header(Box::new(header()))]);
-    let zero = as_text(&[Line::Visit(boxed("G3/fp16/K1", 0, vec![0.0]))]);
+    let zero = as_text(&[Line::Trial(boxed("G3/fp16/K1", 0, vec![0.0]))]);
     let error = error_of(&format!("{header_line}{zero}"));
-    assert!(error.contains(":2: G3/fp16/K1: sample 0 of round 0 is 0 ms"), "{error}");
+    assert!(error.contains(":2: G3/fp16/K1: sample 0 of trial 0 is 0 ms"), "{error}");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn junk_anywhere_is_named_and_its_line_can_be_taken_out() {
     let header_line = as_text(&[Line::Header(Box::new(header()))]);
     let sound = format!("{header_line}{}", as_text(&lines()));
     for junk in
-        [&b"\xff\xfe\0\0\x7fELF"[..], b"{}", b"\r", b"", &[b'['; 10_000], b"{\"line\":\"visit\"}"]
+        [&b"\xff\xfe\0\0\x7fELF"[..], b"{}", b"\r", b"", &[b'['; 10_000], b"{\"line\":\"trial\"}"]
     {
         for at in 1..=5 {
             let mut whole: Vec<&[u8]> =
@@ -217,16 +217,16 @@ fn junk_anywhere_is_named_and_its_line_can_be_taken_out() {
                 std::process::Command::new("sh").args(["-c", command]).status().unwrap().success()
             );
             assert_eq!(fs::read_to_string(&path).unwrap(), sound);
-            assert_eq!(read(&path).unwrap().visits.len(), 2);
+            assert_eq!(read(&path).unwrap().trials.len(), 2);
         }
     }
 }
 
 #[test]
 fn of_a_newer_minor_version_what_is_unknown_is_no_junk() {
-    let newer = as_text(&[Line::Header(Box::new(header()))]).replace("\"1.2\"", "\"1.9\"");
+    let newer = as_text(&[Line::Header(Box::new(header()))]).replace("\"2.0\"", "\"2.9\"");
     let error = error_of(&format!("{newer}{{\"line\":\"pause\"}}\n"));
-    assert!(error.contains("schema version 1.9") && error.contains("use that one"), "{error}");
+    assert!(error.contains("schema version 2.9") && error.contains("use that one"), "{error}");
     assert!(!error.contains("sed"), "{error}");
 }
 
@@ -238,8 +238,8 @@ fn headers_that_no_spec_could_have_made_are_refused() {
         let error = error_of(&as_text(&[Line::Header(Box::new(header))]));
         assert!(error.contains(":1: ") && error.contains(says), "{error}");
     };
-    refused(&|h| h.protocol.trials = usize::MAX, "rounds: allowed are 1 to 1000");
-    refused(&|h| h.protocol.trials = 0, "rounds");
+    refused(&|h| h.protocol.trials = usize::MAX, "trials: allowed are 1 to 1000");
+    refused(&|h| h.protocol.trials = 0, "trials");
     refused(&|h| h.cases[1].id = h.cases[0].id.clone(), "two cases have the id");
     refused(&|h| h.cases[0].id = "../../etc/passwd".to_owned(), "an id is group/series/point");
     refused(&|h| h.cases[0].id = "G3/../K1".to_owned(), "an id is group/series/point");

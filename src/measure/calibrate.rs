@@ -1,4 +1,4 @@
-//! Before the first round: the card at its settled clock, what timing costs on it, and what it can do.
+//! Before the first trial: the card at its settled clock, what timing costs on it, and what it can do.
 
 use crate::device::cuda::{Graph, Tensor};
 use crate::device::error::CaseError;

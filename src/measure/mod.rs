@@ -9,7 +9,7 @@ mod secondary;
 
 pub use calibrate::calibrate;
 pub use sampler::Sampler;
-pub use sampling::{ADAPTIVE_ROUNDS, Sampling};
+pub use sampling::{ADAPTIVE_TRIALS, Sampling};
 pub use secondary::cold_ms;
 
 use crate::device::error::CaseError;

@@ -11,11 +11,11 @@ pub struct Protocol {
     /// Whether the counts below are kept, or cut where fewer samples tell as much.
     #[serde(default, rename = "protocol")]
     pub kind: ProtocolKind,
-    /// Launches before the first sample of each round, at least.
+    /// Launches before the first sample of each trial, at least.
     pub warmup: usize,
-    /// Timed launches in each round, at least.
+    /// Timed launches in each trial, at least.
     pub measure: usize,
-    /// Rounds: in each, every case once, in a random order.
+    /// Trials: in each, every case once, in a random order.
     pub trials: usize,
 }
 
@@ -32,14 +32,14 @@ impl Protocol {
     }
 }
 
-/// How many samples a round takes.
+/// How many samples a trial takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolKind {
-    /// `measure` launches and 20 samples in each round, at least.
+    /// `measure` launches and 20 samples in each trial, at least.
     #[default]
     Standard,
-    /// As many as the median needs: the last round is as long as the scatter of the earlier ones asks for.
+    /// As many as the median needs: the last trial is as long as the scatter of the earlier ones asks for.
     Adaptive,
 }
 
@@ -86,16 +86,16 @@ pub struct Peaks {
     pub copy_gbs: f64,
 }
 
-/// The samples of one case in one round.
+/// The samples of one case in one trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Visit {
+pub struct Trial {
     /// [`Case::id`].
     pub case_id: String,
-    /// Round, from 0.
-    pub round: usize,
+    /// Trial, from 0.
+    pub trial: usize,
     /// RFC 3339, UTC.
     pub started_at: String,
-    /// Wall-clock seconds of the visit: plan, data, verification, warm-up and samples.
+    /// Wall-clock seconds of the trial: plan, data, verification, warm-up and samples.
     pub wall_s: f64,
     /// Milliseconds per launch, in the order measured.
     pub samples_ms: Vec<f64>,
@@ -107,7 +107,7 @@ pub struct Visit {
     pub ran: Ran,
     /// The same operation timed in other ways; absent on the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aside: Option<Aside>,
+    pub secondary: Option<Secondary>,
     /// The state of the card while the samples were taken; absent on the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<Clocks>,
@@ -118,14 +118,14 @@ pub struct Visit {
 
 /// What stands beside the number of record: the same launches, timed in other ways.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct Secondary {
     /// Milliseconds between two events around a single launch that the host enqueued well before.
     pub isolated_ms: Vec<f64>,
-    /// Milliseconds per launch in graphs that rotate over buffers; only the first round has them.
+    /// Milliseconds per launch in graphs that rotate over buffers; only the first trial has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold: Option<Cold>,
     /// Milliseconds between two events around a single launch on an idle GPU, with the host in it: the published way.
-    pub as_called_ms: Vec<f64>,
+    pub per_call_ms: Vec<f64>,
     /// Median time that the host needs to enqueue one launch, in microseconds.
     pub enqueue_us: f64,
 }
@@ -148,7 +148,7 @@ pub enum Cold {
     },
 }
 
-/// Seconds of a visit, by what they were spent on. What is left of its wall time is Criterion's.
+/// Seconds of a trial, by what they were spent on. What is left of its wall time is Criterion's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
     /// Making the plan: choosing kernels, allocating.

@@ -28,7 +28,7 @@ pub struct Sampler<'a> {
     pub(super) clock: &'a Clock,
     pub(super) plan: &'a mut dyn Plan,
     unit: Unit,
-    /// Whether `launches_per_sample` is that of an earlier round.
+    /// Whether `launches_per_sample` is that of an earlier trial.
     is_known: bool,
     /// Launches that a sample averages over.
     pub launches_per_sample: usize,
@@ -51,7 +51,7 @@ enum Unit {
 }
 
 impl<'a> Sampler<'a> {
-    /// Finds how many launches make a sample and how long one takes, unless both are `known` from an earlier round.
+    /// Finds how many launches make a sample and how long one takes, unless both are `known` from an earlier trial.
     ///
     /// # Errors
     /// What the driver or the library reports, a launch that cannot be captured among it.

@@ -1,51 +1,51 @@
-//! How many samples a round takes, and how many of them Criterion sees as one.
+//! How many samples a trial takes, and how many of them Criterion sees as one.
 
 use crate::measure::record::{Protocol, ProtocolKind};
 use crate::stats::median_ci95;
 use std::ops::RangeInclusive;
 
-/// Criterion's samples in a round: its least.
+/// Criterion's samples in a trial: its least.
 const CRITERION_SAMPLES: usize = 10;
-/// Samples in a round of the standard protocol, at least.
+/// Samples in a trial of the standard protocol, at least.
 const MIN_SAMPLES: usize = 20;
-/// Rounds of the adaptive protocol: the first shows the scatter, the last takes what that asks for.
-pub const ADAPTIVE_ROUNDS: usize = 2;
-/// Launches over all rounds of the adaptive protocol, at least, where each is a sample.
+/// Trials of the adaptive protocol: the first shows the scatter, the last takes what that asks for.
+pub const ADAPTIVE_TRIALS: usize = 2;
+/// Launches over all trials of the adaptive protocol, at least, where each is a sample.
 const MIN_LAUNCHES: usize = 50;
 /// What the adaptive protocol aims at: half the 95 % interval of the median, as a share of the median.
 const PRECISION: f64 = 0.005;
-/// Its warm-up has no fewer launches than this, all that a visit makes before its samples included.
+/// Its warm-up has no fewer launches than this, all that a trial makes before its samples included.
 const MIN_WARM_UP: usize = 3;
 /// How long launches warm up that are a sample each.
 const WARM_UP_NS: f64 = 5e6;
-/// What single launches may take of a round, in all: long ones are fewer.
+/// What single launches may take of a trial, in all: long ones are fewer.
 const ISOLATED_NS: f64 = 7e5;
-const AS_CALLED_NS: f64 = 3e5;
-/// How many there are of them. 34 are two batches that the GPU is held back for, and more than 100 in three rounds.
+const PER_CALL_NS: f64 = 3e5;
+/// How many there are of them. 34 are two batches that the GPU is held back for, and more than 100 in three trials.
 const ISOLATED: RangeInclusive<usize> = 10..=34;
-const AS_CALLED: RangeInclusive<usize> = 5..=12;
+const PER_CALL: RangeInclusive<usize> = 5..=12;
 
-/// How a round samples.
+/// How a trial samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
     /// Launches before the first sample, at least.
     pub warmup: usize,
-    /// Criterion's samples in this round.
+    /// Criterion's samples in this trial.
     pub criterion_samples: usize,
-    /// Our samples averaged in each of Criterion's, of the earlier rounds as well.
+    /// Our samples averaged in each of Criterion's, of the earlier trials as well.
     pub samples_each: usize,
     /// Single launches timed by themselves.
     pub isolated: usize,
     /// Single launches timed as the published suite does.
-    pub as_called: usize,
+    pub per_call: usize,
 }
 
 impl Sampling {
-    /// For a case of `launches_per_sample`, each of about `launch_ns`; `earlier_ms` are the samples of the rounds
+    /// For a case of `launches_per_sample`, each of about `launch_ns`; `earlier_ms` are the samples of the trials
     /// before the last, and empty before that.
     ///
     /// The standard protocol takes at least `measure` launches and 20 samples. The adaptive one takes 10 samples (30
-    /// of single launches) in its first round, and in its last as many as the scatter of those asks for: an interval
+    /// of single launches) in its first trial, and in its last as many as the scatter of those asks for: an interval
     /// narrows with the root of their number. Its single and cold launches are all in the first.
     pub fn of(
         protocol: &Protocol,
@@ -64,12 +64,12 @@ impl Sampling {
                     criterion_samples: CRITERION_SAMPLES,
                     samples_each: samples.div_ceil(CRITERION_SAMPLES),
                     isolated: in_time(ISOLATED_NS, ISOLATED),
-                    as_called: in_time(AS_CALLED_NS, AS_CALLED),
+                    per_call: in_time(PER_CALL_NS, PER_CALL),
                 }
             }
             ProtocolKind::Adaptive => {
                 let each = match launches_per_sample {
-                    1 => MIN_LAUNCHES.div_ceil(ADAPTIVE_ROUNDS * CRITERION_SAMPLES),
+                    1 => MIN_LAUNCHES.div_ceil(ADAPTIVE_TRIALS * CRITERION_SAMPLES),
                     _ => 1,
                 };
                 let first = usize::from(earlier_ms.is_empty());
@@ -83,14 +83,14 @@ impl Sampling {
                     criterion_samples: CRITERION_SAMPLES,
                     samples_each: each * factor(earlier_ms),
                     isolated: first * in_time(ISOLATED_NS, ISOLATED),
-                    as_called: first * in_time(AS_CALLED_NS, AS_CALLED),
+                    per_call: first * in_time(PER_CALL_NS, PER_CALL),
                 }
             }
         }
     }
 }
 
-/// How many times the samples of the first round the last one needs. Only factors that divide it evenly: Criterion's
+/// How many times the samples of the first trial the last one needs. Only factors that divide it evenly: Criterion's
 /// samples have to be means of equally many of ours.
 fn factor(earlier_ms: &[f64]) -> usize {
     const FACTORS: [usize; 4] = [1, 2, 5, 10];
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standard_round_has_its_launches_and_its_samples() {
+    fn a_standard_trial_has_its_launches_and_its_samples() {
         assert_eq!(samples(&STANDARD, 1, &[]), 200);
         assert_eq!(samples(&STANDARD, 49, &[]), 20);
         assert_eq!(samples(&Protocol { measure: 7, ..STANDARD }, 1, &[]), 20);
@@ -123,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn adaptive_rounds_have_50_launches_or_20_samples() {
-        assert!(ADAPTIVE_ROUNDS * samples(&ADAPTIVE, 1, &[]) >= 50);
-        assert!(ADAPTIVE_ROUNDS * samples(&ADAPTIVE, 49, &[]) >= 20);
+    fn adaptive_trials_have_50_launches_or_20_samples() {
+        assert!(ADAPTIVE_TRIALS * samples(&ADAPTIVE, 1, &[]) >= 50);
+        assert!(ADAPTIVE_TRIALS * samples(&ADAPTIVE, 49, &[]) >= 20);
     }
 
     #[test]
-    fn the_last_adaptive_round_grows_with_the_scatter() {
+    fn the_last_adaptive_trial_grows_with_the_scatter() {
         let scattered = |scatter: f64| -> Vec<f64> {
             (0..10).map(|i| 1.0 + scatter * (f64::from(i * 7 % 10) - 4.5) / 4.5).collect()
         };
@@ -137,7 +137,7 @@ mod tests {
         let some = samples(&ADAPTIVE, 49, &scattered(0.01));
         assert!(some > 10 && some < 100, "{some}");
         assert_eq!(samples(&ADAPTIVE, 49, &scattered(0.5)), 100);
-        // Criterion's samples of both rounds are means of equally many.
+        // Criterion's samples of both trials are means of equally many.
         for scatter in [0.001, 0.01, 0.02, 0.5] {
             let first = samples(&ADAPTIVE, 1, &[]);
             let last = Sampling::of(&ADAPTIVE, 1, 1e6, &scattered(scatter));
@@ -149,12 +149,12 @@ mod tests {
     fn long_launches_are_timed_singly_less_often() {
         let single = |launch_ns| {
             let sampling = Sampling::of(&STANDARD, 1, launch_ns, &[]);
-            (sampling.isolated, sampling.as_called)
+            (sampling.isolated, sampling.per_call)
         };
         assert_eq!(single(5e3), (34, 12));
         assert_eq!(single(40e3), (17, 7));
         assert_eq!(single(1e9), (10, 5));
-        // The last round of the adaptive protocol has none.
+        // The last trial of the adaptive protocol has none.
         assert_eq!(Sampling::of(&ADAPTIVE, 49, 5e3, &[1.0; 10]).isolated, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What stands beside the number of record, on a GPU: the same launches isolated, as called, and with cold caches.
+//! What stands beside the number of record, on a GPU: the same launches isolated, per call, and with cold caches.
 
 use super::Sampler;
 use crate::device::cuda::Graph;
@@ -14,7 +14,7 @@ const HELD_BACK: usize = 17;
 const SLOW_BATCHES: usize = 3;
 /// Cold samples last at least this long, like those of record.
 const COLD_SAMPLE_NS: f64 = 300_000.0;
-/// How many there are: they are averages over many buffers, so one round tells what three would.
+/// How many there are: they are averages over many buffers, so one trial tells what three would.
 const COLD_SAMPLES: usize = 6;
 
 impl Sampler<'_> {
@@ -51,7 +51,7 @@ impl Sampler<'_> {
     ///
     /// # Errors
     /// What the driver or the library reports.
-    pub fn as_called_ms(&mut self, count: usize) -> Result<(Vec<f64>, f64), CaseError> {
+    pub fn per_call_ms(&mut self, count: usize) -> Result<(Vec<f64>, f64), CaseError> {
         let Device::Cuda(cuda) = self.device else { return Ok((Vec::new(), 0.0)) };
         let (mut times_ms, mut enqueue_us) = (Vec::with_capacity(count), Vec::new());
         for _ in 0..count {

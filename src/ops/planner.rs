@@ -22,7 +22,7 @@ pub struct Planner {
     device: Device,
     seed: u64,
     attention: Attention,
-    /// Algorithms chosen so far, so that every round has the same: by product, and whether all were tried.
+    /// Algorithms chosen so far, so that every trial has the same: by product, and whether all were tried.
     algorithms: RefCell<HashMap<(GemmShape, DType, bool), Matmul>>,
     fault: Option<Fault>,
     /// Whether a fault has made the CPU as useless to this process as a lost context makes a GPU.

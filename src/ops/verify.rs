@@ -23,7 +23,7 @@ pub const SAMPLED_ROWS: usize = 64;
 
 /// The relative error of a row that is accepted: four unit roundoffs (2⁻¹¹ in fp16, 2⁻⁸ in bf16).
 ///
-/// Rounding the result takes up to one. Backends may also round their scores and their softmax weights to 16 bits,
+/// Rounding the result takes up to one. Backends may also trial their scores and their softmax weights to 16 bits,
 /// at most one each and mostly averaged out over a row; float32 accumulation in another order stays below one
 /// at the lengths of the sweeps. A wrong, missing or doubled tile is off by far more.
 pub fn tolerance(dtype: DType) -> f64 {

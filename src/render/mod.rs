@@ -1,7 +1,6 @@
 //! A run as people see it: the table that closes it, plots, page, index.
 
 pub mod index;
-pub mod json;
 pub mod page;
 pub mod plot;
 pub(crate) mod run_folder;
@@ -48,10 +47,13 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
     let page = page::of(&raw, &summary, &run.header.env)?;
 
     run_folder.replace(|dir| {
-        files::write_file(&dir.join("config.json"), &json::pretty(&run.header.config)?)?;
-        files::write_file(&dir.join("env.json"), &json::pretty(&run.env())?)?;
-        files::write_file(&dir.join("raw.json"), &json::pretty(&raw)?)?;
-        files::write_file(&dir.join("summary.json"), &json::pretty(&summary)?)?;
+        files::write_file(
+            &dir.join("config.json"),
+            &serde_json::to_vec_pretty(&run.header.config)?,
+        )?;
+        files::write_file(&dir.join("env.json"), &serde_json::to_vec_pretty(&run.env())?)?;
+        files::write_file(&dir.join("raw.json"), &serde_json::to_vec(&raw)?)?;
+        files::write_file(&dir.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
         files::write_file(&dir.join("report.html"), page.as_bytes())?;
         let dir = files::make_dir(&dir.join("plots"))?;
         for plot in &plots {

@@ -25,7 +25,7 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
     let mut paragraphs = vec![wrapped(
         "",
         &format!(
-            "{} on {}: {} points, {} failed, {} rounds{shard}{partial}",
+            "{} on {}: {} points, {} failed, {} trials{shard}{partial}",
             raw.experiment,
             metadata.device_title(),
             summary.num_measurements,
@@ -62,7 +62,7 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
             ),
         )
     }));
-    paragraphs.push(wrapped("", &checks::line(&summary.conformance)));
+    paragraphs.push(wrapped("", &checks::line(&summary.checks)));
     paragraphs.extend(summary.warnings.iter().map(|warning| wrapped("! ", warning)));
     // Last, where the eye is when a night's run has scrolled by.
     paragraphs.extend(summary.findings.iter().take(FINDINGS).map(|finding| wrapped("- ", finding)));

@@ -24,18 +24,18 @@ pub struct Breakdown {
     pub criterion_s: f64,
     /// Reading the journal, statistics, plots and page.
     pub report_s: f64,
-    /// What is left: the journal, progress, and visits made again.
+    /// What is left: the journal, progress, and trials made again.
     pub other_s: f64,
     /// `wall_s` over `device_s`; none where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_over_device: Option<f64>,
 }
 
-/// Adds up the visits of a run whose report took `report_s`.
+/// Adds up the trials of a run whose report took `report_s`.
 pub fn of(run: &Run, report_s: f64) -> Breakdown {
     let sum =
-        |of: fn(&crate::measure::record::Visit) -> f64| run.visits.iter().map(of).sum::<f64>();
-    let visits_s = sum(|visit| visit.wall_s);
+        |of: fn(&crate::measure::record::Trial) -> f64| run.trials.iter().map(of).sum::<f64>();
+    let trials_s = sum(|trial| trial.wall_s);
     let (calibrating_s, run_s) = match run.header.env["shards"].as_array() {
         Some(shards) => {
             let sum = |path: &str| shards.iter().filter_map(|s| s.pointer(path)?.as_f64()).sum();
@@ -43,24 +43,24 @@ pub fn of(run: &Run, report_s: f64) -> Breakdown {
         }
         None => {
             let own = run.header.calibration.and_then(|found| found.wall_s).unwrap_or(0.0);
-            (own, run.end.as_ref().map_or(visits_s + own, |end| end.wall_s))
+            (own, run.end.as_ref().map_or(trials_s + own, |end| end.wall_s))
         }
     };
     let spent = Breakdown {
         wall_s: run_s + report_s,
         calibrating_s,
-        planning_s: sum(|visit| visit.spent.planning_s),
-        filling_s: sum(|visit| visit.spent.filling_s),
-        verifying_s: sum(|visit| visit.spent.verifying_s),
-        measuring_s: sum(|visit| visit.spent.measuring_s),
-        device_s: sum(|visit| visit.spent.gpu_s),
+        planning_s: sum(|trial| trial.spent.planning_s),
+        filling_s: sum(|trial| trial.spent.filling_s),
+        verifying_s: sum(|trial| trial.spent.verifying_s),
+        measuring_s: sum(|trial| trial.spent.measuring_s),
+        device_s: sum(|trial| trial.spent.gpu_s),
         report_s,
         ..Breakdown::default()
     };
     let known_s = spent.planning_s + spent.filling_s + spent.verifying_s + spent.measuring_s;
     Breakdown {
-        criterion_s: (visits_s - known_s).max(0.0),
-        other_s: (run_s - visits_s - calibrating_s).max(0.0),
+        criterion_s: (trials_s - known_s).max(0.0),
+        other_s: (run_s - trials_s - calibrating_s).max(0.0),
         wall_over_device: (spent.device_s > 0.0).then(|| spent.wall_s / spent.device_s),
         ..spent
     }

@@ -1,16 +1,16 @@
 //! From a journal to the rows of raw.json.
 //!
-//! - A row pools the samples of its rounds. What ran and the clocks are those of its last round.
-//! - A case that failed in any round has no time, whatever it took before: a wrong result may have been wrong all
-//!   along. Only one that was merely skipped keeps the rounds it has.
+//! - A row pools the samples of its trials. What ran and the clocks are those of its last trial.
+//! - A case that failed in any trial has no time, whatever it took before: a wrong result may have been wrong all
+//!   along. Only one that was merely skipped keeps the trials it has.
 //! - A case with neither a time nor a failure, in a run that was killed, is an error of kind `skipped`.
-//! - Variants named `part_*` are products timed apart. They become one variant `sum_of_parts`: in each round, the
+//! - Variants named `part_*` are products timed apart. They become one variant `sum_of_parts`: in each trial, the
 //!   i-th samples of all parts are added up, as far as the part with the fewest samples goes.
-//! - Flags: `fewer_rounds`; `imprecise` where the adaptive protocol left half the interval of the median above 0.5 % of it;
-//!   `unstable` where the medians of the rounds differ by more than 2 %; `drifting` where
+//! - Flags: `fewer_trials`; `imprecise` where the adaptive protocol left half the interval of the median above 0.5 % of it;
+//!   `unstable` where the medians of the trials differ by more than 2 %; `drifting` where
 //!   that of the first half of all samples differs from that of the second, see [`stats::drifts`]; `clock_moved` where the SM
-//!   clocks of the rounds differ by more than 0.5 %, which explains many of both; `below_settled_clock` where one was below 95 %
-//!   of the clock after burn-in; `power_capped` and `throttled: <reasons>` where the card said so during any round.
+//!   clocks of the trials differ by more than 0.5 %, which explains many of both; `below_settled_clock` where one was below 95 %
+//!   of the clock after burn-in; `power_capped` and `throttled: <reasons>` where the card said so during any trial.
 
 use super::raw::{
     CriterionEstimates, Derived, Failed, Measured, Metadata, Point, Raw, Row, Shape, Variant,
@@ -20,7 +20,7 @@ use crate::device::clocks::is_slowdown;
 use crate::device::error::ErrorKind;
 use crate::journal::Run;
 use crate::journal::record::{CRITERION_VERSION, SCHEMA_VERSION, Status};
-use crate::measure::record::{ProtocolKind, Visit};
+use crate::measure::record::{ProtocolKind, Trial};
 use crate::stats::{self, Timing};
 use crate::workload::case::Case;
 use crate::workload::operation::Operation;
@@ -32,7 +32,7 @@ use std::path::Path;
 /// `trial_spread_pct` above which a row is `unstable`.
 const UNSTABLE_PCT: f64 = 2.0;
 
-/// Difference of the SM clocks of the rounds above which `clock_moved`.
+/// Difference of the SM clocks of the trials above which `clock_moved`.
 const MOVED_PCT: f64 = 0.5;
 /// Share of the settled clock under which a row is `below_settled_clock`.
 const SETTLED_SHARE: f64 = 0.95;
@@ -48,7 +48,7 @@ const PART: &str = "part_";
 /// If a variant belongs to no row, or a label has the name of a field.
 pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     let header = &run.header;
-    let visits = visits_by_case(run);
+    let trials = trials_by_case(run);
     let mut variants: HashMap<&str, Vec<&Case>> = HashMap::new();
     for case in header.cases.iter().filter(|case| case.variant.is_some()) {
         variants.entry(&case.row).or_default().push(case);
@@ -57,8 +57,8 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     let (mut other_runs, mut broken) = (0, Vec::new());
     let mut measurements = Vec::new();
     for case in header.cases.iter().filter(|case| case.variant.is_none()) {
-        let variants = variants_of(run, &visits, &variants.remove(&*case.id).unwrap_or_default());
-        let mut row = row(run, &visits, case, variants)?;
+        let variants = variants_of(run, &trials, &variants.remove(&*case.id).unwrap_or_default());
+        let mut row = row(run, &trials, case, variants)?;
         if let Row::Measured(measured) = &mut row {
             match criterion_estimates(criterion_home, measured) {
                 Ok(Criterion::Same(estimates)) => measured.criterion = Some(estimates),
@@ -114,57 +114,57 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     Ok((raw, warnings))
 }
 
-type Visits<'a> = HashMap<&'a str, Vec<&'a Visit>>;
+type TrialsByCase<'a> = HashMap<&'a str, Vec<&'a Trial>>;
 
-/// [`Run::visits_of`] for all cases at once.
-fn visits_by_case(run: &Run) -> Visits<'_> {
-    let mut by_case: Visits = HashMap::new();
-    for visit in &run.visits {
-        by_case.entry(&visit.case_id).or_default().push(visit);
+/// [`Run::trials_of`] for all cases at once.
+fn trials_by_case(run: &Run) -> TrialsByCase<'_> {
+    let mut by_case: TrialsByCase = HashMap::new();
+    for trial in &run.trials {
+        by_case.entry(&trial.case_id).or_default().push(trial);
     }
-    by_case.values_mut().for_each(|visits| visits.sort_by_key(|visit| visit.round));
+    by_case.values_mut().for_each(|trials| trials.sort_by_key(|trial| trial.trial));
     by_case
 }
 
-/// The rounds of a case, at least one, or why it has no time.
-fn rounds<'a>(
+/// The trials of a case, at least one, or why it has no time.
+fn trials_of<'a>(
     run: &Run,
-    visits: &'a Visits,
+    trials: &'a TrialsByCase,
     case: &Case,
-) -> std::result::Result<&'a [&'a Visit], (ErrorKind, String)> {
-    let visits = visits.get(&*case.id).map_or(&[][..], Vec::as_slice);
+) -> std::result::Result<&'a [&'a Trial], (ErrorKind, String)> {
+    let trials = trials.get(&*case.id).map_or(&[][..], Vec::as_slice);
     match run.failure_of(&case.id) {
-        Some(failure) if failure.error_kind != ErrorKind::Skipped || visits.is_empty() => {
+        Some(failure) if failure.error_kind != ErrorKind::Skipped || trials.is_empty() => {
             Err((failure.error_kind, failure.error.clone()))
         }
-        None if visits.is_empty() => {
+        None if trials.is_empty() => {
             Err((ErrorKind::Skipped, "the run ended before this case was measured".to_owned()))
         }
-        _ => Ok(visits),
+        _ => Ok(trials),
     }
 }
 
 fn row(
     run: &Run,
-    visits: &Visits,
+    trials: &TrialsByCase,
     case: &Case,
     variants: BTreeMap<String, Variant>,
 ) -> Result<Row> {
     let point = point(case)?;
-    let visits = match rounds(run, visits, case) {
-        Ok(visits) => visits,
+    let trials = match trials_of(run, trials, case) {
+        Ok(trials) => trials,
         Err((error_kind, error)) => {
             let backend_unsupported = error_kind == ErrorKind::Unsupported;
             let failed = Failed { point, error, error_kind, backend_unsupported, variants };
             return Ok(Row::Failed(Box::new(failed)));
         }
     };
-    let last = visits.last().context("a round")?;
-    let timing_raw: Vec<f64> = visits.iter().flat_map(|visit| &visit.samples_ms).copied().collect();
+    let last = trials.last().context("a trial")?;
+    let timing_raw: Vec<f64> = trials.iter().flat_map(|trial| &trial.samples_ms).copied().collect();
     let timing = Timing::of(&timing_raw).context("a sample")?;
-    let rounds: Vec<&[f64]> = visits.iter().map(|visit| &*visit.samples_ms).collect();
+    let by_trial: Vec<&[f64]> = trials.iter().map(|trial| &*trial.samples_ms).collect();
     let trial_p50: Vec<f64> =
-        visits.iter().filter_map(|visit| stats::median(&visit.samples_ms)).collect();
+        trials.iter().filter_map(|trial| stats::median(&trial.samples_ms)).collect();
     let products = match &case.operation {
         Operation::GemmSequence(products)
         | Operation::GemmGrouped(products)
@@ -177,11 +177,11 @@ fn row(
         derived.effective_tflops = Some(derived.tflops_mean);
     }
     let ci95_p50 = stats::median_ci95(&timing_raw);
-    let trial_sm_mhz: Vec<f64> = visits
+    let trial_sm_mhz: Vec<f64> = trials
         .iter()
-        .filter_map(|visit| visit.clocks.as_ref().and_then(|clocks| clocks.counted_sm_mhz))
+        .filter_map(|trial| trial.clocks.as_ref().and_then(|clocks| clocks.counted_sm_mhz))
         .collect();
-    let mut flags = flags(visits, &timing_raw, &trial_p50, run.header.protocol.trials);
+    let mut flags = flags(trials, &timing_raw, &trial_p50, run.header.protocol.trials);
     flags.extend(clock_flags(run, &trial_sm_mhz));
     if run.header.protocol.kind == ProtocolKind::Adaptive
         && ci95_p50.is_none_or(|[low, high]| high - low > 2.0 * PRECISION * timing.p50)
@@ -190,17 +190,17 @@ fn row(
     }
     Ok(Row::Measured(Box::new(Measured {
         point,
-        trials: visits.len(),
+        trials: trials.len(),
         total_measurements: timing_raw.len(),
         launches_per_sample: last.launches_per_sample,
         timing,
         total_latency_ms: (products > 1).then_some(timing.mean),
         ci95_p50,
-        isolated: secondary::isolated(visits),
-        cold: secondary::cold(visits),
-        as_called: secondary::as_called(visits),
+        isolated: secondary::isolated(trials),
+        cold: secondary::cold(trials),
+        per_call: secondary::per_call(trials),
         trial_sm_mhz,
-        autocorrelation_lag1: stats::autocorrelation_lag1(&rounds),
+        autocorrelation_lag1: stats::autocorrelation_lag1(&by_trial),
         trial_spread_pct: stats::spread_pct(&trial_p50),
         criterion: None,
         flags,
@@ -221,7 +221,7 @@ fn point(case: &Case) -> Result<Point> {
     const FIELDS: [&str; 33] = [
         "isolated",
         "cold",
-        "as_called",
+        "per_call",
         "trial_sm_mhz",
         "algorithm",
         "case_id",
@@ -283,24 +283,24 @@ fn point(case: &Case) -> Result<Point> {
     })
 }
 
-fn variants_of(run: &Run, visits: &Visits, cases: &[&Case]) -> BTreeMap<String, Variant> {
+fn variants_of(run: &Run, trials: &TrialsByCase, cases: &[&Case]) -> BTreeMap<String, Variant> {
     let name = |case: &Case| case.variant.clone().unwrap_or_default();
     let (parts, others): (Vec<&Case>, Vec<&Case>) =
         cases.iter().partition(|case| name(case).starts_with(PART));
     let mut variants: BTreeMap<String, Variant> =
-        others.iter().map(|case| (name(case), variant(run, visits, &[case]))).collect();
+        others.iter().map(|case| (name(case), variant(run, trials, &[case]))).collect();
     if !parts.is_empty() {
-        variants.insert("sum_of_parts".to_owned(), variant(run, visits, &parts));
+        variants.insert("sum_of_parts".to_owned(), variant(run, trials, &parts));
     }
     variants
 }
 
 /// The sum of several cases, each timed apart; one case is its own sum.
-fn variant(run: &Run, visits: &Visits, cases: &[&Case]) -> Variant {
+fn variant(run: &Run, trials: &TrialsByCase, cases: &[&Case]) -> Variant {
     let mut parts = Vec::new();
     for case in cases {
-        match rounds(run, visits, case) {
-            Ok(rounds) => parts.push(rounds),
+        match trials_of(run, trials, case) {
+            Ok(trials) => parts.push(trials),
             Err((error_kind, error)) if cases.len() == 1 => {
                 return Variant::Failed { error, error_kind };
             }
@@ -311,7 +311,7 @@ fn variant(run: &Run, visits: &Visits, cases: &[&Case]) -> Variant {
     }
     let samples = sums(&parts);
     let kernels =
-        parts.iter().filter_map(|rounds| rounds.last()).flat_map(|visit| visit.ran.kernels.clone());
+        parts.iter().filter_map(|trials| trials.last()).flat_map(|trial| trial.ran.kernels.clone());
     let flops = cases.iter().map(|case| case.operation.flops()).sum();
     let bytes = cases.iter().map(|case| case.operation.bytes()).sum();
     let timing = Timing::of(&samples);
@@ -321,25 +321,25 @@ fn variant(run: &Run, visits: &Visits, cases: &[&Case]) -> Variant {
             Variant::Measured { timing, kernels: kernels.collect(), derived }
         }
         _ => Variant::Failed {
-            error: "no round in which all parts were measured".to_owned(),
+            error: "no trial in which all parts were measured".to_owned(),
             error_kind: ErrorKind::Skipped,
         },
     }
 }
 
-/// Sample by sample, in each round that all parts have.
-fn sums<'a>(parts: &[&[&'a Visit]]) -> Vec<f64> {
+/// Sample by sample, in each trial that all parts have.
+fn sums<'a>(parts: &[&[&'a Trial]]) -> Vec<f64> {
     let Some((first, others)) = parts.split_first() else { return Vec::new() };
     let mut sums = Vec::new();
-    for visit in *first {
-        let same_round = |rounds: &&[&'a Visit]| -> Option<&'a [f64]> {
-            rounds.iter().find(|other| other.round == visit.round).map(|other| &*other.samples_ms)
+    for trial in *first {
+        let same_trial = |trials: &&[&'a Trial]| -> Option<&'a [f64]> {
+            trials.iter().find(|other| other.trial == trial.trial).map(|other| &*other.samples_ms)
         };
-        let Some(others) = others.iter().map(same_round).collect::<Option<Vec<_>>>() else {
+        let Some(others) = others.iter().map(same_trial).collect::<Option<Vec<_>>>() else {
             continue;
         };
         let shortest = others.iter().map(|samples| samples.len()).min().unwrap_or(usize::MAX);
-        let own = visit.samples_ms.iter().enumerate().take(shortest);
+        let own = trial.samples_ms.iter().enumerate().take(shortest);
         sums.extend(own.map(|(i, ms)| ms + others.iter().map(|samples| samples[i]).sum::<f64>()));
     }
     sums
@@ -366,10 +366,10 @@ fn derived(
     })
 }
 
-fn flags(visits: &[&Visit], timing_raw: &[f64], trial_p50: &[f64], trials: usize) -> Vec<String> {
+fn flags(trials: &[&Trial], timing_raw: &[f64], trial_p50: &[f64], wanted: usize) -> Vec<String> {
     let mut flags = Vec::new();
-    if visits.len() < trials {
-        flags.push("fewer_rounds".to_owned());
+    if trials.len() < wanted {
+        flags.push("fewer_trials".to_owned());
     }
     if stats::spread_pct(trial_p50).is_some_and(|spread| spread > UNSTABLE_PCT) {
         flags.push("unstable".to_owned());
@@ -377,9 +377,9 @@ fn flags(visits: &[&Visit], timing_raw: &[f64], trial_p50: &[f64], trials: usize
     if stats::drifts(timing_raw) {
         flags.push("drifting".to_owned());
     }
-    let mut reasons: Vec<&str> = visits
+    let mut reasons: Vec<&str> = trials
         .iter()
-        .filter_map(|visit| visit.clocks.as_ref())
+        .filter_map(|trial| trial.clocks.as_ref())
         .flat_map(|clocks| clocks.throttle.iter().map(String::as_str))
         .collect();
     reasons.sort_unstable();
@@ -412,7 +412,7 @@ fn clock_flags(run: &Run, trial_sm_mhz: &[f64]) -> Vec<String> {
 
 fn is_incomplete(row: &Row) -> bool {
     match row {
-        Row::Measured(row) => row.flags.iter().any(|flag| flag == "fewer_rounds"),
+        Row::Measured(row) => row.flags.iter().any(|flag| flag == "fewer_trials"),
         Row::Failed(row) => row.error_kind == ErrorKind::Skipped,
     }
 }

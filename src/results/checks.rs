@@ -6,6 +6,9 @@ use crate::measure::record::Calibration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The name of a check on both devices.
+const HOST_FREE: &str = "GPU time without the host";
+
 /// A sample shorter than this, in milliseconds, would hold too much of the event pair around it.
 const LEAST_SAMPLE_MS: f64 = 0.3;
 /// Launches of a graph follow each other closely enough if an empty one takes no more of the shortest than this.
@@ -13,50 +16,69 @@ const MOST_GAP: f64 = 0.1;
 /// Rotation makes caches cold if a bandwidth-bound copy gets slower by this factor at least.
 const LEAST_COLD_OVER_WARM: f64 = 1.5;
 
-/// A claim, whether it holds, and how far.
+/// A validity check, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    /// What is claimed.
-    pub claim: String,
+pub struct Check {
+    /// What is checked.
+    pub check: String,
     /// Whether it holds for the whole run.
-    pub holds: bool,
+    pub outcome: Outcome,
     /// By what that is judged.
     pub detail: String,
 }
 
-/// The claims of a run; `env` as env.json has it.
-pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Claim> {
+/// What came of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It holds, by the run's own data.
+    Yes,
+    /// It does not.
+    No,
+    /// It holds for every run on this device, whatever its data.
+    ByConstruction,
+}
+
+impl Outcome {
+    /// For a person.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Yes => "yes",
+            Outcome::No => "no",
+            Outcome::ByConstruction => "by construction",
+        }
+    }
+}
+
+/// The checks of a run; `env` as env.json has it.
+pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Check> {
     let rows: Vec<&Measured> = raw.measured().collect();
     let on_gpu = raw.metadata.device != "cpu";
     let count = |holds: &dyn Fn(&Measured) -> bool| rows.iter().filter(|row| holds(row)).count();
     let all = |text: &str, counted: usize, what: &str| {
         let detail = format!("{counted} of {} points {what}", rows.len());
-        claim(text, !rows.is_empty() && counted == rows.len(), detail)
+        check(text, !rows.is_empty() && counted == rows.len(), detail)
     };
     let flagged =
         |row: &Measured, flag: &str| row.flags.iter().any(|known| known.starts_with(flag));
-    let mut claims = vec![
+    let mut checks = vec![
         all(
             "result checked before it was timed",
             count(&|row| row.verification.max_rel_error <= row.verification.tolerance),
             "within the tolerance of their type",
         ),
-        claim("random data", true, "seeded normal numbers, the same on every device".to_owned()),
-        claim(
-            "GPU time without the host",
-            on_gpu,
-            match on_gpu {
-                true => "replays of CUDA graphs between events".to_owned(),
-                false => "the host's clock on the CPU".to_owned(),
-            },
-        ),
+        by_construction("random data", "seeded normal numbers, the same on every device"),
+        match on_gpu {
+            true => by_construction(HOST_FREE, "replays of CUDA graphs between events"),
+            false => check(HOST_FREE, false, "the host's clock on the CPU".to_owned()),
+        },
         all(
             "samples long enough for their clock",
             count(&|row| row.launches_per_sample as f64 * row.timing.p50 >= LEAST_SAMPLE_MS),
             "last 0.3 ms a sample",
         ),
-        all("all rounds made", count(&|row| !flagged(row, "fewer_rounds")), "have every round"),
-        all("rounds agree", count(&|row| !flagged(row, "unstable")), "have medians within 2 %"),
+        all("all trials made", count(&|row| !flagged(row, "fewer_trials")), "have every trial"),
+        all("trials agree", count(&|row| !flagged(row, "unstable")), "have medians within 2 %"),
     ];
     if on_gpu {
         let not_held_down = |row: &Measured| {
@@ -64,7 +86,7 @@ pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Clai
                 .iter()
                 .any(|flag| flagged(row, flag))
         };
-        claims.extend([
+        checks.extend([
             power(env),
             settled(calibration),
             all(
@@ -77,33 +99,39 @@ pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Clai
             coldness(calibration),
         ]);
     }
-    claims
+    checks
 }
 
-fn claim(text: &str, holds: bool, detail: String) -> Claim {
-    Claim { claim: text.to_owned(), holds, detail }
+fn check(text: &str, holds: bool, detail: String) -> Check {
+    let outcome = if holds { Outcome::Yes } else { Outcome::No };
+    Check { check: text.to_owned(), outcome, detail }
 }
 
-fn power(env: &Value) -> Claim {
+fn by_construction(text: &str, detail: &str) -> Check {
+    let outcome = Outcome::ByConstruction;
+    Check { check: text.to_owned(), outcome, detail: detail.to_owned() }
+}
+
+fn power(env: &Value) -> Check {
     let limit_w = env["gpu"]["power_limit_w"].as_u64();
     let detail = match limit_w {
         Some(watts) => format!("a limit of {watts} W, which nothing here sets"),
         None => "NVML does not say".to_owned(),
     };
-    claim("power limit declared", limit_w.is_some(), detail)
+    check("power limit declared", limit_w.is_some(), detail)
 }
 
-fn settled(calibration: Option<&Calibration>) -> Claim {
+fn settled(calibration: Option<&Calibration>) -> Check {
     let steady = calibration.and_then(|found| found.clock_settled);
     let detail = match (steady, calibration.and_then(|found| found.settled_sm_mhz)) {
         (Some(true), Some(mhz)) => format!("steady at {mhz} MHz under a large product"),
         (Some(false), Some(mhz)) => format!("still moving when burn-in ended, at {mhz} MHz"),
         _ => "burn-in was skipped, or NVML does not say".to_owned(),
     };
-    claim("clock settled before the first round", steady == Some(true), detail)
+    check("clock settled before the first trial", steady == Some(true), detail)
 }
 
-fn gaps(rows: &[&Measured], calibration: Option<&Calibration>) -> Claim {
+fn gaps(rows: &[&Measured], calibration: Option<&Calibration>) -> Check {
     let node_ns = calibration.and_then(|found| found.graph_node_ns);
     let shortest_ms = rows.iter().map(|row| row.timing.p50).fold(f64::INFINITY, f64::min);
     let share = node_ns.map(|node_ns| node_ns * 1e-6 / shortest_ms);
@@ -115,15 +143,15 @@ fn gaps(rows: &[&Measured], calibration: Option<&Calibration>) -> Claim {
         ),
         _ => "not calibrated".to_owned(),
     };
-    claim("no gaps between launches", share.is_some_and(|share| share <= MOST_GAP), detail)
+    check("no gaps between launches", share.is_some_and(|share| share <= MOST_GAP), detail)
 }
 
-fn cold(rows: &[&Measured]) -> Claim {
+fn cold(rows: &[&Measured]) -> Check {
     let of =
         |is: fn(&Cold) -> bool| rows.iter().filter(|row| row.cold.as_ref().is_some_and(is)).count();
     let measured = of(|cold| matches!(cold, Cold::Measured(_)));
     let refused = of(|cold| matches!(cold, Cold::NotApplicable { .. }));
-    claim(
+    check(
         "operands rotated to measure cold caches too",
         !rows.is_empty() && measured + refused == rows.len(),
         format!(
@@ -133,7 +161,7 @@ fn cold(rows: &[&Measured]) -> Claim {
     )
 }
 
-fn coldness(calibration: Option<&Calibration>) -> Claim {
+fn coldness(calibration: Option<&Calibration>) -> Check {
     let ratio = calibration.and_then(|found| found.cold_over_warm);
     let detail = match ratio {
         Some(ratio) => format!(
@@ -141,20 +169,19 @@ fn coldness(calibration: Option<&Calibration>) -> Claim {
         ),
         None => "not calibrated".to_owned(),
     };
-    claim(
+    check(
         "rotation proven to make caches cold",
         ratio.is_some_and(|ratio| ratio >= LEAST_COLD_OVER_WARM),
         detail,
     )
 }
 
-/// The claims in one line: how many hold, and which do not.
-pub fn line(claims: &[Claim]) -> String {
-    let fails: Vec<&str> =
-        claims.iter().filter(|claim| !claim.holds).map(|claim| &*claim.claim).collect();
-    let held = claims.len() - fails.len();
-    match fails.is_empty() {
-        true => format!("conformance: {held} of {held} yes"),
-        false => format!("conformance: {held} of {} yes; no: {}", claims.len(), fails.join(", ")),
-    }
+/// The checks in one line: how many of those that depend on the run hold, and which do not.
+pub fn line(checks: &[Check]) -> String {
+    let count = |outcome: Outcome| checks.iter().filter(|check| check.outcome == outcome).count();
+    let (held, failed) = (count(Outcome::Yes), count(Outcome::No));
+    let fails = checks.iter().filter(|check| check.outcome == Outcome::No);
+    let fails: Vec<&str> = fails.map(|check| &*check.check).collect();
+    let no = if failed == 0 { String::new() } else { format!("; no: {}", fails.join(", ")) };
+    format!("validity checks: {held} of {} yes{no}", held + failed)
 }

@@ -44,13 +44,13 @@ pub struct Metadata {
     pub device_name: Option<String>,
     /// Seed of the data and of the order of cases.
     pub seed: u64,
-    /// Whether every row has all its rounds, or an error.
+    /// Whether every row has all its trials, or an error.
     pub status: Status,
     /// RFC 3339, UTC.
     pub started_at: String,
-    /// Wall-clock seconds; of the visits alone where the run was killed.
+    /// Wall-clock seconds; of the trials alone where the run was killed.
     pub wall_s: f64,
-    /// Launches and rounds asked for.
+    /// Launches and trials asked for.
     pub protocol: Protocol,
     /// `i/n` where this is one shard of a sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,17 +101,17 @@ pub enum Shape {
     Sdpa(SdpaShape),
 }
 
-/// A point with a time. Times are milliseconds per launch, the samples of all rounds together.
+/// A point with a time. Times are milliseconds per launch, the samples of all trials together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// What it is.
     #[serde(flatten)]
     pub point: Point,
-    /// Rounds with samples.
+    /// Trials with samples.
     pub trials: usize,
     /// Samples.
     pub total_measurements: usize,
-    /// Launches that each sample averages over, in the last round.
+    /// Launches that each sample averages over, in the last trial.
     pub launches_per_sample: usize,
     /// Over the samples, in ms.
     pub timing: Timing,
@@ -126,21 +126,21 @@ pub struct Measured {
     pub cold: Option<Cold>,
     /// Single launches on an idle GPU, with the host in them: the published way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub as_called: Option<AsCalled>,
-    /// The samples in the order measured, round by round, in ms.
+    pub per_call: Option<PerCall>,
+    /// The samples in the order measured, trial by trial, in ms.
     pub timing_raw: Vec<f64>,
-    /// Median of each round, in ms.
+    /// Median of each trial, in ms.
     pub trial_p50: Vec<f64>,
-    /// Mean SM clock while the samples of each round were taken, in MHz; absent on the CPU.
+    /// Mean SM clock while the samples of each trial were taken, in MHz; absent on the CPU.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trial_sm_mhz: Vec<f64>,
     /// 95 % confidence interval of the median, in ms; absent below 6 samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95_p50: Option<[f64; 2]>,
-    /// Correlation of a sample with the next one of its round; absent where there is none, as of equal samples.
+    /// Correlation of a sample with the next one of its trial; absent where there is none, as of equal samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autocorrelation_lag1: Option<f64>,
-    /// How far the largest median of a round lies above the smallest, in per cent; absent for a single round.
+    /// How far the largest median of a trial lies above the smallest, in per cent; absent for a single trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_spread_pct: Option<f64>,
     /// Criterion's own estimates from the same samples; absent if its files are of another run.
@@ -159,7 +159,7 @@ pub struct Measured {
     pub algorithm: Option<Algorithm>,
     /// The check against the reference.
     pub verification: Verification,
-    /// The card in the last round; absent on the CPU.
+    /// The card in the last trial; absent on the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks: Option<Clocks>,
     /// What makes the time doubtful, see [`super::build`].
@@ -196,7 +196,7 @@ pub struct ColdTiming {
 
 /// Launches as a program makes them that does nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AsCalled {
+pub struct PerCall {
     /// Median time that the host needs to enqueue a launch, in microseconds.
     pub enqueue_us: f64,
     /// Between two events around each, in ms.
@@ -227,7 +227,7 @@ pub struct Failed {
 pub enum Variant {
     /// It has a time.
     Measured {
-        /// Over the samples of all rounds, in ms.
+        /// Over the samples of all trials, in ms.
         timing: Timing,
         /// The kernels of one launch; empty on the CPU.
         kernels: Vec<Kernel>,

@@ -1,28 +1,28 @@
-//! What stands beside the number of record: the samples of all rounds pooled.
+//! What stands beside the number of record: the samples of all trials pooled.
 
-use super::raw::{AsCalled, Cold, ColdTiming};
-use crate::measure::record::{self, Aside, Visit};
+use super::raw::{Cold, ColdTiming, PerCall};
+use crate::measure::record::{self, Secondary, Trial};
 use crate::stats::{Timing, median};
 
 /// Single launches that waited behind others; none if none was made.
-pub fn isolated(visits: &[&Visit]) -> Option<Timing> {
-    Timing::of(&pooled(visits, |aside| &aside.isolated_ms))
+pub fn isolated(trials: &[&Trial]) -> Option<Timing> {
+    Timing::of(&pooled(trials, |secondary| &secondary.isolated_ms))
 }
 
 /// Single launches on an idle GPU; none if none was made.
-pub fn as_called(visits: &[&Visit]) -> Option<AsCalled> {
-    let enqueue_us: Vec<f64> = asides(visits).map(|aside| aside.enqueue_us).collect();
-    Some(AsCalled {
+pub fn per_call(trials: &[&Trial]) -> Option<PerCall> {
+    let enqueue_us: Vec<f64> = secondaries(trials).map(|secondary| secondary.enqueue_us).collect();
+    Some(PerCall {
         enqueue_us: median(&enqueue_us)?,
-        timing: Timing::of(&pooled(visits, |aside| &aside.as_called_ms))?,
+        timing: Timing::of(&pooled(trials, |secondary| &secondary.per_call_ms))?,
     })
 }
 
 /// Launches with cold caches, or why there are none; none of both if nobody tried.
-pub fn cold(visits: &[&Visit]) -> Option<Cold> {
+pub fn cold(trials: &[&Trial]) -> Option<Cold> {
     let (mut samples, mut sets) = (Vec::new(), 0);
     let mut refused = None;
-    for cold in asides(visits).filter_map(|aside| aside.cold.as_ref()) {
+    for cold in secondaries(trials).filter_map(|secondary| secondary.cold.as_ref()) {
         match cold {
             record::Cold::Samples { buffer_sets, samples_ms } => {
                 sets = *buffer_sets;
@@ -37,10 +37,10 @@ pub fn cold(visits: &[&Visit]) -> Option<Cold> {
     }
 }
 
-fn asides<'a>(visits: &'a [&Visit]) -> impl Iterator<Item = &'a Aside> {
-    visits.iter().filter_map(|visit| visit.aside.as_ref())
+fn secondaries<'a>(trials: &'a [&Trial]) -> impl Iterator<Item = &'a Secondary> {
+    trials.iter().filter_map(|trial| trial.secondary.as_ref())
 }
 
-fn pooled<'a>(visits: &'a [&Visit], of: fn(&'a Aside) -> &'a Vec<f64>) -> Vec<f64> {
-    asides(visits).flat_map(of).copied().collect()
+fn pooled<'a>(trials: &'a [&Trial], of: fn(&'a Secondary) -> &'a Vec<f64>) -> Vec<f64> {
+    secondaries(trials).flat_map(of).copied().collect()
 }

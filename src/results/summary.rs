@@ -1,7 +1,7 @@
 //! summary.json: what a run says, in few numbers and sentences. Made of the rows of raw.json alone.
 
 use super::breakdown::Breakdown;
-use super::checks::{self, Claim};
+use super::checks::{self, Check};
 use super::curve::cliff::{Cliff, Cliffs};
 use super::curve::kernel::KernelBoundary;
 use super::curve::step::Step;
@@ -56,7 +56,7 @@ pub struct Summary {
     pub datasheet: Option<Datasheet>,
     /// What the run can vouch for.
     #[serde(default)]
-    pub conformance: Vec<Claim>,
+    pub checks: Vec<Check>,
     /// Where its time went.
     #[serde(default)]
     pub breakdown: Breakdown,
@@ -207,7 +207,7 @@ pub fn of(raw: &Raw, run: &Run, mut warnings: Vec<String>) -> Summary {
         findings: Vec::new(),
         calibration,
         datasheet: raw.metadata.device_name.as_deref().and_then(peak::datasheet),
-        conformance: checks::of(raw, calibration.as_ref(), &run.header.env),
+        checks: checks::of(raw, calibration.as_ref(), &run.header.env),
         breakdown: Breakdown::default(),
         warnings,
     };
@@ -295,14 +295,14 @@ fn doubts(raw: &Raw) -> Vec<String> {
     };
     let drifting = drifting(raw);
     let sentences: [(&str, &str); 8] = [
-        ("fewer_rounds", "have fewer rounds than asked for"),
+        ("fewer_trials", "have fewer trials than asked for"),
         (
             "imprecise",
             "have a median that is not known to 0.5 %, as the adaptive protocol aims for",
         ),
-        ("unstable", "have rounds whose medians differ by more than 2 %"),
+        ("unstable", "have trials whose medians differ by more than 2 %"),
         ("drifting", &drifting),
-        ("clock_moved", "have rounds whose SM clocks differ by more than 0.5 %"),
+        ("clock_moved", "have trials whose SM clocks differ by more than 0.5 %"),
         ("below_settled_clock", "ran below 95 % of the clock at which the card settled"),
         ("throttled", "were measured while the card was slowed down by heat or hardware"),
         ("power_capped", "were measured while the card was at its power limit"),

@@ -6,7 +6,7 @@ mod resume;
 pub mod settings;
 mod stop;
 mod sweep;
-mod visit;
+mod trial;
 
 use crate::criterion::arguments::{Arguments, Mode};
 use crate::criterion::hush::say;
@@ -16,10 +16,10 @@ use crate::device::{Device, Telemetry, nvml::Monitor};
 use crate::journal::home::criterion_home;
 use crate::measure::fault::Fault;
 use crate::measure::record::ProtocolKind;
-use crate::measure::{ADAPTIVE_ROUNDS, DeviceTime};
+use crate::measure::{ADAPTIVE_TRIALS, DeviceTime};
 use crate::ops::planner::Planner;
 use crate::run::settings::Settings;
-use crate::spec::{Experiment, Spec, default_spec};
+use crate::spec::{Spec, default_spec};
 use crate::workload::case::Case;
 use ::criterion::Criterion;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -28,19 +28,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use visit::Visitor;
+use trial::Visitor;
 
 /// Bootstrap resamples of Criterion's own statistics: the least that it takes without a warning. Its default of 100,000
 /// takes a second a case. The statistics of record are ours.
 const RESAMPLES: usize = 1001;
 
-/// The `main` of a bench target: runs the entry `default_experiment`, or another of its type that the environment
-/// names, on the cases that `cases` lists for it (none for an entry of another type).
+/// The `main` of the bench target `bench`: runs the first entry of the spec that is of one of its types, or the one
+/// that the environment names.
 ///
 /// The process ends with 0, with 1 if `--test` found a case that does not run, with 2 for bad input, with 75 if SIGTERM or
 /// SIGUSR1 stopped it before it was done or its GPU is gone, or with 130 if Ctrl-C did.
-pub fn run(default_experiment: &str, cases: fn(&Experiment) -> Option<Vec<Case>>) -> ExitCode {
-    match try_run(default_experiment, cases) {
+pub fn bench(bench: &str) -> ExitCode {
+    match try_bench(bench) {
         Ok(code) => code,
         Err(error) => {
             say(&format!("night-sweep: {error:#}"));
@@ -49,10 +49,7 @@ pub fn run(default_experiment: &str, cases: fn(&Experiment) -> Option<Vec<Case>>
     }
 }
 
-fn try_run(
-    default_experiment: &str,
-    cases: fn(&Experiment) -> Option<Vec<Case>>,
-) -> Result<ExitCode> {
+fn try_bench(bench: &str) -> Result<ExitCode> {
     let start = Instant::now();
     let arguments = Arguments::from_process()?;
     let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
@@ -66,16 +63,13 @@ fn try_run(
         bail!("NIGHT_SWEEP_FAULT=vanished: a processor does not vanish; it needs a CUDA GPU");
     }
     let spec = Spec::load(&spec_path(&settings, &device)?)?;
-    let name = settings.experiment.as_deref().unwrap_or(default_experiment);
-    let mut experiment = spec.experiment(name)?.clone();
+    let mut experiment = spec.experiment_of(bench, settings.experiment.as_deref())?.clone();
+    let name = experiment.name.clone();
     experiment.protocol.kind = settings.protocol.unwrap_or(experiment.protocol.kind);
     if experiment.protocol.kind == ProtocolKind::Adaptive {
-        experiment.protocol.trials = ADAPTIVE_ROUNDS;
+        experiment.protocol.trials = ADAPTIVE_TRIALS;
     }
-    let cases = cases(&experiment).ok_or_else(|| {
-        let (kind, target) = (experiment.kind.type_name(), experiment.bench_target());
-        anyhow!("{name} is of type {kind}: run it with `cargo bench --bench {target}`")
-    })?;
+    let cases = experiment.cases();
     check(&cases, &device)?;
     let planner = Planner::new(device.clone(), settings.seed).with_fault(settings.fault.clone());
     let selected: Vec<Case> = cases
@@ -231,7 +225,7 @@ fn try_each(visitor: &Visitor, criterion: &mut Criterion<DeviceTime>, cases: &[C
     }
 }
 
-/// Criterion would panic at the first case without the baseline: when measuring in the last round, with the rest done.
+/// Criterion would panic at the first case without the baseline: when measuring in the last trial, with the rest done.
 fn require_baseline(cases: &[Case], baseline: &str) -> Result<()> {
     let home = criterion_home();
     let missing: Vec<&Case> =

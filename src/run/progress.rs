@@ -4,7 +4,7 @@ use crate::criterion::hush::say;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
-/// Progress over the visits of a run.
+/// Progress over the trials of a run.
 pub struct Progress {
     bar: ProgressBar,
     /// In a log: the tenths said so far.
@@ -12,7 +12,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts at `done` of `total` visits.
+    /// Starts at `done` of `total` trials.
     pub fn new(name: &str, done: usize, total: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target =
@@ -50,20 +50,20 @@ impl Progress {
         self.bar.set_message(id.to_owned());
     }
 
-    /// Another visit is done.
+    /// Another trial is done.
     pub fn advance(&mut self) {
         self.bar.inc(1);
         self.say_tenths();
     }
 
-    /// So many visits are done in all.
+    /// So many trials are done in all.
     pub fn advance_to(&mut self, done: usize) {
         self.bar.set_position(done as u64);
         self.say_tenths();
     }
 
-    /// That many visits will not take place.
-    pub fn drop_visits(&mut self, count: usize) {
+    /// That many trials will not take place.
+    pub fn drop_trials(&mut self, count: usize) {
         let total = self.bar.length().unwrap_or(0);
         self.bar.set_length(total.saturating_sub(count as u64));
         self.say_tenths();
@@ -91,7 +91,7 @@ impl Progress {
         {
             *said = done * 10 / total;
             let (name, left) = (self.bar.prefix(), HumanDuration(self.bar.eta()));
-            say(&format!("{name}: {} % ({done} of {total} visits), {left} left", *said * 10));
+            say(&format!("{name}: {} % ({done} of {total} trials), {left} left", *said * 10));
         }
     }
 }

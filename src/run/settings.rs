@@ -84,7 +84,7 @@ pub struct Settings {
     pub resume: Option<String>,
     /// The part of the sweep to measure, if not all of it.
     pub shard: Option<Shard>,
-    /// How many samples a round takes, if not as the spec says.
+    /// How many samples a trial takes, if not as the spec says.
     pub protocol: Option<ProtocolKind>,
     /// How long the GPU is worked at most until its clock is steady.
     pub burn_in: Duration,

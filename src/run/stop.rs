@@ -1,4 +1,4 @@
-//! A run that is asked to stop: by Ctrl-C, or by a cluster that wants its node back. It stops between two visits.
+//! A run that is asked to stop: by Ctrl-C, or by a cluster that wants its node back. It stops between two trials.
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;

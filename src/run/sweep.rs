@@ -1,9 +1,9 @@
-//! A sweep: rounds of visits in random order, journalled one by one, and the report at the end.
+//! A sweep: trials of trials in random order, journalled one by one, and the report at the end.
 
 use super::progress::Progress;
 use super::resume::{ensure_same_run, start_anew};
 use super::stop::Stop;
-use super::visit::{Round, Visitor};
+use super::trial::{Visitor, Which};
 use super::{Part, criterion as quiet_criterion};
 use crate::criterion::hush::{Hush, hear_panics, say};
 use crate::device::clocks::Clocks;
@@ -14,7 +14,7 @@ use crate::journal::runs::free_run_id;
 use crate::journal::{Claim, FILE_NAME, Journal};
 use crate::measure::DeviceTime;
 use crate::measure::calibrate;
-use crate::measure::record::Visit;
+use crate::measure::record::Trial;
 use crate::render::{self, run_folder::RunFolder};
 use crate::run::env;
 use crate::run::settings::Settings;
@@ -38,16 +38,16 @@ struct Sweep<'a> {
     journal: Journal,
     cases: Vec<Case>,
     seed: u64,
-    visits: Vec<Visit>,
+    trials: Vec<Trial>,
     failures: Vec<Failure>,
     /// Seconds that earlier processes spent on this run.
     earlier_wall_s: f64,
 }
 
-/// Measures the cases of `part`, journals every visit and writes the report; the process began at `start`. The last line of stdout is
+/// Measures the cases of `part`, journals every trial and writes the report; the process began at `start`. The last line of stdout is
 /// the report's folder.
 ///
-/// A signal that asks it to stop ends it between two visits, with a partial report.
+/// A signal that asks it to stop ends it between two trials, with a partial report.
 ///
 /// # Errors
 /// If the journal or the report cannot be written, or the run to go on with is another one.
@@ -66,33 +66,33 @@ pub fn sweep(
         writable(&settings.results_root)?;
     }
     let mut sweep = Sweep::open(visitor, monitor, experiment, settings, part)?;
-    let rounds = visitor.protocol.trials;
+    let trials = visitor.protocol.trials;
     let mut progress =
-        Progress::new(&experiment.group(), sweep.settled(rounds), sweep.cases.len() * rounds);
-    for round in 0..rounds {
-        let last = round + 1 == rounds;
-        // Rounds before the last leave no baseline behind, and compare with none; what Criterion makes of them is not kept.
+        Progress::new(&experiment.group(), sweep.settled(trials), sweep.cases.len() * trials);
+    for trial in 0..trials {
+        let last = trial + 1 == trials;
+        // Trials before the last leave no baseline behind, and compare with none; what Criterion makes of them is not kept.
         let mut early = Hush::Status.during(|| {
             let early = quiet_criterion(&visitor.time).nresamples(EARLY_RESAMPLES);
             early.retain_baseline("(none)".to_owned(), false)
         })?;
-        let mut queue: VecDeque<(usize, usize)> = order(sweep.cases.len(), sweep.seed, round)
+        let mut queue: VecDeque<(usize, usize)> = order(sweep.cases.len(), sweep.seed, trial)
             .into_iter()
             .map(|index| (index, 0))
             .collect();
         while let Some((index, times_slowed)) = queue.pop_front() {
-            if sweep.is_settled(index, round) {
+            if sweep.is_settled(index, trial) {
                 continue;
             }
             if let Some(asked) = stop.asked() {
                 progress.finish();
-                let how = sweep.how_to_go_on(rounds)?;
+                let how = sweep.how_to_go_on(trials)?;
                 say(&format!("night-sweep: stopped by {}: {how}", asked.by));
                 sweep.end(Status::Partial, start, settings)?;
                 return Ok(ExitCode::from(asked.code));
             }
             let criterion = if last { &mut criterion } else { &mut early };
-            let line = sweep.visit(index, round, last, criterion, &mut progress)?;
+            let line = sweep.trial(index, trial, last, criterion, &mut progress)?;
             if is_slowed(&line) && times_slowed < SLOWED_VISITS {
                 queue.push_back((index, times_slowed + 1));
                 continue;
@@ -100,14 +100,14 @@ pub fn sweep(
             if let Line::Failure(failure) = &line {
                 let id = &failure.case_id;
                 progress.say(&format!("{id}: {}: {}", failure.error_kind.name(), failure.error));
-                progress.drop_visits(rounds - round);
+                progress.drop_trials(trials - trial);
                 if visitor.planner.is_lost() && stop.asked().is_none() {
                     progress.finish();
                     return start_anew(&sweep.run_id()?, &visitor.device, failure, settings);
                 }
             }
-            sweep.keep(&line, rounds)?;
-            if let Line::Visit(_) = &line {
+            sweep.keep(&line, trials)?;
+            if let Line::Trial(_) = &line {
                 progress.advance();
             }
         }
@@ -120,12 +120,12 @@ pub fn sweep(
 /// Bootstrap resamples where nobody sees the result. Criterion warns of so few.
 const EARLY_RESAMPLES: usize = 100;
 
-/// Visits during which heat or hardware slowed the card that are made again later in the round, for each case: then
+/// TrialsByCase during which heat or hardware slowed the card that are made again later in the trial, for each case: then
 /// one is kept as it is, and flagged. An unbounded wait for a cool card could last all night.
 const SLOWED_VISITS: usize = 2;
 
 fn is_slowed(line: &Line) -> bool {
-    matches!(line, Line::Visit(visit) if visit.clocks.as_ref().is_some_and(Clocks::is_slowed))
+    matches!(line, Line::Trial(trial) if trial.clocks.as_ref().is_some_and(Clocks::is_slowed))
 }
 
 /// Refuses a results root now that would refuse the report at the end of the night.
@@ -135,10 +135,10 @@ fn writable(results_root: &Path) -> Result<()> {
         .with_context(|| format!("cannot write to the results root {}", results_root.display()))
 }
 
-/// The order of the cases in a round: another permutation each, the same for the same seed.
-fn order(cases: usize, seed: u64, round: usize) -> Vec<usize> {
+/// The order of the cases in a trial: another permutation each, the same for the same seed.
+fn order(cases: usize, seed: u64, trial: usize) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(round as u64);
+    rng.set_stream(trial as u64);
     let mut order: Vec<usize> = (0..cases).collect();
     order.shuffle(&mut rng);
     order
@@ -197,7 +197,7 @@ impl<'a> Sweep<'a> {
                 cases: run.header.cases,
                 seed: run.header.seed,
                 earlier_wall_s,
-                visits: run.visits,
+                trials: run.trials,
                 failures: run.failures,
             };
             // What made this process necessary: it has the device, so that the case was at fault.
@@ -225,60 +225,60 @@ impl<'a> Sweep<'a> {
         let claim = Claim::of(&runs_folder().join(&run_id))?;
         let header = Header { calibration: calibrate()?, ..header(run_id) };
         let journal = claim.start(header)?;
-        let (visits, failures) = (Vec::new(), Vec::new());
+        let (trials, failures) = (Vec::new(), Vec::new());
         Ok(Sweep {
             visitor,
             journal,
             cases,
             seed: settings.seed,
-            visits,
+            trials,
             failures,
             earlier_wall_s: 0.0,
         })
     }
 
-    fn visit(
+    fn trial(
         &mut self,
         index: usize,
-        round: usize,
+        trial: usize,
         last: bool,
         criterion: &mut Criterion<DeviceTime>,
         progress: &mut Progress,
     ) -> Result<Line> {
         let case = &self.cases[index];
         progress.under_way(&case.id);
-        let earlier: Vec<&Visit> =
-            self.visits.iter().filter(|visit| visit.case_id == case.id).collect();
-        let round = Round { number: round, last, earlier: &earlier };
+        let earlier: Vec<&Trial> =
+            self.trials.iter().filter(|trial| trial.case_id == case.id).collect();
+        let which = Which { number: trial, last, earlier: &earlier };
         let line = match last {
-            true => progress.aside(|| self.visitor.visit(criterion, case, &round)),
-            false => self.visitor.visit(criterion, case, &round),
+            true => progress.aside(|| self.visitor.trial(criterion, case, &which)),
+            false => self.visitor.trial(criterion, case, &which),
         };
         line.context("cannot redirect Criterion's output")
     }
 
-    /// Writes what came of a visit to the journal.
-    fn keep(&mut self, line: &Line, rounds: usize) -> Result<()> {
+    /// Writes what came of a trial to the journal.
+    fn keep(&mut self, line: &Line, trials: usize) -> Result<()> {
         let kept = self.journal.append(line);
         kept.with_context(|| {
-            let how = self.how_to_go_on(rounds).unwrap_or_default();
+            let how = self.how_to_go_on(trials).unwrap_or_default();
             format!(
                 "this run ends here, and nothing measured before is lost: {how} once that is mended"
             )
         })?;
         match line {
-            Line::Visit(visit) => self.visits.push((**visit).clone()),
+            Line::Trial(trial) => self.trials.push((**trial).clone()),
             Line::Failure(failure) => self.failures.push(failure.clone()),
             Line::Header(_) | Line::Start(_) | Line::End(_) => {}
         }
         Ok(())
     }
 
-    /// Whether nothing is left to do for a case in a round.
-    fn is_settled(&self, index: usize, round: usize) -> bool {
+    /// Whether nothing is left to do for a case in a trial.
+    fn is_settled(&self, index: usize, trial: usize) -> bool {
         let id = &self.cases[index].id;
         self.failures.iter().any(|failure| failure.case_id == *id)
-            || self.visits.iter().any(|visit| visit.round == round && visit.case_id == *id)
+            || self.trials.iter().any(|known| known.trial == trial && known.case_id == *id)
     }
 
     /// Whether this is a case of the run that has not failed yet.
@@ -287,10 +287,10 @@ impl<'a> Sweep<'a> {
             && self.failures.iter().all(|known| known.case_id != failure.case_id)
     }
 
-    /// How many visits an earlier process has left settled.
-    fn settled(&self, rounds: usize) -> usize {
+    /// How many trials an earlier process has left settled.
+    fn settled(&self, trials: usize) -> usize {
         (0..self.cases.len())
-            .map(|index| (0..rounds).filter(|round| self.is_settled(index, *round)).count())
+            .map(|index| (0..trials).filter(|trial| self.is_settled(index, *trial)).count())
             .sum()
     }
 
@@ -315,10 +315,10 @@ impl<'a> Sweep<'a> {
     }
 
     /// For a person who has this run stopped.
-    fn how_to_go_on(&self, rounds: usize) -> Result<String> {
-        let (done, all) = (self.settled(rounds), self.cases.len() * rounds);
+    fn how_to_go_on(&self, trials: usize) -> Result<String> {
+        let (done, all) = (self.settled(trials), self.cases.len() * trials);
         let run_id = self.run_id()?;
-        Ok(format!("{done} of {all} visits are done; go on with NIGHT_SWEEP_RESUME={run_id}"))
+        Ok(format!("{done} of {all} trials are done; go on with NIGHT_SWEEP_RESUME={run_id}"))
     }
 
     fn run_id(&self) -> Result<String> {
@@ -335,9 +335,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_round_is_another_permutation_and_the_seed_decides() {
-        let sorted = |round| {
-            let mut order = order(100, 42, round);
+    fn each_trial_is_another_permutation_and_the_seed_decides() {
+        let sorted = |trial| {
+            let mut order = order(100, 42, trial);
             order.sort_unstable();
             order
         };

@@ -22,7 +22,7 @@ pub struct Experiment {
     /// The question it asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Launches and rounds.
+    /// Launches and trials.
     #[serde(flatten)]
     pub protocol: Protocol,
 }

@@ -7,6 +7,7 @@
 //!
 //! To add a type: a struct, and a line for it in each `match` of `experiment.rs`.
 
+mod cases;
 mod check;
 mod entry;
 mod error;
@@ -113,6 +114,36 @@ impl Spec {
                 let names: Vec<&str> = self.experiments().map(|e| e.name.as_str()).collect();
                 let meant = did_you_mean(name, &names);
                 format!("there is no experiment {name:?}; there are {}{meant}", names.join(", "))
+            }
+        };
+        Err(SpecError::NoSuchExperiment { path: self.path.clone(), problem })
+    }
+
+    /// What the bench target `bench` runs: the entry `name`, or else the first of one of its types.
+    ///
+    /// # Errors
+    /// [`SpecError::NoSuchExperiment`] if there is none, or `name` is run by another bench.
+    pub fn experiment_of(&self, bench: &str, name: Option<&str>) -> Result<&Experiment, SpecError> {
+        let problem = match name {
+            Some(name) => {
+                let experiment = self.experiment(name)?;
+                let target = experiment.bench_target();
+                if target == bench {
+                    return Ok(experiment);
+                }
+                let kind = experiment.kind.type_name();
+                format!("{name} is of type {kind}: run it with `cargo bench --bench {target}`")
+            }
+            None => {
+                match self.experiments().find(|experiment| experiment.bench_target() == bench) {
+                    Some(experiment) => return Ok(experiment),
+                    None => {
+                        let names: Vec<&str> =
+                            self.experiments().map(|e| e.name.as_str()).collect();
+                        let there = names.join(", ");
+                        format!("no experiment is run by the bench {bench}; there are {there}")
+                    }
+                }
             }
         };
         Err(SpecError::NoSuchExperiment { path: self.path.clone(), problem })

@@ -84,7 +84,7 @@ pub fn percentile(sorted: &[f64], percent: f64) -> Option<f64> {
 /// The number of samples below the median is binomial with p = 1/2, whatever their distribution: the interval
 /// leaves out as many samples at each end as fall there with a probability of at most 2.5 %. See Conover,
 /// *Practical Nonparametric Statistics*, 3rd ed., section 3.2. It takes samples to be independent; those of one
-/// round are not entirely, which is why the medians of the rounds stand beside it.
+/// trial are not entirely, which is why the medians of the trials stand beside it.
 pub fn median_ci95(samples: &[f64]) -> Option<[f64; 2]> {
     let left_out = binomial_quantile(samples.len())?;
     let sorted = sorted(samples);
@@ -108,14 +108,14 @@ fn binomial_quantile(n: usize) -> Option<usize> {
     quantile
 }
 
-/// The correlation of neighbours within the rounds, `sum (x[i] - m) (x[i+1] - m) / sum (x[i] - m)^2` with `m` the
-/// mean of the round and both sums over all rounds; none where all samples of each round are equal.
-pub fn autocorrelation_lag1(rounds: &[&[f64]]) -> Option<f64> {
+/// The correlation of neighbours within the trials, `sum (x[i] - m) (x[i+1] - m) / sum (x[i] - m)^2` with `m` the
+/// mean of the trial and both sums over all trials; none where all samples of each trial are equal.
+pub fn autocorrelation_lag1(trials: &[&[f64]]) -> Option<f64> {
     let (mut neighbours, mut squares) = (0.0, 0.0);
-    for round in rounds {
-        let Some(mean) = mean(round) else { continue };
-        neighbours += round.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>();
-        squares += round.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    for trial in trials {
+        let Some(mean) = mean(trial) else { continue };
+        neighbours += trial.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>();
+        squares += trial.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
     }
     (squares > 0.0).then(|| neighbours / squares)
 }
@@ -229,7 +229,7 @@ mod tests {
         ];
         assert_close(autocorrelation_lag1(&[&x[..8], &x[8..]]).unwrap(), 0.5540609471736062);
         assert_close(autocorrelation_lag1(&[&x]).unwrap(), 0.5644854333318406);
-        // Rounds at different levels, each of one value and noise that alternates: nothing of the levels counts.
+        // Trials at different levels, each of one value and noise that alternates: nothing of the levels counts.
         let correlation = autocorrelation_lag1(&[&[1.0, 1.1, 1.0, 1.1], &[5.0, 5.1, 5.0, 5.1]]);
         assert!((correlation.unwrap() + 0.75).abs() < 1e-9, "{correlation:?}");
         assert_eq!(autocorrelation_lag1(&[&[1.0, 1.0], &[2.0]]), None);
@@ -262,10 +262,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_correlation_lies_within_one(
-            rounds in prop::collection::vec(prop::collection::vec(1e-6f64..1e3, 0..50), 0..4),
+            trials in prop::collection::vec(prop::collection::vec(1e-6f64..1e3, 0..50), 0..4),
         ) {
-            let rounds: Vec<&[f64]> = rounds.iter().map(Vec::as_slice).collect();
-            if let Some(correlation) = autocorrelation_lag1(&rounds) {
+            let trials: Vec<&[f64]> = trials.iter().map(Vec::as_slice).collect();
+            if let Some(correlation) = autocorrelation_lag1(&trials) {
                 prop_assert!(correlation.abs() < 1.0, "{}", correlation);
             }
         }

@@ -79,7 +79,7 @@ impl SdpaShape {
         self.n_kv_heads.unwrap_or(self.n_heads)
     }
 
-    /// Query heads that share one head of keys and values. Head `h` of the queries, counted over the batch, takes head
+    /// Query heads that share one KV head and values. Head `h` of the queries, counted over the batch, takes head
     /// `h / heads_per_kv_head`.
     pub fn heads_per_kv_head(&self) -> usize {
         self.n_heads / self.kv_heads()

@@ -42,14 +42,14 @@ fn a_journal_that_cannot_grow_ends_the_run_and_keeps_what_is_in_it() {
         assert!(line.contains(part), "{line}");
     }
     let kept = journal::read(&sandbox.journal(RUN_ID)).unwrap();
-    assert!((1..2 * POINTS).contains(&kept.visits.len()), "{}", kept.visits.len());
-    assert!(line.contains(&format!("{} of 48 visits are done", kept.visits.len())), "{line}");
+    assert!((1..2 * POINTS).contains(&kept.trials.len()), "{}", kept.trials.len());
+    assert!(line.contains(&format!("{} of 48 trials are done", kept.trials.len())), "{line}");
 
     let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
     assert_complete(&sandbox, &ran.folder());
     let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
-    assert_eq!(run.visits[..kept.visits.len()], kept.visits);
-    assert_eq!(run.visits.len(), 2 * POINTS);
+    assert_eq!(run.trials[..kept.trials.len()], kept.trials);
+    assert_eq!(run.trials.len(), 2 * POINTS);
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn a_disk_that_fills_up_and_is_emptied_costs_nothing() {
     assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
     let read = |name: &str| journal::read(&sandbox.dir().join(name)).unwrap();
     let (kept, whole) = (read("kept.jsonl"), read("whole.jsonl"));
-    assert!((1..2 * POINTS).contains(&kept.visits.len()), "{}", kept.visits.len());
-    assert_eq!(whole.visits[..kept.visits.len()], kept.visits);
-    assert_eq!(whole.visits.len(), 2 * POINTS);
+    assert!((1..2 * POINTS).contains(&kept.trials.len()), "{}", kept.trials.len());
+    assert_eq!(whole.trials[..kept.trials.len()], kept.trials);
+    assert_eq!(whole.trials.len(), 2 * POINTS);
     assert_valid(&ran.folder());
 }
 
@@ -131,13 +131,13 @@ fn a_broken_journal_is_not_gone_on_with_and_says_which_line_is() {
     let sound = fs::read(&path).unwrap();
     let third = sound.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).unwrap().0 + 1;
     let with = |at: usize, junk: &[u8]| [&sound[..at], junk, &sound[at..]].concat();
-    let future = String::from_utf8(sound.clone()).unwrap().replacen("\"1.2\"", "\"2.0\"", 1);
+    let future = String::from_utf8(sound.clone()).unwrap().replacen("\"2.0\"", "\"3.0\"", 1);
     for (broken, says) in [
         (with(third, b"\xff\0\x7f garbage\n"), ":4: not a line of a run journal"),
         (with(third, b"\xff\0\x7f garbage\n"), "sed -i.bak 4d"),
         (with(third + 20, b"\0\0\0"), ":4: not a line of a run journal"),
         (with(0, b"\x7fELF\n"), ":1: not a line of a run journal"),
-        (future.into_bytes(), "schema version 2.0"),
+        (future.into_bytes(), "schema version 3.0"),
         (b"\0\0\0\0".to_vec(), "there is nothing in it"),
     ] {
         fs::write(&path, &broken).unwrap();
@@ -201,14 +201,14 @@ fn two_runs_of_one_bench_at_once_do_not_mix() {
         assert_eq!(ran.run_id(), run_id);
         assert_valid(&ran.folder());
         let run = journal::read(&sandbox.journal(run_id)).unwrap();
-        assert_eq!((run.header.run_id.as_str(), run.visits.len()), (run_id, 2 * POINTS));
+        assert_eq!((run.header.run_id.as_str(), run.trials.len()), (run_id, 2 * POINTS));
     }
     // Under one name, one of them is refused.
     let ran = [start("three"), start("three")].map(|thread| thread.join().unwrap());
     let mut codes = ran.each_ref().map(|ran| ran.code);
     codes.sort_unstable();
     assert_eq!(codes, [Some(0), Some(2)], "{}\n{}", ran[0].stderr, ran[1].stderr);
-    assert_eq!(journal::read(&sandbox.journal("three")).unwrap().visits.len(), 2 * POINTS);
+    assert_eq!(journal::read(&sandbox.journal("three")).unwrap().trials.len(), 2 * POINTS);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn criterions_files_cost_a_run_no_more_than_its_estimates() {
     let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).succeeded();
     assert!(ran.stdout.contains("Criterion's files of 5 rows cannot be read"), "{}", ran.stdout);
     assert_valid(&ran.folder());
-    assert_eq!(journal::read(&sandbox.journal(RUN_ID)).unwrap().visits.len(), 5 * TRIALS);
+    assert_eq!(journal::read(&sandbox.journal(RUN_ID)).unwrap().trials.len(), 5 * TRIALS);
 
     // Half a file, as a killed process leaves it.
     let sandbox = Sandbox::new();

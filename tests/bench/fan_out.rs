@@ -41,9 +41,9 @@ fn run_of(sandbox: &Sandbox, run_id: &str) -> Run {
 }
 
 fn assert_each_once(run: &Run) {
-    let visits: HashSet<_> = run.visits.iter().map(|visit| (&visit.case_id, visit.round)).collect();
+    let trials: HashSet<_> = run.trials.iter().map(|trial| (&trial.case_id, trial.trial)).collect();
     let all = run.header.cases.len() * run.header.protocol.trials;
-    assert_eq!((visits.len(), run.visits.len(), run.failures.len()), (all, all, 0));
+    assert_eq!((trials.len(), run.trials.len(), run.failures.len()), (all, all, 0));
     assert_eq!(run.end.as_ref().unwrap().status, Status::Complete);
 }
 
@@ -126,8 +126,8 @@ fn a_shard_that_fails_leaves_the_others_and_the_same_command_goes_on() {
     assert_ne!(fan_out().succeeded().run_id(), run_id, "a run that is whole is not gone on with");
 }
 
-/// Starts the fan-out `many`, and waits until each shard has so many visits.
-fn start(sandbox: &Sandbox, visits: usize) -> Child {
+/// Starts the fan-out `many`, and waits until each shard has so many trials.
+fn start(sandbox: &Sandbox, trials: usize) -> Child {
     let mut command = command(sandbox, "cpu:2", &["--run-id", "many"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let since = Instant::now();
@@ -135,8 +135,8 @@ fn start(sandbox: &Sandbox, visits: usize) -> Child {
         let bytes = fs::read(sandbox.journal(&format!("many_{index}of2"))).unwrap_or_default();
         bytes.iter().filter(|&&byte| byte == b'\n').count()
     };
-    while [1, 2].into_iter().any(|index| lines(index) <= visits) {
-        assert!(since.elapsed() < Duration::from_secs(120), "no visits");
+    while [1, 2].into_iter().any(|index| lines(index) <= trials) {
+        assert!(since.elapsed() < Duration::from_secs(120), "no trials");
         std::thread::sleep(Duration::from_millis(2));
     }
     child
@@ -148,8 +148,8 @@ fn signals_stop_all_shards_and_nothing_is_lost() {
     let spec = SPEC.replace("[8, 12]", "[8, 55]").replace("trials: 2", "trials: 3");
     sandbox.write_spec(&spec);
     let mut before = 0;
-    for (signal, code, visits) in [("TERM", 75, 1), ("USR1", 75, 20), ("INT", 130, 40)] {
-        let child = start(&sandbox, visits);
+    for (signal, code, trials) in [("TERM", 75, 1), ("USR1", 75, 20), ("INT", 130, 40)] {
+        let child = start(&sandbox, trials);
         let again = finish(command(&sandbox, "cpu:2", &["--run-id", "many"])).refused();
         assert!(again.contains("this fan-out is under way"), "{again}");
         let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
@@ -159,7 +159,7 @@ fn signals_stop_all_shards_and_nothing_is_lost() {
         assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(stderr.contains("stopped; the same command goes on with run many"), "{stderr}");
         let shards = [1, 2].map(|index| run_of(&sandbox, &format!("many_{index}of2")));
-        let done: usize = shards.iter().map(|run| run.visits.len()).sum();
+        let done: usize = shards.iter().map(|run| run.trials.len()).sum();
         assert!((before + 1..48 * 3).contains(&done), "{done}");
         before = done;
         assert!(shards.iter().all(|run| run.end.as_ref().unwrap().status == Status::Partial));
@@ -170,7 +170,7 @@ fn signals_stop_all_shards_and_nothing_is_lost() {
     assert_each_once(&run);
     for index in [1, 2] {
         let shard = run_of(&sandbox, &format!("many_{index}of2"));
-        assert!(shard.visits.iter().all(|visit| run.visits.contains(visit)));
+        assert!(shard.trials.iter().all(|trial| run.trials.contains(trial)));
     }
     assert_complete(&sandbox, &ran.folder());
 }

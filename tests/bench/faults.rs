@@ -22,7 +22,7 @@ fn after_a_sticky_error_a_new_process_measures_the_rest() {
     let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
     let failed: Vec<_> = run.failures.iter().map(|f| (&*f.case_id, f.error_kind)).collect();
     assert_eq!(failed, [(G3_IDS[2], ErrorKind::Cuda)]);
-    assert_eq!(run.visits.len(), 4 * TRIALS);
+    assert_eq!(run.trials.len(), 4 * TRIALS);
     assert_eq!(run.end.unwrap().status, Status::Complete);
     assert_valid(&ran.folder());
     assert_eq!(json(&ran.folder().join("env.json"))["starts"].as_array().unwrap().len(), 2);
@@ -47,7 +47,7 @@ fn a_gpu_that_is_gone_blames_no_case() {
     let sandbox = Sandbox::new();
     sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).succeeded();
     let before = fs::read(sandbox.journal(RUN_ID)).unwrap();
-    let lost = json!({"case_id": G3_IDS[0], "round": 1, "error_kind": "cuda", "error": "gone"});
+    let lost = json!({"case_id": G3_IDS[0], "trial": 1, "error_kind": "cuda", "error": "gone"});
     let lost = lost.to_string();
     let variables = [
         ("NIGHT_SWEEP_RESUME", RUN_ID),
@@ -81,7 +81,7 @@ fn a_lost_context_costs_one_case() {
     assert_eq!((run.failures.len(), run.failures[0].error_kind), (1, ErrorKind::Cuda));
     assert!(run.failures[0].case_id.ends_with("/K10"), "{:?}", run.failures);
     assert!(run.failures[0].error.contains("CUDA_ERROR"), "{:?}", run.failures);
-    assert_eq!((run.visits.len(), run.starts.len()), (4 * TRIALS, 2));
+    assert_eq!((run.trials.len(), run.starts.len()), (4 * TRIALS, 2));
     assert_eq!(run.end.unwrap().status, Status::Complete);
     assert_valid(&ran.folder());
 }
@@ -105,8 +105,8 @@ fn a_gpu_that_vanishes_ends_the_run_and_costs_no_case() {
     let resumed = [&gpu[..], &[("NIGHT_SWEEP_RESUME", RUN_ID)]].concat();
     sandbox.g3_with(&resumed, &["--bench"]).succeeded();
     let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
-    assert_eq!(run.visits[..stopped.visits.len()], stopped.visits);
-    assert_eq!((run.visits.len(), run.failures.len()), (5 * TRIALS, 0));
+    assert_eq!(run.trials[..stopped.trials.len()], stopped.trials);
+    assert_eq!((run.trials.len(), run.failures.len()), (5 * TRIALS, 0));
 }
 
 #[test]

@@ -10,10 +10,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The arguments of a gate of the G3 bench with itself, by one round a process.
+/// The arguments of a gate of the G3 bench with itself, by one trial a process.
 fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let executable = bench("g3_gemm_k_dense").to_str().unwrap();
-    let own = ["gate", "--base", executable, "--bench", "g3_gemm_k_dense", "--rounds", "1"];
+    let own = ["gate", "--base", executable, "--bench", "g3_gemm_k_dense", "--trials", "1"];
     let against: &[&str] = if more.contains(&"--aa") { &[] } else { &["--cand", executable] };
     [&own[..], against, more].concat()
 }
@@ -86,7 +86,7 @@ fn the_noise_floor_is_found_and_no_gate_goes_below_it() {
     assert_eq!(comparison(&sandbox, "out").kind, Kind::NoiseFloor);
     let found = json(&sandbox.dir().join("floor.json"));
     assert_eq!(found["gates"], 1);
-    let seen = |case: &str| found["cases"][case]["smallest_seen_pct"].as_f64().unwrap();
+    let seen = |case: &str| found["cases"][case]["mde_pct"].as_f64().unwrap();
     assert!(G3_IDS.iter().all(|id| seen(id) > 0.0), "{found}");
 
     let ran = gate(&sandbox, &[&["--threshold", "0.01%"], &floor[..]].concat());

@@ -5,7 +5,7 @@ use crate::sandbox::{SPEC, Sandbox, bench};
 use crate::support::{assert_valid, json, names};
 use night_sweep::journal::record::Status;
 use night_sweep::journal::{self, Run};
-use night_sweep::measure::record::Visit;
+use night_sweep::measure::record::Trial;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashSet;
@@ -18,22 +18,22 @@ use std::time::{Duration, Instant};
 pub const RUN_ID: &str = "killed";
 const POINTS: usize = 24;
 const TRIALS: usize = 3;
-/// Visits in the journal when the run is killed: in the first round, at its end, in the second, and in the last,
+/// TrialsByCase in the journal when the run is killed: in the first trial, at its end, in the second, and in the last,
 /// the one in which Criterion writes its files.
 const KILLED_AFTER: [usize; 5] = [1, 6, POINTS, 33, 50];
 
 #[test]
-fn a_run_killed_five_times_has_each_visit_once() {
+fn a_run_killed_five_times_has_each_trial_once() {
     let sandbox = Sandbox::new();
     let spec = SPEC.replace("[8, 12]", "[8, 31]").replace("trials: 2", "trials: 3");
     sandbox.write_spec(&spec);
     let journal = sandbox.journal(RUN_ID);
 
     let mut start = "NIGHT_SWEEP_RUN_ID";
-    for visits in KILLED_AFTER {
-        kill_after(&sandbox, start, visits);
+    for trials in KILLED_AFTER {
+        kill_after(&sandbox, start, trials);
         let run = journal::read(&journal).unwrap();
-        assert!((visits..POINTS * TRIALS).contains(&run.visits.len()) && run.end.is_none());
+        assert!((trials..POINTS * TRIALS).contains(&run.trials.len()) && run.end.is_none());
         assert_reported(&sandbox, &run);
         start = "NIGHT_SWEEP_RESUME";
     }
@@ -53,9 +53,9 @@ fn a_run_killed_five_times_has_each_visit_once() {
     let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
     assert_eq!(ran.run_id(), RUN_ID);
     let run = journal::read(&journal).unwrap();
-    assert_eq!(run.visits[..killed.visits.len()], killed.visits, "nothing is measured twice");
-    let once: HashSet<_> = run.visits.iter().map(|visit| (&visit.case_id, visit.round)).collect();
-    assert_eq!((once.len(), run.visits.len()), (POINTS * TRIALS, POINTS * TRIALS));
+    assert_eq!(run.trials[..killed.trials.len()], killed.trials, "nothing is measured twice");
+    let once: HashSet<_> = run.trials.iter().map(|trial| (&trial.case_id, trial.trial)).collect();
+    assert_eq!((once.len(), run.trials.len()), (POINTS * TRIALS, POINTS * TRIALS));
     assert!(run.failures.is_empty());
     assert_eq!(run.end.unwrap().status, Status::Complete);
     assert_valid(&ran.folder());
@@ -68,13 +68,13 @@ const MEASURING: usize = 28;
 const REPORTING: usize = 15;
 
 #[test]
-fn a_run_killed_at_random_in_every_phase_has_each_visit_once() {
+fn a_run_killed_at_random_in_every_phase_has_each_trial_once() {
     let sandbox = Sandbox::new();
     sandbox.write_spec(&SPEC.replace("[8, 12]", "[8, 31]").replace("trials: 2", "trials: 3"));
     let mut rng = ChaCha8Rng::seed_from_u64(9);
-    let mut killed = Killed { sandbox: &sandbox, visits: Vec::new(), kills: 0 };
+    let mut killed = Killed { sandbox: &sandbox, trials: Vec::new(), kills: 0 };
 
-    // Before it measures, most of them without a journal yet; and as its first visits begin.
+    // Before it measures, most of them without a journal yet; and as its first trials begin.
     let start = Instant::now();
     sandbox.g3(&["--bench", "--list"]).succeeded();
     let startup_us = start.elapsed().as_micros() as u64;
@@ -82,12 +82,12 @@ fn a_run_killed_at_random_in_every_phase_has_each_visit_once() {
         let pause_us = rng.random_range(0..2 * startup_us);
         killed.once(|| std::thread::sleep(Duration::from_micros(pause_us)));
     }
-    // While it measures: some visits later, and anywhere within one.
+    // While it measures: some trials later, and anywhere within one.
     while killed.kills < EARLY + MEASURING {
-        let visits = killed.visits.len() + rng.random_range(0..3);
+        let trials = killed.trials.len() + rng.random_range(0..3);
         let pause_us = rng.random_range(0..4000);
         killed.once(|| {
-            wait_for(&sandbox, visits.min(POINTS * TRIALS));
+            wait_for(&sandbox, trials.min(POINTS * TRIALS));
             std::thread::sleep(Duration::from_micros(pause_us));
         });
     }
@@ -107,12 +107,12 @@ fn a_run_killed_at_random_in_every_phase_has_each_visit_once() {
         assert!(reports < 10 * REPORTING, "a report takes no time at all");
     }
     assert!(killed.kills >= 50);
-    assert_eq!(killed.visits.len(), POINTS * TRIALS);
+    assert_eq!(killed.trials.len(), POINTS * TRIALS);
 
     let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
     let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
-    assert_eq!(run.visits, killed.visits, "nothing is measured twice");
-    let once: HashSet<_> = run.visits.iter().map(|visit| (&visit.case_id, visit.round)).collect();
+    assert_eq!(run.trials, killed.trials, "nothing is measured twice");
+    let once: HashSet<_> = run.trials.iter().map(|trial| (&trial.case_id, trial.trial)).collect();
     assert_eq!(once.len(), POINTS * TRIALS);
     assert!(run.failures.is_empty());
     assert_eq!(run.end.as_ref().unwrap().status, Status::Complete);
@@ -126,7 +126,7 @@ fn a_run_killed_at_random_in_every_phase_has_each_visit_once() {
 struct Killed<'a> {
     sandbox: &'a Sandbox,
     /// What its journal holds so far.
-    visits: Vec<Visit>,
+    trials: Vec<Trial>,
     kills: usize,
 }
 
@@ -145,10 +145,10 @@ impl Killed<'_> {
 
         if journal.exists() {
             let run = journal::read(&journal).unwrap();
-            assert_eq!(run.visits[..self.visits.len()], self.visits, "what there was is lost");
-            self.visits = run.visits;
+            assert_eq!(run.trials[..self.trials.len()], self.trials, "what there was is lost");
+            self.trials = run.trials;
         } else {
-            assert!(self.visits.is_empty(), "the journal is gone");
+            assert!(self.trials.is_empty(), "the journal is gone");
         }
         let group = self.sandbox.results().join("G3");
         let left = if group.exists() { names(&group) } else { Vec::new() };
@@ -165,9 +165,9 @@ fn ends_in(sandbox: &Sandbox) -> usize {
     text.matches("{\"line\":\"end\"").count()
 }
 
-/// Criterion panics in the last round where the baseline is gone that it was to compare with.
+/// Criterion panics in the last trial where the baseline is gone that it was to compare with.
 #[test]
-fn a_panic_is_heard_and_costs_one_visit() {
+fn a_panic_is_heard_and_costs_one_trial() {
     let sandbox = Sandbox::new();
     sandbox.write_spec(&SPEC.replace("[8, 12]", "[8, 31]").replace("trials: 2", "trials: 3"));
     sandbox.g3(&["--bench", "--save-baseline", "x"]).succeeded();
@@ -185,7 +185,7 @@ fn a_panic_is_heard_and_costs_one_visit() {
     for part in ["panicked at", "Baseline 'x' must exist", "list --runs"] {
         assert!(stderr.contains(part), "{stderr}");
     }
-    assert_eq!(journal::read(&sandbox.journal(RUN_ID)).unwrap().visits.len(), 2 * POINTS);
+    assert_eq!(journal::read(&sandbox.journal(RUN_ID)).unwrap().trials.len(), 2 * POINTS);
     let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
     assert_complete(&sandbox, &ran.folder());
 }
@@ -206,13 +206,13 @@ fn a_run_that_is_going_on_is_not_resumed() {
     sandbox.g3_with(&resume, &["--bench"]).succeeded();
 }
 
-/// Starts or resumes the run, and kills it once its journal has that many visits.
-fn kill_after(sandbox: &Sandbox, start: &str, visits: usize) {
+/// Starts or resumes the run, and kills it once its journal has that many trials.
+fn kill_after(sandbox: &Sandbox, start: &str, trials: usize) {
     let mut child = self::start(sandbox, start);
-    wait_for(sandbox, visits);
+    wait_for(sandbox, trials);
     child.kill().unwrap();
     let ended = child.wait().unwrap();
-    assert_eq!(ended.signal(), Some(9), "{ended}: to be killed after {visits} visits");
+    assert_eq!(ended.signal(), Some(9), "{ended}: to be killed after {trials} trials");
 }
 
 fn start(sandbox: &Sandbox, variable: &str) -> Child {
@@ -221,17 +221,17 @@ fn start(sandbox: &Sandbox, variable: &str) -> Child {
     command.spawn().unwrap()
 }
 
-/// Waits until the journal of [`RUN_ID`] has that many visits.
-pub fn wait_for(sandbox: &Sandbox, visits: usize) {
+/// Waits until the journal of [`RUN_ID`] has that many trials.
+pub fn wait_for(sandbox: &Sandbox, trials: usize) {
     let (journal, since) = (sandbox.journal(RUN_ID), Instant::now());
-    while visits_in(&journal) < visits && since.elapsed() < Duration::from_secs(120) {
+    while trials_in(&journal) < trials && since.elapsed() < Duration::from_secs(120) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-fn visits_in(journal: &Path) -> usize {
+fn trials_in(journal: &Path) -> usize {
     let text = std::fs::read_to_string(journal).unwrap_or_default();
-    text.matches("{\"line\":\"visit\"").count()
+    text.matches("{\"line\":\"trial\"").count()
 }
 
 /// Checks that what there is of a killed run can be looked at.
@@ -248,9 +248,9 @@ fn assert_reported(sandbox: &Sandbox, run: &Run) {
     let rows = raw["measurements"].as_array().unwrap();
     assert_eq!(rows.len(), POINTS);
     let trials: u64 = rows.iter().filter_map(|row| row["trials"].as_u64()).sum();
-    assert_eq!(trials, run.visits.len() as u64);
+    assert_eq!(trials, run.trials.len() as u64);
     let untimed = rows.iter().filter(|row| row["error_kind"] == "skipped").count();
-    let timed: HashSet<_> = run.visits.iter().map(|visit| &visit.case_id).collect();
+    let timed: HashSet<_> = run.trials.iter().map(|trial| &trial.case_id).collect();
     assert_eq!(untimed, POINTS - timed.len());
 }
 

@@ -25,7 +25,7 @@ fn products_leave_a_folder_and_criterions_files() {
 }
 
 #[test]
-fn the_adaptive_protocol_makes_two_rounds_and_tells_criterion_of_both() {
+fn the_adaptive_protocol_makes_two_trials_and_tells_criterion_of_both() {
     let sandbox = Sandbox::new();
     let adaptive = [("NIGHT_SWEEP_PROTOCOL", "adaptive")];
     let ran = sandbox.g3_with(&adaptive, &["--bench"]).succeeded();
@@ -39,7 +39,7 @@ fn the_adaptive_protocol_makes_two_rounds_and_tells_criterion_of_both() {
         let [first, last] = [0, 1].map(|at| row["trial_p50"][at].as_f64().unwrap());
         assert!(first > 0.0 && last > 0.0);
         assert!(row["total_measurements"].as_u64().unwrap() >= 20, "{row}");
-        // Its estimates are there: so its samples have our mean, though the rounds are of different lengths.
+        // Its estimates are there: so its samples have our mean, though the trials are of different lengths.
         assert!(row["criterion"]["mean_ms"].is_f64(), "{row}");
     }
     for unwanted in ["Warning", "Unable to complete", "panicked"] {
@@ -70,13 +70,13 @@ fn assert_whole(sandbox: &Sandbox, ran: &Ran, group: &str, experiment: &str, plo
     assert_complete(sandbox, &folder);
 
     let table = format!("{experiment} on device: cpu (");
-    let counts = format!("5 points, 0 failed, {TRIALS} rounds");
+    let counts = format!("5 points, 0 failed, {TRIALS} trials");
     assert!(
         ran.stdout.lines().any(|line| line.starts_with(&table) && line.ends_with(&counts)),
         "{}",
         ran.stdout
     );
-    // Criterion is heard in the last round, and in no other.
+    // Criterion is heard in the last trial, and in no other.
     assert_eq!(ran.stdout.matches(" time: ").count(), 5, "{}", ran.stdout);
     for unwanted in ["Warning", "ERROR", "Benchmarking", "panicked"] {
         assert!(!ran.stdout.contains(unwanted), "{}", ran.stdout);
@@ -84,7 +84,7 @@ fn assert_whole(sandbox: &Sandbox, ran: &Ran, group: &str, experiment: &str, plo
     }
 }
 
-/// Checks that every row has all rounds, and that Criterion has the samples of all of them.
+/// Checks that every row has all trials, and that Criterion has the samples of all of them.
 pub fn assert_complete(sandbox: &Sandbox, folder: &Path) {
     let raw = json(&folder.join("raw.json"));
     assert_eq!(raw["metadata"]["status"], "complete");

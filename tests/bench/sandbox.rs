@@ -18,7 +18,7 @@ pub const G3_IDS: [&str; 5] = [
     "G3/M16_N16_fp16/K12",
 ];
 
-/// Rounds in [`SPEC`].
+/// Trials in [`SPEC`].
 pub const TRIALS: usize = 2;
 
 /// Five points for each bench.

@@ -79,13 +79,13 @@ fn shards_merged_are_the_sweep() {
     let alone = run_of(&sandbox, "alone");
     assert_eq!(whole.header.cases, alone.header.cases, "the same cases in the same order");
     assert_eq!(whole.header.config, alone.header.config);
-    assert_eq!(whole.visits.len(), alone.visits.len());
-    let visits = |run: &Run| -> BTreeSet<_> {
-        run.visits.iter().map(|visit| (visit.case_id.clone(), visit.round)).collect()
+    assert_eq!(whole.trials.len(), alone.trials.len());
+    let trials = |run: &Run| -> BTreeSet<_> {
+        run.trials.iter().map(|trial| (trial.case_id.clone(), trial.trial)).collect()
     };
-    assert_eq!(visits(&whole), visits(&alone));
+    assert_eq!(trials(&whole), trials(&alone));
     for run in &shards {
-        assert!(run.visits.iter().all(|visit| whole.visits.contains(visit)));
+        assert!(run.trials.iter().all(|trial| whole.trials.contains(trial)));
     }
 
     let metadata = json(&ran.folder().join("raw.json"))["metadata"].clone();
@@ -114,7 +114,7 @@ fn what_is_missing_or_there_twice_is_named_and_nothing_is_left() {
     shard(&sandbox, 2, "few", &[], &["K1[0-9]"]).succeeded();
     sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", "unsharded")], &["--bench"]).succeeded();
     change(&sandbox, "again", |lines| {
-        // As killed before the last visit.
+        // As killed before the last trial.
         lines.truncate(lines.len() - 2);
     });
     let before = names(&sandbox.criterion_home().join("night-sweep"));
@@ -123,7 +123,7 @@ fn what_is_missing_or_there_twice_is_named_and_nothing_is_left() {
         (&["part-2"], "shards are missing: 1/3, 3/3"),
         (&["part-1", "part-2", "again", "part-3"], "shard 2/3 is there twice: part-2 and again"),
         (&["part-1", "part-1", "part-2", "part-3"], "shard 1/3 is there twice: part-1 and part-1"),
-        (&["part-1", "again", "part-3"], "shard 2/3 lacks 1 visits, the first of them G3/"),
+        (&["part-1", "again", "part-3"], "shard 2/3 lacks 1 trials, the first of them G3/"),
         (&["part-1", "again", "part-3"], "NIGHT_SWEEP_RESUME=again"),
         (
             &["part-1", "few", "part-3"],
@@ -183,7 +183,7 @@ fn shards_of_different_runs_are_not_merged() {
     refusal("K99 of part-2 is no case of the sweep", &|h| h.cases.push(stranger.clone()));
     let untimed = run_of(&sandbox, "part-2").header.cases[0].id.clone();
     change(&sandbox, "part-2", |lines| {
-        lines.retain(|line| !matches!(line, Line::Visit(visit) if visit.case_id == untimed));
+        lines.retain(|line| !matches!(line, Line::Trial(trial) if trial.case_id == untimed));
     });
     refusal(&format!("1 cases of the sweep are in none of the shards; {untimed} is one"), &|h| {
         h.cases.retain(|case| case.id != untimed);
@@ -216,7 +216,7 @@ fn a_shard_is_resumed_as_that_shard() {
     let resume = [("NIGHT_SWEEP_RESUME", "part-2"), ("NIGHT_SWEEP_SHARD", "3/3")];
     let line = sandbox.g3_with(&resume, &["--bench"]).refused();
     assert!(line.contains("cannot resume part-2") && line.contains("the shard"), "{line}");
-    assert_eq!(run_of(&sandbox, "part-2").open_visits(), []);
+    assert_eq!(run_of(&sandbox, "part-2").open_trials(), []);
     assert_eq!(
         (1..=SHARDS)
             .map(|i| run_of(&sandbox, &format!("part-{i}")).header.cases.len())

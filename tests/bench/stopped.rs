@@ -41,10 +41,10 @@ fn a_run_asked_to_stop_reports_what_it_has_and_goes_on() {
     let (mut variable, mut before) = ("NIGHT_SWEEP_RUN_ID", 0);
     let stops =
         [("TERM", "SIGTERM", 75, 1), ("USR1", "SIGUSR1", 75, POINTS), ("INT", "Ctrl-C", 130, 50)];
-    for (signal, by, code, visits) in stops {
+    for (signal, by, code, trials) in stops {
         let child = start(&sandbox, variable);
-        wait_for(&sandbox, visits);
-        if visits == 1 {
+        wait_for(&sandbox, trials);
+        if trials == 1 {
             let listed = sandbox.night_sweep(&["list", "--runs"]).succeeded().stdout;
             assert!(listed.contains("under way"), "{listed}");
         }
@@ -52,16 +52,16 @@ fn a_run_asked_to_stop_reports_what_it_has_and_goes_on() {
         let ran = ended(child);
         assert_eq!(ran.code, Some(code), "{}\n{}", ran.stdout, ran.stderr);
         let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
-        let done = run.visits.len();
+        let done = run.trials.len();
         assert!((before + 1..POINTS * TRIALS).contains(&done), "{done}");
         before = done;
         assert_eq!(run.end.unwrap().status, Status::Partial);
         let says = format!(
-            "stopped by {by}: {done} of 72 visits are done; go on with NIGHT_SWEEP_RESUME={RUN_ID}"
+            "stopped by {by}: {done} of 72 trials are done; go on with NIGHT_SWEEP_RESUME={RUN_ID}"
         );
         assert!(ran.stderr.contains(&says), "{}", ran.stderr);
 
-        assert!(ran.stdout.contains(", 3 rounds, partial"), "{}", ran.stdout);
+        assert!(ran.stdout.contains(", 3 trials, partial"), "{}", ran.stdout);
         assert_eq!(ran.folder(), sandbox.results().join("G3").join(RUN_ID));
         assert_valid(&ran.folder());
         assert_eq!(json(&ran.folder().join("raw.json"))["metadata"]["status"], "partial");
@@ -77,8 +77,8 @@ fn a_run_asked_to_stop_reports_what_it_has_and_goes_on() {
 
     let ran = ended(start(&sandbox, variable)).succeeded();
     let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
-    let once: HashSet<_> = run.visits.iter().map(|visit| (&visit.case_id, visit.round)).collect();
-    assert_eq!((once.len(), run.visits.len()), (POINTS * TRIALS, POINTS * TRIALS));
+    let once: HashSet<_> = run.trials.iter().map(|trial| (&trial.case_id, trial.trial)).collect();
+    assert_eq!((once.len(), run.trials.len()), (POINTS * TRIALS, POINTS * TRIALS));
     assert_eq!(run.end.unwrap().status, Status::Complete);
     assert_complete(&sandbox, &ran.folder());
     let none = sandbox.night_sweep(&["list", "--runs"]).succeeded().stdout;
@@ -86,9 +86,9 @@ fn a_run_asked_to_stop_reports_what_it_has_and_goes_on() {
 }
 
 #[test]
-fn the_second_ctrl_c_does_not_wait_for_the_visit() {
+fn the_second_ctrl_c_does_not_wait_for_the_trial() {
     let sandbox = Sandbox::new();
-    // A visit that takes seconds on any machine.
+    // A trial that takes seconds on any machine.
     let spec =
         SPEC.replace("{M: 16, N: 16}", "{M: 512, N: 512}").replace("measure: 2", "measure: 20000");
     sandbox.write_spec(&spec);
@@ -96,7 +96,7 @@ fn the_second_ctrl_c_does_not_wait_for_the_visit() {
     while !sandbox.journal(RUN_ID).exists() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    // The first visit begins.
+    // The first trial begins.
     std::thread::sleep(Duration::from_millis(500));
     send("INT", &child);
     // Two signals that meet before the process looks are one.
@@ -106,6 +106,6 @@ fn the_second_ctrl_c_does_not_wait_for_the_visit() {
     assert_eq!(ran.code, Some(130), "{}\n{}", ran.stdout, ran.stderr);
     assert!(!ran.stderr.contains("stopped by"), "{}", ran.stderr);
     let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
-    assert!(run.visits.is_empty() && run.end.is_none());
+    assert!(run.trials.is_empty() && run.end.is_none());
     assert!(!sandbox.results().join("G3").exists());
 }

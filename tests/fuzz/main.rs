@@ -5,21 +5,9 @@
 //! `NIGHT_SWEEP_FUZZ_S=600 cargo test --test fuzz -- --ignored --nocapture`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(dead_code)] // of the bench files, and of what other tests use too
+#![allow(dead_code)] // what other tests use too
 
-#[path = "../../benches/g3_gemm_k_dense.rs"]
-mod g3;
-#[path = "../../benches/g4_gemm_n_dense.rs"]
-mod g4;
-#[path = "../../benches/het1_head_hetero.rs"]
-mod het1;
 mod mutation;
-#[path = "../../benches/p1_padding_rescue.rs"]
-mod p1;
-#[path = "../../benches/s1_sdpa_dense.rs"]
-mod s1;
-#[path = "../../benches/s2_sdpa_backend_forced.rs"]
-mod s2;
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
 
@@ -30,7 +18,6 @@ use night_sweep::compare::stored;
 use night_sweep::journal::record::{Header, Line};
 use night_sweep::journal::{self, Journal};
 use night_sweep::measure::record::Cold;
-use night_sweep::render;
 use night_sweep::render::{index, page, plot, table, terminal};
 use night_sweep::results::{build, criterion_files, summary};
 use night_sweep::spec::Spec;
@@ -126,12 +113,12 @@ fn journals() -> Vec<(Header, Vec<Line>)> {
     };
     let mut journals: Vec<_> = outcomes().into_iter().flat_map(of).collect();
     for line in journals.iter_mut().flat_map(|(_, lines)| lines) {
-        let Line::Visit(visit) = line else { continue };
-        visit.samples_ms.truncate(4);
-        let Some(aside) = &mut visit.aside else { continue };
-        aside.isolated_ms.truncate(2);
-        aside.as_called_ms.truncate(2);
-        if let Some(Cold::Samples { samples_ms, .. }) = &mut aside.cold {
+        let Line::Trial(trial) = line else { continue };
+        trial.samples_ms.truncate(4);
+        let Some(secondary) = &mut trial.secondary else { continue };
+        secondary.isolated_ms.truncate(2);
+        secondary.per_call_ms.truncate(2);
+        if let Some(Cold::Samples { samples_ms, .. }) = &mut secondary.cold {
             samples_ms.truncate(2);
         }
     }
@@ -152,8 +139,7 @@ fn spec(is_long: bool) {
         match Spec::load(&path) {
             Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
             Ok(spec) => spec.experiments().for_each(|experiment| {
-                let all = [s1::cases, s2::cases, g3::cases, g4::cases, p1::cases, het1::cases];
-                let cases = all.iter().filter_map(|cases| cases(experiment)).next().unwrap();
+                let cases = experiment.cases();
                 assert!(cases.iter().all(|case| case.operation.bytes() > 0.0));
             }),
         }
@@ -180,7 +166,7 @@ fn run_journal(is_long: bool) {
             assert!(Journal::reopen(dir.path()).is_err());
             return;
         };
-        run.open_visits();
+        run.open_trials();
         let Ok((raw, warnings)) = build::raw(&run, dir.path()) else { return };
         let summary = summary::of(&raw, &run, warnings);
         let _ = page::of(&raw, &summary, &run.env());
@@ -255,9 +241,10 @@ fn run_folder(is_long: bool) {
             let folder =
                 dir.path().join(format!("{root}-{at}")).join(&run.header.group).join("run");
             fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("raw.json"), render::json::pretty(&raw).unwrap()).unwrap();
-            fs::write(folder.join("env.json"), render::json::pretty(&run.env()).unwrap()).unwrap();
-            fs::write(folder.join("summary.json"), render::json::pretty(&summary).unwrap())
+            fs::write(folder.join("raw.json"), serde_json::to_vec_pretty(&raw).unwrap()).unwrap();
+            fs::write(folder.join("env.json"), serde_json::to_vec_pretty(&run.env()).unwrap())
+                .unwrap();
+            fs::write(folder.join("summary.json"), serde_json::to_vec_pretty(&summary).unwrap())
                 .unwrap();
             folder
         });

@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
-pub const ROUNDS: usize = 3;
+pub const TRIALS: usize = 3;
 pub const SAMPLES: usize = 20;
 
 /// A case and its made-up time in ms, or why it has none.
@@ -41,7 +41,7 @@ pub fn journal(
             kind: ProtocolKind::Standard,
             warmup: 50,
             measure: 200,
-            trials: ROUNDS,
+            trials: TRIALS,
         },
         shard: None,
         sweep: Vec::new(),
@@ -70,22 +70,22 @@ pub fn journal(
     };
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut lines = Vec::new();
-    for round in 0..ROUNDS {
+    for trial in 0..TRIALS {
         for (case, outcome) in outcomes {
             match outcome {
                 Ok(ms) => {
                     let samples =
                         (0..SAMPLES).map(|_| ms * (1.0 + 0.03 * rng.random::<f64>().powi(3)));
-                    lines.push(Line::Visit(Box::new(visit(
+                    lines.push(Line::Trial(Box::new(trial_of(
                         case,
-                        round,
+                        trial,
                         samples.collect(),
                         is_cpu,
                     ))));
                 }
-                Err((error_kind, error)) if round == 0 => lines.push(Line::Failure(Failure {
+                Err((error_kind, error)) if trial == 0 => lines.push(Line::Failure(Failure {
                     case_id: case.id.clone(),
-                    round,
+                    trial,
                     error_kind: *error_kind,
                     error: (*error).to_owned(),
                 })),
@@ -97,7 +97,7 @@ pub fn journal(
     (header, lines)
 }
 
-pub fn visit(case: &Case, round: usize, samples_ms: Vec<f64>, is_cpu: bool) -> Visit {
+pub fn trial_of(case: &Case, trial: usize, samples_ms: Vec<f64>, is_cpu: bool) -> Trial {
     let kernel = Kernel {
         name: if case.dim.is_multiple_of(8) { "synthetic_align8" } else { "synthetic_align1" }
             .to_owned(),
@@ -112,20 +112,20 @@ pub fn visit(case: &Case, round: usize, samples_ms: Vec<f64>, is_cpu: bool) -> V
     // An event and a launch on top, the host on top of that, and colder caches.
     let slower =
         |factor: f64, more_ms: f64| samples_ms.iter().map(|ms| ms * factor + more_ms).collect();
-    let aside = Aside {
+    let secondary = Secondary {
         isolated_ms: slower(1.0, 0.003),
-        cold: (round == 0)
+        cold: (trial == 0)
             .then(|| Cold::Samples { buffer_sets: 14, samples_ms: slower(1.25, 0.0) }),
-        as_called_ms: slower(1.0, 0.012),
+        per_call_ms: slower(1.0, 0.012),
         enqueue_us: 4.5,
     };
     let backend = match &case.operation {
         Operation::Sdpa(sdpa) => Some(sdpa.backend.name().to_owned()),
         _ => None,
     };
-    Visit {
+    Trial {
         case_id: case.id.clone(),
-        round,
+        trial,
         started_at: "2026-01-01T00:00:01Z".to_owned(),
         wall_s: 0.25,
         samples_ms,
@@ -138,7 +138,7 @@ pub fn visit(case: &Case, round: usize, samples_ms: Vec<f64>, is_cpu: bool) -> V
             verification: Verification { max_rel_error: 3e-4, tolerance: 2e-3, rows: 64 },
             algorithm: None,
         },
-        aside: (!is_cpu).then_some(aside),
+        secondary: (!is_cpu).then_some(secondary),
         spent: Spent {
             planning_s: 0.01,
             filling_s: 0.01,
@@ -235,7 +235,7 @@ pub fn c21() -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for (batch, seq_len) in [(4, 2048), (1, 4096)] {
         for d in 104..=128 {
-            // The backend stands for the one that AUTO took: `visit` records it as selected.
+            // The backend stands for the one that AUTO took: `trial` records it as selected.
             let backend = if d % 8 == 0 { Backend::Cudnn } else { Backend::Flash };
             let operation = Operation::Sdpa(attention(batch, seq_len, d, backend));
             let series = format!("b{batch}_s{seq_len}_AUTO");

@@ -36,10 +36,10 @@ pub struct Request {
     pub spec: PathBuf,
     /// Criterion's filter on the ids of the cases.
     pub filter: Option<String>,
-    /// Launches of a round: warm-up, and measured.
+    /// Launches of a trial: warm-up, and measured.
     pub launches: [usize; 2],
-    /// Rounds of a process, in the screen and in the confirmation.
-    pub rounds: [usize; 2],
+    /// Trials of a process, in the screen and in the confirmation.
+    pub trials: [usize; 2],
     /// The numbers of the algorithm.
     pub rules: Rules,
     /// Of the first pair; each further one has the next.
@@ -70,7 +70,7 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
     let text = std::fs::read_to_string(&request.spec)
         .with_context(|| format!("cannot read {}", request.spec.display()))?;
     let [warmup, measure] = request.launches;
-    let protocols = request.rounds.map(|trials| Protocol {
+    let protocols = request.trials.map(|trials| Protocol {
         kind: ProtocolKind::Standard,
         warmup,
         measure,

@@ -5,7 +5,6 @@ use crate::compare::verdict::Verdict;
 use crate::files::write_atomically;
 use crate::journal::record::SCHEMA_VERSION;
 use crate::measure::record::Calibration;
-use crate::render::json;
 use crate::stats::median;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,7 @@ pub struct NoiseFloor {
     /// Gates behind it.
     pub gates: usize,
     /// Median over the cases of the smallest slowdown that a gate is relied on to show, in per cent.
-    pub smallest_seen_pct: f64,
+    pub mde_pct: f64,
     /// What event timing costs; null on the CPU.
     pub calibration: Option<Calibration>,
     /// Each case.
@@ -41,7 +40,7 @@ pub struct NoiseFloor {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CaseFloor {
     /// The smallest slowdown that a gate is relied on to show, in per cent; the mean over the gates.
-    pub smallest_seen_pct: f64,
+    pub mde_pct: f64,
     /// Gates in which it was a candidate that fresh pairs did not confirm.
     pub unconfirmed: usize,
 }
@@ -83,7 +82,7 @@ impl NoiseFloor {
         }
         // A link stays: the file that it leads to was read as a noise floor.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        write_atomically(&path, &json::pretty(self)?)
+        write_atomically(&path, &serde_json::to_vec_pretty(self)?)
     }
 
     /// Whether it is about this place.
@@ -103,22 +102,22 @@ impl NoiseFloor {
         let gates = before.as_ref().map_or(0, |before| before.gates);
         let mut cases = before.map(|before| before.cases).unwrap_or_default();
         for row in &found.rows {
-            let Some(seen) = row.smallest_seen_pct else { continue };
+            let Some(seen) = row.mde_pct else { continue };
             let case = cases
                 .entry(row.case_id.clone())
-                .or_insert(CaseFloor { smallest_seen_pct: seen, unconfirmed: 0 });
-            case.smallest_seen_pct += (seen - case.smallest_seen_pct) / (gates + 1) as f64;
+                .or_insert(CaseFloor { mde_pct: seen, unconfirmed: 0 });
+            case.mde_pct += (seen - case.mde_pct) / (gates + 1) as f64;
             case.unconfirmed +=
                 usize::from(matches!(row.verdict, Verdict::Unconfirmed | Verdict::Regressed));
         }
-        let seen: Vec<f64> = cases.values().map(|case| case.smallest_seen_pct).collect();
+        let seen: Vec<f64> = cases.values().map(|case| case.mde_pct).collect();
         NoiseFloor {
             schema_version: SCHEMA_VERSION.to_owned(),
             bench: place.bench.clone(),
             device: place.device.clone(),
             driver: place.driver.clone(),
             gates: gates + 1,
-            smallest_seen_pct: median(&seen).unwrap_or_default(),
+            mde_pct: median(&seen).unwrap_or_default(),
             calibration,
             cases,
         }
@@ -130,11 +129,11 @@ impl NoiseFloor {
     /// If half of the cases have noise that would hide a slowdown of it.
     pub fn allows(&self, threshold: f64) -> Result<()> {
         ensure!(
-            threshold * 100.0 >= self.smallest_seen_pct,
+            threshold * 100.0 >= self.mde_pct,
             "--threshold {:.1} %: below the noise floor of this machine, where {:.1} % is the least that half of the \
-             cases are relied on to show; raise it, or measure more rounds, or a quieter machine",
+             cases are relied on to show; raise it, or measure more trials, or a quieter machine",
             threshold * 100.0,
-            self.smallest_seen_pct
+            self.mde_pct
         );
         Ok(())
     }

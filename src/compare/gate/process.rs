@@ -43,7 +43,7 @@ pub struct Record {
 pub enum Case {
     /// It was timed.
     Timed {
-        /// Over the samples of all rounds, in ms: their median; on the CPU as `host` says.
+        /// Over the samples of all trials, in ms: their median; on the CPU as `host` says.
         level_ms: f64,
         /// How many samples.
         samples: usize,
@@ -197,26 +197,26 @@ fn set_host_levels(run: &Run, cases: &mut BTreeMap<String, Case>) {
         .collect();
     let fastest =
         |samples_ms: &[f64]| samples_ms.iter().copied().fold(f64::INFINITY, f64::min).ln();
-    let rounds: Vec<Vec<f64>> = timed
+    let trials: Vec<Vec<f64>> = timed
         .iter()
-        .map(|(id, _)| run.visits_of(id).iter().map(|visit| fastest(&visit.samples_ms)).collect())
+        .map(|(id, _)| run.trials_of(id).iter().map(|trial| fastest(&trial.samples_ms)).collect())
         .collect();
-    for ((_, level_ms), level) in timed.iter_mut().zip(host::levels(&rounds)) {
+    for ((_, level_ms), level) in timed.iter_mut().zip(host::levels(&trials)) {
         **level_ms = level.exp();
     }
 }
 
 fn case(run: &Run, id: &str) -> Case {
-    let visits = run.visits_of(id);
+    let trials = run.trials_of(id);
     if let Some(failure) = run.failure_of(id) {
         return Case::Failed { error: format!("{}: {}", failure.error_kind.name(), failure.error) };
     }
-    let samples_ms: Vec<f64> = visits.iter().flat_map(|visit| &visit.samples_ms).copied().collect();
+    let samples_ms: Vec<f64> = trials.iter().flat_map(|trial| &trial.samples_ms).copied().collect();
     let level_ms = median(&samples_ms);
-    let (Some(level_ms), Some(last)) = (level_ms, visits.last()) else {
+    let (Some(level_ms), Some(last)) = (level_ms, trials.last()) else {
         return Case::Failed { error: "skipped: the run has no time of it".to_owned() };
     };
-    let clocks: Vec<&Clocks> = visits.iter().filter_map(|visit| visit.clocks.as_ref()).collect();
+    let clocks: Vec<&Clocks> = trials.iter().filter_map(|trial| trial.clocks.as_ref()).collect();
     let mhz: Vec<f64> = clocks.iter().map(|clocks| clocks.best_sm_mhz()).collect();
     Case::Timed {
         level_ms,

@@ -7,7 +7,7 @@ use crate::compare::comparison::{
     Comparison, Kind, Measured, Mismatch, Outcome, Row, Side, Suite, Times,
 };
 use crate::compare::kernels;
-use crate::compare::pair2::floor::smallest_seen;
+use crate::compare::pair2::floor::mde;
 use crate::compare::pair2::screen::{Direction, Screened};
 use crate::compare::pair2::shift::Cause;
 use crate::compare::pair2::{Found, MIN_SUITE, Stage};
@@ -57,7 +57,7 @@ pub fn of(
         runs: vec![build.executable.display().to_string()],
         device: gate.records().next().map(|record| record.device_name.clone()),
     };
-    let seen: Vec<f64> = rows.iter().filter_map(|row| row.smallest_seen_pct).collect();
+    let seen: Vec<f64> = rows.iter().filter_map(|row| row.mde_pct).collect();
     let cand = request.cand.as_ref().unwrap_or(&request.base);
     let comparison = Comparison {
         schema_version: SCHEMA_VERSION.to_owned(),
@@ -70,7 +70,7 @@ pub fn of(
         gate: Some(Measured {
             pairs: found.pairs,
             wall_s: gate.records().map(|record| record.wall_s).sum(),
-            rounds: request.rounds,
+            trials: request.trials,
             candidates: found.confirmed.len(),
             deviation_pct: found.screen.as_ref().map(|screen| 100.0 * screen.prior.variance.sqrt()),
             prior_freedom: found
@@ -78,7 +78,7 @@ pub fn of(
                 .as_ref()
                 .map(|screen| screen.prior.freedom)
                 .filter(|freedom| freedom.is_finite()),
-            smallest_seen_pct: median(&seen),
+            mde_pct: median(&seen),
         }),
         counts: BTreeMap::new(),
         mismatches: variables(gate),
@@ -125,8 +125,7 @@ fn judge(row: &mut Row, gate: &Gate, found: &Found, case: usize, screened: &Scre
     row.ci95 = Some(interval.map(f64::exp));
     row.p_value = Some(screened.p_slower);
     row.pairs = Some(rules.screen_pairs);
-    row.smallest_seen_pct =
-        Some(100.0 * smallest_seen(screened.deviation, 2 * rules.confirm_pairs, gate.ids.len()));
+    row.mde_pct = Some(100.0 * mde(screened.deviation, 2 * rules.confirm_pairs, gate.ids.len()));
     if let Some((_, direction, confirmed)) = found.confirmed.iter().find(|(own, ..)| *own == case) {
         row.ratio = Some(confirmed.mean.mean.exp());
         row.ci95 = Some(confirmed.mean.interval95().map(f64::exp));
@@ -270,7 +269,7 @@ fn remarks(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>) -> Vec<String
         )),
         Some(floor) => {
             let threshold = request.rules.threshold.exp_m1() * 100.0;
-            let noisy = floor.cases.values().filter(|case| case.smallest_seen_pct > threshold).count();
+            let noisy = floor.cases.values().filter(|case| case.mde_pct > threshold).count();
             if noisy > 0 {
                 notes.push(format!(
                     "{noisy} of {} cases are too noisy here to show a slowdown of {threshold:.1} % for sure",

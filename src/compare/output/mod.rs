@@ -14,7 +14,6 @@ use super::comparison::{Comparison, Kind, Outcome, Row};
 use super::kernels;
 use super::verdict::Verdict;
 use crate::files::{self, Kind as FolderKind};
-use crate::render::json;
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::Path;
@@ -43,7 +42,7 @@ pub enum Format {
 pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
     Ok(match format {
         Format::Table => table::of(comparison),
-        Format::Json => String::from_utf8(json::pretty(comparison)?)?,
+        Format::Json => serde_json::to_string_pretty(comparison)? + "\n",
         Format::Markdown => markdown::of(comparison),
         Format::Junit => junit::of(comparison),
         Format::Github => annotations::of(comparison),
@@ -89,7 +88,7 @@ pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
             files::write_file(&dir.join(name), render(comparison, format)?.as_bytes())?;
         }
         for (name, baseline) in critcmp::of(comparison) {
-            files::write_file(&dir.join(name), &json::pretty(&baseline)?)?;
+            files::write_file(&dir.join(name), &serde_json::to_vec_pretty(&baseline)?)?;
         }
         for plot in &plots {
             files::write_file(&dir.join(format!("{}.svg", plot.name)), plot.svg.as_bytes())?;
@@ -130,7 +129,7 @@ fn answer(comparison: &Comparison) -> String {
         }
         Outcome::Regressed => format!("Regressed: {failing} of {cases} cases."),
     };
-    let seen = comparison.gate.and_then(|gate| gate.smallest_seen_pct);
+    let seen = comparison.gate.and_then(|gate| gate.mde_pct);
     if let (Kind::NoiseFloor, Some(seen)) = (comparison.kind, seen) {
         answer.push_str(&format!(" Half of the cases show a slowdown of {seen:.1} % for sure."));
     }

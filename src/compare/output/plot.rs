@@ -191,7 +191,7 @@ fn bounds(values: &[f64]) -> (f64, f64) {
     (each.clone().fold(f64::INFINITY, f64::min), each.fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// Six to twelve round values from `low` to `high`.
+/// Six to twelve trial values from `low` to `high`.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
     let step = round_step(high - low, 12);
     let first = (low / step).ceil() as i64;

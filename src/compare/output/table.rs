@@ -27,9 +27,8 @@ pub fn of(comparison: &Comparison) -> String {
         }
     }
     if let Some(gate) = &comparison.gate {
-        let seen = gate
-            .smallest_seen_pct
-            .map(|seen| format!("; half of the cases show {seen:.1} % for sure"));
+        let seen =
+            gate.mde_pct.map(|seen| format!("; half of the cases show {seen:.1} % for sure"));
         paragraphs.push(wrapped(
             "",
             &format!(

@@ -9,7 +9,7 @@ const POWER: f64 = 0.95;
 
 /// The smallest slowdown, as a ratio less one, that `pairs` pairs are relied on to see in one of `cases` cases, where
 /// one pair has this standard deviation: 19 times in 20, at one false alarm in 100 suites.
-pub fn smallest_seen(deviation: f64, pairs: usize, cases: usize) -> f64 {
+pub fn mde(deviation: f64, pairs: usize, cases: usize) -> f64 {
     let normal = Normal::standard();
     // 4.21 + 1.645 for 800 cases.
     let standard_errors =
@@ -19,14 +19,14 @@ pub fn smallest_seen(deviation: f64, pairs: usize, cases: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::smallest_seen;
+    use super::mde;
 
     /// A pair of processes of 20 launches, 0.5 % between processes and 1 % between launches.
     #[test]
     fn the_floor_is_that_of_the_literature() {
         let deviation = (2.0f64 * (0.005f64.powi(2) + 1.571 * 0.01f64.powi(2) / 20.0)).sqrt();
         for (pairs, percent) in [(1, 4.8), (3, 2.7), (4, 2.4), (6, 1.9), (12, 1.4)] {
-            let seen = 100.0 * smallest_seen(deviation, pairs, 800);
+            let seen = 100.0 * mde(deviation, pairs, 800);
             assert!((seen - percent).abs() < 0.1, "{pairs} pairs: {seen} %");
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The noise: launches 1 %, lognormal; 0.5 % between processes; 0.3 % that a process does to all its cases, times a
 //! sensitivity of the case from 0 to 2; a linear drift over the session, times the same; 1 % of the launches 5 to 50 %
-//! slower; bursts that slow 2 % of the visits.
+//! slower; bursts that slow 2 % of the trials.
 
 use super::screen::Direction;
 use super::shift::Cause;
@@ -24,7 +24,7 @@ struct Noise {
     bimodal: bool,
     /// Over a session of 8 processes.
     drift: f64,
-    /// The launches of a visit are drawn one by one, outliers and bursts among them; else only their median is.
+    /// The launches of a trial are drawn one by one, outliers and bursts among them; else only their median is.
     by_launch: bool,
 }
 
@@ -68,10 +68,10 @@ impl Machine {
         let common = 0.003 * normal(&mut self.rng);
         let drift = self.noise.drift * self.processes as f64 / 8.0;
         self.processes += 1;
-        cases.iter().map(|&case| self.visit(case, is_candidate, common + drift, launches)).collect()
+        cases.iter().map(|&case| self.trial(case, is_candidate, common + drift, launches)).collect()
     }
 
-    fn visit(&mut self, case: usize, is_candidate: bool, common: f64, launches: usize) -> f64 {
+    fn trial(&mut self, case: usize, is_candidate: bool, common: f64, launches: usize) -> f64 {
         let Noise { heavy, .. } = self.noise;
         let (case, rng) = (&self.cases[case], &mut self.rng);
         let own = match heavy {

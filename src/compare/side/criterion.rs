@@ -10,7 +10,7 @@ use std::path::Path;
 /// Criterion's folders are this deep at most: group, function and value.
 const DEPTH: usize = 3;
 
-/// Consecutive parts that a sample is cut into. The suite hands Criterion its three rounds one after the other, as many
+/// Consecutive parts that a sample is cut into. The suite hands Criterion its three trials one after the other, as many
 /// samples of each; of another benchmark, these are its beginning, middle and end.
 const PARTS: usize = 3;
 
@@ -60,8 +60,8 @@ fn case(benchmark: &CBenchmark) -> Case {
     let each_ms: Vec<f64> =
         sample.times.iter().zip(&sample.iters).map(|(time, iters)| time / iters / 1e6).collect();
     let parts = if each_ms.len() >= 2 * PARTS { PARTS } else { 1 };
-    let rounds: Vec<&[f64]> = each_ms.chunks(each_ms.len().div_ceil(parts).max(1)).collect();
-    let run = Run::of(&rounds);
+    let trials: Vec<&[f64]> = each_ms.chunks(each_ms.len().div_ceil(parts).max(1)).collect();
+    let run = Run::of(&trials);
     let error = run.is_none().then(|| "Criterion's sample holds no positive time".to_owned());
     Case { runs: run.into_iter().collect(), error, ..Case::default() }
 }

@@ -38,25 +38,25 @@ pub struct Case {
 /// A case in one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// `ln` of the median of each round.
-    pub rounds: Vec<f64>,
+    /// `ln` of the median of each trial.
+    pub trials: Vec<f64>,
     /// All samples in ms.
     pub samples_ms: Vec<f64>,
 }
 
 impl Run {
-    /// From the samples of each round, in ms; none without any.
-    pub fn of(rounds: &[&[f64]]) -> Option<Run> {
-        let medians: Vec<f64> = rounds.iter().filter_map(|round| median(round)).collect();
-        let samples_ms: Vec<f64> = rounds.concat();
+    /// From the samples of each trial, in ms; none without any.
+    pub fn of(trials: &[&[f64]]) -> Option<Run> {
+        let medians: Vec<f64> = trials.iter().filter_map(|trial| median(trial)).collect();
+        let samples_ms: Vec<f64> = trials.concat();
         let is_positive =
             !medians.is_empty() && samples_ms.iter().all(|&ms| ms > 0.0 && ms.is_finite());
-        is_positive.then(|| Run { rounds: medians.iter().map(|ms| ms.ln()).collect(), samples_ms })
+        is_positive.then(|| Run { trials: medians.iter().map(|ms| ms.ln()).collect(), samples_ms })
     }
 
-    /// `ln` of its level: the mean of its rounds.
+    /// `ln` of its level: the mean of its trials.
     pub fn level(&self) -> f64 {
-        mean(&self.rounds).unwrap_or_default()
+        mean(&self.trials).unwrap_or_default()
     }
 }
 

@@ -75,7 +75,7 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
         side.notes.push(format!("{run_id} was measured with a fault on purpose: {fault}"));
     }
     if raw.metadata.status != crate::journal::record::Status::Complete {
-        side.notes.push(format!("{run_id} ended early: not every case has all its rounds"));
+        side.notes.push(format!("{run_id} ended early: not every case has all its trials"));
     }
     side.side.device = Some(raw.metadata.device_title());
     side.side.runs.push(run_id.clone());
@@ -86,7 +86,7 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
                 case.error = Some(format!("{}: {}", failed.error_kind.name(), failed.error));
             }
             Row::Measured(row) => {
-                case.runs.extend(rounds(row));
+                case.runs.extend(trials(row));
                 case.kernels = row.kernels.iter().map(|kernel| kernel.name.clone()).collect();
                 let new = row.flags.iter().filter(|flag| !case.flags.contains(flag));
                 let new: Vec<String> = new.cloned().collect();
@@ -97,8 +97,8 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The rounds of a row: raw.json has their samples one after the other, as many in each.
-fn rounds(row: &Measured) -> Option<Run> {
+/// The trials of a row: raw.json has their samples one after the other, as many in each.
+fn trials(row: &Measured) -> Option<Run> {
     let trials = row.trials.max(1);
     let each = row.timing_raw.len().div_ceil(trials).max(1);
     let samples: Vec<&[f64]> = row.timing_raw.chunks(each).collect();
@@ -107,7 +107,7 @@ fn rounds(row: &Measured) -> Option<Run> {
         && row.trial_p50.iter().all(|&ms| ms > 0.0)
         && row.trials > 0
     {
-        run.rounds = row.trial_p50.iter().map(|ms| ms.ln()).collect();
+        run.trials = row.trial_p50.iter().map(|ms| ms.ln()).collect();
     }
     Some(run)
 }

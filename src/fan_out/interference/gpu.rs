@@ -2,7 +2,7 @@
 
 use crate::device::clocks::Clocks;
 use crate::journal::Run;
-use crate::measure::record::Visit;
+use crate::measure::record::Trial;
 use crate::stats::{mean, median, median_ci95};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct Gpu {
     pub times: Vec<Times>,
 }
 
-/// A case on one GPU: the median over the rounds, in ms.
+/// A case on one GPU: the median over the trials, in ms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// Its id.
@@ -49,7 +49,7 @@ pub struct Times {
 /// What may explain a slowdown. A key that the device has no value for is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conditions {
-    /// Mean SM clock over the visits, in MHz.
+    /// Mean SM clock over the trials, in MHz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sm_mhz: Option<f64>,
     /// The most power read, in watts.
@@ -63,9 +63,9 @@ pub struct Conditions {
     /// Median time that the host needs to enqueue a launch, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enqueue_us: Option<f64>,
-    /// Mean wall-clock seconds of a visit: the host's work is in it, unlike in the times of the cases.
+    /// Mean wall-clock seconds of a trial: the host's work is in it, unlike in the times of the cases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub visit_s: Option<f64>,
+    pub trial_s: Option<f64>,
     /// An fp16 product at full load before the cases, in TFLOP/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fp16_tflops: Option<f64>,
@@ -74,7 +74,7 @@ pub struct Conditions {
     pub copy_gbs: Option<f64>,
 }
 
-/// Each GPU from its two runs; the visits side by side are those made while all were at theirs.
+/// Each GPU from its two runs; the trials side by side are those made while all were at theirs.
 pub fn of_runs(names: &[String], cases: &[String], alone: &[Run], together: &[Run]) -> Vec<Gpu> {
     let common = common_time(together);
     let always = (Timestamp::MIN, Timestamp::MAX);
@@ -107,57 +107,59 @@ pub fn of_runs(names: &[String], cases: &[String], alone: &[Run], together: &[Ru
     gpus
 }
 
-/// From when the last of the runs had begun its first visit until the first had ended its last.
+/// From when the last of the runs had begun its first trial until the first had ended its last.
 fn common_time(runs: &[Run]) -> (Timestamp, Timestamp) {
-    let spans = runs.iter().map(|run| run.visits.iter().filter_map(span));
-    spans.fold((Timestamp::MIN, Timestamp::MAX), |(start, end), visits| {
-        let visits: Vec<_> = visits.collect();
-        let first = visits.iter().map(|(start, _)| *start).min().unwrap_or(start);
-        let last = visits.iter().map(|(_, end)| *end).max().unwrap_or(end);
+    let spans = runs.iter().map(|run| run.trials.iter().filter_map(span));
+    spans.fold((Timestamp::MIN, Timestamp::MAX), |(start, end), trials| {
+        let trials: Vec<_> = trials.collect();
+        let first = trials.iter().map(|(start, _)| *start).min().unwrap_or(start);
+        let last = trials.iter().map(|(_, end)| *end).max().unwrap_or(end);
         (start.max(first), end.min(last))
     })
 }
 
-/// When a visit began and ended.
-fn span(visit: &Visit) -> Option<(Timestamp, Timestamp)> {
-    let start: Timestamp = visit.started_at.parse().ok()?;
-    let end = start.checked_add(std::time::Duration::try_from_secs_f64(visit.wall_s).ok()?).ok()?;
+/// When a trial began and ended.
+fn span(trial: &Trial) -> Option<(Timestamp, Timestamp)> {
+    let start: Timestamp = trial.started_at.parse().ok()?;
+    let end = start.checked_add(std::time::Duration::try_from_secs_f64(trial.wall_s).ok()?).ok()?;
     Some((start, end))
 }
 
-/// A run, and the visits of it that count.
+/// A run, and the trials of it that count.
 struct Seen<'a> {
     run: &'a Run,
-    visits: Vec<&'a Visit>,
+    trials: Vec<&'a Trial>,
 }
 
 impl<'a> Seen<'a> {
     fn of(run: &'a Run, (from, to): (Timestamp, Timestamp)) -> Self {
         let inside =
-            |visit: &&Visit| span(visit).is_some_and(|(start, end)| from <= start && end <= to);
-        Seen { run, visits: run.visits.iter().filter(inside).collect() }
+            |trial: &&Trial| span(trial).is_some_and(|(start, end)| from <= start && end <= to);
+        Seen { run, trials: run.trials.iter().filter(inside).collect() }
     }
 
     /// Time of a case.
     fn ms(&self, id: &str) -> Option<f64> {
-        let own = self.visits.iter().filter(|visit| visit.case_id == id);
-        median(&own.filter_map(|visit| median(&visit.samples_ms)).collect::<Vec<_>>())
+        let own = self.trials.iter().filter(|trial| trial.case_id == id);
+        median(&own.filter_map(|trial| median(&trial.samples_ms)).collect::<Vec<_>>())
     }
 
     fn conditions(&self) -> Conditions {
         let clocks: Vec<&Clocks> =
-            self.visits.iter().filter_map(|visit| visit.clocks.as_ref()).collect();
+            self.trials.iter().filter_map(|trial| trial.clocks.as_ref()).collect();
         let throttle: BTreeSet<&String> =
             clocks.iter().flat_map(|clocks| &clocks.throttle).collect();
-        let asides = self.visits.iter().filter_map(|visit| visit.aside.as_ref());
+        let secondaries = self.trials.iter().filter_map(|trial| trial.secondary.as_ref());
         let peaks = self.run.header.calibration.and_then(|calibration| calibration.peaks);
         Conditions {
             sm_mhz: mean(&clocks.iter().map(|clocks| clocks.best_sm_mhz()).collect::<Vec<_>>()),
             power_w: clocks.iter().map(|clocks| clocks.power_w).max(),
             temperature_c: clocks.iter().map(|clocks| clocks.temperature_c).max(),
             throttle: throttle.into_iter().cloned().collect(),
-            enqueue_us: median(&asides.map(|aside| aside.enqueue_us).collect::<Vec<_>>()),
-            visit_s: mean(&self.visits.iter().map(|visit| visit.wall_s).collect::<Vec<_>>()),
+            enqueue_us: median(
+                &secondaries.map(|secondary| secondary.enqueue_us).collect::<Vec<_>>(),
+            ),
+            trial_s: mean(&self.trials.iter().map(|trial| trial.wall_s).collect::<Vec<_>>()),
             fp16_tflops: peaks.map(|peaks| peaks.fp16_tflops),
             copy_gbs: peaks.map(|peaks| peaks.copy_gbs),
         }
@@ -187,11 +189,11 @@ mod tests {
     use crate::workload::shape::{DType, GemmShape};
     use serde_json::json;
 
-    /// A run of visits, each with its case, the second in which it began, how long it took, and a time.
-    fn run(visits: &[(&str, u32, f64, f64)]) -> Run {
-        let visit = |&(case_id, second, wall_s, ms): &(&str, u32, f64, f64)| {
+    /// A run of trials, each with its case, the second in which it began, how long it took, and a time.
+    fn run(trials: &[(&str, u32, f64, f64)]) -> Run {
+        let trial = |&(case_id, second, wall_s, ms): &(&str, u32, f64, f64)| {
             json!({
-                "line": "visit", "case_id": format!("G3/x/{case_id}"), "round": second,
+                "line": "trial", "case_id": format!("G3/x/{case_id}"), "trial": second,
                 "started_at": format!("2026-01-01T00:00:{second:02}Z"), "wall_s": wall_s,
                 "samples_ms": [ms], "launches_per_sample": 1, "warmup_launches": 1,
                 "ran": {"kernels": [], "verification": {"max_rel_error": 0.0, "tolerance": 1.0, "rows": 1}},
@@ -208,7 +210,7 @@ mod tests {
             "protocol": {"warmup": 1, "measure": 1, "trials": 60}, "started_at": "2026-01-01T00:00:00Z",
             "env": {"gpu": {"name": "H200", "uuid": "GPU-1"}}, "cases": [case("a"), case("b")],
         });
-        let lines = std::iter::once(header).chain(visits.iter().map(visit));
+        let lines = std::iter::once(header).chain(trials.iter().map(trial));
         let text: String = lines.map(|line| format!("{line}\n")).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
@@ -237,8 +239,8 @@ mod tests {
         assert!((gpus[0].slowdown.unwrap() - 1.25).abs() < 1e-12);
         let off = gpus[1].alone_vs_median_pct.unwrap();
         assert!((off - 100.0 * (1.1 / 1.05 - 1.0)).abs() < 1e-9, "{off}");
-        let Conditions { sm_mhz, power_w, visit_s, .. } = &gpus[0].together;
-        assert_eq!((*sm_mhz, *power_w, *visit_s), (Some(1024.0), Some(25), Some(1.0)));
+        let Conditions { sm_mhz, power_w, trial_s, .. } = &gpus[0].together;
+        assert_eq!((*sm_mhz, *power_w, *trial_s), (Some(1024.0), Some(25), Some(1.0)));
 
         let one = of_runs(&names[..1], &cases, &alone[..1], &alone[..1]);
         assert_eq!((one[0].alone_vs_median_pct, one[0].slowdown), (None, Some(1.0)));

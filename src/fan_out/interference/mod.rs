@@ -20,7 +20,6 @@ use crate::journal::home::is_of_a_bench;
 use crate::journal::record::SCHEMA_VERSION;
 use crate::journal::{self, FILE_NAME, Run};
 use crate::measure::record::{Protocol, ProtocolKind};
-use crate::render::json;
 use anyhow::{Context, Result, ensure};
 use gpu::Gpu;
 use serde::{Deserialize, Serialize};
@@ -29,9 +28,9 @@ use std::path::{Path, PathBuf};
 
 /// Cases that are probed at most: spread over the sweep.
 const CASES: usize = 12;
-/// Rounds over them on a GPU: seconds, so that processes which start together also measure together; and on the CPU, where
-/// a round takes long.
-const ROUNDS: [usize; 2] = [15, 5];
+/// Trials over them on a GPU: seconds, so that processes which start together also measure together; and on the CPU, where
+/// a trial takes long.
+const TRIALS: [usize; 2] = [15, 5];
 /// Seconds of burn-in at most: it ends at another moment on each GPU.
 const BURN_IN_S: &str = "1";
 const RUN_ID: &str = "probe";
@@ -103,7 +102,7 @@ fn probe(
     let text = fs::read_to_string(&request.spec)
         .with_context(|| format!("cannot read {}", request.spec.display()))?;
     let is_cpu = request.places.iter().all(|place| place.uuid.is_none());
-    let (kind, trials) = (ProtocolKind::Standard, ROUNDS[usize::from(is_cpu)]);
+    let (kind, trials) = (ProtocolKind::Standard, TRIALS[usize::from(is_cpu)]);
     let protocol = Protocol { kind, warmup: 10, measure: 20, trials };
     let spec = home.join(SPEC);
     write_atomically(&spec, with_protocol(&text, &protocol)?.as_bytes())?;
@@ -183,7 +182,7 @@ impl Interference {
         let path = folder.with_file_name(format!("{}.interference.json", self.run_id));
         // Of an earlier fan-out.
         let is_ours = |found: &[u8]| serde_json::from_slice::<Interference>(found).is_ok();
-        files::replace_file(&path, &json::pretty(self)?, is_ours)?;
+        files::replace_file(&path, &serde_json::to_vec_pretty(self)?, is_ours)?;
         Ok(path)
     }
 }

@@ -35,7 +35,7 @@ pub struct MathSdpa16 {
     scores: Tensor,
 }
 
-/// The two products for every head of keys: scores `[rows, seq]` from `[rows, dim]`, and back. The rows are the queries
+/// The two products for every KV head: scores `[rows, seq]` from `[rows, dim]`, and back. The rows are the queries
 /// of all heads that share it, which lie one after the other.
 fn products(sdpa: &Sdpa) -> [Strided; 2] {
     let shape = sdpa.shape;

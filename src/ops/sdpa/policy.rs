@@ -8,7 +8,7 @@
 //! |---|---|
 //! | CUDNN | the library is there; head_dim is a multiple of 8, up to 256 on 9.0 with cuDNN 9.10 or later, else up to 128 |
 //! | FLASH | head_dim up to 256; one that is no multiple of 8 is padded to the next |
-//! | MEM_EFFICIENT | head_dim is a multiple of 8; as many heads of keys as of queries |
+//! | MEM_EFFICIENT | head_dim is a multiple of 8; as many KV heads as of queries |
 //! | MATH | none |
 //!
 //! `fastest` is what a user could do instead: [`candidates`] are timed, and the best one is kept.
@@ -108,9 +108,7 @@ fn refusal(backend: Backend, machine: Machine, sdpa: &Sdpa) -> Option<String> {
         },
         Backend::Flash => beyond(256),
         Backend::MemEfficient => misaligned.or_else(|| {
-            sdpa.shape
-                .n_kv_heads
-                .map(|heads| format!("{heads} heads of keys are fewer than of queries"))
+            sdpa.shape.n_kv_heads.map(|heads| format!("{heads} KV heads are fewer than of queries"))
         }),
         _ => None,
     }
@@ -198,7 +196,7 @@ mod tests {
         grouped.shape.n_kv_heads = Some(8);
         let (route, reason) = torch(A100, &grouped, DType::Fp16);
         assert_eq!(route.backend, Backend::Math);
-        assert!(reason.contains("8 heads of keys"), "{reason}");
+        assert!(reason.contains("8 KV heads"), "{reason}");
     }
 
     #[test]

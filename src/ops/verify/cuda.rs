@@ -38,7 +38,7 @@ pub fn sdpa(cuda: &Cuda, problem: &SdpaProblem<Tensor>) -> Result<Verification, 
     sdpa_within(tolerance(problem.dtype), cuda, problem)
 }
 
-/// The same for an attention that rounds scaled operands, scores and weights to 16 bits on the way: three times the
+/// The same for an attention that trials scaled operands, scores and weights to 16 bits on the way: three times the
 /// tolerance. Right results in bf16 are off by up to 3.3 % of a row at head_dim 8 (simulated on 80 x 64 rows).
 ///
 /// # Errors

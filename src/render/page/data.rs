@@ -101,7 +101,7 @@ struct Measured {
     #[serde(skip_serializing_if = "Option::is_none")]
     cold_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    as_called_ms: Option<f64>,
+    per_call_ms: Option<f64>,
     /// Shares of peak compute and bandwidth, in per cent.
     #[serde(skip_serializing_if = "Option::is_none")]
     of_peak_pct: Option<[f64; 2]>,
@@ -236,7 +236,7 @@ fn add(
                 Some(Cold::Measured(cold)) => Some(six_digits(cold.timing.p50)),
                 _ => None,
             },
-            as_called_ms: row.as_called.map(|called| six_digits(called.timing.p50)),
+            per_call_ms: row.per_call.map(|called| six_digits(called.timing.p50)),
             pad: pad(data.view, summary, &row.point),
             ..data.measured(&row.timing, &row.derived, &row.kernels)
         })),

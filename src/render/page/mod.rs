@@ -68,7 +68,7 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
             ("chart_title", chart_title),
             ("hint", hint),
             ("tables", &tables::of(raw, summary)),
-            ("conformance", &sections::conformance(&summary.conformance)),
+            ("checks", &sections::checks(&summary.checks)),
             ("protocol", &sections::protocol(raw)),
             ("environment", &sections::facts(env)),
             ("calibration", &sections::calibration(summary)?),

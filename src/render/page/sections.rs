@@ -3,9 +3,8 @@
 use super::escape::html;
 use crate::journal::record::Status;
 use crate::measure::record::ProtocolKind;
-use crate::render::json;
 use crate::results::breakdown::Breakdown;
-use crate::results::checks::Claim;
+use crate::results::checks::Check;
 use crate::results::raw::Raw;
 use crate::results::summary::Summary;
 use anyhow::Result;
@@ -72,7 +71,7 @@ pub fn protocol(raw: &Raw) -> String {
             "Protocol",
             match protocol.kind {
                 ProtocolKind::Standard => format!(
-                    "{} rounds; in each, every case once in a random order: at least {} launches to warm up, then at \
+                    "{} trials; in each, every case once in a random order: at least {} launches to warm up, then at \
                      least {} timed ones; of variants {} and {}",
                     protocol.trials,
                     protocol.warmup,
@@ -81,7 +80,7 @@ pub fn protocol(raw: &Raw) -> String {
                     protocol.of_variants().measure
                 ),
                 ProtocolKind::Adaptive => format!(
-                    "adaptive: {} rounds, in each every case once in a random order; the last takes as many samples \
+                    "adaptive: {} trials, in each every case once in a random order; the last takes as many samples \
                      as the scatter of the first asks for",
                     protocol.trials
                 ),
@@ -122,7 +121,7 @@ pub fn facts(value: &Value) -> String {
 /// # Errors
 /// If it cannot be expressed in JSON.
 pub fn source(value: &Value) -> Result<String> {
-    let text = String::from_utf8(json::pretty(value)?)?;
+    let text = serde_json::to_string_pretty(value)?;
     let lines: Vec<String> = text.lines().map(html).collect();
     Ok(format!("<pre>{}</pre>", lines.join("\n")))
 }
@@ -167,11 +166,11 @@ fn rounded(value: Value) -> Value {
     }
 }
 
-/// The claims as a list of facts.
-pub fn conformance(claims: &[Claim]) -> String {
-    let facts = claims.iter().map(|Claim { claim, holds, detail }| {
-        let verdict = if *holds { "yes" } else { "no" };
-        let mut letters = claim.chars();
+/// The checks as a list of facts.
+pub fn checks(checks: &[Check]) -> String {
+    let facts = checks.iter().map(|Check { check, outcome, detail }| {
+        let verdict = outcome.name();
+        let mut letters = check.chars();
         let first: String = letters.by_ref().take(1).flat_map(char::to_uppercase).collect();
         format!(
             "<dt>{}{}</dt><dd>{verdict}: {}</dd>",

@@ -81,7 +81,7 @@ fn range(ratios: impl Iterator<Item = f64> + Clone) -> String {
     }
 }
 
-/// What runs at the first of these cliffs and not where it is padded to, and the other way round.
+/// What runs at the first of these cliffs and not where it is padded to, and the other way trial.
 fn change(group: &[Cliff]) -> [String; 2] {
     let Some(change) = group.iter().find_map(|cliff| cliff.kernel_change.as_ref()) else {
         return ["the same".to_owned(), String::new()];

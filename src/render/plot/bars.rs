@@ -3,7 +3,7 @@
 use super::axis::{Axis, Scale, time_unit};
 use super::canvas::{
     Area, GRID, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, bold, caption, common_shape, fitted,
-    font, header, rounds, text_width,
+    font, header, text_width, trials,
 };
 use crate::measure::record::ProtocolKind;
 use crate::results::findings::pattern;
@@ -140,7 +140,7 @@ fn foot(area: &Area, raw: &Raw, badges: &str) -> Result<()> {
         }
         _ => String::new(),
     };
-    let text = format!("Bars: median of {}{variants}. {badges}", rounds(protocol));
+    let text = format!("Bars: median of {}{variants}. {badges}", trials(protocol));
     caption(area, raw, &text)
 }
 

@@ -124,11 +124,11 @@ pub fn header(area: &Area, title: &str, subtitle: &str) -> Result<()> {
 }
 
 /// How often a point was launched.
-pub fn rounds(protocol: &Protocol) -> String {
+pub fn trials(protocol: &Protocol) -> String {
     let Protocol { kind, trials, measure, .. } = protocol;
     match kind {
-        ProtocolKind::Standard => format!("{trials} rounds of at least {measure} launches"),
-        ProtocolKind::Adaptive => format!("{trials} rounds, as long as its scatter asks for"),
+        ProtocolKind::Standard => format!("{trials} trials of at least {measure} launches"),
+        ProtocolKind::Adaptive => format!("{trials} trials, as long as its scatter asks for"),
     }
 }
 
@@ -185,7 +185,7 @@ pub fn fields(shape: &Shape) -> Vec<(&'static str, usize)> {
         Shape::Gemm(gemm) => vec![("M", gemm.m), ("N", gemm.n), ("K", gemm.k)],
         Shape::Sdpa(sdpa) => {
             let mut fields = vec![("batch", sdpa.batch), ("heads", sdpa.n_heads)];
-            fields.extend(sdpa.n_kv_heads.map(|heads| ("heads of keys", heads)));
+            fields.extend(sdpa.n_kv_heads.map(|heads| ("KV heads", heads)));
             fields.extend([("seq_len", sdpa.seq_len), ("head_dim", sdpa.head_dim)]);
             fields
         }

@@ -3,7 +3,7 @@
 use super::axis::{SPARSE, Scale};
 use super::canvas::{
     Area, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, caption, common_fields, common_shape, fields,
-    font, header, rounds, text_width,
+    font, header, text_width, trials,
 };
 use super::panel::{Band, Curve, Look, Panel, Quantity};
 use crate::results::findings::{dim_name, selected};
@@ -58,7 +58,7 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Re
         raw,
         &format!(
             "Line: median of {}. Bands: its 95 % interval, and 10th to 90th percentile. {} dots: multiples of 8.",
-            rounds(&raw.metadata.protocol),
+            trials(&raw.metadata.protocol),
             if is_sparse { "Filled" } else { "Large" }
         ),
     )?;

@@ -230,7 +230,7 @@ impl Curve<'_> {
         Ok(())
     }
 
-    /// The points between failures: a line across a failure would claim a value there.
+    /// The points between failures: a line across a failure would check a value there.
     fn stretches(&self) -> Vec<&[(usize, Band)]> {
         let fails_between = |a: usize, b: usize| self.failed.iter().any(|&dim| a < dim && dim < b);
         self.points.chunk_by(|(a, _), (b, _)| !fails_between(*a, *b)).collect()

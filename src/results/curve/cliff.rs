@@ -4,10 +4,10 @@
 //! padding with zeros to d' does more work, `rho(d) > 1` needs no model of what d ought to cost, and a curve that
 //! grows smoothly has no cliff. d is a cliff where the lower bound of rho exceeds 1.05.
 //!
-//! The least of several noisy times is too small. So each round in turn is left out, the others choose d', and the
-//! round left out says what d costs against it; the mean of these differences is unbiased (cross-validation). Its
+//! The least of several noisy times is too small. So each trial in turn is left out, the others choose d', and the
+//! trial left out says what d costs against it; the mean of these differences is unbiased (cross-validation). Its
 //! lower bound is simultaneous over the curve: Student's t at 1 - 0.01 / n for n dimensions, with the variance of
-//! the rounds pooled over the curve.
+//! the trials pooled over the curve.
 
 use super::kernel::KernelChange;
 use super::{Curve, NOTABLE_RATIO};

@@ -1,7 +1,7 @@
 //! A curve: how the time of an operation depends on one dimension, all else fixed. Its cliffs, steps and tiers.
 //!
 //! All comparisons are differences of logarithms of medians, so that a result is a ratio. How far such a difference
-//! may be off by chance comes from how the rounds of a point differ, pooled over the curve; the bounds hold for all
+//! may be off by chance comes from how the trials of a point differ, pooled over the curve; the bounds hold for all
 //! points of a curve at once (Bonferroni). The division of labour: [`cliff`] asks whether a larger dimension is
 //! faster, [`step`] whether the time of the aligned dimensions jumps by more than the work, [`tier`] what alignment
 //! as such costs.
@@ -24,15 +24,15 @@ pub const NOTABLE_RATIO: f64 = 1.05;
 /// Chance that a curve without any cliff has one named, and the same for steps.
 const ALPHA: f64 = 0.01;
 
-/// Standard deviation between processes, in logarithms, that a single round cannot show.
-const BETWEEN_ROUNDS: f64 = 0.005;
+/// Standard deviation between processes, in logarithms, that a single trial cannot show.
+const BETWEEN_TRIALS: f64 = 0.005;
 
 /// A point of a curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// The swept dimension.
     pub dim: usize,
-    /// Median of each round, in ms.
+    /// Median of each trial, in ms.
     pub medians_ms: Vec<f64>,
     /// Useful operations of one launch.
     pub work: f64,
@@ -62,34 +62,34 @@ struct Noise {
 }
 
 impl Curve {
-    /// A curve of the rounds that all points have. With a single round nothing on it can be told from chance: see
+    /// A curve of the trials that all points have. With a single trial nothing on it can be told from chance: see
     /// [`Curve::of_halves`].
-    pub fn of_rounds(points: Vec<Point>) -> Curve {
-        let rounds = points.iter().map(|point| point.medians_ms.len()).min().unwrap_or_default();
-        let mut curve = Curve::with(points, rounds, (0..rounds).collect());
+    pub fn of_trials(points: Vec<Point>) -> Curve {
+        let trials = points.iter().map(|point| point.medians_ms.len()).min().unwrap_or_default();
+        let mut curve = Curve::with(points, trials, (0..trials).collect());
         curve.noise = curve.pooled_variance().map(|(variance, degrees_of_freedom)| Noise {
-            variance: variance / rounds as f64,
+            variance: variance / trials as f64,
             degrees_of_freedom,
         });
         curve
     }
 
-    /// A curve of a single round, its medians those of the odd samples and of the even ones: the odd ones choose
-    /// what to compare, the even ones estimate. What a further round would add is taken to be 0.5 %.
+    /// A curve of a single trial, its medians those of the odd samples and of the even ones: the odd ones choose
+    /// what to compare, the even ones estimate. What a further trial would add is taken to be 0.5 %.
     pub fn of_halves(points: Vec<Point>) -> Curve {
         let halves = points.iter().map(|point| point.medians_ms.len().min(2)).min();
         let mut curve = Curve::with(points, halves.unwrap_or_default(), vec![1]);
         curve.noise = curve.pooled_variance().map(|(variance, degrees_of_freedom)| Noise {
-            variance: variance + BETWEEN_ROUNDS.powi(2),
+            variance: variance + BETWEEN_TRIALS.powi(2),
             degrees_of_freedom,
         });
         curve
     }
 
-    /// The curve of these rows: of their rounds, or of the halves of their samples where one has a single round.
+    /// The curve of these rows: of their trials, or of the halves of their samples where one has a single trial.
     pub fn of(rows: &[&Measured]) -> Curve {
-        let rounds = rows.iter().map(|row| row.trial_p50.len()).min().unwrap_or_default();
-        let medians = |row: &Measured| match rounds {
+        let trials = rows.iter().map(|row| row.trial_p50.len()).min().unwrap_or_default();
+        let medians = |row: &Measured| match trials {
             0 | 1 => halves(&row.timing_raw),
             _ => row.trial_p50.clone(),
         };
@@ -100,7 +100,7 @@ impl Curve {
             kernels: row.kernels.iter().map(|kernel| kernel.name.clone()).collect(),
         });
         let points = points.collect();
-        if rounds < 2 { Curve::of_halves(points) } else { Curve::of_rounds(points) }
+        if trials < 2 { Curve::of_halves(points) } else { Curve::of_trials(points) }
     }
 
     fn with(mut points: Vec<Point>, medians: usize, held_out: Vec<usize>) -> Curve {

@@ -1,4 +1,4 @@
-//! Curves that never were: what is planted is found, and nothing else.
+//! Curves that never were: what is injected is found, and nothing else.
 
 use super::cliff::{self, Cliffs};
 use super::tier::{self, Class};
@@ -18,7 +18,7 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
-/// How the medians of rounds scatter: by 0.5 %, and by what 50 launches at 1 % add.
+/// How the medians of trials scatter: by 0.5 %, and by what 50 launches at 1 % add.
 const SCATTER: f64 = 0.0053;
 
 /// Points at `time_ms(dim)`.
@@ -35,8 +35,8 @@ fn points(seed: u64, medians: usize, time_ms: impl Fn(usize) -> f64) -> Vec<Poin
     dims().map(point).collect()
 }
 
-fn rounds(seed: u64, time_ms: impl Fn(usize) -> f64) -> Curve {
-    Curve::of_rounds(points(seed, 3, time_ms))
+fn trials(seed: u64, time_ms: impl Fn(usize) -> f64) -> Curve {
+    Curve::of_trials(points(seed, 3, time_ms))
 }
 
 /// Grows with the dimension, half as fast as the work.
@@ -65,7 +65,7 @@ fn a100_s1(dim: usize) -> f64 {
 #[test]
 fn a_smooth_curve_has_neither_cliffs_nor_steps() {
     for seed in 0..1000 {
-        let curve = rounds(seed, smooth);
+        let curve = trials(seed, smooth);
         let Cliffs { cliffs, suggestive, unclassified } = cliff::find(&curve);
         assert!(cliffs.is_empty() && suggestive.is_empty(), "seed {seed}: {cliffs:?}");
         assert_eq!(unclassified, [160]);
@@ -74,11 +74,11 @@ fn a_smooth_curve_has_neither_cliffs_nor_steps() {
 }
 
 #[test]
-fn every_planted_cliff_is_found_and_only_that() {
+fn every_injected_cliff_is_found_and_only_that() {
     for seed in 0..300 {
         let dim = 64 + (seed as usize * 7) % 60;
         let time = |at| if at == dim { 1.10 * smooth(dim + 1) } else { smooth(at) };
-        let found = cliff::find(&rounds(seed, time)).cliffs;
+        let found = cliff::find(&trials(seed, time)).cliffs;
         assert_eq!(found.len(), 1, "seed {seed}: {found:?}");
         let cliff = &found[0];
         assert_eq!(cliff.dim, dim);
@@ -95,7 +95,7 @@ fn every_planted_cliff_is_found_and_only_that() {
 #[test]
 fn the_lower_bound_holds_for_all_dimensions_of_a_curve_at_once() {
     let missed = (0..300).filter(|&seed| {
-        let cliffs = cliff::find(&rounds(seed, a100_s1)).cliffs;
+        let cliffs = cliff::find(&trials(seed, a100_s1)).cliffs;
         cliffs.iter().any(|c| c.ratio_lower > a100_s1(c.dim) / a100_s1(c.pad_to))
     });
     assert!(missed.count() <= 3);
@@ -104,7 +104,7 @@ fn the_lower_bound_holds_for_all_dimensions_of_a_curve_at_once() {
 /// Section 5 of the method: an alignment cliff at 8 and none at 16, and a step at each of two tile boundaries.
 #[test]
 fn the_a100_has_one_alignment_cliff_and_two_steps() {
-    let curve = rounds(1, a100_s1);
+    let curve = trials(1, a100_s1);
     let Cliffs { cliffs, suggestive, unclassified } = cliff::find(&curve);
     let found: Vec<usize> = cliffs.iter().map(|cliff| cliff.dim).collect();
     // 120 costs 8 % more than 128 where tiles end: a cliff as well, though aligned.
@@ -138,7 +138,7 @@ fn the_a100_has_one_alignment_cliff_and_two_steps() {
 
 #[test]
 fn alignment_that_costs_nothing_has_no_significant_tier() {
-    let significant = (0..40).flat_map(|seed| tier::find(&rounds(seed, smooth)));
+    let significant = (0..40).flat_map(|seed| tier::find(&trials(seed, smooth)));
     let significant = significant.filter(|tier| tier.p_value.is_some_and(|p| p < 0.01));
     // Of 160 tests, 1.6 are expected below 1 % where the null hypothesis holds.
     assert!(significant.count() <= 6);
@@ -153,21 +153,21 @@ fn each_tier_is_tested_apart() {
         Class::Mod4 => 1.25 * smooth(dim),
         Class::Mod8 | Class::Mod16 => smooth(dim),
     };
-    for tier in &tier::find(&rounds(3, time))[..3] {
+    for tier in &tier::find(&trials(3, time))[..3] {
         assert!(tier.p_value.unwrap() <= 0.01, "{tier:?}");
     }
 }
 
 #[test]
-fn a_single_round_is_judged_by_its_halves() {
+fn a_single_trial_is_judged_by_its_halves() {
     let time = |dim| if dim == 99 { 1.3 * smooth(99) } else { smooth(dim) };
     let found = cliff::find(&Curve::of_halves(points(5, 2, time)));
     assert_eq!(found.cliffs.iter().map(|cliff| cliff.dim).collect::<Vec<_>>(), [99]);
-    let of_rounds = cliff::find(&Curve::of_rounds(points(5, 3, time)));
+    let of_trials = cliff::find(&Curve::of_trials(points(5, 3, time)));
     let margin = |found: &Cliffs| found.cliffs[0].ratio / found.cliffs[0].ratio_lower;
-    assert!(margin(&found) > margin(&of_rounds), "one round says less than three");
+    assert!(margin(&found) > margin(&of_trials), "one trial says less than three");
 
-    // Medians that agree to the last digit still leave what another round would add.
+    // Medians that agree to the last digit still leave what another trial would add.
     let exact = points(0, 1, time)
         .into_iter()
         .map(|point| Point { medians_ms: vec![time(point.dim); 2], ..point });
@@ -179,9 +179,9 @@ fn a_single_round_is_judged_by_its_halves() {
 fn what_cannot_be_told_from_chance_is_unclassified() {
     let all: Vec<usize> = dims().collect();
     for curve in [
-        Curve::of_rounds(points(0, 1, a100_s1)),
+        Curve::of_trials(points(0, 1, a100_s1)),
         Curve::of_halves(points(0, 1, a100_s1)),
-        Curve::of_rounds(points(0, 0, a100_s1)),
+        Curve::of_trials(points(0, 0, a100_s1)),
     ] {
         let found = cliff::find(&curve);
         assert_eq!(
@@ -190,14 +190,14 @@ fn what_cannot_be_told_from_chance_is_unclassified() {
         );
         assert_eq!(step::find(&curve), []);
     }
-    for nothing in [Curve::of_rounds(vec![]), Curve::of_halves(vec![])] {
+    for nothing in [Curve::of_trials(vec![]), Curve::of_halves(vec![])] {
         assert_eq!(cliff::find(&nothing), Cliffs::default());
         assert_eq!((step::find(&nothing), tier::find(&nothing)), (vec![], vec![]));
     }
     // Further apart than the window: neither may be padded to the other.
     let far =
         [64, 96].map(|dim| Point { dim, medians_ms: vec![1.0, 1.1], work: 1.0, kernels: vec![] });
-    assert_eq!(cliff::find(&Curve::of_rounds(far.to_vec())).unclassified, [64, 96]);
+    assert_eq!(cliff::find(&Curve::of_trials(far.to_vec())).unclassified, [64, 96]);
 }
 
 /// How often a cliff of this true ratio is found is what simulations of the method gave: 0.07 at 1.06, 0.70 at 1.07,
@@ -206,7 +206,7 @@ fn what_cannot_be_told_from_chance_is_unclassified() {
 fn small_cliffs_are_found_as_often_as_the_method_promises() {
     for (ratio, expected) in [(1.06, 0.03..0.13), (1.07, 0.60..0.80), (1.08, 0.96..1.01)] {
         let time = |dim| if dim == 99 { ratio * smooth(100) } else { smooth(dim) };
-        let found = (0..200).map(|seed| cliff::find(&rounds(seed, time)));
+        let found = (0..200).map(|seed| cliff::find(&trials(seed, time)));
         let (cliffs, suggestive) = found.fold((0, 0), |(cliffs, suggestive), found| {
             assert!(found.suggestive.iter().all(|&dim| dim == 99));
             (cliffs + found.cliffs.len(), suggestive + found.suggestive.len())
@@ -223,7 +223,7 @@ fn kernels_are_named_where_they_change() {
         let name = if point.dim.is_multiple_of(8) { "aligned" } else { "align1" };
         point.kernels = vec![name.to_owned()];
     }
-    let curve = Curve::of_rounds(points.clone());
+    let curve = Curve::of_trials(points.clone());
     let cliffs = cliff::find(&curve).cliffs;
     let change = cliffs[0].kernel_change.as_ref().unwrap();
     assert_eq!(
@@ -237,7 +237,7 @@ fn kernels_are_named_where_they_change() {
     assert!(step::find(&curve).iter().all(|step| step.kernel_change.is_none()));
 
     points.iter_mut().for_each(|point| point.kernels.clear());
-    assert_eq!(kernel::boundaries(&Curve::of_rounds(points)), []);
+    assert_eq!(kernel::boundaries(&Curve::of_trials(points)), []);
 }
 
 /// Degrees of freedom, comparisons, `scipy.stats.t.ppf(1 - 0.01 / comparisons, degrees of freedom)`.
@@ -255,7 +255,7 @@ const SCIPY: [(f64, usize, f64); 7] = [
 fn quantiles_are_those_of_scipy() {
     let unit = |degrees_of_freedom| Curve {
         noise: Some(super::Noise { variance: 0.5, degrees_of_freedom }),
-        ..Curve::of_rounds(vec![])
+        ..Curve::of_trials(vec![])
     };
     for (df, comparisons, quantile) in SCIPY {
         let margin = unit(df).margin(comparisons).unwrap();
@@ -272,7 +272,7 @@ proptest! {
             point.medians_ms.iter_mut().for_each(|ms| *ms *= scale);
             point
         }).collect();
-        let (a, b) = (cliff::find(&Curve::of_rounds(given)), cliff::find(&Curve::of_rounds(scaled)));
+        let (a, b) = (cliff::find(&Curve::of_trials(given)), cliff::find(&Curve::of_trials(scaled)));
         let dims = |found: &Cliffs| found.cliffs.iter().map(|c| (c.dim, c.pad_to)).collect::<Vec<_>>();
         prop_assert_eq!(dims(&a), dims(&b));
         prop_assert_eq!(a.suggestive, b.suggestive);
@@ -286,7 +286,7 @@ proptest! {
         let points: Vec<Point> = times.into_iter().enumerate().map(|(at, medians_ms)| Point {
             dim: 1 + 3 * at, medians_ms, work: 1.0 + at as f64, kernels: vec![],
         }).collect();
-        for curve in [Curve::of_rounds(points.clone()), Curve::of_halves(points.clone())] {
+        for curve in [Curve::of_trials(points.clone()), Curve::of_halves(points.clone())] {
             let Cliffs { cliffs, suggestive, unclassified } = cliff::find(&curve);
             let mut all: Vec<usize> = cliffs.iter().map(|c| c.dim).collect();
             all.extend(&suggestive);

@@ -46,8 +46,8 @@ fn cliffs(curve: &Curve, dim: &str) -> Option<String> {
     let suspects: Vec<String> = curve.suggestive.iter().map(ToString::to_string).collect();
     let suspects = match suspects.len() {
         0 => String::new(),
-        1..=4 => format!(" {} may; more rounds would tell.", list(&suspects)),
-        many => format!(" {many} may; more rounds would tell."),
+        1..=4 => format!(" {} may; more trials would tell.", list(&suspects)),
+        many => format!(" {many} may; more trials would tell."),
     };
     let more = percent((NOTABLE_RATIO - 1.0) * 100.0);
     Some(format!(

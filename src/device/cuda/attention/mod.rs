@@ -119,7 +119,7 @@ impl AttentionKernel {
     ) -> Result<(), CaseError> {
         let AttentionSize { batch, n_heads, kv_heads, seq_len } = size;
         let kv_elements = batch * kv_heads * seq_len * self.head_dim;
-        assert!(n_heads.is_multiple_of(kv_heads), "query heads share a head of keys evenly");
+        assert!(n_heads.is_multiple_of(kv_heads), "query heads share a KV head evenly");
         assert_eq!([q.len(), o.len()], [size.rows() * self.head_dim; 2]);
         assert_eq!([k.len(), v.len()], [kv_elements; 2]);
         assert!(kept.len() >= self.kept_elements(size));

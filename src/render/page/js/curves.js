@@ -120,7 +120,7 @@ function crossShift(model, row, count) {
   return model.isOrdinal ? (row - (count - 1) / 2) * 12 : 0;
 }
 
-/** The points between failures: a line across a failure would claim a value there. */
+/** The points between failures: a line across a failure would check a value there. */
 function stretches(points) {
   const found = [[]];
   for (const point of points) {

@@ -2,11 +2,11 @@
 
 const data = pageData();
 const FLAGS = {
-  fewer_rounds: "fewer rounds than asked for",
+  fewer_trials: "fewer trials than asked for",
   drifting: "the median moved between the first half of the samples and the second",
-  unstable: "medians of the rounds differ by more than 2 %",
+  unstable: "medians of the trials differ by more than 2 %",
   imprecise: "the median is not known to 0.5 %",
-  clock_moved: "the SM clocks of the rounds differ by more than 0.5 %",
+  clock_moved: "the SM clocks of the trials differ by more than 0.5 %",
   below_settled_clock: "below 95 % of the clock at which the card settled",
   power_capped: "the card was at its power limit",
 };
@@ -59,7 +59,7 @@ function readout(point) {
     if (point.of_peak_pct) fact("Of peak", `${digits(point.of_peak_pct[0])} % compute, ${digits(point.of_peak_pct[1])} % bandwidth`);
     if (point.isolated_ms) fact("Isolated", `${time(point.isolated_ms[0])}, p99 ${time(point.isolated_ms[1])}`);
     if (point.cold_ms) fact("Cold caches", time(point.cold_ms));
-    if (point.as_called_ms) fact("As called", time(point.as_called_ms));
+    if (point.per_call_ms) fact("As called", time(point.per_call_ms));
     if (point.against) fact(`Against ${point.against[0]}`, `${ratio(point.against[1])} the time`);
     if (point.verdict) fact("Verdict", point.verdict);
     if (point.backend) fact("Backend", point.backend);
@@ -182,7 +182,7 @@ function listPoints() {
     { title: "% of peak", key: (point) => point.of_peak_pct?.[0], text: (point) => (point.of_peak_pct ? digits(point.of_peak_pct[0]) : ""), isNumber: true },
     { title: "Isolated p99", key: (point) => point.isolated_ms?.[1], text: (point) => ms(point.isolated_ms?.[1]), isNumber: true },
     { title: "Cold", key: (point) => point.cold_ms, text: (point) => ms(point.cold_ms), isNumber: true },
-    { title: "As called", key: (point) => point.as_called_ms, text: (point) => ms(point.as_called_ms), isNumber: true },
+    { title: "As called", key: (point) => point.per_call_ms, text: (point) => ms(point.per_call_ms), isNumber: true },
     hasVariants
       ? { title: "Verdict", key: (point) => point.verdict, text: (point) => point.verdict, isWords: true }
       : { title: "× next of 8", key: (point) => point.against?.[1], text: (point) => (point.against ? ratio(point.against[1]) : ""), isNumber: true },

@@ -1,4 +1,4 @@
-//! A visit: one case in one round, from its plan to its samples, through Criterion.
+//! A trial: one case in one trial, from its plan to its samples, through Criterion.
 
 use crate::criterion::hush::Hush;
 use crate::criterion::recorder::{Recorder, bench, group_of};
@@ -7,7 +7,7 @@ use crate::device::error::CaseError;
 use crate::device::error::ErrorKind;
 use crate::device::{Cuda, Device, Telemetry};
 use crate::journal::record::{Failure, Line};
-use crate::measure::record::{Aside, Cold, Protocol, Ran, Spent, Visit};
+use crate::measure::record::{Cold, Protocol, Ran, Secondary, Spent, Trial};
 use crate::measure::{DeviceTime, Sampler, Sampling, cold_ms};
 use crate::ops::plan::Plan;
 use crate::ops::planner::Planner;
@@ -18,7 +18,7 @@ use criterion::Criterion;
 use criterion::measurement::Measurement;
 use std::time::Instant;
 
-/// What a visit needs, whichever case it is.
+/// What a trial needs, whichever case it is.
 pub struct Visitor {
     /// Where to measure.
     pub device: Device,
@@ -26,24 +26,24 @@ pub struct Visitor {
     pub planner: Planner,
     /// Criterion's clock.
     pub time: DeviceTime,
-    /// Launches and rounds.
+    /// Launches and trials.
     pub protocol: Protocol,
     /// The card's state, where NVML tells it.
     pub telemetry: Option<Telemetry>,
 }
 
-/// Which round, and what came before.
-pub struct Round<'a> {
+/// Which trial, and what came before.
+pub struct Which<'a> {
     /// From 0.
     pub number: usize,
-    /// In the last round Criterion gets the samples of all rounds, and is heard.
+    /// In the last trial Criterion gets the samples of all trials, and is heard.
     pub last: bool,
-    /// The visits of this case in the earlier rounds.
-    pub earlier: &'a [&'a Visit],
+    /// The trials of this case in the earlier trials.
+    pub earlier: &'a [&'a Trial],
 }
 
-/// Where its operands lie in memory changes a product's time by up to 10 % on an H200: each round has them that much further
-/// on, so that the rounds tell of it instead of all sharing one place.
+/// Where its operands lie in memory changes a product's time by up to 10 % on an H200: each trial has them that much further
+/// on, so that the trials tell of it instead of all sharing one place.
 const SHIFT_BYTES: usize = 38 << 20;
 
 /// Sets of buffers that cold launches rotate over have to be this many L2 caches in all.
@@ -56,32 +56,32 @@ impl Visitor {
     ///
     /// # Errors
     /// If the output streams cannot be redirected. A case that cannot be timed is no error but a [`Failure`].
-    pub fn visit(
+    pub fn trial(
         &self,
         criterion: &mut Criterion<DeviceTime>,
         case: &Case,
-        round: &Round,
+        which: &Which,
     ) -> std::io::Result<Line> {
         let (started_at, start) = (jiff::Timestamp::now(), Instant::now());
-        let hush = if round.last { Hush::Status } else { Hush::All };
-        let timed = hush.during(|| self.time_case(criterion, case, round))?;
+        let hush = if which.last { Hush::Status } else { Hush::All };
+        let timed = hush.during(|| self.time_case(criterion, case, which))?;
         Ok(match timed {
-            Ok(timed) => Line::Visit(Box::new(Visit {
+            Ok(timed) => Line::Trial(Box::new(Trial {
                 case_id: case.id.clone(),
-                round: round.number,
+                trial: which.number,
                 started_at: started_at.to_string(),
                 wall_s: start.elapsed().as_secs_f64(),
                 samples_ms: timed.samples_ms,
                 launches_per_sample: timed.launches_per_sample,
                 warmup_launches: timed.warmup_launches,
                 ran: timed.ran,
-                aside: timed.aside,
+                secondary: timed.secondary,
                 clocks: timed.clocks,
                 spent: timed.spent,
             })),
             Err(CaseError { kind, message }) => Line::Failure(Failure {
                 case_id: case.id.clone(),
-                round: round.number,
+                trial: which.number,
                 error_kind: kind,
                 error: message,
             }),
@@ -116,13 +116,13 @@ impl Visitor {
         &self,
         criterion: &mut Criterion<DeviceTime>,
         case: &Case,
-        round: &Round,
+        which: &Which,
     ) -> Result<Timed, CaseError> {
         let mut spent = Spent::default();
-        // Kept until the visit ends.
+        // Kept until the trial ends.
         let _in_the_way = match &self.device {
-            Device::Cuda(cuda) if round.number > 0 => {
-                cuda.alloc::<u8>(round.number * SHIFT_BYTES).ok()
+            Device::Cuda(cuda) if which.number > 0 => {
+                cuda.alloc::<u8>(which.number * SHIFT_BYTES).ok()
             }
             _ => None,
         };
@@ -134,11 +134,11 @@ impl Visitor {
         let algorithm = planned.plan.algorithm();
 
         let start = Instant::now();
-        // Rounds are pooled, so they have to agree on what a sample is.
-        let known = round
+        // Trials are pooled, so they have to agree on what a sample is.
+        let known = which
             .earlier
             .first()
-            .and_then(|visit| Some((visit.launches_per_sample, median(&visit.samples_ms)? * 1e6)));
+            .and_then(|trial| Some((trial.launches_per_sample, median(&trial.samples_ms)? * 1e6)));
         let clock = self.time.clock();
         let mut sampler = Sampler::prepare(&self.device, clock, planned.plan.as_mut(), known)?;
         let kernels = sampler.kernels()?;
@@ -149,20 +149,20 @@ impl Visitor {
             }
             None => (None, None),
         };
-        let earlier = if round.last { round.earlier } else { &[] };
+        let earlier = if which.last { which.earlier } else { &[] };
         let earlier_ms: Vec<f64> =
-            earlier.iter().flat_map(|visit| &visit.samples_ms).copied().collect();
+            earlier.iter().flat_map(|trial| &trial.samples_ms).copied().collect();
         let protocol = match case.variant {
             None => self.protocol,
             Some(_) => self.protocol.of_variants(),
         };
         let sampling =
             Sampling::of(&protocol, sampler.launches_per_sample, sampler.launch_ns, &earlier_ms);
-        let aside = match &self.device {
+        let secondary = match &self.device {
             // A variant is there to be compared with its row: the number of record does.
             Device::Cuda(cuda) if case.variant.is_none() && sampling.isolated > 0 => {
-                let first = round.earlier.is_empty();
-                Some(self.aside(cuda, case, &mut sampler, &sampling, first, &mut spent)?)
+                let first = which.earlier.is_empty();
+                Some(self.secondary(cuda, case, &mut sampler, &sampling, first, &mut spent)?)
             }
             _ => None,
         };
@@ -187,28 +187,28 @@ impl Visitor {
             launches_per_sample: recorder.sampler.launches_per_sample,
             warmup_launches: recorder.warmup_launches,
             ran,
-            aside,
+            secondary,
             spent,
         })
     }
 
     /// The other ways to time the plan of `sampler`. They come before the samples of record, which they help to warm up.
-    fn aside(
+    fn secondary(
         &self,
         cuda: &Cuda,
         case: &Case,
         sampler: &mut Sampler,
         sampling: &Sampling,
-        is_first_round: bool,
+        is_first_trial: bool,
         spent: &mut Spent,
-    ) -> Result<Aside, CaseError> {
+    ) -> Result<Secondary, CaseError> {
         let isolated_ms = sampler.isolated_ms(sampling.isolated)?;
-        let (as_called_ms, enqueue_us) = sampler.as_called_ms(sampling.as_called)?;
-        let cold = match is_first_round {
+        let (per_call_ms, enqueue_us) = sampler.per_call_ms(sampling.per_call)?;
+        let cold = match is_first_trial {
             true => Some(self.cold(cuda, case, sampler.launch_ns, spent)?),
             false => None,
         };
-        Ok(Aside { isolated_ms, as_called_ms, enqueue_us, cold })
+        Ok(Secondary { isolated_ms, per_call_ms, enqueue_us, cold })
     }
 
     fn cold(
@@ -277,7 +277,7 @@ struct Timed {
     launches_per_sample: usize,
     warmup_launches: usize,
     ran: Ran,
-    aside: Option<Aside>,
+    secondary: Option<Secondary>,
     clocks: Option<Clocks>,
     spent: Spent,
 }
