@@ -34,5 +34,6 @@ pub mod results;
 pub mod run;
 pub mod spec;
 pub mod stats;
+pub mod terminal;
 pub mod units;
 pub mod workload;

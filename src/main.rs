@@ -8,6 +8,7 @@ use night_sweep::advise::times::Operation;
 use night_sweep::advise::{Request, advise};
 use night_sweep::cli::compare::{self, CompareArgs, GateArgs};
 use night_sweep::cli::fan_out::{FanOutArgs, fan_out};
+use night_sweep::cli::run::RunArgs;
 use night_sweep::device::{Device, DeviceChoice, cuda};
 use night_sweep::journal::home::{criterion_home, runs_folder};
 use night_sweep::journal::{self, merge, runs};
@@ -43,6 +44,8 @@ enum Command {
         #[arg(long, env = "NIGHT_SWEEP_RESULTS_ROOT", default_value = "target-reports")]
         results_root: PathBuf,
     },
+    /// Measures experiments, as their benches do: for a machine without Rust.
+    Run(RunArgs),
     /// Prints the table of a run folder again.
     Summary {
         /// The folder, as a bench prints it in its last line.
@@ -118,8 +121,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // A process that `run`, a gate or a fan-out started: its arguments are Criterion's.
+    if let Ok(bench) = std::env::var(settings::RUN_BENCH) {
+        return night_sweep::run::bench(&bench);
+    }
     let command = Cli::parse().command;
-    if !matches!(command, Command::Gate(_) | Command::FanOut(_)) {
+    if !matches!(command, Command::Gate(_) | Command::FanOut(_) | Command::Run(_)) {
         // As every other program that only prints: `| head` ends it without a word.
         sigpipe::reset();
     }
@@ -131,6 +138,10 @@ fn main() -> ExitCode {
         Command::Merge { shards, run_id, results_root } => {
             merge(&shards, run_id.as_deref(), &results_root)
         }
+        Command::Run(arguments) => match night_sweep::cli::run::run(&arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Summary { folder } => summary(&folder),
         Command::List { runs: true, .. } => list_runs(),
         Command::List { spec, .. } => list(spec.as_deref()),

@@ -2,3 +2,4 @@
 
 pub mod compare;
 pub mod fan_out;
+pub mod run;

@@ -1,5 +1,6 @@
-//! The adapter to Criterion: its arguments, its baselines, and the samples it is fed with.
+//! The adapter to Criterion: its arguments, its baselines, and the samples that it is handed after the measurement.
 
 pub mod arguments;
-pub mod hush;
-pub mod recorder;
+pub mod baseline;
+pub mod feed;
+pub mod quiet;

@@ -15,6 +15,7 @@ pub use clock::{Clock, Mark};
 pub use cuda::Cuda;
 pub use telemetry::Telemetry;
 
+use error::CaseError;
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -88,6 +89,25 @@ impl Device {
         match self {
             Device::Cpu => Clock::Host,
             Device::Cuda(cuda) => Clock::events(cuda.stream().clone()),
+        }
+    }
+
+    /// Waits until everything enqueued is done; on the CPU it is.
+    ///
+    /// # Errors
+    /// What the driver reports, errors of that work among it.
+    pub fn synchronize(&self) -> Result<(), CaseError> {
+        match self {
+            Device::Cpu => Ok(()),
+            Device::Cuda(cuda) => cuda.synchronize(),
+        }
+    }
+
+    /// Whether the device is useless to this process, as after an illegal address.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Device::Cpu => false,
+            Device::Cuda(cuda) => cuda.is_lost(),
         }
     }
 

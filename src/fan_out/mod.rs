@@ -9,7 +9,6 @@ mod process;
 mod signals;
 mod state;
 
-use crate::criterion::hush::say;
 use crate::files::remove_if;
 use crate::journal::home::{criterion_home, runs_folder};
 use crate::journal::merge::merge;
@@ -18,6 +17,7 @@ use crate::journal::shard::Shard;
 use crate::journal::{self, FILE_NAME};
 use crate::render::{self, run_folder::RunFolder};
 use crate::spec::Spec;
+use crate::terminal::say;
 use anyhow::{Context, Result, bail, ensure};
 use place::Place;
 use process::{Ended, Job, side_by_side};

@@ -217,7 +217,9 @@ fn joined(runs: &[Run], run_id: String) -> Result<Vec<Line>> {
     lines.extend(trials.into_iter().map(|trial| Line::Trial(Box::new(trial))));
     lines.extend(runs.iter().flat_map(|run| run.failures.clone()).map(Line::Failure));
     let wall_s = runs.iter().map(Run::wall_s).fold(0.0, f64::max);
-    lines.push(Line::End(End { status: Status::Complete, wall_s }));
+    let criterion_s =
+        runs.iter().filter_map(|run| run.end.as_ref()?.criterion_s).reduce(|a, b| a + b);
+    lines.push(Line::End(End { status: Status::Complete, wall_s, criterion_s }));
     Ok(lines)
 }
 

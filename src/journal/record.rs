@@ -113,6 +113,9 @@ pub struct End {
     pub status: Status,
     /// Wall-clock seconds from the header to here, resumed parts added up.
     pub wall_s: f64,
+    /// Those of them that Criterion took, where it got samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criterion_s: Option<f64>,
 }
 
 /// Whether a run has everything its spec asks for.

@@ -71,7 +71,7 @@ fn lines() -> Vec<Line> {
         Line::Trial(boxed("G3/fp16/K1", 0, vec![0.1, 0.2])),
         Line::Failure(failure()),
         Line::Trial(boxed("G3/fp16/K1", 1, vec![0.3])),
-        Line::End(End { status: Status::Complete, wall_s: 2.0 }),
+        Line::End(End { status: Status::Complete, wall_s: 2.0, criterion_s: None }),
     ]
 }
 
@@ -98,7 +98,7 @@ fn what_was_appended_is_read_back() {
     let run = read(&written(dir.path(), &lines())).unwrap();
     assert_eq!(run.header, header());
     assert_eq!(run.failures, [failure()]);
-    assert_eq!(run.end, Some(End { status: Status::Complete, wall_s: 2.0 }));
+    assert_eq!(run.end, Some(End { status: Status::Complete, wall_s: 2.0, criterion_s: None }));
     let trials: Vec<_> = run.trials_of("G3/fp16/K1").iter().map(|v| v.samples_ms.clone()).collect();
     assert_eq!(trials, [vec![0.1, 0.2], vec![0.3]]);
     assert!(run.trials_of("G3/fp16/K2").is_empty());

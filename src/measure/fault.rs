@@ -1,4 +1,4 @@
-//! Faults on purpose, by `NIGHT_SWEEP_FAULT`: what is there to catch one can be seen to do so.
+//! Fault injection, by `NIGHT_SWEEP_FAULT`: what is there to catch a fault can be seen to do so.
 //!
 //! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part so much longer. The delay is
 //! real work inside the timed region: on the host a busy wait after each launch, in proportion to what that launch took; on
@@ -8,10 +8,10 @@
 //! after an illegal address. The host has nothing like it; there the launch fails, and so does every later one of the
 //! process. `vanished:<part of an id>` does the same on a GPU, and the process that is started for the rest sees none.
 
+use super::Sampler;
 use crate::device::error::CaseError;
 use crate::device::kernel::Algorithm;
 use crate::device::{Cuda, Device};
-use crate::measure::Sampler;
 use crate::ops::plan::Plan;
 use crate::ops::plan::Verification;
 use crate::stats::median;
@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// What goes wrong on purpose.
+/// A fault to inject.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// Launches take longer.
@@ -76,33 +76,45 @@ impl FromStr for Fault {
     }
 }
 
-impl Fault {
-    /// The plan of a case with the fault in it, if the fault is about this case. `cpu_is_lost` is one for the process.
+/// Injects a fault into the plans of the cases it is about.
+pub struct Injector {
+    fault: Fault,
+    device: Device,
+    /// Whether the fault has made the CPU as useless to this process as a lost context makes a GPU.
+    cpu_is_lost: Rc<Cell<bool>>,
+}
+
+impl Injector {
+    /// For plans on `device`.
+    pub fn new(fault: Fault, device: Device) -> Self {
+        Injector { fault, device, cpu_is_lost: Rc::default() }
+    }
+
+    /// The plan of a case with the fault in it, if the fault is about this case.
     ///
     /// # Errors
     /// What the device reports while the plan is measured, or that it is lost.
-    pub fn apply(
-        &self,
-        case_id: &str,
-        plan: Box<dyn Plan>,
-        device: &Device,
-        cpu_is_lost: &Rc<Cell<bool>>,
-    ) -> Result<Box<dyn Plan>, CaseError> {
-        if cpu_is_lost.get() {
+    pub fn apply(&self, case_id: &str, plan: Box<dyn Plan>) -> Result<Box<dyn Plan>, CaseError> {
+        if self.is_lost() {
             return Err(lost());
         }
-        match self {
+        match &self.fault {
             Fault::Slow { cases, percent } if case_id.contains(cases.as_str()) => {
-                Ok(Box::new(Slowed::by(*percent, plan, device)?))
+                Ok(Box::new(Slowed::by(*percent, plan, &self.device)?))
             }
             Fault::Sticky { cases } | Fault::Vanished { cases }
                 if case_id.contains(cases.as_str()) =>
             {
-                let (device, cpu_is_lost) = (device.clone(), cpu_is_lost.clone());
+                let (device, cpu_is_lost) = (self.device.clone(), self.cpu_is_lost.clone());
                 Ok(Box::new(Trapped { plan, device, cpu_is_lost }))
             }
             _ => Ok(plan),
         }
+    }
+
+    /// Whether it has made the CPU useless to this process.
+    pub fn is_lost(&self) -> bool {
+        self.cpu_is_lost.get()
     }
 }
 
@@ -135,7 +147,7 @@ impl Plan for Trapped {
 }
 
 fn lost() -> CaseError {
-    CaseError::cuda("a fault on purpose: nothing can be launched in this process any more")
+    CaseError::cuda("fault injection: nothing can be launched in this process any more")
 }
 
 /// A plan that takes longer than it would.
@@ -288,10 +300,9 @@ mod tests {
 
     #[test]
     fn every_launch_of_the_cases_it_names_is_longer_and_no_other() {
-        let fault: Fault = "slow:K107:40".parse().unwrap();
+        let injector = Injector::new("slow:K107:40".parse().unwrap(), Device::Cpu);
         let least_us = |case_id| {
-            let lost = Rc::default();
-            let mut plan = fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost).unwrap();
+            let mut plan = injector.apply(case_id, Box::new(Spin)).unwrap();
             let launch = |_| {
                 let start = Instant::now();
                 plan.launch().unwrap();
@@ -306,14 +317,13 @@ mod tests {
 
     #[test]
     fn what_is_lost_stays_lost_to_every_case_of_the_process() {
-        let fault: Fault = "sticky:K107".parse().unwrap();
-        let lost: Rc<Cell<bool>> = Rc::default();
-        let plan = |case_id| fault.apply(case_id, Box::new(Spin), &Device::Cpu, &lost);
+        let injector = Injector::new("sticky:K107".parse().unwrap(), Device::Cpu);
+        let plan = |case_id| injector.apply(case_id, Box::new(Spin));
         plan("G3/fp16/K112").unwrap().launch().unwrap();
         let mut trapped = plan("G3/fp16/K107").unwrap();
         trapped.verify().unwrap();
-        assert!(!lost.get());
-        assert!(trapped.launch().is_err() && lost.get());
+        assert!(!injector.is_lost());
+        assert!(trapped.launch().is_err() && injector.is_lost());
         assert!(plan("G3/fp16/K112").is_err());
     }
 }

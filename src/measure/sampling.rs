@@ -1,11 +1,12 @@
-//! How many samples a trial takes, and how many of them Criterion sees as one.
+//! How many launches and samples a trial has.
 
-use crate::measure::record::{Protocol, ProtocolKind};
+use super::record::{Protocol, ProtocolKind};
+use super::{Sampler, Which};
 use crate::stats::median_ci95;
 use std::ops::RangeInclusive;
 
-/// Criterion's samples in a trial: its least.
-const CRITERION_SAMPLES: usize = 10;
+/// A trial has a multiple of so many samples, to become Criterion's, which takes no fewer.
+pub const CRITERION_SAMPLES: usize = 10;
 /// Samples in a trial of the standard protocol, at least.
 const MIN_SAMPLES: usize = 20;
 /// Trials of the adaptive protocol: the first shows the scatter, the last takes what that asks for.
@@ -30,10 +31,8 @@ const PER_CALL: RangeInclusive<usize> = 5..=12;
 pub struct Sampling {
     /// Launches before the first sample, at least.
     pub warmup: usize,
-    /// Criterion's samples in this trial.
-    pub criterion_samples: usize,
-    /// Our samples averaged in each of Criterion's, of the earlier trials as well.
-    pub samples_each: usize,
+    /// Samples.
+    pub samples: usize,
     /// Single launches timed by themselves.
     pub isolated: usize,
     /// Single launches timed as the published suite does.
@@ -41,13 +40,22 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// For a case of `launches_per_sample`, each of about `launch_ns`; `earlier_ms` are the samples of the trials
-    /// before the last, and empty before that.
+    /// For the plan of `sampler`.
     ///
     /// The standard protocol takes at least `measure` launches and 20 samples. The adaptive one takes 10 samples (30
     /// of single launches) in its first trial, and in its last as many as the scatter of those asks for: an interval
     /// narrows with the root of their number. Its single and cold launches are all in the first.
-    pub fn of(
+    pub fn of(protocol: &Protocol, sampler: &Sampler, which: Which) -> Self {
+        let earlier_ms: Vec<f64> = match which.is_last {
+            true => which.earlier.iter().flat_map(|trial| &trial.samples_ms).copied().collect(),
+            false => Vec::new(),
+        };
+        Self::after(protocol, sampler.launches_per_sample, sampler.launch_ns, &earlier_ms)
+    }
+
+    /// For a case of `launches_per_sample`, each of about `launch_ns`; `earlier_ms` are the samples of the trials
+    /// before the last, and empty before that.
+    fn after(
         protocol: &Protocol,
         launches_per_sample: usize,
         launch_ns: f64,
@@ -61,8 +69,7 @@ impl Sampling {
                 let samples = protocol.measure.div_ceil(launches_per_sample).max(MIN_SAMPLES);
                 Sampling {
                     warmup: protocol.warmup,
-                    criterion_samples: CRITERION_SAMPLES,
-                    samples_each: samples.div_ceil(CRITERION_SAMPLES),
+                    samples: samples.next_multiple_of(CRITERION_SAMPLES),
                     isolated: in_time(ISOLATED_NS, ISOLATED),
                     per_call: in_time(PER_CALL_NS, PER_CALL),
                 }
@@ -80,8 +87,7 @@ impl Sampling {
                 };
                 Sampling {
                     warmup: launches.min(protocol.warmup),
-                    criterion_samples: CRITERION_SAMPLES,
-                    samples_each: each * factor(earlier_ms),
+                    samples: CRITERION_SAMPLES * each * factor(earlier_ms),
                     isolated: first * in_time(ISOLATED_NS, ISOLATED),
                     per_call: first * in_time(PER_CALL_NS, PER_CALL),
                 }
@@ -90,8 +96,7 @@ impl Sampling {
     }
 }
 
-/// How many times the samples of the first trial the last one needs. Only factors that divide it evenly: Criterion's
-/// samples have to be means of equally many of ours.
+/// How many times the samples of the first trial the last one needs.
 fn factor(earlier_ms: &[f64]) -> usize {
     const FACTORS: [usize; 4] = [1, 2, 5, 10];
     let Some([low, high]) = median_ci95(earlier_ms) else { return 1 };
@@ -110,8 +115,7 @@ mod tests {
     const ADAPTIVE: Protocol = Protocol { kind: ProtocolKind::Adaptive, ..STANDARD };
 
     fn samples(protocol: &Protocol, launches: usize, earlier_ms: &[f64]) -> usize {
-        let sampling = Sampling::of(protocol, launches, 1e6, earlier_ms);
-        sampling.criterion_samples * sampling.samples_each
+        Sampling::after(protocol, launches, 1e6, earlier_ms).samples
     }
 
     #[test]
@@ -137,24 +141,21 @@ mod tests {
         let some = samples(&ADAPTIVE, 49, &scattered(0.01));
         assert!(some > 10 && some < 100, "{some}");
         assert_eq!(samples(&ADAPTIVE, 49, &scattered(0.5)), 100);
-        // Criterion's samples of both trials are means of equally many.
         for scatter in [0.001, 0.01, 0.02, 0.5] {
-            let first = samples(&ADAPTIVE, 1, &[]);
-            let last = Sampling::of(&ADAPTIVE, 1, 1e6, &scattered(scatter));
-            assert_eq!(first % last.samples_each, 0);
+            assert_eq!(samples(&ADAPTIVE, 1, &scattered(scatter)) % CRITERION_SAMPLES, 0);
         }
     }
 
     #[test]
     fn long_launches_are_timed_singly_less_often() {
         let single = |launch_ns| {
-            let sampling = Sampling::of(&STANDARD, 1, launch_ns, &[]);
+            let sampling = Sampling::after(&STANDARD, 1, launch_ns, &[]);
             (sampling.isolated, sampling.per_call)
         };
         assert_eq!(single(5e3), (34, 12));
         assert_eq!(single(40e3), (17, 7));
         assert_eq!(single(1e9), (10, 5));
         // The last trial of the adaptive protocol has none.
-        assert_eq!(Sampling::of(&ADAPTIVE, 49, 5e3, &[1.0; 10]).isolated, 0);
+        assert_eq!(Sampling::after(&ADAPTIVE, 49, 5e3, &[1.0; 10]).isolated, 0);
     }
 }

@@ -3,7 +3,6 @@
 use crate::device::cuda::Matmul;
 use crate::device::error::CaseError;
 use crate::device::{Cuda, Device};
-use crate::measure::fault::Fault;
 use crate::ops::gemm::{
     CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
     CudaGemmOnTheFly, GemmProblem,
@@ -13,7 +12,7 @@ use crate::ops::sdpa::{self, Attention, Extent};
 use crate::workload::case::Case;
 use crate::workload::operation::{Gemm, Operation, Sdpa};
 use crate::workload::shape::{DType, GemmShape};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -24,9 +23,6 @@ pub struct Planner {
     attention: Attention,
     /// Algorithms chosen so far, so that every trial has the same: by product, and whether all were tried.
     algorithms: RefCell<HashMap<(GemmShape, DType, bool), Matmul>>,
-    fault: Option<Fault>,
-    /// Whether a fault has made the CPU as useless to this process as a lost context makes a GPU.
-    cpu_is_lost: Rc<Cell<bool>>,
 }
 
 /// A plan, and which backend it is where there is a choice.
@@ -41,19 +37,7 @@ impl Planner {
     /// Plans for `device`, on data seeded with `seed`.
     pub fn new(device: Device, seed: u64) -> Self {
         let attention = Attention::new(device.clone());
-        Planner {
-            attention,
-            device,
-            seed,
-            algorithms: RefCell::default(),
-            fault: None,
-            cpu_is_lost: Rc::default(),
-        }
-    }
-
-    /// The same with a fault in the plans it is about.
-    pub fn with_fault(self, fault: Option<Fault>) -> Self {
-        Planner { fault, ..self }
+        Planner { attention, device, seed, algorithms: RefCell::default() }
     }
 
     /// Chooses the algorithm, allocates and fills the operands.
@@ -61,27 +45,6 @@ impl Planner {
     /// # Errors
     /// Why this case cannot be timed on this device.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
-        let planned = self.sound_plan(case)?;
-        match &self.fault {
-            None => Ok(planned),
-            Some(fault) => {
-                let lost = &self.cpu_is_lost;
-                let plan = fault.apply(&case.id, planned.plan, &self.device, lost)?;
-                Ok(Planned { plan, ..planned })
-            }
-        }
-    }
-
-    /// Whether nothing can be launched in this process any more: after an illegal address, say, every further call of
-    /// the driver fails.
-    pub fn is_lost(&self) -> bool {
-        match &self.device {
-            Device::Cpu => self.cpu_is_lost.get(),
-            Device::Cuda(cuda) => cuda.is_lost(),
-        }
-    }
-
-    fn sound_plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let plan = match &case.operation {
             Operation::Sdpa(sdpa) => return self.attend(*sdpa, Extent::Whole, case.dtype),
             Operation::SdpaOnTheFly(sdpa) => {

@@ -46,6 +46,7 @@ pub fn of(run: &Run, report_s: f64) -> Breakdown {
             (own, run.end.as_ref().map_or(trials_s + own, |end| end.wall_s))
         }
     };
+    let criterion_s = run.end.as_ref().and_then(|end| end.criterion_s).unwrap_or_default();
     let spent = Breakdown {
         wall_s: run_s + report_s,
         calibrating_s,
@@ -59,8 +60,8 @@ pub fn of(run: &Run, report_s: f64) -> Breakdown {
     };
     let known_s = spent.planning_s + spent.filling_s + spent.verifying_s + spent.measuring_s;
     Breakdown {
-        criterion_s: (trials_s - known_s).max(0.0),
-        other_s: (run_s - trials_s - calibrating_s).max(0.0),
+        criterion_s,
+        other_s: (run_s - known_s - calibrating_s - criterion_s).max(0.0),
         wall_over_device: (spent.device_s > 0.0).then(|| spent.wall_s / spent.device_s),
         ..spent
     }

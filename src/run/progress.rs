@@ -1,6 +1,6 @@
 //! How far a run is: a bar with the time left on a terminal, a line every tenth of the way in a log.
 
-use crate::criterion::hush::say;
+use crate::terminal::say;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
@@ -72,11 +72,6 @@ impl Progress {
     /// Writes a line to stderr without tearing the bar.
     pub fn say(&self, line: &str) {
         self.bar.suspend(|| say(line));
-    }
-
-    /// Lets `work` print.
-    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.bar.suspend(work)
     }
 
     /// Removes the bar.

@@ -1,7 +1,6 @@
 //! A run in several processes: one that was stopped or killed goes on, and one whose GPU was lost to it starts anew.
 
 use super::stop::TRY_AGAIN;
-use crate::criterion::hush::say;
 use crate::device::Device;
 use crate::journal::FILE_NAME;
 use crate::journal::home::{criterion_home, runs_folder};
@@ -11,6 +10,7 @@ use crate::measure::fault::Fault;
 use crate::render;
 use crate::run::env::executable;
 use crate::run::settings::{LOST_CASE, Settings};
+use crate::terminal::say;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::os::unix::process::CommandExt;

@@ -64,6 +64,9 @@ pub const VARIABLES: [(&str, &str, &str); 12] = [
 /// In this variable a bench that lost its device hands the case that did it to the process that goes on.
 pub const LOST_CASE: &str = "NIGHT_SWEEP_LOST_CASE";
 
+/// In this variable `night-sweep run` says which bench its process is to be.
+pub const RUN_BENCH: &str = "NIGHT_SWEEP_RUN_BENCH";
+
 /// No path and no name is longer; Linux has this limit too.
 const MAX_VALUE_BYTES: usize = 4095;
 
@@ -194,6 +197,8 @@ impl Settings {
                     let fault = value.parse().map_err(|allowed: String| wrong(&allowed))?;
                     settings.fault = Some(fault);
                 }
+                // Read by `main`, before anything else.
+                RUN_BENCH => {}
                 LOST_CASE => {
                     let lost = serde_json::from_str(&value);
                     settings.lost_case = Some(lost.map_err(|_| wrong("what a bench sets itself"))?);

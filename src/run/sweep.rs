@@ -1,138 +1,175 @@
-//! A sweep: trials of trials in random order, journalled one by one, and the report at the end.
+//! A sweep: every case once in each trial, in random order, journalled one by one. Criterion gets the samples when all are
+//! taken, and the report follows.
 
 use super::progress::Progress;
-use super::resume::{ensure_same_run, start_anew};
-use super::stop::Stop;
-use super::trial::{Visitor, Which};
-use super::{Part, criterion as quiet_criterion};
-use crate::criterion::hush::{Hush, hear_panics, say};
+use super::resume::start_anew;
+use super::settings::Settings;
+use super::state::State;
+use super::stop::{Asked, Stop};
+use crate::criterion::feed::feed;
 use crate::device::clocks::Clocks;
-use crate::device::{Device, nvml::Monitor};
-use crate::journal::home::{criterion_home, runs_folder};
-use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start, Status};
-use crate::journal::runs::free_run_id;
-use crate::journal::{Claim, FILE_NAME, Journal};
-use crate::measure::DeviceTime;
-use crate::measure::calibrate;
-use crate::measure::record::Trial;
-use crate::render::{self, run_folder::RunFolder};
-use crate::run::env;
-use crate::run::settings::Settings;
-use crate::spec::Experiment;
-use crate::workload::case::Case;
-use anyhow::{Context, Result, ensure};
+use crate::device::error::CaseError;
+use crate::journal::home::criterion_home;
+use crate::journal::record::{Failure, Line, Status};
+use crate::measure::record::Protocol;
+use crate::measure::{DeviceTime, Instruments, Which, trial};
+use crate::render;
+use crate::terminal::say;
+use anyhow::{Context, Result};
 use criterion::Criterion;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
-use std::fs;
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// A run under way.
-struct Sweep<'a> {
-    visitor: &'a Visitor,
-    journal: Journal,
-    cases: Vec<Case>,
-    seed: u64,
-    trials: Vec<Trial>,
-    failures: Vec<Failure>,
-    /// Seconds that earlier processes spent on this run.
-    earlier_wall_s: f64,
-}
-
-/// Measures the cases of `part`, journals every trial and writes the report; the process began at `start`. The last line of stdout is
-/// the report's folder.
+/// Measures what is left of the run, hands Criterion the samples and writes the report; the process began at `start`.
+/// The last line of stdout is the report's folder.
 ///
 /// A signal that asks it to stop ends it between two trials, with a partial report.
 ///
 /// # Errors
-/// If the journal or the report cannot be written, or the run to go on with is another one.
+/// If the journal or the report cannot be written.
 pub fn sweep(
-    visitor: &Visitor,
-    monitor: Option<&Monitor>,
+    with: Instruments,
+    mut run: State,
     mut criterion: Criterion<DeviceTime>,
-    experiment: &Experiment,
+    stop: &Stop,
     settings: &Settings,
-    part: Part,
     start: Instant,
 ) -> Result<ExitCode> {
-    hear_panics();
-    let stop = Stop::listen().context("cannot listen for signals")?;
-    if settings.report {
-        writable(&settings.results_root)?;
+    let group = run.header().group.clone();
+    let mut progress = Progress::new(&group, run.settled(), run.all());
+    let ended = measure(&with, &mut run, stop, &mut progress)?;
+    progress.finish();
+    // Whatever the device or a library prints, it prints before or after Criterion's turn.
+    let device = with.device.clone();
+    drop(with);
+    match ended {
+        Ended::Done => {
+            let fed = Instant::now();
+            run.complete()
+                .try_for_each(|(case, trials_ms)| feed(&mut criterion, case, &trials_ms))
+                .context("cannot redirect Criterion's output")?;
+            run.end(Status::Complete, start, Some(fed.elapsed().as_secs_f64()))?;
+            report(&run, settings)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Ended::Stopped(asked) => {
+            say(&format!("night-sweep: stopped by {}: {}", asked.by, run.how_to_go_on()));
+            run.end(Status::Partial, start, None)?;
+            report(&run, settings)?;
+            Ok(ExitCode::from(asked.code))
+        }
+        Ended::Lost(failure) => start_anew(run.run_id(), &device, &failure, settings),
     }
-    let mut sweep = Sweep::open(visitor, monitor, experiment, settings, part)?;
-    let trials = visitor.protocol.trials;
-    let mut progress =
-        Progress::new(&experiment.group(), sweep.settled(trials), sweep.cases.len() * trials);
-    for trial in 0..trials {
-        let last = trial + 1 == trials;
-        // Trials before the last leave no baseline behind, and compare with none; what Criterion makes of them is not kept.
-        let mut early = Hush::Status.during(|| {
-            let early = quiet_criterion(&visitor.time).nresamples(EARLY_RESAMPLES);
-            early.retain_baseline("(none)".to_owned(), false)
-        })?;
-        let mut queue: VecDeque<(usize, usize)> = order(sweep.cases.len(), sweep.seed, trial)
-            .into_iter()
-            .map(|index| (index, 0))
-            .collect();
+}
+
+/// How the measurement ended.
+enum Ended {
+    /// Every case has all its trials, or an error.
+    Done,
+    /// Somebody asked.
+    Stopped(Asked),
+    /// A case left the device useless to this process.
+    Lost(Failure),
+}
+
+fn measure(
+    with: &Instruments,
+    run: &mut State,
+    stop: &Stop,
+    progress: &mut Progress,
+) -> Result<Ended> {
+    let protocol = run.header().protocol;
+    for number in 0..protocol.trials {
+        let order = order(run.cases().len(), run.header().seed, number);
+        let mut queue: VecDeque<(usize, usize)> =
+            order.into_iter().map(|index| (index, 0)).collect();
         while let Some((index, times_slowed)) = queue.pop_front() {
-            if sweep.is_settled(index, trial) {
+            if run.is_settled(index, number) {
                 continue;
             }
             if let Some(asked) = stop.asked() {
-                progress.finish();
-                let how = sweep.how_to_go_on(trials)?;
-                say(&format!("night-sweep: stopped by {}: {how}", asked.by));
-                sweep.end(Status::Partial, start, settings)?;
-                return Ok(ExitCode::from(asked.code));
+                return Ok(Ended::Stopped(asked));
             }
-            let criterion = if last { &mut criterion } else { &mut early };
-            let line = sweep.trial(index, trial, last, criterion, &mut progress)?;
-            if is_slowed(&line) && times_slowed < SLOWED_VISITS {
+            progress.under_way(&run.cases()[index].id);
+            let line = measure_one(with, run, protocol, index, number);
+            if is_slowed(&line) && times_slowed < SLOWED_TRIALS {
                 queue.push_back((index, times_slowed + 1));
                 continue;
             }
-            if let Line::Failure(failure) = &line {
-                let id = &failure.case_id;
-                progress.say(&format!("{id}: {}: {}", failure.error_kind.name(), failure.error));
-                progress.drop_trials(trials - trial);
-                if visitor.planner.is_lost() && stop.asked().is_none() {
-                    progress.finish();
-                    return start_anew(&sweep.run_id()?, &visitor.device, failure, settings);
+            match next(line, with.is_lost(), stop.asked()) {
+                Next::Keep(line) => {
+                    tell(&line, progress, protocol.trials - number);
+                    run.keep(&line)?;
                 }
-            }
-            sweep.keep(&line, trials)?;
-            if let Line::Trial(_) = &line {
-                progress.advance();
+                Next::Stop(asked) => return Ok(Ended::Stopped(asked)),
+                Next::StartAnew(failure) => return Ok(Ended::Lost(failure)),
             }
         }
     }
-    progress.finish();
-    sweep.end(Status::Complete, start, settings)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Ended::Done)
 }
 
-/// Bootstrap resamples where nobody sees the result. Criterion warns of so few.
-const EARLY_RESAMPLES: usize = 100;
+/// One trial of one case, as a line of the journal.
+fn measure_one(
+    with: &Instruments,
+    run: &State,
+    protocol: Protocol,
+    index: usize,
+    number: usize,
+) -> Line {
+    let is_last = number + 1 == protocol.trials;
+    let which = Which { number, is_last, earlier: run.trials(index) };
+    let case = &run.cases()[index];
+    match trial(with, protocol, case, which) {
+        Ok(trial) => Line::Trial(Box::new(trial)),
+        Err(CaseError { kind, message }) => Line::Failure(Failure {
+            case_id: case.id.clone(),
+            trial: number,
+            error_kind: kind,
+            error: message,
+        }),
+    }
+}
 
-/// TrialsByCase during which heat or hardware slowed the card that are made again later in the trial, for each case: then
-/// one is kept as it is, and flagged. An unbounded wait for a cool card could last all night.
-const SLOWED_VISITS: usize = 2;
+/// What to do about the line of a trial.
+#[derive(Debug, PartialEq)]
+enum Next {
+    Keep(Line),
+    Stop(Asked),
+    StartAnew(Failure),
+}
+
+/// Where the device is lost the process that is started anew records the failure, once it has the device: without one no
+/// case is to blame. Nor is one if this process is to stop.
+fn next(line: Line, is_lost: bool, asked: Option<Asked>) -> Next {
+    match (line, asked) {
+        (Line::Failure(_), Some(asked)) if is_lost => Next::Stop(asked),
+        (Line::Failure(failure), None) if is_lost => Next::StartAnew(failure),
+        (line, _) => Next::Keep(line),
+    }
+}
+
+fn tell(line: &Line, progress: &mut Progress, trials_left: usize) {
+    match line {
+        Line::Failure(Failure { case_id, error_kind, error, .. }) => {
+            progress.say(&format!("{case_id}: {}: {error}", error_kind.name()));
+            progress.drop_trials(trials_left);
+        }
+        _ => progress.advance(),
+    }
+}
+
+/// Trials of a case during which heat or hardware slowed the card that are made again later: then one is kept as it is,
+/// and flagged. An unbounded wait for a cool card could last all night.
+const SLOWED_TRIALS: usize = 2;
 
 fn is_slowed(line: &Line) -> bool {
     matches!(line, Line::Trial(trial) if trial.clocks.as_ref().is_some_and(Clocks::is_slowed))
-}
-
-/// Refuses a results root now that would refuse the report at the end of the night.
-fn writable(results_root: &Path) -> Result<()> {
-    fs::create_dir_all(results_root)
-        .and_then(|()| tempfile::tempfile_in(results_root).map(drop))
-        .with_context(|| format!("cannot write to the results root {}", results_root.display()))
 }
 
 /// The order of the cases in a trial: another permutation each, the same for the same seed.
@@ -144,195 +181,27 @@ fn order(cases: usize, seed: u64, trial: usize) -> Vec<usize> {
     order
 }
 
-impl<'a> Sweep<'a> {
-    /// Starts a journal, or goes on with one.
-    fn open(
-        visitor: &'a Visitor,
-        monitor: Option<&Monitor>,
-        experiment: &Experiment,
-        settings: &Settings,
-        Part { cases, sweep }: Part,
-    ) -> Result<Self> {
-        let header = |run_id| Header {
-            schema_version: SCHEMA_VERSION.to_owned(),
-            run_id,
-            group: experiment.group(),
-            experiment: experiment.name.clone(),
-            config: experiment.to_json(),
-            device: visitor.device.name(),
-            seed: settings.seed,
-            protocol: visitor.protocol,
-            shard: settings.shard.map(|shard| shard.to_string()),
-            sweep: sweep.clone(),
-            started_at: jiff::Timestamp::now().to_string(),
-            env: env::describe(&visitor.device),
-            calibration: None,
-            cases: cases.clone(),
-        };
-        let calibrate = || match &visitor.device {
-            Device::Cpu => Ok(None),
-            Device::Cuda(cuda) => calibrate(cuda, monitor, settings.burn_in).map(Some),
-        };
-        if let Some(run_id) = &settings.resume {
-            let dir = runs_folder().join(run_id);
-            ensure!(
-                dir.join(FILE_NAME).exists(),
-                "cannot resume {run_id}: there is no such run in {}; `night-sweep list --runs` shows which there are",
-                runs_folder().display()
-            );
-            let (mut journal, run) =
-                Journal::reopen(&dir).with_context(|| format!("cannot resume {run_id}"))?;
-            if settings.report {
-                RunFolder::of(&run.header, &settings.results_root).ensure_free()?;
-            }
-            let now = header(run_id.clone());
-            ensure_same_run(&run.header, &now)?;
-            // For its burn-in: a run has the calibration of its first start.
-            calibrate()?;
-            journal.append(&Line::Start(Start::of(&now)))?;
-            let earlier_wall_s = run.wall_s();
-            let mut sweep = Sweep {
-                visitor,
-                journal,
-                cases: run.header.cases,
-                seed: run.header.seed,
-                earlier_wall_s,
-                trials: run.trials,
-                failures: run.failures,
-            };
-            // What made this process necessary: it has the device, so that the case was at fault.
-            if let Some(lost) = settings.lost_case.as_deref().filter(|lost| sweep.is_new(lost)) {
-                sweep.keep(&Line::Failure(lost.clone()), visitor.protocol.trials)?;
-            }
-            return Ok(sweep);
-        }
-        if let Some(run_id) = &settings.run_id {
-            ensure!(
-                !runs_folder().join(run_id).join(FILE_NAME).exists(),
-                "there is a run {run_id} already: go on with it by NIGHT_SWEEP_RESUME={run_id}, or choose another \
-                 NIGHT_SWEEP_RUN_ID"
-            );
-        }
-        let name = match settings.shard {
-            Some(shard) => format!("{}_{}of{}", experiment.name, shard.index, shard.count),
-            None => experiment.name.clone(),
-        };
-        let run_id = settings.run_id.clone().map_or_else(|| free_run_id(&name), Ok)?;
-        if settings.report {
-            let root = &settings.results_root;
-            RunFolder::of_new_run(root, &experiment.group(), &run_id).ensure_free()?;
-        }
-        let claim = Claim::of(&runs_folder().join(&run_id))?;
-        let header = Header { calibration: calibrate()?, ..header(run_id) };
-        let journal = claim.start(header)?;
-        let (trials, failures) = (Vec::new(), Vec::new());
-        Ok(Sweep {
-            visitor,
-            journal,
-            cases,
-            seed: settings.seed,
-            trials,
-            failures,
-            earlier_wall_s: 0.0,
-        })
+/// Writes the report, unless nobody wants it: then the last line is the journal.
+fn report(run: &State, settings: &Settings) -> Result<()> {
+    let journal = run.journal();
+    if !settings.report {
+        return writeln!(std::io::stdout(), "{}", journal.display())
+            .with_context(|| format!("cannot print where the journal is: {}", journal.display()));
     }
-
-    fn trial(
-        &mut self,
-        index: usize,
-        trial: usize,
-        last: bool,
-        criterion: &mut Criterion<DeviceTime>,
-        progress: &mut Progress,
-    ) -> Result<Line> {
-        let case = &self.cases[index];
-        progress.under_way(&case.id);
-        let earlier: Vec<&Trial> =
-            self.trials.iter().filter(|trial| trial.case_id == case.id).collect();
-        let which = Which { number: trial, last, earlier: &earlier };
-        let line = match last {
-            true => progress.aside(|| self.visitor.trial(criterion, case, &which)),
-            false => self.visitor.trial(criterion, case, &which),
-        };
-        line.context("cannot redirect Criterion's output")
-    }
-
-    /// Writes what came of a trial to the journal.
-    fn keep(&mut self, line: &Line, trials: usize) -> Result<()> {
-        let kept = self.journal.append(line);
-        kept.with_context(|| {
-            let how = self.how_to_go_on(trials).unwrap_or_default();
+    let written = render::write(journal, &criterion_home(), &settings.results_root)
+        .with_context(|| {
             format!(
-                "this run ends here, and nothing measured before is lost: {how} once that is mended"
+                "everything measured is in {0}, and `night-sweep report {0}` reports it once that is mended",
+                journal.display()
             )
         })?;
-        match line {
-            Line::Trial(trial) => self.trials.push((**trial).clone()),
-            Line::Failure(failure) => self.failures.push(failure.clone()),
-            Line::Header(_) | Line::Start(_) | Line::End(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Whether nothing is left to do for a case in a trial.
-    fn is_settled(&self, index: usize, trial: usize) -> bool {
-        let id = &self.cases[index].id;
-        self.failures.iter().any(|failure| failure.case_id == *id)
-            || self.trials.iter().any(|known| known.trial == trial && known.case_id == *id)
-    }
-
-    /// Whether this is a case of the run that has not failed yet.
-    fn is_new(&self, failure: &Failure) -> bool {
-        self.cases.iter().any(|case| case.id == failure.case_id)
-            && self.failures.iter().all(|known| known.case_id != failure.case_id)
-    }
-
-    /// How many trials an earlier process has left settled.
-    fn settled(&self, trials: usize) -> usize {
-        (0..self.cases.len())
-            .map(|index| (0..trials).filter(|trial| self.is_settled(index, *trial)).count())
-            .sum()
-    }
-
-    /// Closes the journal and writes the report; the process began at `start`.
-    fn end(&mut self, status: Status, start: Instant, settings: &Settings) -> Result<()> {
-        let wall_s = self.earlier_wall_s + start.elapsed().as_secs_f64();
-        self.journal.append(&Line::End(End { status, wall_s }))?;
-        let journal = self.journal.path();
-        if !settings.report {
-            return writeln!(std::io::stdout(), "{}", journal.display()).with_context(|| {
-                format!("cannot print where the journal is: {}", journal.display())
-            });
-        }
-        let written = render::write(journal, &criterion_home(), &settings.results_root)
-            .with_context(|| {
-                format!(
-                    "everything measured is in {0}, and `night-sweep report {0}` reports it once that is mended",
-                    journal.display()
-                )
-            })?;
-        render::terminal::print_report(&written)
-    }
-
-    /// For a person who has this run stopped.
-    fn how_to_go_on(&self, trials: usize) -> Result<String> {
-        let (done, all) = (self.settled(trials), self.cases.len() * trials);
-        let run_id = self.run_id()?;
-        Ok(format!("{done} of {all} trials are done; go on with NIGHT_SWEEP_RESUME={run_id}"))
-    }
-
-    fn run_id(&self) -> Result<String> {
-        let folder = self.journal.path().parent().and_then(|folder| folder.file_name());
-        Ok(folder
-            .context("a journal lies in the folder of its run")?
-            .to_string_lossy()
-            .into_owned())
-    }
+    render::terminal::print_report(&written)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::error::ErrorKind;
 
     #[test]
     fn each_trial_is_another_permutation_and_the_seed_decides() {
@@ -345,5 +214,21 @@ mod tests {
         assert_ne!(order(100, 42, 0), order(100, 42, 1));
         assert_eq!(order(100, 42, 1), order(100, 42, 1));
         assert_ne!(order(100, 42, 0), order(100, 43, 0));
+    }
+
+    #[test]
+    fn no_case_is_blamed_for_a_lost_device_when_the_run_is_to_stop() {
+        let failure = Failure {
+            case_id: "G3/x/K107".to_owned(),
+            trial: 1,
+            error_kind: ErrorKind::Cuda,
+            error: "an illegal address".to_owned(),
+        };
+        let line = || Line::Failure(failure.clone());
+        let asked = Asked { by: "SIGTERM", code: 75 };
+        assert_eq!(next(line(), true, Some(asked)), Next::Stop(asked));
+        assert_eq!(next(line(), true, None), Next::StartAnew(failure.clone()));
+        assert_eq!(next(line(), false, Some(asked)), Next::Keep(line()));
+        assert_eq!(next(line(), false, None), Next::Keep(line()));
     }
 }

@@ -9,6 +9,7 @@
 
 mod cases;
 mod check;
+mod embedded;
 mod entry;
 mod error;
 mod expansion;
@@ -19,6 +20,7 @@ mod padding;
 mod sdpa;
 mod value;
 
+pub use embedded::load_default;
 pub use error::SpecError;
 pub use experiment::{Experiment, Kind};
 pub use gemm::{GemmAlgorithms, GemmKDense, GemmNDense, OutputSize};

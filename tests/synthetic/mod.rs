@@ -93,7 +93,7 @@ pub fn journal(
             }
         }
     }
-    lines.push(Line::End(End { status: Status::Complete, wall_s: 12.5 }));
+    lines.push(Line::End(End { status: Status::Complete, wall_s: 12.5, criterion_s: None }));
     (header, lines)
 }
 

@@ -1,0 +1,75 @@
+//! Cold latency: launches that rotate over sets of operands, so that none finds its own in the L2 cache.
+
+use super::cold_ms;
+use super::record::{Cold, Spent};
+use super::trial::Instruments;
+use crate::device::Cuda;
+use crate::device::error::{CaseError, ErrorKind};
+use crate::ops::plan::Plan;
+use crate::workload::case::Case;
+
+/// All sets together are this many L2 caches.
+const L2_CACHES: f64 = 2.0;
+/// Sets that are made at most: more means operands so small that planning them would take longer than the rest.
+const MAX_BUFFER_SETS: usize = 256;
+
+/// The cold latency of `case`, one launch of which takes about `launch_ns`; or why it has none.
+///
+/// # Errors
+/// Why the case cannot be planned once more, or what the driver reports.
+pub fn cold(
+    with: &Instruments,
+    cuda: &Cuda,
+    case: &Case,
+    launch_ns: f64,
+    spent: &mut Spent,
+) -> Result<Cold, CaseError> {
+    let buffer_sets = match buffer_sets(case.operation.bytes(), cuda.properties().l2_bytes) {
+        Ok(buffer_sets) => buffer_sets,
+        Err(reason) => return Ok(Cold::NotApplicable { reason }),
+    };
+    let planned = (0..buffer_sets).map(|_| Ok(with.plan(case)?.plan)).collect();
+    let mut plans: Vec<Box<dyn Plan>> = match planned {
+        Ok(plans) => plans,
+        Err(CaseError { kind: ErrorKind::OutOfMemory, message }) => {
+            return Ok(Cold::NotApplicable { reason: message });
+        }
+        Err(error) => return Err(error),
+    };
+    let (samples_ms, gpu_ns) = cold_ms(cuda, with.time.clock(), &mut plans, launch_ns)?;
+    spent.gpu_s += gpu_ns * 1e-9;
+    Ok(Cold::Samples { buffer_sets, samples_ms })
+}
+
+/// Sets of operands of `bytes` each, or why there cannot be any.
+fn buffer_sets(bytes: f64, l2_bytes: u64) -> Result<usize, String> {
+    let needed = L2_CACHES * l2_bytes as f64;
+    if bytes >= needed {
+        return Err(format!(
+            "one set of operands, {:.0} MB, is more than twice the L2 cache of {:.0} MB: no launch finds them there",
+            bytes / 1e6,
+            l2_bytes as f64 / 1e6
+        ));
+    }
+    let sets = (needed / bytes).ceil();
+    if sets > MAX_BUFFER_SETS as f64 {
+        return Err(format!(
+            "the operands are so small that it takes {sets} sets of them to fill the L2 cache twice"
+        ));
+    }
+    Ok(sets as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::buffer_sets;
+
+    #[test]
+    fn cold_buffers_fill_the_cache_twice() {
+        let l2_bytes = 60_000_000;
+        assert_eq!(buffer_sets(9.4e6, l2_bytes), Ok(13));
+        assert_eq!(buffer_sets(119e6, l2_bytes), Ok(2));
+        assert!(buffer_sets(120e6, l2_bytes).unwrap_err().contains("120 MB"));
+        assert!(buffer_sets(1e3, l2_bytes).unwrap_err().contains("120000 sets"));
+    }
+}

@@ -1,0 +1,271 @@
+//! A run under way: its journal, and what of it is measured, case by case.
+
+use super::env;
+use super::resume::ensure_same_run;
+use super::settings::Settings;
+use crate::device::Device;
+use crate::device::nvml::Monitor;
+use crate::journal::home::runs_folder;
+use crate::journal::record::{End, Failure, Header, Line, Start, Status};
+use crate::journal::runs::free_run_id;
+use crate::journal::{Claim, FILE_NAME, Journal};
+use crate::measure::calibrate;
+use crate::measure::record::Trial;
+use crate::render::run_folder::RunFolder;
+use crate::workload::case::Case;
+use anyhow::{Context, Result, ensure};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+/// A run under way.
+pub struct State {
+    journal: Journal,
+    header: Header,
+    run_id: String,
+    /// What is known of each case, in the order of the header.
+    known: Vec<Known>,
+    index_of: HashMap<String, usize>,
+    /// Seconds that earlier processes spent on this run.
+    earlier_wall_s: f64,
+}
+
+/// What is known of a case.
+#[derive(Default)]
+struct Known {
+    trials: Vec<Trial>,
+    has_failed: bool,
+}
+
+impl State {
+    /// Starts a journal with `header`, or goes on with the one that the settings name; works the device until its clock is
+    /// steady.
+    ///
+    /// # Errors
+    /// If the run to go on with is another one, the results root would refuse the report, or the disk refuses.
+    pub fn open(
+        header: Header,
+        device: &Device,
+        monitor: Option<&Monitor>,
+        settings: &Settings,
+    ) -> Result<State> {
+        if settings.report {
+            writable(&settings.results_root)?;
+        }
+        let calibrate = || match device {
+            Device::Cpu => Ok(None),
+            Device::Cuda(cuda) => calibrate(cuda, monitor, settings.burn_in).map(Some),
+        };
+        if let Some(run_id) = &settings.resume {
+            let (mut journal, run) = reopen(run_id, &header, settings)?;
+            // For its burn-in: a run has the calibration of its first start.
+            calibrate()?;
+            let now = Header { run_id: run_id.clone(), ..header };
+            journal.append(&Line::Start(Start::of(&now)))?;
+            let mut state = State::new(journal, run.header.clone(), run_id.clone());
+            state.earlier_wall_s = run.wall_s();
+            run.trials.into_iter().for_each(|trial| state.note_trial(trial));
+            run.failures.iter().for_each(|failure| state.note_failure(failure));
+            // What made this process necessary: it has the device, so that the case was at fault.
+            if let Some(lost) = settings.lost_case.as_deref().filter(|lost| state.is_new(lost)) {
+                state.keep(&Line::Failure(lost.clone()))?;
+            }
+            return Ok(state);
+        }
+        let run_id = new_run_id(&header, settings)?;
+        if settings.report {
+            let root = &settings.results_root;
+            RunFolder::of_new_run(root, &header.group, &run_id).ensure_free()?;
+        }
+        let claim = Claim::of(&runs_folder().join(&run_id))?;
+        let header = Header { run_id: run_id.clone(), calibration: calibrate()?, ..header };
+        Ok(State::new(claim.start(header.clone())?, header, run_id))
+    }
+
+    fn new(journal: Journal, header: Header, run_id: String) -> State {
+        let ids = header.cases.iter().map(|case| case.id.clone());
+        State {
+            journal,
+            run_id,
+            known: header.cases.iter().map(|_| Known::default()).collect(),
+            index_of: ids.enumerate().map(|(index, id)| (id, index)).collect(),
+            header,
+            earlier_wall_s: 0.0,
+        }
+    }
+
+    /// What the run is.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The name by which it is resumed: that of its folder.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// Its cases, in the order of the spec.
+    pub fn cases(&self) -> &[Case] {
+        &self.header.cases
+    }
+
+    /// Where its journal is.
+    pub fn journal(&self) -> &Path {
+        self.journal.path()
+    }
+
+    /// The trials of case number `index`.
+    pub fn trials(&self, index: usize) -> &[Trial] {
+        &self.known[index].trials
+    }
+
+    /// Whether nothing is left to do for a case in a trial.
+    pub fn is_settled(&self, index: usize, trial: usize) -> bool {
+        let known = &self.known[index];
+        known.has_failed || known.trials.iter().any(|known| known.trial == trial)
+    }
+
+    /// The trials of all cases together.
+    pub fn all(&self) -> usize {
+        self.header.cases.len() * self.header.protocol.trials
+    }
+
+    /// How many of them are settled.
+    pub fn settled(&self) -> usize {
+        let trials = self.header.protocol.trials;
+        let settled = |known: &Known| if known.has_failed { trials } else { known.trials.len() };
+        self.known.iter().map(settled).sum()
+    }
+
+    /// The cases without an error, in the order of the spec, each with the samples of its trials in milliseconds per launch.
+    pub fn complete(&self) -> impl Iterator<Item = (&Case, Vec<&[f64]>)> {
+        let cases = self.header.cases.iter().zip(&self.known);
+        cases.filter(|(_, known)| !known.has_failed && !known.trials.is_empty()).map(
+            |(case, known)| (case, known.trials.iter().map(|trial| &*trial.samples_ms).collect()),
+        )
+    }
+
+    /// Writes what came of a trial to the journal.
+    ///
+    /// # Errors
+    /// If the disk refuses; how to go on.
+    pub fn keep(&mut self, line: &Line) -> Result<()> {
+        self.journal.append(line).with_context(|| {
+            let how = self.how_to_go_on();
+            format!(
+                "this run ends here, and nothing measured before is lost: {how} once that is mended"
+            )
+        })?;
+        match line {
+            Line::Trial(trial) => self.note_trial((**trial).clone()),
+            Line::Failure(failure) => self.note_failure(failure),
+            Line::Header(_) | Line::Start(_) | Line::End(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Closes the journal; the process began at `start`, and Criterion took `criterion_s`.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn end(&mut self, status: Status, start: Instant, criterion_s: Option<f64>) -> Result<()> {
+        let wall_s = self.earlier_wall_s + start.elapsed().as_secs_f64();
+        self.journal.append(&Line::End(End { status, wall_s, criterion_s }))
+    }
+
+    /// For a person who has this run stopped.
+    pub fn how_to_go_on(&self) -> String {
+        let (done, all, run_id) = (self.settled(), self.all(), &self.run_id);
+        format!("{done} of {all} trials are done; go on with NIGHT_SWEEP_RESUME={run_id}")
+    }
+
+    fn note_trial(&mut self, trial: Trial) {
+        if let Some(&index) = self.index_of.get(&trial.case_id) {
+            self.known[index].trials.push(trial);
+        }
+    }
+
+    fn note_failure(&mut self, failure: &Failure) {
+        if let Some(&index) = self.index_of.get(&failure.case_id) {
+            self.known[index].has_failed = true;
+        }
+    }
+
+    /// Whether this is a case of the run that has not failed yet.
+    fn is_new(&self, failure: &Failure) -> bool {
+        self.index_of.get(&failure.case_id).is_some_and(|&index| !self.known[index].has_failed)
+    }
+}
+
+/// The journal of the run to go on with.
+fn reopen(
+    run_id: &str,
+    now: &Header,
+    settings: &Settings,
+) -> Result<(Journal, crate::journal::Run)> {
+    let dir = runs_folder().join(run_id);
+    ensure!(
+        dir.join(FILE_NAME).exists(),
+        "cannot resume {run_id}: there is no such run in {}; `night-sweep list --runs` shows which there are",
+        runs_folder().display()
+    );
+    let (journal, run) =
+        Journal::reopen(&dir).with_context(|| format!("cannot resume {run_id}"))?;
+    if settings.report {
+        RunFolder::of(&run.header, &settings.results_root).ensure_free()?;
+    }
+    ensure_same_run(&run.header, now)?;
+    Ok((journal, run))
+}
+
+/// The name of a new run, chosen by the user or by the time.
+fn new_run_id(header: &Header, settings: &Settings) -> Result<String> {
+    if let Some(run_id) = &settings.run_id {
+        ensure!(
+            !runs_folder().join(run_id).join(FILE_NAME).exists(),
+            "there is a run {run_id} already: go on with it by NIGHT_SWEEP_RESUME={run_id}, or choose another \
+             NIGHT_SWEEP_RUN_ID"
+        );
+        return Ok(run_id.clone());
+    }
+    match settings.shard {
+        Some(shard) => {
+            free_run_id(&format!("{}_{}of{}", header.experiment, shard.index, shard.count))
+        }
+        None => free_run_id(&header.experiment),
+    }
+}
+
+/// The header of a run that is about to begin, but for its name and calibration.
+pub fn header_of(
+    experiment: &crate::spec::Experiment,
+    device: &Device,
+    settings: &Settings,
+    cases: Vec<Case>,
+    sweep: Vec<String>,
+) -> Header {
+    Header {
+        schema_version: crate::journal::record::SCHEMA_VERSION.to_owned(),
+        run_id: String::new(),
+        group: experiment.group(),
+        experiment: experiment.name.clone(),
+        config: experiment.to_json(),
+        device: device.name(),
+        seed: settings.seed,
+        protocol: experiment.protocol,
+        shard: settings.shard.map(|shard| shard.to_string()),
+        sweep,
+        started_at: jiff::Timestamp::now().to_string(),
+        env: env::describe(device),
+        calibration: None,
+        cases,
+    }
+}
+
+/// Refuses a results root now that would refuse the report at the end of the night.
+fn writable(results_root: &Path) -> Result<()> {
+    fs::create_dir_all(results_root)
+        .and_then(|()| tempfile::tempfile_in(results_root).map(drop))
+        .with_context(|| format!("cannot write to the results root {}", results_root.display()))
+}
