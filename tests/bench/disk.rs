@@ -71,7 +71,7 @@ fn a_report_that_cannot_be_written_leaves_the_journal_and_no_half_of_it() {
 
 /// A file system of a few KiB, in a mount namespace of the test's own; then the same one, larger.
 const ON_A_SMALL_DISK: &str = r#"
-mount -t tmpfs -o size=64k tmpfs "$CRITERION_HOME" || exit 99
+mount -t tmpfs -o size=16k tmpfs "$CRITERION_HOME" || exit 99
 NIGHT_SWEEP_RUN_ID=crowded "$0" --bench
 [ $? = 2 ] || exit 98
 cp "$CRITERION_HOME/night-sweep/crowded/journal.jsonl" kept.jsonl

@@ -100,7 +100,7 @@ fn what_cannot_run_is_refused_in_a_line() {
     let line = gate(&sandbox, &["--threshold", "0%"]).refused();
     assert!(line.contains("--threshold"), "{line}");
     let line = gate(&sandbox, &["--filter", "nothing"]).refused();
-    assert!(line.contains("no case in common"), "{line}");
+    assert!(line.contains("no case"), "{line}");
     let line = sandbox.night_sweep(&["gate", "--aa", "--base", ".", "--bench", "g3"]).refused();
     assert!(line.contains("cargo bench --no-run --bench g3"), "{line}");
     let line = gate(&sandbox, &["--cand-env", "NIGHT_SWEEP_FAULT=slow"]).refused();
