@@ -1,8 +1,8 @@
 //! Cold latency: launches that rotate over sets of operands, so that none finds its own in the L2 cache.
 
 use super::cold_ms;
+use super::instruments::Instruments;
 use super::record::{Cold, Spent};
-use super::trial::Instruments;
 use crate::device::Cuda;
 use crate::device::error::{CaseError, ErrorKind};
 use crate::ops::plan::Plan;

@@ -6,6 +6,7 @@ mod calibrate;
 mod cold;
 mod device_time;
 pub mod fault;
+mod instruments;
 pub mod record;
 mod sampler;
 mod sampling;
@@ -14,7 +15,8 @@ mod trial;
 
 pub use calibrate::calibrate;
 pub use device_time::DeviceTime;
+pub use instruments::{Instruments, Which};
 pub use sampler::Sampler;
 pub use sampling::{ADAPTIVE_TRIALS, CRITERION_SAMPLES, Sampling};
 pub use secondary::cold_ms;
-pub use trial::{Instruments, Which, trial};
+pub use trial::trial;

@@ -1,46 +1,16 @@
 //! The protocol: [`trial`] measures one case once, from its plan to its samples, and reads from top to bottom.
 
 use super::cold::cold;
-use super::fault::Injector;
+use super::instruments::{Instruments, Which};
 use super::record::{Protocol, Ran, Secondary, Spent, Trial};
-use super::{DeviceTime, Sampler, Sampling};
+use super::{Sampler, Sampling};
+use crate::device::Device;
 use crate::device::clocks::Clocks;
 use crate::device::error::CaseError;
-use crate::device::{Device, Telemetry};
-use crate::ops::planner::{Planned, Planner};
 use crate::ops::sdpa;
 use crate::stats::median;
 use crate::workload::case::Case;
 use std::time::Instant;
-
-/// What every trial is made with.
-pub struct Instruments {
-    /// Where to measure.
-    pub device: Device,
-    /// Makes the plans.
-    pub planner: Planner,
-    /// The clock, which is Criterion's too.
-    pub time: DeviceTime,
-    /// The card's state, where NVML tells it.
-    pub telemetry: Option<Telemetry>,
-    /// Fault injection, where it was asked for.
-    pub injector: Option<Injector>,
-}
-
-/// Which trial of a case.
-#[derive(Clone, Copy)]
-pub struct Which<'a> {
-    /// From 0.
-    pub number: usize,
-    /// Whether no other follows: the adaptive protocol then takes as many samples as are missing.
-    pub is_last: bool,
-    /// Those of this case before it.
-    pub earlier: &'a [Trial],
-}
-
-/// Buffer placement changes the time of a GEMM by up to 10 % on an H200. Each trial has its operands that much further
-/// on, so that the trials show it instead of all sharing one place.
-const SHIFT_BYTES: usize = 38 << 20;
 
 /// Measures `case`.
 ///
@@ -134,37 +104,6 @@ fn secondary(
         false => None,
     };
     Ok(Some(Secondary { isolated_ms, cold, per_call_ms, enqueue_us }))
-}
-
-impl Instruments {
-    /// The plan of a case, with the fault that is to be injected into it.
-    ///
-    /// # Errors
-    /// Why this case cannot be timed on this device.
-    pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
-        let planned = self.planner.plan(case)?;
-        match &self.injector {
-            None => Ok(planned),
-            Some(injector) => {
-                let plan = injector.apply(&case.id, planned.plan)?;
-                Ok(Planned { plan, ..planned })
-            }
-        }
-    }
-
-    /// Whether nothing can be launched in this process any more: after an illegal address, say, every further call of
-    /// the driver fails.
-    pub fn is_lost(&self) -> bool {
-        self.injector.as_ref().is_some_and(Injector::is_lost) || self.device.is_lost()
-    }
-
-    /// Memory that is in the way of the operands of a trial; none where there is too little of it.
-    fn shift(&self, trial: usize) -> Option<impl Sized> {
-        match &self.device {
-            Device::Cuda(cuda) if trial > 0 => cuda.alloc::<u8>(trial * SHIFT_BYTES).ok(),
-            _ => None,
-        }
-    }
 }
 
 /// Adds to `seconds` what `work` takes.
