@@ -1,6 +1,6 @@
 //! Do our times agree with the GPU's own account of its kernels?
 //!
-//! For products of 5 to 200 us: the number of record (launches in a CUDA graph between two events) beside the sum of the
+//! For GEMMs of 5 to 200 us: the latency (launches in a CUDA graph between two events) beside the sum of the
 //! durations that CUPTI reports for the kernels of a launch, of the same graph, replayed right after. The SM clock of both is
 //! counted: CUPTI's records leave gaps between kernels, in which a card at its power limit recovers. At one clock the difference
 //! would lie between that of the times, which a kernel bound by memory keeps, and that of the cycles, which one bound by
@@ -10,7 +10,7 @@
 //! cargo run --release --example kernel_time
 //! ```
 //!
-//! Ends with 1 if a product differs by more than 3 % in both.
+//! Ends with 1 if a GEMM differs by more than 3 % in both.
 
 use night_sweep::device::cupti::{Cupti, Ran};
 use night_sweep::device::{Cuda, Device};
@@ -58,35 +58,35 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all products agree.
+/// Whether all GEMMs agree.
 fn compare() -> Result<bool, String> {
-    let cuda = Rc::new(Cuda::open(0)?);
+    let cuda = Rc::new(Cuda::open(0).map_err(|error| error.message)?);
     let device = Device::Cuda(cuda.clone());
     let (clock, planner) = (device.clock(), Planner::new(device.clone(), 42));
     let cupti = Cupti::open()?;
     println!("{}", cuda.properties().name);
     println!(
         "{:>6} {:>5} {:>5} {:>10} {:>6} {:>10} {:>6} {:>8} {:>8}",
-        "M", "N", "K", "record us", "MHz", "CUPTI us", "MHz", "time", "cycles"
+        "M", "N", "K", "latency us", "MHz", "CUPTI us", "MHz", "time", "cycles"
     );
     let mut all_agree = true;
     for (m, n, k) in SHAPES {
-        let product = Operation::Gemm(Gemm::dense(GemmShape { m, n, k }));
-        let case = Case::row("G4", "x", "y", n, DType::Fp16, product);
+        let gemm = Operation::Gemm(Gemm::dense(GemmShape { m, n, k }));
+        let case = Case::row("G4", "x", "y", n, DType::Fp16, gemm);
         let mut planned = planner.plan(&case).map_err(|error| error.message)?;
         planned.plan.verify().map_err(|error| error.message)?;
         let mut sampler = Sampler::prepare(&device, &clock, planned.plan.as_mut(), None)
             .map_err(|error| error.message)?;
         let kernels = sampler.kernels().map_err(|error| error.message)?.len();
-        let (record_us, record_mhz) = sample(&mut sampler)?;
+        let (latency_us, latency_mhz) = sample(&mut sampler)?;
         let ((_, cupti_mhz), ran) = cupti.kernels(|| sample(&mut sampler))?;
         let cupti_us = per_launch_us(&ran, kernels);
-        let time = record_us / cupti_us - 1.0;
-        let cycles = (1.0 + time) * record_mhz / cupti_mhz - 1.0;
+        let time = latency_us / cupti_us - 1.0;
+        let cycles = (1.0 + time) * latency_mhz / cupti_mhz - 1.0;
         let agrees = time.abs().min(cycles.abs()) <= MOST_DIFFERENCE;
         let mark = if agrees { "" } else { "  more than 3 %" };
         println!(
-            "{m:>6} {n:>5} {k:>5} {record_us:>10.2} {record_mhz:>6.0} {cupti_us:>10.2} {cupti_mhz:>6.0} {:>+6.1} % {:>+6.1} %{mark}",
+            "{m:>6} {n:>5} {k:>5} {latency_us:>10.2} {latency_mhz:>6.0} {cupti_us:>10.2} {cupti_mhz:>6.0} {:>+6.1} % {:>+6.1} %{mark}",
             100.0 * time,
             100.0 * cycles
         );

@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use night_sweep::device::cuda::{Graph, Tensor};
-use night_sweep::device::error::ErrorKind;
-use night_sweep::device::{Cuda, Device, DeviceChoice};
+use night_sweep::device::{Cuda, Device, DeviceChoice, DeviceError};
+use night_sweep::ops::error::ErrorKind;
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::ops::plan::Plan;
 use night_sweep::ops::planner::Planner;
@@ -111,7 +111,7 @@ fn data_are_those_of_the_host() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn the_reference_for_products_accepts_float64_and_nothing_else() {
+fn the_reference_for_gemms_accepts_float64_and_nothing_else() {
     let (cuda, _) = gpu();
     for dtype in DTYPES {
         let shape = GemmShape { m: 201, n: 333, k: 107 };
@@ -166,7 +166,7 @@ fn the_reference_for_attention_accepts_float64_and_nothing_else() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn products_are_right_at_odd_sizes() {
+fn gemms_are_right_at_odd_sizes() {
     let (cuda, _) = gpu();
     for dtype in DTYPES {
         for (m, n, k) in
@@ -238,9 +238,8 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
 #[ignore = "needs a CUDA GPU"]
 fn a_capture_that_fails_leaves_the_stream_usable() {
     let (cuda, _) = gpu();
-    let refused =
-        Graph::capture(&cuda, 1, || Err(night_sweep::device::error::CaseError::cuda("on purpose")));
-    assert_eq!(refused.err().unwrap().message, "on purpose");
+    let refused = Graph::capture(&cuda, 1, || Err(DeviceError::driver("injected")));
+    assert_eq!(refused.err().unwrap().message, "injected");
     let shape = GemmShape { m: 64, n: 64, k: 64 };
     CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();
 }
@@ -264,6 +263,7 @@ fn what_does_not_fit_is_out_of_memory_and_the_next_case_runs() {
 #[ignore = "needs a CUDA GPU"]
 fn a_device_that_does_not_exist_is_named() {
     let message = Device::open(DeviceChoice::Cuda(99)).err().unwrap();
+    let message = message.message;
     assert!(message.starts_with("there is no cuda:99: this machine has cuda:0"), "{message}");
     let (device, note) = Device::open(DeviceChoice::Auto).unwrap();
     assert_eq!((device.name().as_str(), note), ("cuda:0", None));

@@ -5,10 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DevicePtr};
+use cudarc::driver::{CudaContext, CudaStream};
 use half::{bf16, f16};
-use night_sweep::device::error::ErrorKind;
-use night_sweep::ops::sdpa::cudnn::{Addresses, Bound, CudnnAttention};
+use night_sweep::device::DeviceErrorKind;
+use night_sweep::device::cuda::Tensor;
+use night_sweep::device::cudnn::{Bound, CudnnAttention};
 use night_sweep::workload::operation::{Backend, Sdpa};
 use night_sweep::workload::shape::{DType, SdpaShape};
 use std::sync::Arc;
@@ -33,9 +34,16 @@ struct Inputs {
 /// The same on the device, ready to launch.
 struct OnDevice {
     bound: Bound,
-    o: CudaSlice<u16>,
-    _inputs: [CudaSlice<u16>; 3],
-    _workspace: CudaSlice<u8>,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    o: Tensor,
+}
+
+impl OnDevice {
+    fn launch(&self) {
+        self.bound.launch([&self.q, &self.k, &self.v, &self.o]).unwrap();
+    }
 }
 
 impl Gpu {
@@ -54,21 +62,13 @@ impl Gpu {
             [&inputs.q, &inputs.k, &inputs.v].map(|bits| self.stream.clone_htod(bits).unwrap());
         let o = self.stream.clone_htod(&vec![NAN; inputs.q.len()]).unwrap();
         let workspace = self.stream.alloc_zeros::<u8>(compiled.workspace_bytes().max(1)).unwrap();
-        let addresses = Addresses {
-            q: q.device_ptr(&self.stream).0,
-            k: k.device_ptr(&self.stream).0,
-            v: v.device_ptr(&self.stream).0,
-            o: o.device_ptr(&self.stream).0,
-            workspace: workspace.device_ptr(&self.stream).0,
-        };
-        // SAFETY: the slices are as large as the shape, and go with what is bound to them.
-        let bound = unsafe { compiled.bind(addresses) }.unwrap();
-        OnDevice { bound, o, _inputs: [q, k, v], _workspace: workspace }
+        let bound = compiled.bind([&q, &k, &v, &o], workspace).unwrap();
+        OnDevice { bound, q, k, v, o }
     }
 
     fn run(&self, inputs: &Inputs) -> Vec<u16> {
         let device = self.load(inputs);
-        device.bound.launch().unwrap();
+        device.launch();
         self.stream.clone_dtoh(&device.o).unwrap()
     }
 }
@@ -192,7 +192,7 @@ fn rows_agree_with_float64() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn query_heads_share_heads_of_keys() {
+fn query_heads_share_kv_heads() {
     let gpu = Gpu::new();
     for (n_kv_heads, head_dim, causal) in [(1, 64, false), (2, 128, true), (2, 136, false)] {
         for dtype in [DType::Fp16, DType::Bf16] {
@@ -223,7 +223,7 @@ fn an_odd_head_dim_is_unsupported_with_a_reason() {
         for causal in [false, true] {
             let sdpa = sdpa(1000, head_dim, causal);
             let refused = gpu.attention.supports(&sdpa, DType::Fp16).unwrap_err();
-            assert_eq!(refused.kind, ErrorKind::Unsupported);
+            assert_eq!(refused.kind, DeviceErrorKind::Unsupported);
             assert!(refused.message.contains(&head_dim.to_string()), "{refused}");
             assert_eq!(gpu.attention.plan(&sdpa, DType::Fp16).err(), Some(refused));
         }
@@ -237,11 +237,11 @@ fn a_captured_launch_replays_to_the_same_result() {
     for causal in [false, true] {
         let inputs = Inputs::new(sdpa(1000, 128, causal), DType::Fp16);
         let mut device = gpu.load(&inputs);
-        device.bound.launch().unwrap();
+        device.launch();
         let launched = gpu.stream.clone_dtoh(&device.o).unwrap();
 
         gpu.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).unwrap();
-        device.bound.launch().unwrap();
+        device.launch();
         let graph = gpu
             .stream
             .end_capture(CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH)

@@ -4,9 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use night_sweep::device::Cuda;
+use night_sweep::device::cuda::Tensor;
+use night_sweep::device::{Cuda, Device};
 use night_sweep::ops::plan::Plan;
-use night_sweep::ops::sdpa::{Attend, CudaSdpaOnTheFly, FusedSdpa};
+use night_sweep::ops::sdpa::{self, Attend, Context, CudaSdpaOnTheFly, Made};
 use night_sweep::workload::convert::{from_f32, to_f32};
 use night_sweep::workload::operation::{Backend, Sdpa};
 use night_sweep::workload::shape::{DType, SdpaShape};
@@ -21,7 +22,17 @@ fn gpu() -> Rc<Cuda> {
     Rc::new(Cuda::open(0).unwrap())
 }
 
-/// Odd numbers of sequences and heads; three query heads share one of keys where `grouped`.
+/// The plan of the backend that `sdpa` names.
+fn plan(cuda: &Rc<Cuda>, sdpa: Sdpa, dtype: DType) -> Box<dyn Attend<Tensor>> {
+    let context = Context::new(Device::Cuda(cuda.clone()));
+    let backend = sdpa::find(sdpa.backend, context.device()).unwrap();
+    match backend.plan(&context, sdpa, dtype, SEED).unwrap() {
+        Made::Cuda(plan) => plan,
+        Made::Host(_) => panic!("{} is one of the host's", backend.name().name()),
+    }
+}
+
+/// Odd numbers of sequences and heads; three query heads share one KV head where `grouped`.
 fn sdpa(backend: Backend, seq_len: usize, head_dim: usize, causal: bool, grouped: bool) -> Sdpa {
     let n_kv_heads = grouped.then_some(1);
     let shape = SdpaShape { batch: 3, seq_len, n_heads: 3, n_kv_heads, head_dim };
@@ -29,7 +40,7 @@ fn sdpa(backend: Backend, seq_len: usize, head_dim: usize, causal: bool, grouped
 }
 
 /// Replaces the data by `scale` times what they are.
-fn scale_data(cuda: &Cuda, plan: &mut FusedSdpa, scale: [f32; 3]) {
+fn scale_data(cuda: &Cuda, plan: &mut dyn Attend<Tensor>, scale: [f32; 3]) {
     let problem = plan.problem_mut();
     let dtype = problem.dtype;
     let tensors = [&mut problem.q, &mut problem.k, &mut problem.v];
@@ -46,7 +57,7 @@ fn scale_data(cuda: &Cuda, plan: &mut FusedSdpa, scale: [f32; 3]) {
 }
 
 /// Launches, and compares some rows, first and last among them, with float64.
-fn check(cuda: &Cuda, plan: &mut FusedSdpa) {
+fn check(cuda: &Cuda, plan: &mut dyn Attend<Tensor>) {
     let poison = vec![night_sweep::ops::verify::POISON; plan.problem_mut().q.len()];
     plan.problem_mut().o = cuda.stream().clone_htod(&poison).unwrap();
     plan.launch().unwrap();
@@ -91,9 +102,9 @@ fn every_aligned_head_dim_is_right() {
         for (i, head_dim) in (8..=256).step_by(8).enumerate() {
             let (dtype, causal) = VARIANTS[i / 5 % 4];
             let sdpa = sdpa(backend, SEQ_LENS[i % 5], head_dim, causal, i % 3 == 0);
-            let mut plan = FusedSdpa::new(&cuda, backend, sdpa, dtype, SEED).unwrap();
+            let mut plan = plan(&cuda, sdpa, dtype);
             plan.verify().unwrap();
-            check(&cuda, &mut plan);
+            check(&cuda, plan.as_mut());
         }
     }
 }
@@ -111,8 +122,8 @@ fn every_sequence_length_mask_and_type_is_right() {
             for (dtype, causal) in VARIANTS {
                 for seq_len in SEQ_LENS {
                     let sdpa = sdpa(backend, seq_len, head_dim, causal, seq_len % 2 == 0);
-                    let mut plan = FusedSdpa::new(&cuda, backend, sdpa, dtype, SEED).unwrap();
-                    check(&cuda, &mut plan);
+                    let mut plan = plan(&cuda, sdpa, dtype);
+                    check(&cuda, plan.as_mut());
                 }
             }
         }
@@ -128,8 +139,8 @@ fn misaligned_head_dims_are_right_without_padding() {
     for (i, head_dim) in misaligned.enumerate() {
         let (dtype, causal) = VARIANTS[i % 4];
         let sdpa = sdpa(Backend::FlashUnpadded, SEQ_LENS[i % 5], head_dim, causal, i % 2 == 0);
-        let mut plan = FusedSdpa::new(&cuda, Backend::FlashUnpadded, sdpa, dtype, SEED).unwrap();
-        check(&cuda, &mut plan);
+        let mut plan = plan(&cuda, sdpa, dtype);
+        check(&cuda, plan.as_mut());
     }
 }
 
@@ -147,8 +158,8 @@ fn short_sequences_of_every_tiling_are_right() {
         let (dtype, causal) = VARIANTS[i % 4];
         let shape = SdpaShape { batch: 1, ..sdpa(backend, 131, head_dim, causal, false).shape };
         let sdpa = Sdpa { causal, ..Sdpa::dense(shape, backend) };
-        let mut plan = FusedSdpa::new(&cuda, backend, sdpa, dtype, SEED).unwrap();
-        check(&cuda, &mut plan);
+        let mut plan = plan(&cuda, sdpa, dtype);
+        check(&cuda, plan.as_mut());
     }
 }
 
@@ -162,9 +173,9 @@ fn large_and_tiny_numbers_are_right() {
         for (dtype, causal) in VARIANTS {
             for scale in [[1e-3, 1e-3, 1e-3], [30.0, 30.0, 1.0], [1000.0, 1000.0, 1000.0]] {
                 let sdpa = sdpa(backend, 300, head_dim, causal, false);
-                let mut plan = FusedSdpa::new(&cuda, backend, sdpa, dtype, SEED).unwrap();
-                scale_data(&cuda, &mut plan, scale);
-                check(&cuda, &mut plan);
+                let mut plan = plan(&cuda, sdpa, dtype);
+                scale_data(&cuda, plan.as_mut(), scale);
+                check(&cuda, plan.as_mut());
             }
         }
     }
@@ -178,8 +189,7 @@ fn padding_within_the_launch_gives_the_same() {
         let dense = sdpa(Backend::Flash, 333, head_dim, true, true);
         let padded = dense.padded_to(head_dim.next_multiple_of(8));
         for cuts in [false, true] {
-            let kernel = FusedSdpa::new(&cuda, Backend::Flash, padded, DType::Fp16, SEED).unwrap();
-            let kernel = Box::new(kernel);
+            let kernel = plan(&cuda, padded, DType::Fp16);
             CudaSdpaOnTheFly::new(&cuda, dense, kernel, SEED, cuts).unwrap().verify().unwrap();
         }
     }

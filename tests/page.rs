@@ -5,10 +5,10 @@
 mod browser;
 mod synthetic;
 
-use night_sweep::device::error::ErrorKind;
 use night_sweep::journal;
 use night_sweep::journal::record::{Header, Line, Start};
 use night_sweep::measure::record::Calibration;
+use night_sweep::ops::error::ErrorKind;
 use night_sweep::render::page;
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;

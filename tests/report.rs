@@ -5,9 +5,9 @@
 mod support;
 mod synthetic;
 
-use night_sweep::device::error::ErrorKind;
 use night_sweep::journal::Journal;
 use night_sweep::journal::record::{Header, Line};
+use night_sweep::ops::error::ErrorKind;
 use night_sweep::render::{self, Written, plot};
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use night_sweep::device::cuda::{Graph, Matrix, Strided};
-use night_sweep::device::{Cuda, Device};
+use night_sweep::device::{Cuda, Device, DeviceError};
 use night_sweep::measure::{Sampler, cold_ms};
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::ops::plan::Plan;
@@ -39,7 +39,7 @@ fn a_host_that_dawdles_is_not_in_launches_that_were_held_back() {
         std::thread::sleep(Duration::from_millis(5));
         cuda.kernels().empty(cuda.stream())?;
         marks = Some((start, clock.mark()?));
-        Ok(())
+        Ok::<(), DeviceError>(())
     };
     assert!(cuda.held_back(dawdle).unwrap());
     let (start, end) = marks.unwrap();
@@ -52,7 +52,7 @@ fn a_host_that_never_opens_the_gate_does_not_hang_the_gpu() {
     let (cuda, _) = gpu();
     let held = cuda.held_back(|| {
         std::thread::sleep(Duration::from_millis(40));
-        Ok(())
+        Ok::<(), DeviceError>(())
     });
     assert!(!held.unwrap(), "the GPU went on after its limit");
     cuda.synchronize().unwrap();
@@ -83,7 +83,7 @@ fn a_kernel_knows_its_waves() {
     assert_eq!(copy.waves, Some(f64::from(copy.grid[0]) / at_once));
 }
 
-/// The products of record are those that frameworks get: `cublasGemmEx` chooses the same kernels.
+/// The GEMMs are those that frameworks get: `cublasGemmEx` chooses the same kernels.
 #[test]
 #[ignore = "needs a CUDA GPU"]
 fn cublaslt_chooses_the_kernels_of_cublas() {
@@ -100,8 +100,7 @@ fn cublaslt_chooses_the_kernels_of_cublas() {
         let strided = Strided { m: shape.m, n: shape.n, k: shape.k, batch: 1, alpha: 1.0 };
         let (a, b, c) =
             (matrix(&problem.a, shape.k), matrix(&problem.b, shape.n), matrix(&problem.c, shape.n));
-        // SAFETY: the three tensors have the sizes of the shape, and outlive the graphs.
-        let plain = || unsafe { cuda.blas().product(strided, a, b, c) };
+        let plain = || cuda.blas().gemm(strided, a, b, c);
         plain().unwrap();
         lt.launch().unwrap();
         let names = |graph: Graph| -> Vec<String> {
@@ -114,7 +113,7 @@ fn cublaslt_chooses_the_kernels_of_cublas() {
             differ.push(format!("{shape:?}: cuBLAS {plain:?}, cuBLASLt {lt:?}"));
         }
     }
-    println!("{} of {all} products run other kernels\n{}", differ.len(), differ.join("\n"));
+    println!("{} of {all} GEMMs run other kernels\n{}", differ.len(), differ.join("\n"));
     assert!(differ.len() * 20 < all, "{} of {all}", differ.len());
 }
 

@@ -1,13 +1,13 @@
-//! The ways to compute a case that only a GPU has: padding within the launch, AUTO's trial, products together.
+//! The ways to compute a case that only a GPU has: padding within the launch, AUTO's timing, GEMMs together.
 //!
 //! `cargo test --test variants_cuda -- --ignored`
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use night_sweep::device::cuda::Graph;
-use night_sweep::device::error::ErrorKind;
 use night_sweep::device::kernel::Kernel;
 use night_sweep::device::{Cuda, Device};
+use night_sweep::ops::error::{CaseError, ErrorKind};
 use night_sweep::ops::planner::{Planned, Planner};
 use night_sweep::ops::sdpa;
 use night_sweep::workload::case::Case;
@@ -29,11 +29,7 @@ impl Gpu {
         Gpu { planner: Planner::new(Device::Cuda(cuda.clone()), SEED), cuda }
     }
 
-    fn plan(
-        &self,
-        operation: &Operation,
-        dtype: DType,
-    ) -> Result<Planned, night_sweep::device::error::CaseError> {
+    fn plan(&self, operation: &Operation, dtype: DType) -> Result<Planned, CaseError> {
         self.planner.plan(&Case::row("X1", "series", "point", 0, dtype, operation.clone()))
     }
 
@@ -67,7 +63,7 @@ fn attention(head_dim: usize, n_kv_heads: Option<usize>, backend: Backend) -> Sd
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn products_are_padded_within_the_launch() {
+fn gemms_are_padded_within_the_launch() {
     let gpu = Gpu::new();
     for dtype in DTYPES {
         let data = GemmShape { m: 333, n: 107, k: 107 };
@@ -169,7 +165,7 @@ fn parts() -> Vec<Gemm> {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn products_run_side_by_side() {
+fn gemms_run_side_by_side() {
     let gpu = Gpu::new();
     for dtype in DTYPES {
         let (_, in_sequence) = gpu.ran(&Operation::GemmSequence(parts()), dtype);
@@ -185,7 +181,7 @@ fn products_run_side_by_side() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn products_run_in_one_grouped_call() {
+fn gemms_run_in_one_grouped_call() {
     let gpu = Gpu::new();
     for dtype in DTYPES {
         match gpu.plan(&Operation::GemmGrouped(parts()), dtype) {

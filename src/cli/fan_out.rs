@@ -78,7 +78,7 @@ pub fn fan_out(arguments: &FanOutArgs) -> Result<u8> {
         let name = argument.split('=').next().unwrap_or_default();
         ensure!(!NO_RUN.contains(&name), "{name} measures nothing: give it to the bench itself");
     }
-    let places = arguments.gpus.places(cuda::list)?;
+    let places = arguments.gpus.places(|| cuda::list().map_err(|error| error.message))?;
     let place = arguments.build.clone().map_or_else(executable::beside_this_program, Ok)?;
     let spec = match settings.spec {
         Some(spec) => spec,

@@ -1,6 +1,6 @@
 //! The two clocks: CUDA events on a stream, and the host's.
 
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use cudarc::driver::{CudaEvent, CudaStream, sys::CUevent_flags};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -35,15 +35,12 @@ impl Clock {
     }
 
     /// Marks the point after everything enqueued so far. Does not wait.
-    ///
-    /// # Errors
-    /// What the driver reports.
-    pub fn mark(&self) -> Result<Mark, CaseError> {
+    pub fn mark(&self) -> Result<Mark, DeviceError> {
         match self {
             Clock::Host => Ok(Mark::Host(Instant::now())),
             Clock::Events { stream, pool } => {
                 let event = free_event(stream, &mut pool.borrow_mut())?;
-                event.record(stream).map_err(super::cuda::error)?;
+                event.record(stream)?;
                 Ok(Mark::Event(event))
             }
         }
@@ -52,15 +49,15 @@ impl Clock {
     /// Nanoseconds from `start` to `end`; waits until `end` is reached.
     ///
     /// # Errors
-    /// What the driver reports, errors of the work in between among it.
-    pub fn elapsed_ns(&self, start: &Mark, end: &Mark) -> Result<f64, CaseError> {
+    /// Errors of the work in between are among them.
+    pub fn elapsed_ns(&self, start: &Mark, end: &Mark) -> Result<f64, DeviceError> {
         match (start, end) {
             (Mark::Host(start), Mark::Host(end)) => {
                 Ok(end.duration_since(*start).as_nanos() as f64)
             }
             (Mark::Event(start), Mark::Event(end)) => {
-                end.synchronize().map_err(super::cuda::error)?;
-                Ok(f64::from(start.elapsed_ms(end).map_err(super::cuda::error)?) * 1e6)
+                end.synchronize()?;
+                Ok(f64::from(start.elapsed_ms(end)?) * 1e6)
             }
             _ => unreachable!("both marks come from one clock"),
         }
@@ -70,13 +67,13 @@ impl Clock {
 fn free_event(
     stream: &CudaStream,
     pool: &mut Vec<Rc<CudaEvent>>,
-) -> Result<Rc<CudaEvent>, CaseError> {
+) -> Result<Rc<CudaEvent>, DeviceError> {
     if let Some(event) = pool.iter().find(|event| Rc::strong_count(event) == 1) {
         return Ok(event.clone());
     }
     // The default flags: cudarc's own choice, `None`, makes events that cannot tell the time.
     let event = stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
-    let event = Rc::new(event.map_err(super::cuda::error)?);
+    let event = Rc::new(event?);
     pool.push(event.clone());
     Ok(event)
 }

@@ -3,15 +3,19 @@
 //! A [`Draft`] takes attributes; [`Draft::finalize`] makes it a [`Descriptor`], which can be an attribute of others. A
 //! descriptor keeps alive whatever it was made of, down to the handle: cuDNN does not, and a plan needs it all.
 
+mod attention;
 mod descriptor;
+mod engine;
+mod graph;
 mod library;
 
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use cudarc::driver::CudaStream;
 use library::RawHandle;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
+pub use attention::{Bound, Compiled, CudnnAttention};
 pub use cudarc::cudnn::sys::{
     cudnnBackendAttributeName_t as Attribute, cudnnBackendDescriptorType_t as Kind,
     cudnnBackendHeurMode_t as HeuristicMode, cudnnDataType_t as DataType,
@@ -32,10 +36,10 @@ impl Cudnn {
     /// A handle on `stream`, whose context becomes the current one of this thread, and has to be it at each call.
     ///
     /// # Errors
-    /// Unsupported as of [`Library::get`]; otherwise what CUDA or cuDNN reports.
-    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
+    /// Unsupported as of [`Library::get`].
+    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
         let library = Library::get()?;
-        stream.context().bind_to_thread().map_err(|error| CaseError::cuda(error.to_string()))?;
+        stream.context().bind_to_thread()?;
         let mut raw = null_mut();
         // SAFETY: `raw` is where the new handle goes; a context is current.
         library.check(unsafe { (library.create)(&mut raw) }, || "cudnnCreate".to_owned())?;
@@ -55,11 +59,8 @@ impl Cudnn {
     ///
     /// # Safety
     /// The addresses hold tensors as large as the plan's, and the workspace, until the stream has passed the launch;
-    /// those of by-value tensors are host addresses.
-    ///
-    /// # Errors
-    /// What cuDNN reports. A fault on the device shows at a later call.
-    pub unsafe fn execute(
+    /// those of by-value tensors are host addresses. A fault on the device shows at a later call.
+    pub(super) unsafe fn execute(
         &self,
         plan: &Descriptor,
         variant_pack: &Descriptor,

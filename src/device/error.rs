@@ -1,59 +1,52 @@
-//! Why a case has no time.
+//! What a device, its driver or a library refuses.
 
-use serde::{Deserialize, Serialize};
+use cudarc::driver::DriverError;
+use cudarc::driver::sys::CUresult;
 
-/// Why a case has no time.
+/// What a device, its driver or a library refuses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct CaseError {
-    /// What kind of failure: the suite and the report branch on it.
-    pub kind: ErrorKind,
+pub struct DeviceError {
+    /// What kind of failure: callers branch on it.
+    pub kind: DeviceErrorKind,
     /// What happened, for a person.
     pub message: String,
 }
 
-impl CaseError {
-    /// The shape, type or backend cannot run on this device.
-    pub fn unsupported(message: impl Into<String>) -> Self {
-        CaseError { kind: ErrorKind::Unsupported, message: message.into() }
-    }
-
-    /// The driver or a library reported an error.
-    pub fn cuda(message: impl Into<String>) -> Self {
-        CaseError { kind: ErrorKind::Cuda, message: message.into() }
-    }
-
-    /// The result is not what it has to be.
-    pub fn wrong_result(message: impl Into<String>) -> Self {
-        CaseError { kind: ErrorKind::WrongResult, message: message.into() }
-    }
-}
-
-/// Why a case has no time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorKind {
-    /// The backend does not support the shape on this device.
+/// Kinds of [`DeviceError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceErrorKind {
+    /// This device or this version of a library cannot do it.
     Unsupported,
     /// The device has too little memory.
     OutOfMemory,
-    /// The result differs from the reference, or another backend's kernel ran.
-    WrongResult,
-    /// The driver or a library reported an error.
-    Cuda,
-    /// The run ended before this case had all its trials.
-    Skipped,
+    /// The driver or a library reported an error, or is missing.
+    Driver,
 }
 
-impl ErrorKind {
-    /// The name used in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            ErrorKind::Unsupported => "unsupported",
-            ErrorKind::OutOfMemory => "out_of_memory",
-            ErrorKind::WrongResult => "wrong_result",
-            ErrorKind::Cuda => "cuda",
-            ErrorKind::Skipped => "skipped",
-        }
+impl DeviceError {
+    /// This device or this version of a library cannot do it.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        DeviceError { kind: DeviceErrorKind::Unsupported, message: message.into() }
+    }
+
+    /// The driver or a library reported an error, or is missing.
+    pub fn driver(message: impl Into<String>) -> Self {
+        DeviceError { kind: DeviceErrorKind::Driver, message: message.into() }
+    }
+}
+
+impl From<DriverError> for DeviceError {
+    fn from(error: DriverError) -> Self {
+        let kind = match error.0 {
+            CUresult::CUDA_ERROR_OUT_OF_MEMORY => DeviceErrorKind::OutOfMemory,
+            _ => DeviceErrorKind::Driver,
+        };
+        let name = format!("{:?}", error.0);
+        let message = match error.error_string() {
+            Ok(text) => format!("{name}: {}", text.to_string_lossy()),
+            Err(_) => name,
+        };
+        DeviceError { kind, message }
     }
 }

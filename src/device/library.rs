@@ -1,5 +1,7 @@
 //! The CUDA libraries that nothing runs without, found at run time: which is missing, and where it comes from.
 
+use crate::device::DeviceError;
+
 /// A library that is opened at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
@@ -7,9 +9,9 @@ pub enum Library {
     Driver,
     /// libnvrtc: compiles the kernels.
     Nvrtc,
-    /// libcublas: batched products.
+    /// libcublas: batched GEMMs.
     Cublas,
-    /// libcublasLt: products.
+    /// libcublasLt: GEMMs.
     CublasLt,
 }
 
@@ -28,22 +30,21 @@ impl Library {
     }
 
     /// An error of one line if it is not there: its name, and how to get it.
-    ///
-    /// # Errors
-    /// That line.
-    pub fn require(self) -> Result<(), String> {
+    pub fn require(self) -> Result<(), DeviceError> {
         if self.is_present() {
             return Ok(());
         }
         let (name, package) = match self {
-            Library::Driver => return Err("no CUDA driver (libcuda) on this machine".to_owned()),
+            Library::Driver => {
+                return Err(DeviceError::driver("no CUDA driver (libcuda) on this machine"));
+            }
             Library::Nvrtc => ("libnvrtc", "nvidia-cuda-nvrtc-cu12"),
             Library::Cublas => ("libcublas", "nvidia-cublas-cu12"),
             Library::CublasLt => ("libcublasLt", "nvidia-cublas-cu12"),
         };
-        Err(format!(
+        Err(DeviceError::driver(format!(
             "{name} was not found: install the CUDA toolkit, or `pip install {package}`, and put \
              the folder that holds it on LD_LIBRARY_PATH"
-        ))
+        )))
     }
 }

@@ -2,10 +2,11 @@
 
 mod clock;
 pub mod clocks;
+pub mod cpu;
 pub mod cuda;
 pub mod cudnn;
 pub mod cupti;
-pub mod error;
+mod error;
 pub mod kernel;
 mod library;
 pub mod nvml;
@@ -13,9 +14,9 @@ mod telemetry;
 
 pub use clock::{Clock, Mark};
 pub use cuda::Cuda;
+pub use error::{DeviceError, DeviceErrorKind};
 pub use telemetry::Telemetry;
 
-use error::CaseError;
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -61,7 +62,7 @@ impl Device {
     ///
     /// # Errors
     /// One line that says what is missing and how to get it.
-    pub fn open(choice: DeviceChoice) -> Result<(Device, Option<String>), String> {
+    pub fn open(choice: DeviceChoice) -> Result<(Device, Option<String>), DeviceError> {
         match choice {
             DeviceChoice::Cpu => Ok((Device::Cpu, None)),
             DeviceChoice::Cuda(index) => Ok((Device::Cuda(Rc::new(Cuda::open(index)?)), None)),
@@ -96,7 +97,7 @@ impl Device {
     ///
     /// # Errors
     /// What the driver reports, errors of that work among it.
-    pub fn synchronize(&self) -> Result<(), CaseError> {
+    pub fn synchronize(&self) -> Result<(), DeviceError> {
         match self {
             Device::Cpu => Ok(()),
             Device::Cuda(cuda) => cuda.synchronize(),

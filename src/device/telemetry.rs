@@ -24,9 +24,6 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Starts to read `monitor`.
-    ///
-    /// # Errors
-    /// If the system gives no thread.
     pub fn start(monitor: Arc<Monitor>) -> std::io::Result<Self> {
         let readings = Readings::default();
         let (stop, stopped) = channel::<()>();

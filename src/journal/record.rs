@@ -4,8 +4,8 @@
 //! timed a [`Failure`]; [`End`] closes the run. A run that was killed has no `End` and is reported as
 //! partial; one that is resumed has a [`Start`] for each process after the first.
 
-use crate::device::error::ErrorKind;
 use crate::measure::record::{Calibration, Protocol, Trial};
+use crate::ops::error::ErrorKind;
 use crate::workload::case::Case;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

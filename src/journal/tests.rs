@@ -1,10 +1,11 @@
 use super::*;
-use crate::device::error::ErrorKind;
 use crate::journal::record::Status;
 use crate::measure::record::{Protocol, ProtocolKind, Ran, Spent};
+use crate::ops::error::ErrorKind;
 use crate::ops::plan::Verification;
 use crate::workload::case::Case;
 use crate::workload::operation::{Gemm, Operation};
+use crate::workload::provider::Provider;
 use crate::workload::shape::{DType, GemmShape};
 use serde_json::json;
 
@@ -41,6 +42,7 @@ fn trial_of(case_id: &str, trial: usize, samples_ms: Vec<f64>) -> Trial {
         launches_per_sample: 1,
         warmup_launches: 1,
         ran: Ran {
+            provider: Provider::Cpu,
             kernels: vec![],
             backend_selected: None,
             backend_reason: None,

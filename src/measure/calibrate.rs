@@ -1,9 +1,9 @@
 //! Before the first trial: the card at its settled clock, what timing costs on it, and what it can do.
 
 use crate::device::cuda::{Graph, Tensor};
-use crate::device::error::CaseError;
 use crate::device::{Clock, Cuda, Mark, nvml::Monitor};
 use crate::measure::record::{Calibration, Peaks};
+use crate::ops::error::CaseError;
 use crate::ops::gemm::CublasLtGemm;
 use crate::ops::plan::Plan;
 use crate::stats::median;
@@ -144,7 +144,7 @@ impl Buffers {
     }
 
     fn copy(&mut self, cuda: &Cuda) -> Result<(), CaseError> {
-        cuda.kernels().copy(cuda.stream(), &self.from, &mut self.to)
+        Ok(cuda.kernels().copy(cuda.stream(), &self.from, &mut self.to)?)
     }
 }
 
@@ -165,7 +165,7 @@ fn cold_over_warm(cuda: &Cuda) -> Result<Option<f64>, CaseError> {
 fn pairs_ns(clock: &Clock) -> Result<Vec<f64>, CaseError> {
     let pairs: Vec<(Mark, Mark)> =
         (0..PAIRS).map(|_| Ok((clock.mark()?, clock.mark()?))).collect::<Result<_, CaseError>>()?;
-    pairs.iter().map(|(start, end)| clock.elapsed_ns(start, end)).collect()
+    pairs.iter().map(|(start, end)| Ok(clock.elapsed_ns(start, end)?)).collect()
 }
 
 fn empty_launch_ns(cuda: &Cuda, clock: &Clock) -> Result<Option<f64>, CaseError> {
@@ -176,7 +176,7 @@ fn empty_launch_ns(cuda: &Cuda, clock: &Clock) -> Result<Option<f64>, CaseError>
             cuda.kernels().empty(cuda.stream())?;
             pairs.push((start, clock.mark()?));
         }
-        Ok(())
+        Ok::<(), CaseError>(())
     })?;
     let times = pairs.iter().map(|(start, end)| clock.elapsed_ns(start, end));
     let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;

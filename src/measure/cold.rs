@@ -4,7 +4,7 @@ use super::cold_ms;
 use super::instruments::Instruments;
 use super::record::{Cold, Spent};
 use crate::device::Cuda;
-use crate::device::error::{CaseError, ErrorKind};
+use crate::ops::error::{CaseError, ErrorKind};
 use crate::ops::plan::Plan;
 use crate::workload::case::Case;
 

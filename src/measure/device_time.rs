@@ -1,7 +1,7 @@
 //! Criterion's clock on the device: [`DeviceTime`], whose values are nanoseconds per launch.
 
-use crate::device::error::CaseError;
 use crate::device::{Clock, Mark};
+use crate::ops::error::CaseError;
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter};
 use std::cell::RefCell;
@@ -46,13 +46,14 @@ impl Measurement for DeviceTime {
     type Value = f64;
 
     fn start(&self) -> Option<Mark> {
-        self.clock.mark().map_err(|error| self.fault.borrow_mut().get_or_insert(error).clone()).ok()
+        let marked = self.clock.mark();
+        marked.map_err(|error| _ = self.fault.borrow_mut().get_or_insert(error.into())).ok()
     }
 
     fn end(&self, start: Option<Mark>) -> f64 {
         let Some(start) = start else { return 0.0 };
         let elapsed = self.clock.mark().and_then(|end| self.clock.elapsed_ns(&start, &end));
-        self.value_or_fault(elapsed)
+        self.value_or_fault(elapsed.map_err(CaseError::from))
     }
 
     fn add(&self, first: &f64, second: &f64) -> f64 {

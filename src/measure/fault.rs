@@ -9,9 +9,9 @@
 //! process. `vanished:<part of an id>` does the same on a GPU, and the process that is started for the rest sees none.
 
 use super::Sampler;
-use crate::device::error::CaseError;
 use crate::device::kernel::Algorithm;
 use crate::device::{Cuda, Device};
+use crate::ops::error::CaseError;
 use crate::ops::plan::Plan;
 use crate::ops::plan::Verification;
 use crate::stats::median;
@@ -133,7 +133,7 @@ impl Plan for Trapped {
                 self.cpu_is_lost.set(true);
                 Err(lost())
             }
-            Device::Cuda(cuda) => cuda.kernels().trap(cuda.stream()),
+            Device::Cuda(cuda) => Ok(cuda.kernels().trap(cuda.stream())?),
         }
     }
 
@@ -219,7 +219,7 @@ impl Plan for Slowed {
                 self.plan.launch()?;
                 *launches += 1;
                 match launches.is_multiple_of(*every) {
-                    true => cuda.kernels().spin(cuda.stream(), *delay_ns as u64),
+                    true => Ok(cuda.kernels().spin(cuda.stream(), *delay_ns as u64)?),
                     false => Ok(()),
                 }
             }

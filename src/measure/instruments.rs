@@ -3,8 +3,8 @@
 use super::DeviceTime;
 use super::fault::Injector;
 use super::record::Trial;
-use crate::device::error::CaseError;
 use crate::device::{Device, Telemetry};
+use crate::ops::error::CaseError;
 use crate::ops::planner::{Planned, Planner};
 use crate::workload::case::Case;
 

@@ -3,6 +3,7 @@
 use crate::device::clocks::Clocks;
 use crate::device::kernel::{Algorithm, Kernel};
 use crate::ops::plan::Verification;
+use crate::workload::provider::Provider;
 use serde::{Deserialize, Serialize};
 
 /// How often each case is launched.
@@ -166,6 +167,8 @@ pub struct Spent {
 /// What ran, and how it was checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ran {
+    /// Whose implementation.
+    pub provider: Provider,
     /// The kernels of one launch, in launch order; empty on the CPU.
     pub kernels: Vec<Kernel>,
     /// The attention backend that ran; absent for products.

@@ -5,9 +5,9 @@
 //! the sample [`SAMPLE_NS`] long. On the CPU a sample is that many calls in a row.
 
 use crate::device::cuda::{Cycles, Graph};
-use crate::device::error::CaseError;
 use crate::device::kernel::Kernel;
 use crate::device::{Clock, Cuda, Device, Mark};
+use crate::ops::error::CaseError;
 use crate::ops::plan::Plan;
 
 /// Samples are made to last this long, unless one launch does already: 300 us are asked for, and the clock may rise.
@@ -133,7 +133,7 @@ impl<'a> Sampler<'a> {
     pub fn kernels(&mut self) -> Result<Vec<Kernel>, CaseError> {
         match self.device {
             Device::Cpu => Ok(Vec::new()),
-            Device::Cuda(cuda) => capture(cuda, self.plan, 1)?.kernels(cuda),
+            Device::Cuda(cuda) => Ok(capture(cuda, self.plan, 1)?.kernels(cuda)?),
         }
     }
 

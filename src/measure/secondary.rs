@@ -2,8 +2,8 @@
 
 use super::Sampler;
 use crate::device::cuda::Graph;
-use crate::device::error::CaseError;
 use crate::device::{Clock, Cuda, Device, Mark};
+use crate::ops::error::CaseError;
 use crate::ops::plan::Plan;
 use std::time::Instant;
 
@@ -34,7 +34,7 @@ impl Sampler<'_> {
                 for _ in 0..batch {
                     marks.push(self.timed_call()?);
                 }
-                Ok(())
+                Ok::<(), CaseError>(())
             })?;
             let batch_ms = self.elapsed_ms(&marks)?;
             if held {

@@ -6,7 +6,7 @@ use super::record::{Protocol, Ran, Secondary, Spent, Trial};
 use super::{Sampler, Sampling};
 use crate::device::Device;
 use crate::device::clocks::Clocks;
-use crate::device::error::CaseError;
+use crate::ops::error::CaseError;
 use crate::ops::sdpa;
 use crate::stats::median;
 use crate::workload::case::Case;
@@ -30,7 +30,7 @@ pub fn trial(
     let mut planned = timing(&mut spent.planning_s, || with.plan(case))?;
     timing(&mut spent.filling_s, || with.device.synchronize())?;
     let verification = timing(&mut spent.verifying_s, || planned.plan.verify())?;
-    let algorithm = planned.plan.algorithm();
+    let (provider, algorithm) = (planned.provider, planned.plan.algorithm());
 
     // How many launches are a sample: the same number in every trial, as their samples are pooled.
     let measuring = Instant::now();
@@ -80,7 +80,7 @@ pub fn trial(
         samples_ms,
         launches_per_sample,
         warmup_launches,
-        ran: Ran { kernels, backend_selected, backend_reason, verification, algorithm },
+        ran: Ran { provider, kernels, backend_selected, backend_reason, verification, algorithm },
         secondary,
         clocks: clocks.map(|clocks| Clocks { counted_sm_mhz: mhz, ..clocks }),
         spent,

@@ -1,5 +1,6 @@
 //! The operations and the plans that run them: GEMMs and attention, by library, by kernels of our own, or on the CPU.
 
+pub mod error;
 pub mod gemm;
 pub mod plan;
 pub mod planner;

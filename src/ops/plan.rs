@@ -1,7 +1,7 @@
 //! A plan: an operation made ready, with its algorithm chosen and its buffers bound.
 
-use crate::device::error::CaseError;
 use crate::device::kernel::Algorithm;
+use crate::ops::error::CaseError;
 use serde::{Deserialize, Serialize};
 
 /// An operation made ready to launch.
@@ -16,7 +16,7 @@ pub trait Plan {
     /// Launches once into an output filled with NaN, and compares the result with a float32 reference.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongResult`](crate::device::error::ErrorKind::WrongResult) if it differs by more than the tolerance of its element type, or an element
+    /// [`ErrorKind::WrongResult`](crate::ops::error::ErrorKind::WrongResult) if it differs by more than the tolerance of its element type, or an element
     /// was not written.
     fn verify(&mut self) -> Result<Verification, CaseError>;
 

@@ -1,8 +1,8 @@
 //! From a case to its plan on a device.
 
 use crate::device::cuda::Matmul;
-use crate::device::error::CaseError;
 use crate::device::{Cuda, Device};
+use crate::ops::error::CaseError;
 use crate::ops::gemm::{
     CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
     CudaGemmOnTheFly, GemmProblem,
@@ -11,6 +11,7 @@ use crate::ops::plan::{Plan, Sequence};
 use crate::ops::sdpa::{self, Attention, Extent};
 use crate::workload::case::Case;
 use crate::workload::operation::{Gemm, Operation, Sdpa};
+use crate::workload::provider::Provider;
 use crate::workload::shape::{DType, GemmShape};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,14 +22,16 @@ pub struct Planner {
     device: Device,
     seed: u64,
     attention: Attention,
-    /// Algorithms chosen so far, so that every trial has the same: by product, and whether all were tried.
+    /// Algorithms chosen so far, so that every trial has the same: by GEMM, and whether all were tried.
     algorithms: RefCell<HashMap<(GemmShape, DType, bool), Matmul>>,
 }
 
-/// A plan, and which backend it is where there is a choice.
+/// A plan, whose it is, and which backend where there is a choice.
 pub struct Planned {
     /// Ready to launch.
     pub plan: Box<dyn Plan>,
+    /// Whose implementation it is.
+    pub provider: Provider,
     /// The attention backend.
     pub backend: Option<sdpa::Chosen>,
 }
@@ -53,17 +56,22 @@ impl Planner {
             Operation::SdpaKernelOnly(sdpa) => {
                 return self.attend(*sdpa, Extent::KernelOnly, case.dtype);
             }
-            Operation::Gemm(gemm) => self.product(*gemm, case.dtype, false),
-            Operation::GemmBest(gemm) => self.product(*gemm, case.dtype, true),
+            Operation::Gemm(gemm) => self.gemm(*gemm, case.dtype, false),
+            Operation::GemmBest(gemm) => self.gemm(*gemm, case.dtype, true),
             Operation::GemmOnTheFly(gemm) => self.on_the_fly(*gemm, case.dtype),
             Operation::GemmSequence(parts) => {
-                let plans = parts.iter().map(|part| self.product(*part, case.dtype, false));
+                let plans = parts.iter().map(|part| self.gemm(*part, case.dtype, false));
                 Ok(Box::new(Sequence(plans.collect::<Result<_, _>>()?)) as Box<dyn Plan>)
             }
             Operation::GemmGrouped(parts) => self.grouped(parts, case.dtype),
             Operation::GemmConcurrent(parts) => self.concurrent(parts, case.dtype),
         }?;
-        Ok(Planned { plan, backend: None })
+        let provider = match (&self.device, &case.operation) {
+            (Device::Cpu, _) => Provider::Cpu,
+            (Device::Cuda(_), Operation::GemmGrouped(_)) => Provider::Cublas,
+            (Device::Cuda(_), _) => Provider::CublasLt,
+        };
+        Ok(Planned { plan, provider, backend: None })
     }
 
     /// Whether a variant exists on this device. One that does not is left out of a run: its row says all there is.
@@ -77,13 +85,14 @@ impl Planner {
 
     fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: DType) -> Result<Planned, CaseError> {
         let (plan, chosen) = self.attention.plan(sdpa, extent, dtype, self.seed)?;
-        Ok(Planned { plan, backend: Some(chosen) })
+        let provider = self.attention.provider(chosen.route.backend)?;
+        Ok(Planned { plan, provider, backend: Some(chosen) })
     }
 
-    fn product(&self, gemm: Gemm, dtype: DType, try_all: bool) -> Result<Box<dyn Plan>, CaseError> {
+    fn gemm(&self, gemm: Gemm, dtype: DType, try_all: bool) -> Result<Box<dyn Plan>, CaseError> {
         let cuda = match &self.device {
             Device::Cpu if try_all => {
-                return Err(CaseError::unsupported("the CPU has one algorithm for a product"));
+                return Err(CaseError::unsupported("the CPU has one algorithm for a GEMM"));
             }
             Device::Cpu => {
                 let problem = GemmProblem::on_host(gemm, dtype, self.seed);
@@ -94,7 +103,7 @@ impl Planner {
         Ok(Box::new(self.cublaslt(cuda, gemm, dtype, try_all)?))
     }
 
-    /// The product by the algorithm that was chosen for it, now or before.
+    /// The GEMM by the algorithm that was chosen for it, now or before.
     fn cublaslt(
         &self,
         cuda: &Rc<Cuda>,
@@ -126,7 +135,7 @@ impl Planner {
     fn grouped(&self, parts: &[Gemm], dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
         match &self.device {
             Device::Cpu => {
-                Err(CaseError::unsupported("one call for several products needs a CUDA GPU"))
+                Err(CaseError::unsupported("one call for several GEMMs needs a CUDA GPU"))
             }
             Device::Cuda(cuda) => Ok(Box::new(CublasGrouped::new(cuda, parts, dtype, self.seed)?)),
         }

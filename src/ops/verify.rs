@@ -5,7 +5,7 @@
 
 pub mod cuda;
 
-use crate::device::error::CaseError;
+use crate::ops::error::CaseError;
 use crate::ops::gemm::GemmProblem;
 use crate::ops::plan::Verification;
 use crate::ops::sdpa::SdpaProblem;
@@ -23,7 +23,7 @@ pub const SAMPLED_ROWS: usize = 64;
 
 /// The relative error of a row that is accepted: four unit roundoffs (2⁻¹¹ in fp16, 2⁻⁸ in bf16).
 ///
-/// Rounding the result takes up to one. Backends may also trial their scores and their softmax weights to 16 bits,
+/// Rounding the result takes up to one. Backends may also round their scores and their softmax weights to 16 bits,
 /// at most one each and mostly averaged out over a row; float32 accumulation in another order stays below one
 /// at the lengths of the sweeps. A wrong, missing or doubled tile is off by far more.
 pub fn tolerance(dtype: DType) -> f64 {
@@ -55,7 +55,7 @@ pub fn sampled_rows(total: usize, at_most: usize) -> Vec<usize> {
 /// The verdict on the largest relative error of the `rows` compared.
 ///
 /// # Errors
-/// [`ErrorKind::WrongResult`](crate::device::error::ErrorKind::WrongResult) if it is above [`tolerance`] or NaN, or if no
+/// [`ErrorKind::WrongResult`](crate::ops::error::ErrorKind::WrongResult) if it is above [`tolerance`] or NaN, or if no
 /// row was compared.
 pub fn judge(max_rel_error: f64, rows: usize, dtype: DType) -> Result<Verification, CaseError> {
     judge_within(tolerance(dtype), max_rel_error, rows, dtype)
@@ -82,7 +82,7 @@ fn judge_within(
 /// Compares `c` with a reference.
 ///
 /// # Errors
-/// [`ErrorKind::WrongResult`](crate::device::error::ErrorKind::WrongResult), naming the row.
+/// [`ErrorKind::WrongResult`](crate::ops::error::ErrorKind::WrongResult), naming the row.
 pub fn host_gemm(problem: &GemmProblem<Vec<u16>>) -> Result<Verification, CaseError> {
     compare(&problem.c, problem.gemm.shape.n, problem.dtype, |row| gemm_row(problem, row))
 }
@@ -90,7 +90,7 @@ pub fn host_gemm(problem: &GemmProblem<Vec<u16>>) -> Result<Verification, CaseEr
 /// Compares `o` with a reference; a row is one query of one head.
 ///
 /// # Errors
-/// [`ErrorKind::WrongResult`](crate::device::error::ErrorKind::WrongResult), naming the row.
+/// [`ErrorKind::WrongResult`](crate::ops::error::ErrorKind::WrongResult), naming the row.
 pub fn host_sdpa(problem: &SdpaProblem<Vec<u16>>) -> Result<Verification, CaseError> {
     compare(&problem.o, problem.sdpa.shape.head_dim, problem.dtype, |row| sdpa_row(problem, row))
 }
@@ -173,14 +173,16 @@ fn relative_error(row: &[u16], reference: &[f32], dtype: DType) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::error::ErrorKind;
+    use crate::device::Device;
+    use crate::ops::error::ErrorKind;
     use crate::ops::plan::Plan;
+    use crate::ops::sdpa::{self, Made};
     use crate::workload::convert::from_f32;
     use crate::workload::operation::{Backend, Gemm, Sdpa};
 
     const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
 
-    /// A right product of 200 rows, made without the plans: by the reference itself, rounded.
+    /// A right GEMM of 200 rows, made without the plans: by the reference itself, rounded.
     fn right_gemm(dtype: DType) -> GemmProblem<Vec<u16>> {
         let shape = GemmShape { m: 200, n: 48, k: 33 };
         let mut problem = GemmProblem::on_host(Gemm::dense(shape), dtype, 42);
@@ -265,14 +267,18 @@ mod tests {
 
     #[test]
     fn a_plan_that_writes_nothing_or_attends_without_its_mask_fails() {
-        let mut sdpa = right_sdpa(DType::Fp16, true);
-        sdpa.o.fill(POISON);
-        assert_wrong(host_sdpa(&sdpa), &["row 0, column 0 was not written"]);
-        sdpa.sdpa.causal = false;
-        let mut plan = crate::ops::sdpa::CpuBlocked(sdpa);
+        let mut problem = right_sdpa(DType::Fp16, true);
+        problem.o.fill(POISON);
+        assert_wrong(host_sdpa(&problem), &["row 0, column 0 was not written"]);
+        let not_causal = Sdpa { causal: false, ..problem.sdpa };
+        let backend = sdpa::find(Backend::CpuBlocked, &Device::Cpu).unwrap();
+        let context = sdpa::Context::new(Device::Cpu);
+        let Ok(Made::Host(mut plan)) = backend.plan(&context, not_causal, DType::Fp16, 42) else {
+            panic!("it is one of the host's");
+        };
         plan.launch().unwrap();
-        plan.0.sdpa.causal = true;
-        assert_wrong(host_sdpa(&plan.0), &["relative error"]);
+        plan.problem_mut().sdpa.causal = true;
+        assert_wrong(host_sdpa(plan.problem_mut()), &["relative error"]);
     }
 
     #[test]

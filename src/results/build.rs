@@ -17,10 +17,10 @@ use super::raw::{
 };
 use super::{criterion_files, peak, secondary};
 use crate::device::clocks::is_slowdown;
-use crate::device::error::ErrorKind;
 use crate::journal::Run;
 use crate::journal::record::{CRITERION_VERSION, SCHEMA_VERSION, Status};
 use crate::measure::record::{ProtocolKind, Trial};
+use crate::ops::error::ErrorKind;
 use crate::stats::{self, Timing};
 use crate::workload::case::Case;
 use crate::workload::operation::Operation;
@@ -207,6 +207,7 @@ fn row(
         timing_raw,
         trial_p50,
         kernels: last.ran.kernels.clone(),
+        provider: last.ran.provider,
         backend_selected: last.ran.backend_selected.clone(),
         backend_reason: last.ran.backend_reason.clone(),
         algorithm: last.ran.algorithm,
@@ -218,7 +219,7 @@ fn row(
 }
 
 fn point(case: &Case) -> Result<Point> {
-    const FIELDS: [&str; 33] = [
+    const FIELDS: [&str; 34] = [
         "isolated",
         "cold",
         "per_call",
@@ -241,6 +242,7 @@ fn point(case: &Case) -> Result<Point> {
         "autocorrelation_lag1",
         "trial_spread_pct",
         "criterion",
+        "provider",
         "kernels",
         "backend_selected",
         "backend_reason",

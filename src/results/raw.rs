@@ -2,12 +2,13 @@
 //! readers work on it unchanged.
 
 use crate::device::clocks::Clocks;
-use crate::device::error::ErrorKind;
 use crate::device::kernel::{Algorithm, Kernel};
 use crate::journal::record::Status;
 use crate::measure::record::Protocol;
+use crate::ops::error::ErrorKind;
 use crate::ops::plan::Verification;
 use crate::stats::Timing;
+use crate::workload::provider::Provider;
 use crate::workload::shape::{DType, GemmShape, SdpaShape};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -146,6 +147,8 @@ pub struct Measured {
     /// Criterion's own estimates from the same samples; absent if its files are of another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criterion: Option<CriterionEstimates>,
+    /// Whose implementation ran.
+    pub provider: Provider,
     /// The kernels of one launch; empty on the CPU.
     pub kernels: Vec<Kernel>,
     /// The attention backend that ran.

@@ -11,11 +11,11 @@ mod sweep;
 
 use crate::criterion::arguments::{Arguments, Mode};
 use crate::criterion::{baseline, feed, quiet};
-use crate::device::error::{CaseError, ErrorKind};
 use crate::device::{Device, Telemetry, nvml::Monitor};
 use crate::measure::fault::{Fault, Injector};
 use crate::measure::record::ProtocolKind;
 use crate::measure::{ADAPTIVE_TRIALS, DeviceTime, Instruments};
+use crate::ops::error::{CaseError, ErrorKind};
 use crate::ops::planner::Planner;
 use crate::run::settings::Settings;
 use crate::spec::{Experiment, Spec, load_default};
@@ -55,7 +55,7 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
     let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
     let (device, note) = match (Device::open(settings.device), &settings.resume) {
         (Err(reason), Some(run_id)) if settings.lost_case.is_some() => {
-            return resume::end_without_device(run_id, &reason, &settings);
+            return resume::end_without_device(run_id, &reason.message, &settings);
         }
         (opened, _) => opened.map_err(|line| anyhow!(line))?,
     };

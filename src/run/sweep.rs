@@ -8,11 +8,11 @@ use super::state::State;
 use super::stop::{Asked, Stop};
 use crate::criterion::feed::feed;
 use crate::device::clocks::Clocks;
-use crate::device::error::CaseError;
 use crate::journal::home::criterion_home;
 use crate::journal::record::{Failure, Line, Status};
 use crate::measure::record::Protocol;
 use crate::measure::{DeviceTime, Instruments, Which, trial};
+use crate::ops::error::CaseError;
 use crate::render;
 use crate::terminal::say;
 use anyhow::{Context, Result};
@@ -201,7 +201,7 @@ fn report(run: &State, settings: &Settings) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::error::ErrorKind;
+    use crate::ops::error::ErrorKind;
 
     #[test]
     fn each_trial_is_another_permutation_and_the_seed_decides() {

@@ -5,4 +5,5 @@ pub mod convert;
 pub mod limits;
 pub mod operation;
 pub mod philox;
+pub mod provider;
 pub mod shape;

@@ -4,9 +4,9 @@
 use crate::sandbox::{G3_IDS, SPEC, Sandbox, TRIALS, bench, finish};
 use crate::support::{assert_valid, json};
 use night_sweep::device::cuda;
-use night_sweep::device::error::ErrorKind;
 use night_sweep::journal;
 use night_sweep::journal::record::Status;
+use night_sweep::ops::error::ErrorKind;
 use serde_json::json;
 use std::fs;
 

@@ -1,13 +1,14 @@
 //! Runs that never happened: times from a formula with seeded noise, in the form that a run leaves on disk.
 
 use night_sweep::device::clocks::*;
-use night_sweep::device::error::*;
 use night_sweep::device::kernel::*;
 use night_sweep::journal::record::*;
 use night_sweep::measure::record::*;
+use night_sweep::ops::error::*;
 use night_sweep::ops::plan::*;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
+use night_sweep::workload::provider::Provider;
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -132,6 +133,12 @@ pub fn trial_of(case: &Case, trial: usize, samples_ms: Vec<f64>, is_cpu: bool) -
         launches_per_sample: 5,
         warmup_launches: 50,
         ran: Ran {
+            provider: match &case.operation {
+                _ if is_cpu => Provider::Cpu,
+                Operation::Sdpa(sdpa) if sdpa.backend == Backend::Cudnn => Provider::Cudnn,
+                Operation::Sdpa(_) => Provider::NightSweep,
+                _ => Provider::CublasLt,
+            },
             kernels: if is_cpu { vec![] } else { vec![kernel] },
             backend_selected: backend,
             backend_reason: None,

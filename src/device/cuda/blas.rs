@@ -1,12 +1,12 @@
 //! cuBLAS with a workspace of our own, for row-major matrices.
 
-use super::kernels::address;
-use crate::device::error::CaseError;
-use crate::device::error::ErrorKind;
+use super::kernels::{Bits, Tensor, address};
+use crate::device::{DeviceError, DeviceErrorKind};
 use crate::workload::shape::DType;
 use cudarc::cublas::{CudaBlas, result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// Without a workspace of the caller's, cuBLAS allocates and frees one in every captured call. 32 MiB is what NVIDIA
@@ -22,19 +22,22 @@ pub struct Blas {
     _workspace: CudaSlice<u8>,
 }
 
-/// An operand of a product: its element type and, in memory, a row-major matrix.
+/// An operand of a GEMM: its element type and, in memory, a row-major matrix or a batch of them.
 #[derive(Clone, Copy, Debug)]
-pub struct Matrix {
+pub struct Matrix<'a> {
     pub(super) address: u64,
+    /// Elements of the buffer.
+    pub(super) len: usize,
     pub(super) kind: sys::cudaDataType,
     /// Elements from one row to the next: the number of columns, as stored.
     pub(super) columns: usize,
     /// Elements from one matrix to the next in a batch.
     stride: usize,
-    transposed: bool,
+    pub(super) transposed: bool,
+    buffer: PhantomData<&'a ()>,
 }
 
-/// Shape of a (batched) product `C[M,N] = alpha op(A)[M,K] op(B)[K,N]`.
+/// Shape of a (batched) GEMM `C[M,N] = alpha op(A)[M,K] op(B)[K,N]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Strided {
     /// Rows of C.
@@ -43,32 +46,51 @@ pub struct Strided {
     pub n: usize,
     /// The dimension summed over.
     pub k: usize,
-    /// Products in the batch.
+    /// GEMMs in the batch.
     pub batch: usize,
     /// Factor of the result.
     pub alpha: f32,
 }
 
-impl Matrix {
+impl<'a> Matrix<'a> {
     /// A 16-bit matrix of `columns` columns, one after the other every `stride` elements.
-    pub fn narrow(buffer: &CudaSlice<u16>, dtype: DType, columns: usize, stride: usize) -> Self {
+    pub fn narrow(buffer: &'a Tensor, dtype: DType, columns: usize, stride: usize) -> Self {
         let kind = match dtype {
             DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
             DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
         };
-        let address = address(buffer, buffer.stream());
-        Matrix { address, kind, columns, stride, transposed: false }
+        Matrix::of(buffer, kind, columns, stride)
     }
 
     /// A float32 matrix.
-    pub fn wide(buffer: &CudaSlice<f32>, columns: usize, stride: usize) -> Self {
+    pub fn wide(buffer: &'a CudaSlice<f32>, columns: usize, stride: usize) -> Self {
+        Matrix::of(buffer, sys::cudaDataType::CUDA_R_32F, columns, stride)
+    }
+
+    fn of<T: Bits>(
+        buffer: &'a CudaSlice<T>,
+        kind: sys::cudaDataType,
+        columns: usize,
+        stride: usize,
+    ) -> Self {
         let address = address(buffer, buffer.stream());
-        Matrix { address, kind: sys::cudaDataType::CUDA_R_32F, columns, stride, transposed: false }
+        let (len, transposed, buffer) = (buffer.len(), false, PhantomData);
+        Matrix { address, len, kind, columns, stride, transposed, buffer }
     }
 
     /// The same memory, used as its transpose.
     pub fn transposed(self) -> Self {
         Matrix { transposed: !self.transposed, ..self }
+    }
+
+    /// Asserts that `batch` matrices of this size, as used, are in the buffer.
+    pub(super) fn check(&self, [rows, columns]: [usize; 2], batch: usize) {
+        let [rows, columns] = if self.transposed { [columns, rows] } else { [rows, columns] };
+        assert_eq!(self.columns, columns, "the matrix has the columns of the GEMM");
+        let held = batch.checked_sub(1).map_or(Some(0), |others| {
+            others.checked_mul(self.stride)?.checked_add(rows.checked_mul(columns)?)
+        });
+        assert!(held.is_some_and(|held| held <= self.len), "the buffer holds the matrices");
     }
 
     fn operation(&self) -> sys::cublasOperation_t {
@@ -81,20 +103,16 @@ impl Matrix {
 
 impl Blas {
     /// Creates the handle and its workspace.
-    ///
-    /// # Errors
-    /// What cuBLAS or the driver reports.
-    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
-        let handle = CudaBlas::new(stream.clone()).map_err(error)?;
+    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
+        let handle = CudaBlas::new(stream.clone())?;
         // SAFETY: never read before cuBLAS writes it.
-        let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }.map_err(super::error)?;
+        let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }?;
         // SAFETY: the workspace lives as long as the handle, in the same struct.
         unsafe {
             let address = address(&workspace, stream) as *mut c_void;
             sys::cublasSetWorkspace_v2(*handle.handle(), address, WORKSPACE_BYTES)
         }
-        .result()
-        .map_err(error)?;
+        .result()?;
         Ok(Blas { handle, _workspace: workspace })
     }
 
@@ -109,18 +127,10 @@ impl Blas {
 
     /// Enqueues `C = alpha op(A) op(B)` with float32 accumulation.
     ///
-    /// # Safety
-    /// The three matrices must lie in living device buffers with room for `batch` matrices of the shape.
-    ///
-    /// # Errors
-    /// What cuBLAS reports.
-    pub unsafe fn product(
-        &self,
-        shape: Strided,
-        a: Matrix,
-        b: Matrix,
-        c: Matrix,
-    ) -> Result<(), CaseError> {
+    /// # Panics
+    /// If a matrix does not have the columns of the shape, or its buffer less than `batch` of them.
+    pub fn gemm(&self, shape: Strided, a: Matrix, b: Matrix, c: Matrix) -> Result<(), DeviceError> {
+        shape.check([&a, &b, &c]);
         let (m, n, k, batch) = (int(shape.m)?, int(shape.n)?, int(shape.k)?, int(shape.batch)?);
         let (lda, ldb, ldc) = (int(a.columns)?, int(b.columns)?, int(c.columns)?);
         let (alpha, beta) = ((&raw const shape.alpha).cast(), (&raw const ZERO).cast());
@@ -132,9 +142,10 @@ impl Blas {
         let (a_at, b_at, c_at) =
             (a.address as *const c_void, b.address as *const c_void, c.address as *mut c_void);
         // cuBLAS is column-major, where our row-major C is its transpose: C^T = B^T A^T. So B comes first, and what
-        // is not transposed for us is not transposed for it either. A single product goes through the plain call,
+        // is not transposed for us is not transposed for it either. A single GEMM goes through the plain call,
         // as frameworks make it: the batched one may choose another kernel.
-        // SAFETY: the caller's promise; alpha and beta are on the host, and read before the call returns.
+        // SAFETY: the buffers hold the matrices, as checked above, and are borrowed until the call is enqueued; they
+        // are freed in the order of the stream. Alpha and beta are on the host, and read before the call returns.
         unsafe {
             if shape.batch == 1 {
                 result::gemm_ex(
@@ -185,22 +196,34 @@ impl Blas {
                     algorithm,
                 )
             }
-        }
-        .map_err(error)
+        }?;
+        Ok(())
+    }
+}
+
+impl Strided {
+    /// Asserts that A, B and C are large enough.
+    pub(super) fn check(&self, [a, b, c]: [&Matrix; 3]) {
+        let Strided { m, n, k, batch, .. } = *self;
+        a.check([m, k], batch);
+        b.check([k, n], batch);
+        c.check([m, n], batch);
     }
 }
 
 /// A size as cuBLAS takes it.
-pub(super) fn int(size: usize) -> Result<c_int, CaseError> {
+pub(super) fn int(size: usize) -> Result<c_int, DeviceError> {
     c_int::try_from(size)
-        .map_err(|_| CaseError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}")))
+        .map_err(|_| DeviceError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}")))
 }
 
-pub(super) fn error(error: result::CublasError) -> CaseError {
-    let kind = match error.0 {
-        sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => ErrorKind::OutOfMemory,
-        sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => ErrorKind::Unsupported,
-        _ => ErrorKind::Cuda,
-    };
-    CaseError { kind, message: format!("cuBLAS: {:?}", error.0) }
+impl From<result::CublasError> for DeviceError {
+    fn from(error: result::CublasError) -> Self {
+        let kind = match error.0 {
+            sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => DeviceErrorKind::OutOfMemory,
+            sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => DeviceErrorKind::Unsupported,
+            _ => DeviceErrorKind::Driver,
+        };
+        DeviceError { kind, message: format!("cuBLAS: {:?}", error.0) }
+    }
 }

@@ -1,19 +1,20 @@
 //! Streams beside the main one: they start together, and are waited for together.
 
-use super::{Cuda, Lt, error};
-use crate::device::error::CaseError;
+use super::{Cuda, Lt};
+use crate::device::DeviceError;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaStream};
 use std::sync::Arc;
 
-/// Branches of work. Within a capture they become parallel branches of the graph: the events are its edges.
+/// Branches of work. Within a capture they become parallel branches of the graph: the events are
+/// its edges.
 pub struct Branches {
     /// Reached where the branches part.
     fork: CudaEvent,
     branches: Vec<Branch>,
 }
 
-/// A stream and what works on it. Products that run at the same time may not share a workspace.
+/// A stream and what works on it. GEMMs that run at the same time may not share a workspace.
 struct Branch {
     /// Reached where the branch ends.
     done: CudaEvent,
@@ -23,47 +24,62 @@ struct Branch {
 
 impl Branches {
     /// `count` branches, the first of which is the main stream.
-    ///
-    /// # Errors
-    /// Out of memory, or what cuBLASLt or the driver reports.
-    pub fn new(cuda: &Cuda, count: usize) -> Result<Self, CaseError> {
+    pub fn new(cuda: &Cuda, count: usize) -> Result<Self, DeviceError> {
         let context = cuda.stream().context();
         let event = || context.new_event(Some(CUevent_flags::CU_EVENT_DISABLE_TIMING));
         let branch = |_| {
-            let stream = context.new_stream().map_err(error)?;
-            Ok(Branch { done: event().map_err(error)?, lt: Lt::new(&stream)?, stream })
+            let stream = context.new_stream()?;
+            Ok(Branch { done: event()?, lt: Lt::new(&stream)?, stream })
         };
-        let branches = (1..count).map(branch).collect::<Result<_, CaseError>>()?;
-        Ok(Branches { fork: event().map_err(error)?, branches })
+        let branches = (1..count).map(branch).collect::<Result<_, DeviceError>>()?;
+        Ok(Branches { fork: event()?, branches })
     }
 
-    /// Enqueues branch after branch by `enqueue`, which gets the number of the branch and its cuBLASLt.
-    ///
-    /// # Errors
-    /// What `enqueue` or the driver reports.
-    pub fn run(
+    /// Enqueues branch after branch by `enqueue`, which gets the number of the branch and its
+    /// cuBLASLt. The main stream waits for all of them.
+    pub fn run<E: From<DeviceError>>(
         &self,
         cuda: &Cuda,
-        mut enqueue: impl FnMut(usize, &Lt) -> Result<(), CaseError>,
-    ) -> Result<(), CaseError> {
+        enqueue: impl FnMut(usize, &Lt) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let enqueued = self.fork_and_join(cuda, enqueue);
+        if enqueued.is_err() {
+            self.finish();
+        }
+        enqueued
+    }
+
+    fn fork_and_join<E: From<DeviceError>>(
+        &self,
+        cuda: &Cuda,
+        mut enqueue: impl FnMut(usize, &Lt) -> Result<(), E>,
+    ) -> Result<(), E> {
         let main = cuda.stream();
-        self.fork.record(main).map_err(error)?;
+        self.fork.record(main).map_err(DeviceError::from)?;
         for (index, branch) in self.branches.iter().enumerate() {
-            branch.stream.wait(&self.fork).map_err(error)?;
+            branch.stream.wait(&self.fork).map_err(DeviceError::from)?;
             enqueue(index + 1, &branch.lt)?;
-            branch.done.record(&branch.stream).map_err(error)?;
+            branch.done.record(&branch.stream).map_err(DeviceError::from)?;
         }
         enqueue(0, cuda.lt())?;
-        self.branches.iter().try_for_each(|branch| main.wait(&branch.done).map_err(error))
+        self.branches
+            .iter()
+            .try_for_each(|branch| main.wait(&branch.done).map_err(DeviceError::from))?;
+        Ok(())
+    }
+
+    /// Waits for the branches. Operands are freed in the order of the main stream, which waits for
+    /// the branches only as far as `run` got.
+    fn finish(&self) {
+        for branch in &self.branches {
+            let _ = branch.stream.synchronize();
+        }
     }
 }
 
 impl Drop for Branches {
+    /// The workspaces are freed in the order of their own streams.
     fn drop(&mut self) {
-        // The workspaces are freed in the order of their streams; operands, in that of the main one, which waits for
-        // the branches only as far as `run` got.
-        for branch in &self.branches {
-            let _ = branch.stream.synchronize();
-        }
+        self.finish();
     }
 }

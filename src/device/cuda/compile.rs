@@ -2,12 +2,12 @@
 //!
 //! A cubin, not PTX: the driver would compile PTX again at every start, and refuses PTX of a newer toolkit.
 
+use crate::device::DeviceError;
 use crate::files::write_atomically;
 use anyhow::Context;
 use cudarc::nvrtc::{result, sys};
-use std::collections::hash_map::DefaultHasher;
-use std::ffi::{CStr, CString};
-use std::hash::{Hash, Hasher};
+use sha2::{Digest, Sha256};
+use std::ffi::{CStr, CString, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -35,24 +35,27 @@ pub type Define = (&'static str, String);
 ///
 /// # Errors
 /// The compiler's log, or that there is no such file.
-pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, String> {
+pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, DeviceError> {
     let (_, source) = SOURCES
         .iter()
         .find(|(name, _)| *name == file)
-        .ok_or_else(|| format!("there is no kernel file {file}"))?;
+        .ok_or_else(|| DeviceError::driver(format!("there is no kernel file {file}")))?;
     // NVRTC has no file system to look for headers in, and needs none for headers of our own.
     let mut source = (*source).to_owned();
     for (header, text) in HEADERS {
         source = source.replace(&format!("#include \"{header}\""), text);
     }
-    let cached = cache_path(file, &source, defines, arch);
+    let root = cache_root(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
+    let cached = root.map(|root| {
+        root.join("night-sweep").join(cubin_name(file, &source, defines, arch, nvrtc_version()))
+    });
     if let Some(cubin) = cached.as_ref().and_then(|path| std::fs::read(path).ok()) {
         // A cubin is an ELF file; anything else there is not ours.
         if cubin.starts_with(b"\x7fELF") {
             return Ok(cubin);
         }
     }
-    let cubin = run_nvrtc(file, &source, defines, arch)?;
+    let cubin = run_nvrtc(file, &source, defines, arch).map_err(DeviceError::driver)?;
     if let Some(path) = cached
         && let Err(error) = store(&path, &cubin)
     {
@@ -75,14 +78,36 @@ pub fn nvrtc_version() -> Option<(i32, i32)> {
     (status == sys::nvrtcResult::NVRTC_SUCCESS).then_some((major, minor))
 }
 
-/// `<cache>/night-sweep/<file>-<arch>-<hash of source, macros and compiler>.cubin`.
-fn cache_path(file: &str, source: &str, defines: &[Define], arch: &str) -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let mut hasher = DefaultHasher::new();
-    (source, defines, arch, nvrtc_version()).hash(&mut hasher);
-    Some(cache.join("night-sweep").join(format!("{file}-{arch}-{:016x}.cubin", hasher.finish())))
+/// The user's folder for caches, as the XDG base directory specification has it: a path that is
+/// empty or relative counts as unset.
+fn cache_root(xdg_cache_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let absolute =
+        |path: Option<OsString>| path.map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute(xdg_cache_home).or_else(|| Some(absolute(home)?.join(".cache")))
+}
+
+/// `<file>-<arch>-<hash of source, macros, architecture and compiler>.cubin`.
+fn cubin_name(
+    file: &str,
+    source: &str,
+    defines: &[Define],
+    arch: &str,
+    nvrtc: Option<(i32, i32)>,
+) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    };
+    add(source);
+    for (name, value) in defines {
+        add(name);
+        add(value);
+    }
+    add(arch);
+    add(&format!("{nvrtc:?}"));
+    let hash: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{file}-{arch}-{hash}.cubin")
 }
 
 /// Keeps the cubin for the next start, whole or not at all.
@@ -143,6 +168,43 @@ impl Drop for Program {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cache_is_where_the_xdg_base_directory_specification_says() {
+        let root = |xdg: Option<&str>, home: Option<&str>| {
+            cache_root(xdg.map(OsString::from), home.map(OsString::from))
+        };
+        assert_eq!(root(Some("/c"), Some("/h")), Some(PathBuf::from("/c")));
+        for unset in [None, Some(""), Some("cache"), Some("./cache")] {
+            assert_eq!(root(unset, Some("/h")), Some(PathBuf::from("/h/.cache")), "{unset:?}");
+            assert_eq!(root(unset, None), None);
+            assert_eq!(root(unset, Some("")), None);
+        }
+    }
+
+    #[test]
+    fn a_cubin_is_named_by_all_it_is_made_of() {
+        let define = |name, value: &str| (name, value.to_owned());
+        let name = |source, defines: &[Define], arch, nvrtc| {
+            cubin_name("a.cu", source, defines, arch, nvrtc)
+        };
+        let defines = [define("A", "1"), define("B", "2")];
+        let first = name("x", &defines, "sm_90", Some((12, 9)));
+        // The same whatever compiled Night Sweep.
+        assert_eq!(first, "a.cu-sm_90-7de30b4be9414697.cubin");
+        let others = [
+            name("y", &defines, "sm_90", Some((12, 9))),
+            name("x", &defines[..1], "sm_90", Some((12, 9))),
+            name("x", &[define("A", "1B"), define("", "2")], "sm_90", Some((12, 9))),
+            name("x", &[define("B", "2"), define("A", "1")], "sm_90", Some((12, 9))),
+            name("x", &defines, "sm_80", Some((12, 9))),
+            name("x", &defines, "sm_90", Some((13, 0))),
+            name("x", &defines, "sm_90", None),
+        ];
+        for (index, other) in others.iter().enumerate() {
+            assert!(*other != first && !others[..index].contains(other), "{index}");
+        }
+    }
 
     #[test]
     fn a_cubin_is_cached_whole_or_not_at_all() {

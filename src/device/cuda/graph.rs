@@ -1,11 +1,11 @@
 //! CUDA graphs: launches captured once and replayed without the host, and the names of the kernels in them.
 
-use super::{Cuda, error};
+use super::Cuda;
 use crate::device::Clock;
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use crate::device::kernel::Kernel;
 use cpp_demangle::{DemangleOptions, Symbol};
-use cudarc::driver::{CudaGraph, sys};
+use cudarc::driver::{CudaGraph, DriverError, sys};
 use std::ffi::CStr;
 
 /// Launches captured from the stream.
@@ -15,43 +15,41 @@ impl Graph {
     /// Captures what `enqueue` puts on the stream, `launches` times over.
     ///
     /// # Errors
-    /// What `enqueue` or the driver reports. A library call that cannot be captured is among them.
-    pub fn capture(
+    /// A library call that cannot be captured is one.
+    pub fn capture<E: From<DeviceError>>(
         cuda: &Cuda,
         launches: usize,
-        mut enqueue: impl FnMut() -> Result<(), CaseError>,
-    ) -> Result<Self, CaseError> {
+        mut enqueue: impl FnMut() -> Result<(), E>,
+    ) -> Result<Self, E> {
         let stream = cuda.stream();
         // Thread-local: a call that would break the capture is refused in this thread only, which is all we have.
         stream
             .begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
-            .map_err(error)?;
+            .map_err(DeviceError::from)?;
         let enqueued = (0..launches).try_for_each(|_| enqueue());
         // The capture has to be ended whatever happened, or the stream stays unusable.
         let graph = stream.end_capture(
             sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH,
         );
         enqueued?;
-        let graph = graph
-            .map_err(error)?
-            .ok_or_else(|| CaseError::cuda("the captured graph is empty: nothing was launched"))?;
-        graph.upload().map_err(error)?;
+        Ok(Self::uploaded(graph)?)
+    }
+
+    fn uploaded(graph: Result<Option<CudaGraph>, DriverError>) -> Result<Self, DeviceError> {
+        let graph = graph?.ok_or_else(|| {
+            DeviceError::driver("the captured graph is empty: nothing was launched")
+        })?;
+        graph.upload()?;
         Ok(Graph(graph))
     }
 
     /// Enqueues all captured launches.
-    ///
-    /// # Errors
-    /// What the driver reports.
-    pub fn launch(&self) -> Result<(), CaseError> {
-        self.0.launch().map_err(error)
+    pub fn launch(&self) -> Result<(), DeviceError> {
+        self.0.launch().map_err(DeviceError::from)
     }
 
     /// Median time of a replay in nanoseconds, over a few in a row after one that is not counted.
-    ///
-    /// # Errors
-    /// What the driver reports.
-    pub fn replay_ns(&self, cuda: &Cuda, replays: usize) -> Result<f64, CaseError> {
+    pub fn replay_ns(&self, cuda: &Cuda, replays: usize) -> Result<f64, DeviceError> {
         let clock = Clock::events(cuda.stream().clone());
         let mut marks = Vec::with_capacity(replays + 1);
         for _ in 0..=replays {
@@ -67,21 +65,14 @@ impl Graph {
     }
 
     /// The kernels in the graph, in the order they were captured.
-    ///
-    /// # Errors
-    /// What the driver reports.
-    pub fn kernels(&self, cuda: &Cuda) -> Result<Vec<Kernel>, CaseError> {
+    pub fn kernels(&self, cuda: &Cuda) -> Result<Vec<Kernel>, DeviceError> {
         let graph = self.0.cu_graph();
         let mut count = 0;
         // SAFETY: a null array asks for the number of nodes.
-        unsafe { sys::cuGraphGetNodes(graph, std::ptr::null_mut(), &mut count) }
-            .result()
-            .map_err(error)?;
+        unsafe { sys::cuGraphGetNodes(graph, std::ptr::null_mut(), &mut count) }.result()?;
         let mut nodes = vec![std::ptr::null_mut(); count];
         // SAFETY: the array has room for `count` nodes; the graph lives as long as `self`.
-        unsafe { sys::cuGraphGetNodes(graph, nodes.as_mut_ptr(), &mut count) }
-            .result()
-            .map_err(error)?;
+        unsafe { sys::cuGraphGetNodes(graph, nodes.as_mut_ptr(), &mut count) }.result()?;
         let sm_count = cuda.properties().sm_count as u32;
         let kernels: Result<Vec<_>, _> =
             nodes.into_iter().map(|node| kernel(node, sm_count)).collect();
@@ -90,10 +81,10 @@ impl Graph {
 }
 
 /// The kernel of a node; none for a memset, a copy, an event.
-fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, CaseError> {
+fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, DeviceError> {
     let mut kind = std::mem::MaybeUninit::uninit();
     // SAFETY: the node belongs to a living graph; `kind` is read only after success.
-    unsafe { sys::cuGraphNodeGetType(node, kind.as_mut_ptr()) }.result().map_err(error)?;
+    unsafe { sys::cuGraphNodeGetType(node, kind.as_mut_ptr()) }.result()?;
     // SAFETY: written by the call above.
     if unsafe { kind.assume_init() } != sys::CUgraphNodeType::CU_GRAPH_NODE_TYPE_KERNEL {
         return Ok(None);
@@ -101,7 +92,7 @@ fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, CaseE
     // SAFETY: a struct of integers and pointers, for which zero is valid.
     let mut params: sys::CUDA_KERNEL_NODE_PARAMS = unsafe { std::mem::zeroed() };
     // SAFETY: the node is a kernel node.
-    unsafe { sys::cuGraphKernelNodeGetParams_v2(node, &mut params) }.result().map_err(error)?;
+    unsafe { sys::cuGraphKernelNodeGetParams_v2(node, &mut params) }.result()?;
     let grid = [params.gridDimX, params.gridDimY, params.gridDimZ];
     let blocks_per_sm = blocks_per_sm(&params);
     let blocks: f64 = grid.iter().map(|&blocks| f64::from(blocks)).product();

@@ -1,15 +1,15 @@
-//! Several products of different shapes in one call of cuBLAS.
+//! Several GEMMs of different shapes in one call of cuBLAS.
 
-use super::blas::{Blas, Matrix, Strided, error, int};
-use super::kernels::address;
-use crate::device::error::CaseError;
+use super::blas::{Blas, Matrix, Strided, int};
+use super::kernels::{Tensor, address};
+use crate::device::DeviceError;
 use cudarc::cublas::sys;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
-/// Products for one call of cuBLAS, a group of one each: their shapes on the host, their addresses on the device. As in
-/// [`Blas::product`] each is asked for as its transpose, so that B comes first.
+/// GEMMs for one call of cuBLAS, a group of one each: their shapes on the host, their addresses on the device. As in
+/// [`Blas::gemm`] each is asked for as its transpose, so that B comes first.
 pub struct Grouped {
     kind: sys::cudaDataType,
     operations: Vec<sys::cublasOperation_t>,
@@ -19,30 +19,42 @@ pub struct Grouped {
     strides: [Vec<c_int>; 3],
     alphas: Vec<f32>,
     betas: Vec<f32>,
-    products_each: Vec<c_int>,
-    /// Of B, A and C.
+    gemms_each: Vec<c_int>,
+    /// Of B, A and C, in device memory.
     addresses: [CudaSlice<u64>; 3],
+    /// Address and length of A, B and C of each, for a launch to check.
+    bound: Vec<[(u64, usize); 3]>,
 }
 
 impl Grouped {
-    /// Binds products of matrices A, B and C of one element type, none of them transposed.
+    /// Binds GEMMs of 16-bit matrices A, B and C of one element type, none of them transposed.
     ///
     /// # Errors
-    /// Unsupported if the library has no grouped call, which came with cuBLAS 12.5; what the driver reports.
+    /// Unsupported if the library has no grouped call, which came with cuBLAS 12.5.
+    ///
+    /// # Panics
+    /// If a matrix does not have the size of its shape, has another element type than the first, or is transposed.
     pub fn new(
         stream: &Arc<CudaStream>,
-        products: &[(Strided, [Matrix; 3])],
-    ) -> Result<Self, CaseError> {
+        gemms: &[(Strided, [Matrix; 3])],
+    ) -> Result<Self, DeviceError> {
         const NAME: &[u8] = b"cublasGemmGroupedBatchedEx";
         // SAFETY: the symbol is only looked for: cudarc would panic at the first call of one that is not there.
         let is_there = unsafe { sys::culib().get::<*const c_void>(NAME) }.is_ok();
         if !is_there {
-            let message = "this cuBLAS has no grouped products: they came with 12.5";
-            return Err(CaseError::unsupported(message));
+            let message = "this cuBLAS has no grouped GEMMs: they came with 12.5";
+            return Err(DeviceError::unsupported(message));
         }
         let (mut sizes, mut strides) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
         let mut addresses = [const { Vec::new() }; 3];
-        for (Strided { m, n, k, .. }, [a, b, c]) in products {
+        let mut bound = Vec::new();
+        let kind = gemms.first().map_or(sys::cudaDataType::CUDA_R_16F, |(_, [a, ..])| a.kind);
+        for (shape, matrices) in gemms {
+            let (Strided { m, n, k, .. }, [a, b, c]) = (shape, matrices);
+            shape.check([a, b, c]);
+            let is_plain = |matrix: &Matrix| matrix.kind == kind && !matrix.transposed;
+            assert!(matrices.iter().all(is_plain), "one element type, and no transpose");
+            bound.push(matrices.map(|matrix| (matrix.address, matrix.len)));
             for (sizes, size) in sizes.iter_mut().zip([n, m, k]) {
                 sizes.push(int(*size)?);
             }
@@ -51,35 +63,43 @@ impl Grouped {
                 addresses[at].push(matrix.address);
             }
         }
-        let on_device = |addresses: &Vec<u64>| stream.clone_htod(addresses).map_err(super::error);
+        let on_device = |addresses: &Vec<u64>| stream.clone_htod(addresses);
         let [b, a, c] = &addresses;
         Ok(Grouped {
-            kind: products.first().map_or(sys::cudaDataType::CUDA_R_16F, |(_, [a, ..])| a.kind),
-            operations: vec![sys::cublasOperation_t::CUBLAS_OP_N; products.len()],
+            kind,
+            operations: vec![sys::cublasOperation_t::CUBLAS_OP_N; gemms.len()],
             sizes,
             strides,
-            alphas: products.iter().map(|(shape, _)| shape.alpha).collect(),
-            betas: vec![0.0; products.len()],
-            products_each: vec![1; products.len()],
+            alphas: gemms.iter().map(|(shape, _)| shape.alpha).collect(),
+            betas: vec![0.0; gemms.len()],
+            gemms_each: vec![1; gemms.len()],
             addresses: [on_device(b)?, on_device(a)?, on_device(c)?],
+            bound,
         })
     }
 }
 
 impl Blas {
-    /// Enqueues all products of `grouped` in one call, with float32 accumulation.
+    /// Enqueues all GEMMs of `grouped` in one call, with float32 accumulation. `tensors` are A, B and C of each, again.
     ///
-    /// # Safety
-    /// The matrices that `grouped` was made of must lie in living device buffers, with the sizes of their shapes.
-    ///
-    /// # Errors
-    /// What cuBLAS reports.
-    pub unsafe fn grouped(&self, grouped: &Grouped) -> Result<(), CaseError> {
+    /// # Panics
+    /// If they are not those that `grouped` was made of.
+    pub fn grouped<'a>(
+        &self,
+        grouped: &Grouped,
+        tensors: impl ExactSizeIterator<Item = [&'a Tensor; 3]>,
+    ) -> Result<(), DeviceError> {
+        assert_eq!(tensors.len(), grouped.bound.len(), "the tensors are those that were bound");
+        for (tensors, bound) in tensors.zip(&grouped.bound) {
+            let are = tensors.map(|tensor| (address(tensor, tensor.stream()), tensor.len()));
+            assert_eq!(are, *bound, "the tensors are those that were bound");
+        }
         let Grouped { operations, sizes: [m, n, k], strides: [ldb, lda, ldc], .. } = grouped;
         let [b, a, c] = grouped.addresses.each_ref().map(|at| address(at, at.stream()));
         let groups = int(m.len())?;
         // SAFETY: the arrays have an entry for each group; those of addresses are in device memory, and live as long
-        // as `grouped`. The library has the function: `Grouped::new` made sure.
+        // as `grouped`. The tensors at these addresses are borrowed, and as large as `Grouped::new` found them; they
+        // are freed in the order of the stream. The library has the function: `Grouped::new` made sure.
         unsafe {
             sys::cublasGemmGroupedBatchedEx(
                 *self.handle.handle(),
@@ -100,11 +120,11 @@ impl Blas {
                 grouped.kind,
                 ldc.as_ptr(),
                 groups,
-                grouped.products_each.as_ptr(),
+                grouped.gemms_each.as_ptr(),
                 sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
             )
         }
-        .result()
-        .map_err(error)
+        .result()?;
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The GPUs there are, without opening one.
 
-use super::{error_text, present, uuid_text};
+use super::{present, uuid_text};
+use crate::device::DeviceError;
 use cudarc::driver::{CudaContext, result};
 
 /// A GPU that is not open.
@@ -17,13 +18,13 @@ pub struct Listed {
 ///
 /// # Errors
 /// One line: no driver, or no GPU that it can use.
-pub fn list() -> Result<Vec<Listed>, String> {
+pub fn list() -> Result<Vec<Listed>, DeviceError> {
     present()?;
-    let count = CudaContext::device_count().map_err(error_text)?;
+    let count = CudaContext::device_count()?;
     let listed = (0..count).map(|index| {
         let device = result::device::get(index)?;
         let uuid = uuid_text(result::device::get_uuid(device)?);
         Ok(Listed { name: result::device::get_name(device)?, uuid })
     });
-    listed.collect::<Result<_, _>>().map_err(error_text)
+    listed.collect()
 }

@@ -1,9 +1,8 @@
-//! cuBLASLt: a product whose algorithm is chosen once, and can be named.
+//! cuBLASLt: a GEMM whose algorithm is chosen once, and can be named.
 
 use super::{Tensor, address};
-use crate::device::error::CaseError;
-use crate::device::error::ErrorKind;
 use crate::device::kernel::Algorithm;
+use crate::device::{DeviceError, DeviceErrorKind};
 use crate::workload::shape::{DType, GemmShape};
 use cudarc::cublaslt::sys::cublasLtMatmulAlgoConfigAttributes_t as Attribute;
 use cudarc::cublaslt::{result, sys};
@@ -15,14 +14,14 @@ use std::sync::Arc;
 /// As cuBLAS's own on Hopper. An algorithm that needs more is not offered.
 const WORKSPACE_BYTES: usize = 32 << 20;
 
-/// A handle of cuBLASLt, and the workspace of its products: one at a time may run.
+/// A handle of cuBLASLt, and the workspace of its GEMMs: one at a time may run.
 pub struct Lt {
     handle: sys::cublasLtHandle_t,
     stream: Arc<CudaStream>,
     workspace: CudaSlice<u8>,
 }
 
-/// A product `C[M,N] = A[M,K] B[K,N]` of row-major matrices with one algorithm to compute it.
+/// A GEMM `C[M,N] = A[M,K] B[K,N]` of row-major matrices with one algorithm to compute it.
 #[derive(Clone)]
 pub struct Matmul {
     problem: Rc<Problem>,
@@ -31,9 +30,10 @@ pub struct Matmul {
     pub algorithm: Algorithm,
 }
 
-/// The descriptors of a product. cuBLASLt is column-major, where a row-major matrix is its transpose: it computes
+/// The descriptors of a GEMM. cuBLASLt is column-major, where a row-major matrix is its transpose: it computes
 /// `C^T = B^T A^T`, so its first operand is our B.
 struct Problem {
+    shape: GemmShape,
     desc: sys::cublasLtMatmulDesc_t,
     layouts: [sys::cublasLtMatrixLayout_t; 3],
 }
@@ -43,26 +43,23 @@ struct Preference(sys::cublasLtMatmulPreference_t);
 
 impl Lt {
     /// Creates the handle and its workspace.
-    ///
-    /// # Errors
-    /// What cuBLASLt or the driver reports.
-    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
-        let handle = result::create_handle().map_err(error)?;
+    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
+        let handle = result::create_handle()?;
         // SAFETY: never read before cuBLASLt writes it.
-        let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }.map_err(super::error)?;
+        let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }?;
         Ok(Lt { handle, stream: stream.clone(), workspace })
     }
 
-    /// The algorithms that the heuristic offers for a product, its best guess first; `at_most` of them.
+    /// The algorithms that the heuristic offers for a GEMM, its best guess first; `at_most` of them.
     ///
     /// # Errors
-    /// Unsupported where it offers none, or what cuBLASLt reports.
+    /// Unsupported where it offers none.
     pub fn algorithms(
         &self,
         shape: GemmShape,
         dtype: DType,
         at_most: usize,
-    ) -> Result<Vec<Matmul>, CaseError> {
+    ) -> Result<Vec<Matmul>, DeviceError> {
         let problem = Rc::new(Problem::new(shape, dtype)?);
         let preference = Preference::new()?;
         let [b, a, c] = problem.layouts;
@@ -85,12 +82,11 @@ impl Lt {
                 &mut count,
             )
         }
-        .result()
-        .map_err(error)?;
+        .result()?;
         found.truncate(count as usize);
         found.retain(|result| result.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS);
         if found.is_empty() {
-            return Err(CaseError::unsupported("cuBLASLt offers no algorithm for this product"));
+            return Err(DeviceError::unsupported("cuBLASLt offers no algorithm for this GEMM"));
         }
         let offered = found.len();
         let named = found.into_iter().enumerate().map(|(rank, result)| Matmul {
@@ -110,23 +106,21 @@ impl Lt {
         Ok(named.collect())
     }
 
-    /// Enqueues `C = A B` with float32 accumulation.
+    /// Enqueues `C = A B` with float32 accumulation on the stream of this handle.
     ///
-    /// # Safety
-    /// The three tensors must have the sizes of the shape that `matmul` was made for, and live until the GPU is done.
-    ///
-    /// # Errors
-    /// What cuBLASLt reports.
-    pub unsafe fn multiply(
-        &self,
-        matmul: &Matmul,
-        [a, b, c]: [&Tensor; 3],
-    ) -> Result<(), CaseError> {
+    /// # Panics
+    /// If a tensor does not have the elements of its matrix.
+    pub fn multiply(&self, matmul: &Matmul, [a, b, c]: [&Tensor; 3]) -> Result<(), DeviceError> {
+        let GemmShape { m, n, k } = matmul.problem.shape;
+        let lengths = [a, b, c].map(|tensor| Some(tensor.len()));
+        assert_eq!(lengths, [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)]);
         let (one, zero) = (1.0f32, 0.0f32);
         let at = |tensor| address(tensor, &self.stream) as *mut c_void;
         let [b_layout, a_layout, c_layout] = matmul.problem.layouts;
         // SAFETY: the descriptors live in `matmul`; the factors are on the host, and read before the call returns;
-        // the tensors are the caller's promise; the workspace is used by one product at a time, for there is one stream.
+        // the tensors have the sizes of the shape, as asserted above, and are freed in the order of the main stream,
+        // which waits for the others (`Branches::run`); the workspace is used by one GEMM at a time, as there is one
+        // stream.
         unsafe {
             result::matmul(
                 self.handle,
@@ -146,8 +140,8 @@ impl Lt {
                 WORKSPACE_BYTES,
                 self.stream.cu_stream().cast(),
             )
-        }
-        .map_err(error)
+        }?;
+        Ok(())
     }
 }
 
@@ -159,7 +153,7 @@ impl Drop for Lt {
 }
 
 impl Problem {
-    fn new(shape: GemmShape, dtype: DType) -> Result<Self, CaseError> {
+    fn new(shape: GemmShape, dtype: DType) -> Result<Self, DeviceError> {
         let kind = match dtype {
             DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
             DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
@@ -170,16 +164,16 @@ impl Problem {
             result::create_matrix_layout(kind, rows as u64, columns as u64, rows as i64)
         };
         let mut problem = Problem {
+            shape,
             desc: result::create_matmul_desc(
                 sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
                 sys::cudaDataType::CUDA_R_32F,
-            )
-            .map_err(error)?,
+            )?,
             layouts: [std::ptr::null_mut(); 3],
         };
         // One by one, so that a failure drops those there are.
         for (slot, (rows, columns)) in problem.layouts.iter_mut().zip([(n, k), (k, m), (n, m)]) {
-            *slot = layout(rows, columns).map_err(error)?;
+            *slot = layout(rows, columns)?;
         }
         Ok(problem)
     }
@@ -198,8 +192,8 @@ impl Drop for Problem {
 }
 
 impl Preference {
-    fn new() -> Result<Self, CaseError> {
-        let preference = Preference(result::create_matmul_pref().map_err(error)?);
+    fn new() -> Result<Self, DeviceError> {
+        let preference = Preference(result::create_matmul_pref()?);
         let most_bytes = WORKSPACE_BYTES;
         // SAFETY: the preference is alive; the attribute takes a size.
         unsafe {
@@ -209,8 +203,7 @@ impl Preference {
                 (&raw const most_bytes).cast(),
                 size_of::<usize>(),
             )
-        }
-        .map_err(error)?;
+        }?;
         Ok(preference)
     }
 }
@@ -238,11 +231,13 @@ fn config(algo: &sys::cublasLtMatmulAlgo_t, attribute: Attribute) -> u32 {
     status.result().map_or(0, |()| value)
 }
 
-fn error(error: result::CublasError) -> CaseError {
-    let kind = match error.0 {
-        sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => ErrorKind::OutOfMemory,
-        sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => ErrorKind::Unsupported,
-        _ => ErrorKind::Cuda,
-    };
-    CaseError { kind, message: format!("cuBLASLt: {:?}", error.0) }
+impl From<result::CublasError> for DeviceError {
+    fn from(error: result::CublasError) -> Self {
+        let kind = match error.0 {
+            sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => DeviceErrorKind::OutOfMemory,
+            sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => DeviceErrorKind::Unsupported,
+            _ => DeviceErrorKind::Driver,
+        };
+        DeviceError { kind, message: format!("cuBLASLt: {:?}", error.0) }
+    }
 }

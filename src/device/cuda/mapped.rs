@@ -1,7 +1,6 @@
 //! Host memory that the GPU reads and writes where it lies.
 
-use super::error;
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use cudarc::driver::{CudaContext, result, sys};
 use std::sync::Arc;
 
@@ -15,14 +14,11 @@ pub struct Mapped<const LEN: usize> {
 
 impl<const LEN: usize> Mapped<LEN> {
     /// Allocates the words, all 0.
-    ///
-    /// # Errors
-    /// What the driver reports.
-    pub fn new(context: &Arc<CudaContext>) -> Result<Self, CaseError> {
+    pub fn new(context: &Arc<CudaContext>) -> Result<Self, DeviceError> {
         // SAFETY: the size is not 0; the memory is freed when dropped.
         let words =
             unsafe { result::malloc_host(LEN * size_of::<u64>(), sys::CU_MEMHOSTALLOC_DEVICEMAP) };
-        let words: *mut u64 = words.map_err(error)?.cast();
+        let words: *mut u64 = words?.cast();
         let mapped = Mapped { words, _context: context.clone() };
         (0..LEN).for_each(|index| mapped.write(index, 0));
         Ok(mapped)

@@ -28,8 +28,8 @@ pub use mapped::Mapped;
 pub use timing::Cycles;
 
 use super::library::Library;
-use crate::device::error::CaseError;
-use crate::device::error::ErrorKind;
+use crate::device::{DeviceError, DeviceErrorKind};
+use crate::workload::shape::DType;
 use cudarc::driver::sys::{CUdevice_attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DriverError, result, sys};
 use std::sync::Arc;
@@ -68,15 +68,18 @@ pub struct Properties {
 ///
 /// # Errors
 /// One line: no driver, or no GPU that it can use.
-pub fn present() -> Result<(), String> {
+pub fn present() -> Result<(), DeviceError> {
     Library::Driver.require()?;
     match CudaContext::device_count() {
         Ok(count) if count > 0 => Ok(()),
-        Ok(_) => Err("no CUDA GPU on this machine".to_owned()),
-        Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => {
-            Err("no CUDA GPU that the driver can use (is CUDA_VISIBLE_DEVICES empty?)".to_owned())
+        Ok(_) => Err(DeviceError::driver("no CUDA GPU on this machine")),
+        Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => Err(DeviceError::driver(
+            "no CUDA GPU that the driver can use (is CUDA_VISIBLE_DEVICES empty?)",
+        )),
+        Err(error) => {
+            let error = DeviceError::from(error);
+            Err(DeviceError::driver(format!("the CUDA driver does not start: {error}")))
         }
-        Err(error) => Err(format!("the CUDA driver does not start: {}", error_text(error))),
     }
 }
 
@@ -85,40 +88,40 @@ impl Cuda {
     ///
     /// # Errors
     /// One line: no driver, no such GPU, a library that is missing, kernels that do not compile.
-    pub fn open(index: usize) -> Result<Self, String> {
+    pub fn open(index: usize) -> Result<Self, DeviceError> {
         present().map_err(|reason| {
-            format!(
+            DeviceError::driver(format!(
                 "{reason}; install NVIDIA's driver, or measure the CPU with NIGHT_SWEEP_DEVICE=cpu"
-            )
+            ))
         })?;
-        let count = CudaContext::device_count().map_err(error_text)? as usize;
+        let count = CudaContext::device_count()? as usize;
         if index >= count {
             let last = count - 1;
-            return Err(format!(
+            return Err(DeviceError::driver(format!(
                 "there is no cuda:{index}: this machine has cuda:0 to cuda:{last}"
-            ));
+            )));
         }
         Library::Nvrtc.require()?;
         Library::Cublas.require()?;
         Library::CublasLt.require()?;
-        let context = CudaContext::new(index).map_err(error_text)?;
+        let context = CudaContext::new(index)?;
         // SAFETY: all work goes to one stream, so no buffer ever needs an event to order its uses. The events would
         // also be recorded inside captured graphs.
         unsafe { context.disable_event_tracking() };
-        let stream = context.new_stream().map_err(error_text)?;
-        let properties = Properties::of(&context).map_err(error_text)?;
+        let stream = context.new_stream()?;
+        let properties = Properties::of(&context)?;
         if properties.compute_capability < (8, 0) {
             let (major, minor) = properties.compute_capability;
-            return Err(format!(
+            return Err(DeviceError::driver(format!(
                 "{} has compute capability {major}.{minor}: Night Sweep's kernels need 8.0 (A100) or later",
                 properties.name
-            ));
+            )));
         }
         let kernels = Kernels::load(&context, properties.compute_capability)?;
-        let blas = Blas::new(&stream).map_err(|error| error.message)?;
-        let lt = Lt::new(&stream).map_err(|error| error.message)?;
-        let timing = Timing::new(Mapped::new(&context).map_err(|error| error.message)?);
-        keep_freed_memory(&context).map_err(error_text)?;
+        let blas = Blas::new(&stream)?;
+        let lt = Lt::new(&stream)?;
+        let timing = Timing::new(Mapped::new(&context)?);
+        keep_freed_memory(&context)?;
         Ok(Cuda { index, context, stream, kernels, blas, lt, timing, properties })
     }
 
@@ -160,30 +163,59 @@ impl Cuda {
     /// Device memory for `len` elements, not initialised.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfMemory`] with the sizes, or what the driver reports.
-    pub fn alloc<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, CaseError> {
+    /// [`DeviceErrorKind::OutOfMemory`] with the sizes.
+    pub fn alloc<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, DeviceError> {
         // SAFETY: `Bits` are plain numbers, valid whatever their bits; every user fills or overwrites the memory.
         unsafe { self.stream.alloc(len) }.map_err(|failure| {
-            let mut case_error = error(failure);
-            if case_error.kind == ErrorKind::OutOfMemory {
+            let mut error = DeviceError::from(failure);
+            if error.kind == DeviceErrorKind::OutOfMemory {
                 let free = self.context.mem_get_info().map_or(0, |(free, _)| free);
-                case_error.message = format!(
+                error.message = format!(
                     "out of device memory: {:.2} GB asked for, {:.2} of {:.2} GB free",
                     (len * size_of::<T>()) as f64 / 1e9,
                     free as f64 / 1e9,
                     self.memory_bytes() as f64 / 1e9
                 );
             }
-            case_error
+            error
         })
+    }
+
+    /// A tensor of `rows x columns` as [`Kernels::fill_normal`] fills it.
+    pub fn normal(
+        &self,
+        dtype: DType,
+        (seed, tensor): (u64, u32),
+        (rows, columns): (usize, usize),
+        data: (usize, usize),
+    ) -> Result<Tensor, DeviceError> {
+        let mut out = self.alloc(rows * columns)?;
+        let (kernels, stream) = (self.kernels(), self.stream());
+        kernels.fill_normal(stream, &mut out, dtype, (seed, tensor), (rows, columns), data)?;
+        Ok(out)
+    }
+
+    /// Device memory for `len` zeros.
+    pub fn zeros<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, DeviceError> {
+        Ok(self.stream.alloc_zeros(len)?)
+    }
+
+    /// A copy in device memory.
+    pub fn upload<T: Bits>(&self, values: &[T]) -> Result<CudaSlice<T>, DeviceError> {
+        Ok(self.stream.clone_htod(values)?)
+    }
+
+    /// A copy in host memory; waits for everything enqueued before it.
+    pub fn download<T: Bits>(&self, values: &CudaSlice<T>) -> Result<Vec<T>, DeviceError> {
+        Ok(self.stream.clone_dtoh(values)?)
     }
 
     /// Waits until everything enqueued is done.
     ///
     /// # Errors
-    /// What the driver reports, errors of that work among it.
-    pub fn synchronize(&self) -> Result<(), CaseError> {
-        self.stream.synchronize().map_err(error)
+    /// Errors of that work are among them.
+    pub fn synchronize(&self) -> Result<(), DeviceError> {
+        self.stream.synchronize().map_err(DeviceError::from)
     }
 
     /// Whether the context is lost: after an illegal address, say, every further call fails.
@@ -235,21 +267,4 @@ fn uuid_text(uuid: sys::CUuuid) -> String {
     let uuid = uuid.bytes.map(|byte| format!("{:02x}", byte as u8)).concat();
     let parts = [&uuid[..8], &uuid[8..12], &uuid[12..16], &uuid[16..20], &uuid[20..]];
     format!("GPU-{}", parts.join("-"))
-}
-
-/// A driver error as the reason why a case has no time.
-pub fn error(error: DriverError) -> CaseError {
-    let kind = match error.0 {
-        CUresult::CUDA_ERROR_OUT_OF_MEMORY => ErrorKind::OutOfMemory,
-        _ => ErrorKind::Cuda,
-    };
-    CaseError { kind, message: error_text(error) }
-}
-
-fn error_text(error: DriverError) -> String {
-    let name = format!("{:?}", error.0);
-    match error.error_string() {
-        Ok(text) => format!("{name}: {}", text.to_string_lossy()),
-        Err(_) => name,
-    }
 }

@@ -1,7 +1,7 @@
 //! What measuring asks of the GPU itself: to hold launches back, and to count the cycles of its SM clock.
 
 use super::{Cuda, Mapped};
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -52,13 +52,10 @@ impl Timing {
 impl Cuda {
     /// Enqueues what `enqueue` enqueues, and lets the GPU start with it only when all of it is there. False where the
     /// host took so long that the GPU did not wait for it; nothing is known of such launches.
-    ///
-    /// # Errors
-    /// What `enqueue` or the driver reports.
-    pub fn held_back(
+    pub fn held_back<E: From<DeviceError>>(
         &self,
-        enqueue: impl FnOnce() -> Result<(), CaseError>,
-    ) -> Result<bool, CaseError> {
+        enqueue: impl FnOnce() -> Result<(), E>,
+    ) -> Result<bool, E> {
         let timing = &self.timing;
         let ticket = timing.ticket.get().wrapping_add(1);
         timing.ticket.set(ticket);
@@ -76,13 +73,10 @@ impl Cuda {
     }
 
     /// Counts the SM's cycles while the GPU does what `enqueue` enqueues, and waits for that.
-    ///
-    /// # Errors
-    /// What `enqueue` or the driver reports.
-    pub fn counting<T>(
+    pub fn counting<T, E: From<DeviceError>>(
         &self,
-        enqueue: impl FnOnce() -> Result<T, CaseError>,
-    ) -> Result<(T, Cycles), CaseError> {
+        enqueue: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(T, Cycles), E> {
         let words = &self.timing.words;
         (0..4).for_each(|index| words.write(index, 0));
         let stamp = |index| {

@@ -61,9 +61,6 @@ impl Draft {
     }
 
     /// Sets `attribute` to `parts`, and keeps them.
-    ///
-    /// # Errors
-    /// As [`Draft::set`].
     pub fn set_parts(self, attribute: Attribute, parts: &[Descriptor]) -> Result<Self, CudnnError> {
         let raw: Vec<_> = parts.iter().map(|part| PartPointer(part.0.raw)).collect();
         let mut draft = self.set(attribute, &raw)?;
@@ -72,17 +69,11 @@ impl Draft {
     }
 
     /// Sets `attribute` to one part, and keeps it.
-    ///
-    /// # Errors
-    /// As [`Draft::set`].
     pub fn set_part(self, attribute: Attribute, part: &Descriptor) -> Result<Self, CudnnError> {
         self.set_parts(attribute, std::slice::from_ref(part))
     }
 
     /// Sets `attribute` to a handle, and keeps it.
-    ///
-    /// # Errors
-    /// As [`Draft::set`].
     pub fn set_handle(self, attribute: Attribute, cudnn: &Rc<Cudnn>) -> Result<Self, CudnnError> {
         let mut draft = self.set(attribute, &[HandlePointer(cudnn.raw)])?;
         draft.0.handle = Some(cudnn.clone());
@@ -108,9 +99,6 @@ impl Descriptor {
     }
 
     /// The number that `attribute` holds.
-    ///
-    /// # Errors
-    /// What cuDNN reports.
     pub fn get_i64(&self, attribute: Attribute) -> Result<i64, CudnnError> {
         let mut value = [0i64];
         self.get(attribute, &mut value)?;
@@ -118,9 +106,6 @@ impl Descriptor {
     }
 
     /// The descriptor of `kind` that `attribute` holds, which keeps `self` alive.
-    ///
-    /// # Errors
-    /// What cuDNN reports.
     pub fn get_part(&self, attribute: Attribute, kind: Kind) -> Result<Descriptor, CudnnError> {
         let draft = self.0.library.draft(kind)?;
         self.get(attribute, &mut [PartPointer(draft.0.raw)])?;
@@ -128,9 +113,6 @@ impl Descriptor {
     }
 
     /// The descriptors of `kind` that `attribute` holds, each of which keeps `self` alive. May be none.
-    ///
-    /// # Errors
-    /// What cuDNN reports.
     pub fn get_parts(
         &self,
         attribute: Attribute,

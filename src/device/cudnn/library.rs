@@ -6,8 +6,7 @@
 
 use super::descriptor::{Draft, ElementType};
 use super::{Attribute, Kind};
-use crate::device::error::CaseError;
-use crate::device::error::ErrorKind;
+use crate::device::{DeviceError, DeviceErrorKind};
 use cudarc::cudnn::sys;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::OnceLock;
@@ -52,16 +51,16 @@ impl Library {
     /// The library, loaded once for the process.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if cuDNN or what it depends on is missing, or it is older than 9.0.
-    pub fn get() -> Result<&'static Library, CaseError> {
-        static LIBRARY: OnceLock<Result<Library, CaseError>> = OnceLock::new();
+    /// [`DeviceErrorKind::Unsupported`] if cuDNN or what it depends on is missing, or it is older than 9.0.
+    pub fn get() -> Result<&'static Library, DeviceError> {
+        static LIBRARY: OnceLock<Result<Library, DeviceError>> = OnceLock::new();
         LIBRARY.get_or_init(Library::load).as_ref().map_err(Clone::clone)
     }
 
-    fn load() -> Result<Library, CaseError> {
+    fn load() -> Result<Library, DeviceError> {
         // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
         if !unsafe { sys::is_culib_present() } {
-            return Err(CaseError::unsupported(format!(
+            return Err(DeviceError::unsupported(format!(
                 "libcudnn is not found; get it {HOW_TO_GET_IT}"
             )));
         }
@@ -69,7 +68,7 @@ impl Library {
         unsafe {
             let version = symbol::<unsafe extern "C" fn() -> usize>("cudnnGetVersion")?();
             if version < OLDEST_VERSION {
-                return Err(CaseError::unsupported(format!(
+                return Err(DeviceError::unsupported(format!(
                     "cuDNN {} is too old: 9.0 or newer is needed; get it {HOW_TO_GET_IT}",
                     version_text(version)
                 )));
@@ -104,9 +103,6 @@ impl Library {
     }
 
     /// A descriptor of `kind` without attributes.
-    ///
-    /// # Errors
-    /// What cuDNN reports.
     pub fn draft(&'static self, kind: Kind) -> Result<Draft, CudnnError> {
         Draft::new(self, kind)
     }
@@ -136,12 +132,12 @@ impl Library {
 }
 
 /// Without the cuBLASLt of its CUDA version cuDNN would not report an error but abort the process.
-fn require_cublaslt(cuda_major: usize) -> Result<(), CaseError> {
+fn require_cublaslt(cuda_major: usize) -> Result<(), DeviceError> {
     let name = format!("libcublasLt.so.{cuda_major}");
     // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
     let missing = cfg!(target_os = "linux") && unsafe { libloading::Library::new(&name) }.is_err();
     if missing {
-        return Err(CaseError::unsupported(format!(
+        return Err(DeviceError::unsupported(format!(
             "{name}, which this cuDNN needs, is not found; get it from the toolkit of CUDA {cuda_major}, conda \
              (libcublas) or PyPI (nvidia-cublas), with its folder in LD_LIBRARY_PATH"
         )));
@@ -153,11 +149,11 @@ fn require_cublaslt(cuda_major: usize) -> Result<(), CaseError> {
 ///
 /// # Safety
 /// `F` has to be the function's type, and the library present.
-unsafe fn symbol<F: Copy>(name: &str) -> Result<F, CaseError> {
+unsafe fn symbol<F: Copy>(name: &str) -> Result<F, DeviceError> {
     // SAFETY: as the caller promises; the library is never unloaded.
     unsafe { sys::culib().get::<F>(name.as_bytes()) }
         .map(|function| *function)
-        .map_err(|_| CaseError::unsupported(format!("libcudnn has no function {name}")))
+        .map_err(|_| DeviceError::unsupported(format!("libcudnn has no function {name}")))
 }
 
 /// The first line for a person. Rejected engines stand there as JSON, reasons as `Warning: STATUS; Reason: text`.
@@ -190,14 +186,14 @@ impl CudnnError {
     }
 }
 
-impl From<CudnnError> for CaseError {
+impl From<CudnnError> for DeviceError {
     fn from(error: CudnnError) -> Self {
         let kind = match error.status {
-            3000..4000 => ErrorKind::Unsupported,
-            4003 | 4004 => ErrorKind::OutOfMemory,
-            _ => ErrorKind::Cuda,
+            3000..4000 => DeviceErrorKind::Unsupported,
+            4003 | 4004 => DeviceErrorKind::OutOfMemory,
+            _ => DeviceErrorKind::Driver,
         };
-        CaseError { kind, message: error.to_string() }
+        DeviceError { kind, message: error.to_string() }
     }
 }
 
@@ -229,11 +225,11 @@ mod tests {
             let text = String::new();
             let error =
                 CudnnError { status, status_name: text.clone(), call: text.clone(), detail: text };
-            CaseError::from(error).kind
+            DeviceError::from(error).kind
         };
-        assert_eq!(kind(3002), ErrorKind::Unsupported);
-        assert_eq!(kind(4004), ErrorKind::OutOfMemory);
-        assert_eq!(kind(5001), ErrorKind::Cuda);
-        assert_eq!(kind(9999), ErrorKind::Cuda);
+        assert_eq!(kind(3002), DeviceErrorKind::Unsupported);
+        assert_eq!(kind(4004), DeviceErrorKind::OutOfMemory);
+        assert_eq!(kind(5001), DeviceErrorKind::Driver);
+        assert_eq!(kind(9999), DeviceErrorKind::Driver);
     }
 }

@@ -1,19 +1,19 @@
-//! Products on the host's cores, by the `gemm` crate.
+//! GEMMs on the host's cores, by the `gemm` crate.
 
 use super::GemmProblem;
-use crate::device::error::CaseError;
-use crate::ops::plan::Plan;
-use crate::ops::plan::Verification;
+use crate::device::cpu::HostGemm;
+use crate::ops::error::CaseError;
+use crate::ops::plan::{Plan, Verification};
 use crate::ops::verify::{self, POISON};
 use crate::workload::convert::{narrow, widen};
 use crate::workload::shape::{DType, GemmShape};
 use ::gemm::Parallelism;
 use rayon::prelude::*;
 
-/// A product on the host, in float32.
+/// A GEMM on the host, in float32.
 ///
 /// A launch widens both operands, multiplies and narrows the result. The conversions belong to it: a CPU has no
-/// 16-bit product as a GPU has, the `gemm` crate knows fp16 but not bf16, and both have to take the same path.
+/// 16-bit GEMM as a GPU has, the `gemm` crate knows fp16 but not bf16, and both have to take the same path.
 pub struct CpuGemm {
     problem: GemmProblem<Vec<u16>>,
     a: Vec<f32>,
@@ -56,18 +56,18 @@ impl CpuGemm {
 impl Plan for CpuGemm {
     fn launch(&mut self) -> Result<(), CaseError> {
         let GemmProblem { gemm, dtype, a, b, c } = &mut self.problem;
-        let product = Product::of(gemm.shape);
+        let host_gemm = HostGemm::of(gemm.shape);
         match self.parallelism {
             Parallelism::None => {
                 widen(*dtype, a, &mut self.a);
                 widen(*dtype, b, &mut self.b);
-                product.run(&self.a, &self.b, &mut self.c, Parallelism::None);
+                host_gemm.run(&self.a, &self.b, &mut self.c, Parallelism::None);
                 narrow(*dtype, &self.c, c);
             }
             parallelism => {
                 par_widen(*dtype, a, &mut self.a);
                 par_widen(*dtype, b, &mut self.b);
-                product.run(&self.a, &self.b, &mut self.c, parallelism);
+                host_gemm.run(&self.a, &self.b, &mut self.c, parallelism);
                 c.par_chunks_mut(CHUNK)
                     .zip(self.c.par_chunks(CHUNK))
                     .for_each(|(bits, values)| narrow(*dtype, values, bits));
@@ -91,68 +91,11 @@ fn par_widen(dtype: DType, bits: &[u16], values: &mut [f32]) {
         .for_each(|(values, bits)| widen(dtype, bits, values));
 }
 
-/// A float32 product of contiguous row-major matrices, `C = scale · A B`.
-#[derive(Clone, Copy)]
-pub(crate) struct Product {
-    /// A is `[m, k]`, B `[k, n]`, C `[m, n]`.
-    pub shape: GemmShape,
-    /// B is stored as `[n, k]`.
-    pub b_transposed: bool,
-    /// Add the product to C, instead of replacing C by it.
-    pub accumulate: bool,
-    /// Factor of the product.
-    pub scale: f32,
-}
-
-impl Product {
-    /// `C = A B`.
-    pub fn of(shape: GemmShape) -> Self {
-        Product { shape, b_transposed: false, accumulate: false, scale: 1.0 }
-    }
-
-    /// Multiplies.
-    ///
-    /// # Panics
-    /// If a slice does not have the elements of its matrix.
-    pub fn run(self, a: &[f32], b: &[f32], c: &mut [f32], parallelism: Parallelism) {
-        let GemmShape { m, n, k } = self.shape;
-        let elements = [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)];
-        assert_eq!([a, b, &*c].map(|matrix| Some(matrix.len())), elements);
-        let (b_column, b_row) = if self.b_transposed { (k, 1) } else { (1, n) };
-        // SAFETY: the strides address each matrix contiguously, and the assertion says that its slice holds it
-        // whole; C is borrowed exclusively, so it overlaps neither operand.
-        unsafe {
-            ::gemm::gemm(
-                m,
-                n,
-                k,
-                c.as_mut_ptr(),
-                1,
-                n as isize,
-                self.accumulate,
-                a.as_ptr(),
-                1,
-                k as isize,
-                b.as_ptr(),
-                b_column as isize,
-                b_row as isize,
-                if self.accumulate { 1.0 } else { 0.0 },
-                self.scale,
-                false,
-                false,
-                false,
-                parallelism,
-            );
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::workload::convert::to_f32;
     use crate::workload::operation::Gemm;
-    use crate::workload::philox::normal;
 
     const SHAPES: [[usize; 3]; 8] = [
         [1, 1, 1],
@@ -166,7 +109,7 @@ mod tests {
     ];
 
     #[test]
-    fn products_match_float64() {
+    fn gemms_match_float64() {
         for ([m, n, k], dtype) in SHAPES
             .into_iter()
             .flat_map(|shape| [DType::Fp16, DType::Bf16].map(|dtype| (shape, dtype)))
@@ -189,40 +132,6 @@ mod tests {
                     error <= bound,
                     "{m}x{n}x{k} {dtype:?} ({row}, {column}): {error} > {bound}"
                 );
-            }
-        }
-    }
-
-    #[test]
-    fn every_form_of_a_product_matches_plain_loops() {
-        for [m, n, k] in SHAPES {
-            for (b_transposed, accumulate) in
-                [(false, false), (false, true), (true, false), (true, true)]
-            {
-                let random = |tensor, len: usize| {
-                    (0..len).map(|i| normal(1, tensor, i as u64)).collect::<Vec<f32>>()
-                };
-                let (a, b) = (random(0, m * k), random(1, k * n));
-                // What is replaced may hold anything.
-                let before = if accumulate { random(2, m * n) } else { vec![f32::NAN; m * n] };
-                let mut c = before.clone();
-                let product =
-                    Product { shape: GemmShape { m, n, k }, b_transposed, accumulate, scale: 0.5 };
-                product.run(&a, &b, &mut c, Parallelism::None);
-                for (at, &result) in c.iter().enumerate() {
-                    let (row, column) = (at / n, at % n);
-                    let sum: f64 = (0..k)
-                        .map(|i| {
-                            let b_at = if b_transposed { column * k + i } else { i * n + column };
-                            f64::from(a[row * k + i]) * f64::from(b[b_at])
-                        })
-                        .sum();
-                    let expected = 0.5 * sum + if accumulate { f64::from(before[at]) } else { 0.0 };
-                    assert!(
-                        (f64::from(result) - expected).abs() < 1e-4,
-                        "{m}x{n}x{k}, {row}, {column}"
-                    );
-                }
             }
         }
     }

@@ -1,18 +1,17 @@
-//! The product by cuBLASLt: the algorithm is chosen once, by the library's heuristic or by trying all it offers.
+//! The GEMM by cuBLASLt: the algorithm is chosen once, by the library's heuristic or by trying all it offers.
 
 use super::GemmProblem;
-use crate::device::Cuda;
 use crate::device::cuda::{Graph, Lt, Matmul, Tensor};
-use crate::device::error::CaseError;
 use crate::device::kernel::Algorithm;
-use crate::ops::plan::Plan;
-use crate::ops::plan::Verification;
+use crate::device::{Cuda, DeviceError};
+use crate::ops::error::CaseError;
+use crate::ops::plan::{Plan, Verification};
 use crate::ops::verify;
 use crate::workload::operation::Gemm;
 use crate::workload::shape::DType;
 use std::rc::Rc;
 
-/// A product bound to its buffers and its algorithm.
+/// A GEMM bound to its buffers and its algorithm.
 pub struct CublasLtGemm {
     cuda: Rc<Cuda>,
     problem: GemmProblem<Tensor>,
@@ -21,23 +20,13 @@ pub struct CublasLtGemm {
 
 impl GemmProblem<Tensor> {
     /// Operands in device memory: A and B seeded normal numbers, C not initialised.
-    ///
-    /// # Errors
-    /// Out of memory, or what the driver reports.
     pub fn on_cuda(cuda: &Cuda, gemm: Gemm, dtype: DType, seed: u64) -> Result<Self, CaseError> {
         let (shape, data) = (gemm.shape, gemm.data);
-        let matrix = |number, (rows, columns), data| {
-            let mut tensor = cuda.alloc(rows * columns)?;
+        let matrix = |number, size: (usize, usize), data| {
+            let mut tensor = cuda.alloc(size.0 * size.1)?;
             let (kernels, stream) = (cuda.kernels(), cuda.stream());
-            kernels.fill_normal(
-                stream,
-                &mut tensor,
-                dtype,
-                (seed, number),
-                (rows, columns),
-                data,
-            )?;
-            Ok::<_, CaseError>(tensor)
+            kernels.fill_normal(stream, &mut tensor, dtype, (seed, number), size, data)?;
+            Ok::<_, DeviceError>(tensor)
         };
         let a = matrix(0, (shape.m, shape.k), (data.m, data.k))?;
         let b = matrix(1, (shape.k, shape.n), (data.k, data.n))?;
@@ -48,18 +37,12 @@ impl GemmProblem<Tensor> {
 
 impl CublasLtGemm {
     /// Allocates and fills the operands, for the algorithm that the heuristic holds for the best.
-    ///
-    /// # Errors
-    /// No algorithm, out of memory, or what the libraries report.
     pub fn new(cuda: &Rc<Cuda>, gemm: Gemm, dtype: DType, seed: u64) -> Result<Self, CaseError> {
         let matmul = cuda.lt().algorithms(gemm.shape, dtype, 1)?.swap_remove(0);
         Self::with(cuda, gemm, dtype, seed, matmul)
     }
 
     /// Allocates and fills the operands, for an algorithm of [`crate::device::cuda::Lt::algorithms`].
-    ///
-    /// # Errors
-    /// Out of memory, or what the driver reports.
     pub fn with(
         cuda: &Rc<Cuda>,
         gemm: Gemm,
@@ -71,10 +54,7 @@ impl CublasLtGemm {
         Ok(CublasLtGemm { cuda: cuda.clone(), problem, matmul })
     }
 
-    /// The fastest of all algorithms that the heuristic offers, by a short trial of each.
-    ///
-    /// # Errors
-    /// No algorithm, out of memory, or what the libraries report.
+    /// The fastest of all algorithms that the heuristic offers, by a short timing of each.
     pub fn fastest(
         cuda: &Rc<Cuda>,
         gemm: Gemm,
@@ -87,7 +67,7 @@ impl CublasLtGemm {
         for matmul in offered {
             plan.matmul = matmul;
             // One that cannot be launched is not the fastest; the plan of the best is verified like any other.
-            let Ok(time_ns) = plan.trial_ns() else { continue };
+            let Ok(time_ns) = plan.time_ns() else { continue };
             if best.as_ref().is_none_or(|(least_ns, _)| time_ns < *least_ns) {
                 best = Some((time_ns, plan.matmul.clone()));
             }
@@ -107,31 +87,27 @@ impl CublasLtGemm {
     }
 
     /// Enqueues one launch on the stream of `lt`.
-    ///
-    /// # Errors
-    /// What cuBLASLt reports.
-    pub(super) fn launch_with(&self, lt: &Lt) -> Result<(), CaseError> {
+    pub(super) fn launch_with(&self, lt: &Lt) -> Result<(), DeviceError> {
         let GemmProblem { a, b, c, .. } = &self.problem;
-        // SAFETY: the tensors were allocated with the sizes of the shape that the algorithm is for, and live in `self`.
-        unsafe { lt.multiply(&self.matmul, [a, b, c]) }
+        lt.multiply(&self.matmul, [a, b, c])
     }
 
     /// Nanoseconds of a launch: the median of a few replays of a short graph.
-    fn trial_ns(&mut self) -> Result<f64, CaseError> {
+    fn time_ns(&mut self) -> Result<f64, CaseError> {
         let cuda = self.cuda.clone();
-        let graph = Graph::capture(&cuda, TRIAL_LAUNCHES, || self.launch())?;
-        graph.replay_ns(&cuda, TRIAL_REPLAYS).map(|time_ns| time_ns / TRIAL_LAUNCHES as f64)
+        let graph = Graph::capture(&cuda, TIMED_LAUNCHES, || self.launch())?;
+        Ok(graph.replay_ns(&cuda, TIMED_REPLAYS)? / TIMED_LAUNCHES as f64)
     }
 }
 
-/// More than the heuristic has ever offered for a product of two matrices.
+/// More than the heuristic has ever offered for a GEMM of two matrices.
 const MAX_ALGORITHMS: usize = 64;
-const TRIAL_LAUNCHES: usize = 10;
-const TRIAL_REPLAYS: usize = 5;
+const TIMED_LAUNCHES: usize = 10;
+const TIMED_REPLAYS: usize = 5;
 
 impl Plan for CublasLtGemm {
     fn launch(&mut self) -> Result<(), CaseError> {
-        self.launch_with(self.cuda.lt())
+        Ok(self.launch_with(self.cuda.lt())?)
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {

@@ -1,4 +1,4 @@
-//! Matrix products.
+//! Matrix multiplications.
 
 mod cpu;
 mod cublaslt;
@@ -6,7 +6,6 @@ mod on_the_fly;
 mod together;
 
 pub use cpu::CpuGemm;
-pub(crate) use cpu::Product;
 pub use cublaslt::CublasLtGemm;
 pub use on_the_fly::{CpuGemmOnTheFly, CudaGemmOnTheFly};
 pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
@@ -15,7 +14,7 @@ use crate::workload::operation::Gemm;
 use crate::workload::philox;
 use crate::workload::shape::DType;
 
-/// A product and its matrices, row-major: bits on the host (`B = Vec<u16>`), or buffers of a device.
+/// A GEMM and its matrices, row-major: bits on the host (`B = Vec<u16>`), or buffers of a device.
 #[derive(Clone, Debug)]
 pub struct GemmProblem<B> {
     /// The shape, and the part of it that holds data.

@@ -1,21 +1,20 @@
-//! A product over tensors that are kept without padding: each launch pads the operands and cuts the result.
+//! A GEMM over tensors that are kept without padding: each launch pads the operands and cuts the result.
 //!
 //! Only what is padded is copied: A and B where K is, B and C where N is.
 
 use super::{CpuGemm, CublasLtGemm, GemmProblem};
 use crate::device::Cuda;
 use crate::device::cuda::Tensor;
-use crate::device::error::CaseError;
 use crate::device::kernel::Algorithm;
-use crate::ops::plan::Plan;
-use crate::ops::plan::Verification;
+use crate::ops::error::CaseError;
+use crate::ops::plan::{Plan, Verification};
 use crate::ops::resize::resize;
 use crate::ops::verify::{self, POISON};
 use crate::workload::operation::{Gemm, PaddedMatrix};
 use crate::workload::shape::DType;
 use std::rc::Rc;
 
-/// The product on the host.
+/// The GEMM on the host.
 pub struct CpuGemmOnTheFly {
     dense: GemmProblem<Vec<u16>>,
     padded: CpuGemm,
@@ -65,7 +64,7 @@ impl Plan for CpuGemmOnTheFly {
     }
 }
 
-/// The product by cuBLASLt.
+/// The GEMM by cuBLASLt.
 pub struct CudaGemmOnTheFly {
     cuda: Rc<Cuda>,
     dense: GemmProblem<Tensor>,
@@ -73,10 +72,7 @@ pub struct CudaGemmOnTheFly {
 }
 
 impl CudaGemmOnTheFly {
-    /// Around a product of padded tensors; allocates and fills those without padding.
-    ///
-    /// # Errors
-    /// Out of memory, or what the driver reports.
+    /// Around a GEMM of padded tensors; allocates and fills those without padding.
     pub fn new(cuda: &Rc<Cuda>, padded: CublasLtGemm, seed: u64) -> Result<Self, CaseError> {
         let GemmProblem { gemm, dtype, .. } = *padded.problem();
         let dense = GemmProblem::on_cuda(cuda, gemm.unpadded(), dtype, seed)?;
@@ -85,7 +81,8 @@ impl CudaGemmOnTheFly {
 
     fn cut(&mut self, c: PaddedMatrix) -> Result<(), CaseError> {
         let (from, to) = (&self.padded.problem().c, &mut self.dense.c);
-        self.cuda.kernels().resize(self.cuda.stream(), [from], [to], c.size.into(), c.data.into())
+        let (stream, sizes) = (self.cuda.stream(), (c.size.into(), c.data.into()));
+        Ok(self.cuda.kernels().resize(stream, [from], [to], sizes.0, sizes.1)?)
     }
 }
 
@@ -152,7 +149,7 @@ mod tests {
         let mut plan = CpuGemmOnTheFly::new(gemm, DType::Fp16, 42);
         plan.dense.b.fill(0);
         plan.launch().unwrap();
-        // The operands of the padded product are those of the launch, not those it was made with.
+        // The operands of the padded GEMM are those of the launch, not those it was made with.
         assert!(plan.padded.problem().c.iter().all(|&bits| bits & 0x7fff == 0));
     }
 }

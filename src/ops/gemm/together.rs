@@ -1,18 +1,17 @@
-//! Several products that are one launch: by one grouped call of cuBLAS, or side by side.
+//! Several GEMMs that are one launch: by one grouped call of cuBLAS, or side by side.
 
 use super::{CpuGemm, CublasLtGemm, GemmProblem};
 use crate::device::Cuda;
 use crate::device::cuda::{Branches, Grouped, Matrix, Strided, Tensor};
-use crate::device::error::CaseError;
-use crate::ops::plan::Verification;
-use crate::ops::plan::{Plan, worst};
+use crate::ops::error::CaseError;
+use crate::ops::plan::{Plan, Verification, worst};
 use crate::ops::verify::{self, POISON};
 use crate::workload::operation::Gemm;
 use crate::workload::shape::{DType, GemmShape};
 use rayon::prelude::*;
 use std::rc::Rc;
 
-/// Products on the host at the same time: those of rayon's threads that one product leaves idle take up the next.
+/// GEMMs on the host at the same time: those of rayon's threads that one GEMM leaves idle take up the next.
 pub struct CpuConcurrent(Vec<CpuGemm>);
 
 impl CpuConcurrent {
@@ -35,7 +34,7 @@ impl Plan for CpuConcurrent {
     }
 }
 
-/// Products in one call of cuBLAS, a group each.
+/// GEMMs in one call of cuBLAS, a group each.
 pub struct CublasGrouped {
     cuda: Rc<Cuda>,
     parts: Vec<GemmProblem<Tensor>>,
@@ -47,7 +46,7 @@ impl CublasGrouped {
     /// Allocates and fills the operands of each.
     ///
     /// # Errors
-    /// Unsupported by a cuBLAS older than 12.5; out of memory, or what the driver reports.
+    /// Unsupported by a cuBLAS older than 12.5.
     pub fn new(
         cuda: &Rc<Cuda>,
         parts: &[Gemm],
@@ -56,14 +55,14 @@ impl CublasGrouped {
     ) -> Result<Self, CaseError> {
         let problem = |&gemm: &Gemm| GemmProblem::on_cuda(cuda, gemm, dtype, seed);
         let parts = parts.iter().map(problem).collect::<Result<Vec<_>, _>>()?;
-        let products: Vec<_> = parts.iter().map(operands).collect();
-        let grouped = Grouped::new(cuda.stream(), &products)?;
+        let operands: Vec<_> = parts.iter().map(operands).collect();
+        let grouped = Grouped::new(cuda.stream(), &operands)?;
         Ok(CublasGrouped { cuda: cuda.clone(), parts, grouped })
     }
 }
 
-/// A product as cuBLAS is asked for it: shape, A, B and C.
-fn operands(problem: &GemmProblem<Tensor>) -> (Strided, [Matrix; 3]) {
+/// A GEMM as cuBLAS is asked for it: shape, A, B and C.
+fn operands(problem: &GemmProblem<Tensor>) -> (Strided, [Matrix<'_>; 3]) {
     let GemmProblem { gemm, dtype, a, b, c } = problem;
     let GemmShape { m, n, k } = gemm.shape;
     let matrix = |tensor, columns| Matrix::narrow(tensor, *dtype, columns, 0);
@@ -72,8 +71,8 @@ fn operands(problem: &GemmProblem<Tensor>) -> (Strided, [Matrix; 3]) {
 
 impl Plan for CublasGrouped {
     fn launch(&mut self) -> Result<(), CaseError> {
-        // SAFETY: the tensors of every part were allocated with the sizes of its shape, and live in `self`.
-        unsafe { self.cuda.blas().grouped(&self.grouped) }
+        let tensors = self.parts.iter().map(|part| [&part.a, &part.b, &part.c]);
+        Ok(self.cuda.blas().grouped(&self.grouped, tensors)?)
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
@@ -85,19 +84,17 @@ impl Plan for CublasGrouped {
     }
 }
 
-/// Products on streams of their own, which start together and are waited for together. Captured, they are parallel
+/// GEMMs on streams of their own, which start together and are waited for together. Captured, they are parallel
 /// branches of the graph.
 pub struct CudaConcurrent {
     cuda: Rc<Cuda>,
-    parts: Vec<CublasLtGemm>,
+    /// Dropped before the operands: it waits for the streams that work on them.
     branches: Branches,
+    parts: Vec<CublasLtGemm>,
 }
 
 impl CudaConcurrent {
-    /// Makes a stream with a workspace for each of these products.
-    ///
-    /// # Errors
-    /// Out of memory, or what the driver reports.
+    /// Makes a stream with a workspace for each of these GEMMs.
     pub fn new(cuda: &Rc<Cuda>, parts: Vec<CublasLtGemm>) -> Result<Self, CaseError> {
         let branches = Branches::new(cuda, parts.len())?;
         Ok(CudaConcurrent { cuda: cuda.clone(), parts, branches })
@@ -107,7 +104,8 @@ impl CudaConcurrent {
 impl Plan for CudaConcurrent {
     fn launch(&mut self) -> Result<(), CaseError> {
         let parts = &self.parts;
-        self.branches.run(&self.cuda, |branch, lt| parts[branch].launch_with(lt))
+        self.branches.run(&self.cuda, |branch, lt| parts[branch].launch_with(lt))?;
+        Ok(())
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
@@ -124,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn products_side_by_side_are_those_one_by_one() {
+    fn gemms_side_by_side_are_those_one_by_one() {
         let gemm = |n| Gemm::dense(GemmShape { m: 130, n, k: 107 });
         let parts = [gemm(128), gemm(1), gemm(107)];
         let mut together = CpuConcurrent::new(&parts, DType::Bf16, 42);

@@ -1,29 +1,22 @@
 //! Which backend runs: the one that was asked for, or AUTO's choice.
 
-use super::cudnn::{CudnnAttention, CudnnSdpa};
-use super::policy::{self, Machine, Route};
-use super::trial;
-use super::{
-    Attend, CpuBlocked, CpuMath, CpuSdpaOnTheFly, CudaSdpaOnTheFly, FusedSdpa, MathSdpa,
-    MathSdpa16, SdpaProblem, fused,
-};
-use crate::device::cuda::Tensor;
-use crate::device::error::CaseError;
-use crate::device::error::ErrorKind;
+use super::backend::{Context, Made};
+use super::backends::{Route, find, named};
+use super::on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};
+use super::{policy, timing};
 use crate::device::kernel::Kernel;
 use crate::device::{Cuda, Device};
+use crate::ops::error::{CaseError, ErrorKind};
 use crate::ops::plan::Plan;
 use crate::workload::operation::{AutoPolicy, Backend, Sdpa};
+use crate::workload::provider::Provider;
 use crate::workload::shape::DType;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 /// The attention backends of a device.
 pub struct Attention {
-    device: Device,
-    /// Opened when first asked for: a sweep of products needs no cuDNN.
-    cudnn: OnceCell<Result<CudnnAttention, CaseError>>,
+    context: Context,
     /// What AUTO `fastest` found, for the rest of the run.
     fastest: RefCell<HashMap<(Sdpa, DType), Chosen>>,
 }
@@ -51,13 +44,13 @@ pub enum Extent {
 impl Attention {
     /// The backends of `device`.
     pub fn new(device: Device) -> Self {
-        Attention { device, cudnn: OnceCell::new(), fastest: RefCell::default() }
+        Attention { context: Context::new(device), fastest: RefCell::default() }
     }
 
     /// Chooses the backend, and makes its plan on seeded data.
     ///
     /// # Errors
-    /// Why it does not support the shape, out of memory, or what a library reports.
+    /// Why it does not support the shape; out of memory.
     pub fn plan(
         &self,
         sdpa: Sdpa,
@@ -65,33 +58,33 @@ impl Attention {
         dtype: DType,
         seed: u64,
     ) -> Result<(Box<dyn Plan>, Chosen), CaseError> {
-        let chosen = match sdpa.backend {
+        let mut chosen = match sdpa.backend {
             Backend::Auto => self.choose(&sdpa, dtype, seed)?,
             backend => by_name(Route::of(backend, &sdpa)),
         };
         let at_the_kernel = sdpa.padded_to(chosen.route.kernel_head_dim(&sdpa));
         self.supports(chosen.route.backend, &at_the_kernel, dtype)?;
-        match &self.device {
-            Device::Cpu => Ok((on_host(chosen.route.backend, sdpa, extent, dtype, seed)?, chosen)),
-            Device::Cuda(cuda) => {
-                let kernel_only = Route { pad_to: None, ..chosen.route };
-                let done = match extent {
-                    Extent::KernelOnly => Chosen { route: kernel_only, ..chosen.clone() },
-                    Extent::Whole | Extent::OnTheFly => chosen.clone(),
-                };
-                Ok((self.on_cuda(cuda, chosen.route, sdpa, extent, dtype, seed)?, done))
-            }
+        let plan = self.plan_route(chosen.route, sdpa, extent, dtype, seed)?;
+        if extent == Extent::KernelOnly {
+            chosen.route.pad_to = None;
         }
+        Ok((plan, chosen))
+    }
+
+    /// Whose implementation a backend is here.
+    ///
+    /// # Errors
+    /// Unsupported: this device has no such backend.
+    pub fn provider(&self, backend: Backend) -> Result<Provider, CaseError> {
+        Ok(find(backend, self.context.device())?.provider())
     }
 
     /// Whether AUTO pads the tensors of this attention within the launch, or may do so.
     pub fn pads(&self, sdpa: &Sdpa, dtype: DType) -> bool {
-        match (sdpa.auto, &self.device) {
-            (_, Device::Cpu) => false,
-            (AutoPolicy::Torch, Device::Cuda(cuda)) => {
-                policy::torch(self.machine(cuda), sdpa, dtype).0.pad_to.is_some()
-            }
-            (AutoPolicy::Fastest, Device::Cuda(_)) => {
+        let Ok(machine) = self.context.machine() else { return false };
+        match sdpa.auto {
+            AutoPolicy::Torch => policy::torch(machine, sdpa, dtype).0.pad_to.is_some(),
+            AutoPolicy::Fastest => {
                 policy::candidates(sdpa).iter().any(|route| route.pad_to.is_some())
             }
         }
@@ -102,30 +95,29 @@ impl Attention {
     /// # Errors
     /// Why not.
     pub fn supports(&self, backend: Backend, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {
-        match (backend, &self.device) {
-            (Backend::CpuBlocked | Backend::Math, Device::Cpu) => Ok(()),
-            (Backend::Math | Backend::MathFp16, Device::Cuda(_)) => Ok(()),
-            (Backend::Cudnn, Device::Cuda(_)) => self.cudnn()?.supports(sdpa, dtype),
-            (Backend::Flash | Backend::FlashUnpadded | Backend::MemEfficient, Device::Cuda(_)) => {
-                fused::supports(backend, sdpa)
-            }
-            (backend, device) => Err(not_there(backend, device)),
-        }
+        find(backend, self.context.device())?.supports(&self.context, sdpa, dtype)
     }
 
     /// The plan of `extent` by `route`.
-    fn on_cuda(
+    fn plan_route(
         &self,
-        cuda: &Rc<Cuda>,
         route: Route,
         sdpa: Sdpa,
         extent: Extent,
         dtype: DType,
         seed: u64,
     ) -> Result<Box<dyn Plan>, CaseError> {
-        let kernel =
-            |head_dim| self.kernel(cuda, route.backend, sdpa.padded_to(head_dim), dtype, seed);
-        let padded = kernel(route.kernel_head_dim(&sdpa))?;
+        let backend = find(route.backend, self.context.device())?;
+        let at_the_kernel = sdpa.padded_to(route.kernel_head_dim(&sdpa));
+        let padded = match backend.plan(&self.context, at_the_kernel, dtype, seed)? {
+            // The kernels of the host take any head_dim: none is padded unless that is asked for.
+            Made::Host(padded) if extent == Extent::OnTheFly => {
+                return Ok(Box::new(CpuSdpaOnTheFly::new(padded, seed)));
+            }
+            Made::Host(whole) => return Ok(whole),
+            Made::Cuda(padded) => padded,
+        };
+        let cuda = self.context.cuda()?;
         Ok(match (extent, route.pad_to) {
             (Extent::KernelOnly, _) | (Extent::Whole, None) => padded,
             (Extent::Whole, Some(_)) => {
@@ -137,54 +129,33 @@ impl Attention {
         })
     }
 
-    /// A backend's plan over tensors as its kernel takes them.
-    fn kernel(
-        &self,
-        cuda: &Rc<Cuda>,
-        backend: Backend,
-        sdpa: Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Box<dyn Attend<Tensor>>, CaseError> {
-        Ok(match backend {
-            Backend::Math => Box::new(MathSdpa::new(cuda, sdpa, dtype, seed)?),
-            Backend::MathFp16 => Box::new(MathSdpa16::new(cuda, sdpa, dtype, seed)?),
-            Backend::Cudnn => Box::new(CudnnSdpa::new(cuda, self.cudnn()?, sdpa, dtype, seed)?),
-            Backend::Flash | Backend::FlashUnpadded | Backend::MemEfficient => {
-                Box::new(FusedSdpa::new(cuda, backend, sdpa, dtype, seed)?)
-            }
-            backend => return Err(not_there(backend, &self.device)),
-        })
-    }
-
-    /// AUTO's choice. On the CPU there is only one fused backend.
+    /// AUTO's choice.
     fn choose(&self, sdpa: &Sdpa, dtype: DType, seed: u64) -> Result<Chosen, CaseError> {
-        match (sdpa.auto, &self.device) {
-            (_, Device::Cpu) => Ok(Chosen {
-                route: Route::of(Backend::CpuBlocked, sdpa),
-                reason: "the fused backend of a CPU".to_owned(),
-            }),
-            (AutoPolicy::Torch, Device::Cuda(cuda)) => {
-                let (route, reason) = policy::torch(self.machine(cuda), sdpa, dtype);
-                Ok(Chosen { route, reason })
+        let cuda = match self.context.device() {
+            Device::Cpu => {
+                let (route, reason) = policy::on_the_cpu(sdpa);
+                return Ok(Chosen { route, reason });
             }
-            (AutoPolicy::Fastest, Device::Cuda(cuda)) => {
-                // The shape that is computed decides, whatever part of it holds data.
-                let key = (Sdpa { data_head_dim: sdpa.shape.head_dim, ..*sdpa }, dtype);
-                if let Some(known) = self.fastest.borrow().get(&key) {
-                    return Ok(known.clone());
-                }
-                let chosen = self.fastest_of_all(cuda, sdpa, dtype, seed)?;
-                self.fastest.borrow_mut().insert(key, chosen.clone());
-                Ok(chosen)
-            }
+            Device::Cuda(cuda) => cuda,
+        };
+        if sdpa.auto == AutoPolicy::Torch {
+            let (route, reason) = policy::torch(self.context.machine()?, sdpa, dtype);
+            return Ok(Chosen { route, reason });
         }
+        // The shape that is computed decides, whatever part of it holds data.
+        let key = (Sdpa { data_head_dim: sdpa.shape.head_dim, ..*sdpa }, dtype);
+        if let Some(known) = self.fastest.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let chosen = self.fastest_of_all(cuda, sdpa, dtype, seed)?;
+        self.fastest.borrow_mut().insert(key, chosen.clone());
+        Ok(chosen)
     }
 
     /// Times every candidate; those that are unsupported, wrong or too large are passed over.
     fn fastest_of_all(
         &self,
-        cuda: &Rc<Cuda>,
+        cuda: &Cuda,
         sdpa: &Sdpa,
         dtype: DType,
         seed: u64,
@@ -193,8 +164,8 @@ impl Attention {
         let mut refused = Vec::new();
         for route in policy::candidates(sdpa) {
             let timed = self
-                .on_cuda(cuda, route, *sdpa, Extent::Whole, dtype, seed)
-                .and_then(|mut plan| trial::time_ms(cuda, plan.as_mut()));
+                .plan_route(route, *sdpa, Extent::Whole, dtype, seed)
+                .and_then(|mut plan| timing::time_ms(cuda, plan.as_mut()));
             match timed {
                 Ok(ms) => tried.push((ms, route)),
                 // The context may be lost: what follows would fail too.
@@ -208,25 +179,10 @@ impl Attention {
         let told = told.join("; ");
         match tried.first() {
             Some(&(_, route)) => {
-                Ok(Chosen { route, reason: format!("the fastest in a trial: {told}") })
+                Ok(Chosen { route, reason: format!("the fastest in a short timing: {told}") })
             }
             None => Err(CaseError::unsupported(told)),
         }
-    }
-
-    fn machine(&self, cuda: &Cuda) -> Machine {
-        Machine {
-            compute_capability: cuda.properties().compute_capability,
-            cudnn: self.cudnn().ok().map(CudnnAttention::version_number),
-        }
-    }
-
-    fn cudnn(&self) -> Result<&CudnnAttention, CaseError> {
-        let open = || match &self.device {
-            Device::Cuda(cuda) => CudnnAttention::new(cuda.stream()),
-            Device::Cpu => Err(not_there(Backend::Cudnn, &self.device)),
-        };
-        self.cudnn.get_or_init(open).as_ref().map_err(Clone::clone)
     }
 }
 
@@ -234,30 +190,6 @@ fn by_name(route: Route) -> Chosen {
     let padded =
         route.pad_to.map_or_else(String::new, |head_dim| format!(", padded to {head_dim}"));
     Chosen { route, reason: format!("asked for by name{padded}") }
-}
-
-/// A backend of the host. Its kernels take any head_dim: none is padded unless that is asked for.
-fn on_host(
-    backend: Backend,
-    sdpa: Sdpa,
-    extent: Extent,
-    dtype: DType,
-    seed: u64,
-) -> Result<Box<dyn Plan>, CaseError> {
-    let problem = SdpaProblem::on_host(sdpa, dtype, seed);
-    Ok(match (backend, extent) {
-        (Backend::Math, Extent::OnTheFly) => Box::new(CpuSdpaOnTheFly::new(CpuMath(problem), seed)),
-        (Backend::Math, _) => Box::new(CpuMath(problem)),
-        (_, Extent::OnTheFly) => Box::new(CpuSdpaOnTheFly::new(CpuBlocked(problem), seed)),
-        (_, _) => Box::new(CpuBlocked(problem)),
-    })
-}
-
-fn not_there(backend: Backend, device: &Device) -> CaseError {
-    CaseError::unsupported(match (backend, device) {
-        (_, Device::Cuda(_)) => format!("{} runs on the CPU only", backend.name()),
-        (_, Device::Cpu) => format!("{} needs a CUDA GPU", backend.name()),
-    })
 }
 
 /// Whether the kernels that ran are the backend's: a library, or a mistake of ours, could have run others.
@@ -269,21 +201,10 @@ pub fn prove(chosen: &Chosen, kernels: &[Kernel]) -> Result<(), CaseError> {
     if kernels.is_empty() {
         return Ok(());
     }
-    let ran = |is_its: fn(&str) -> bool| kernels.iter().any(|kernel| is_its(&kernel.name));
-    let backend = chosen.route.backend;
-    let is_proven = match backend {
-        // Names of cuDNN's own may hold "flash" as well.
-        Backend::Cudnn => ran(|name| name.contains("cudnn")),
-        Backend::Flash => {
-            ran(|name| name.starts_with("flash_") && !name.starts_with("flash_unpadded"))
-        }
-        Backend::FlashUnpadded => ran(|name| name.starts_with("flash_unpadded")),
-        Backend::MemEfficient => ran(|name| name.starts_with("mem_efficient_")),
-        Backend::Math => ran(|name| name == "softmax_f32"),
-        Backend::MathFp16 => ran(|name| name == "softmax_16bit"),
-        Backend::Auto | Backend::CpuBlocked => false,
-    };
-    if is_proven && (chosen.route.pad_to.is_none() || ran(|name| name.starts_with("resize"))) {
+    let Route { backend, pad_to } = chosen.route;
+    let ran = |is_its: &dyn Fn(&str) -> bool| kernels.iter().any(|kernel| is_its(&kernel.name));
+    let is_proven = named(backend).any(|backend| ran(&|name| backend.is_proven_by(name)));
+    if is_proven && (pad_to.is_none() || ran(&|name| name.starts_with("resize"))) {
         return Ok(());
     }
     let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();

@@ -1,90 +1,61 @@
-//! Attention on the host's cores in blocks: FlashAttention's algorithm, and what the host's backends share.
+//! What the backends of the host share: the plan, heads by thread, scratch memory.
 
-use super::{Attend, SdpaProblem};
-use crate::device::error::CaseError;
-use crate::ops::gemm::Product;
-use crate::ops::plan::Plan;
-use crate::ops::plan::Verification;
+use super::backend::{Attend, Made};
+use super::problem::SdpaProblem;
+use crate::device::cpu::HostGemm;
+use crate::ops::error::CaseError;
+use crate::ops::plan::{Plan, Verification};
 use crate::ops::verify::{self, POISON};
-use crate::workload::convert::{narrow, widen};
+use crate::workload::operation::Sdpa;
 use crate::workload::shape::{DType, GemmShape};
-use ::gemm::Parallelism;
+use gemm::Parallelism;
 use rayon::prelude::*;
 use std::cell::RefCell;
 
-/// Queries and keys of a tile. Square tiles make each tile that the causal mask leaves give every query a key.
-/// At head_dim 128 the four float32 tiles and the scores take 144 KiB, which a core's L2 holds.
-const BLOCK: usize = 64;
+/// An attention in host memory, and a backend's way to compute it.
+pub struct CpuSdpa {
+    /// The tensors.
+    pub problem: SdpaProblem<Vec<u16>>,
+    attend: fn(&mut SdpaProblem<Vec<u16>>),
+}
 
-/// Blocked attention with an online softmax: no more than a tile of the scores ever exists.
-pub struct CpuBlocked(pub SdpaProblem<Vec<u16>>);
+impl CpuSdpa {
+    /// Ready to launch.
+    pub(super) fn new(
+        problem: SdpaProblem<Vec<u16>>,
+        attend: fn(&mut SdpaProblem<Vec<u16>>),
+    ) -> Self {
+        CpuSdpa { problem, attend }
+    }
 
-impl Plan for CpuBlocked {
+    /// The plan over seeded data.
+    pub(super) fn made(
+        sdpa: Sdpa,
+        dtype: DType,
+        seed: u64,
+        attend: fn(&mut SdpaProblem<Vec<u16>>),
+    ) -> Made {
+        Made::Host(Box::new(CpuSdpa::new(SdpaProblem::on_host(sdpa, dtype, seed), attend)))
+    }
+}
+
+impl Plan for CpuSdpa {
     fn launch(&mut self) -> Result<(), CaseError> {
-        let dim = self.0.sdpa.shape.head_dim;
-        for_each_head(&mut self.0, |head, o| {
-            o.par_chunks_mut(BLOCK * dim)
-                .enumerate()
-                .for_each(|(block, o)| attend_block(head, block * BLOCK, o));
-        });
+        (self.attend)(&mut self.problem);
         Ok(())
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
-        self.0.o.fill(POISON);
+        self.problem.o.fill(POISON);
         self.launch()?;
-        verify::host_sdpa(&self.0)
+        verify::host_sdpa(&self.problem)
     }
 }
 
-impl Attend<Vec<u16>> for CpuBlocked {
+impl Attend<Vec<u16>> for CpuSdpa {
     fn problem_mut(&mut self) -> &mut SdpaProblem<Vec<u16>> {
-        &mut self.0
+        &mut self.problem
     }
-}
-
-/// The queries from number `first` on that `o` has rows for, against all keys they may see.
-///
-/// For each query the pass over the keys carries its largest score yet, the sum of `exp(score - largest)`, and the
-/// values weighted by the same; a larger score makes what was summed before it decay.
-fn attend_block(head: &Head<'_>, first: usize, o: &mut [u16]) {
-    let dim = head.dim;
-    let queries = o.len() / dim;
-    let keys = if head.causal { first + queries } else { head.seq_len };
-    let (elements, tile) = (o.len(), BLOCK * dim);
-    let lengths = [elements, tile, tile, queries * BLOCK, elements, queries, queries];
-    with_scratch(lengths, |[q, k, v, scores, weighted, largest, sum]| {
-        widen(head.dtype, &head.q[first * dim..][..elements], q);
-        weighted.fill(0.0);
-        largest.fill(f32::NEG_INFINITY);
-        sum.fill(0.0);
-        for key in (0..keys).step_by(BLOCK) {
-            let width = BLOCK.min(keys - key);
-            let (k, v) = (&mut k[..width * dim], &mut v[..width * dim]);
-            let scores = &mut scores[..queries * width];
-            widen(head.dtype, &head.k[key * dim..][..width * dim], k);
-            widen(head.dtype, &head.v[key * dim..][..width * dim], v);
-
-            head.scores(q, k, scores);
-            for (i, scores) in scores.chunks_mut(width).enumerate() {
-                let seen = if head.causal { width.min(first + i + 1 - key) } else { width };
-                let (scores, masked) = scores.split_at_mut(seen);
-                let new_largest = scores.iter().copied().fold(largest[i], f32::max);
-                let decay = (largest[i] - new_largest).exp();
-                largest[i] = new_largest;
-                sum[i] = sum[i] * decay + exponentials(scores, new_largest);
-                masked.fill(0.0);
-                weighted[i * dim..][..dim].iter_mut().for_each(|x| *x *= decay);
-            }
-            let shape = GemmShape { m: queries, n: dim, k: width };
-            let product = Product { accumulate: true, ..Product::of(shape) };
-            product.run(scores, v, weighted, Parallelism::None);
-        }
-        for (row, sum) in weighted.chunks_mut(dim).zip(sum) {
-            row.iter_mut().for_each(|x| *x /= *sum);
-        }
-        narrow(head.dtype, weighted, o);
-    });
 }
 
 /// One head's operands, `[seq_len, dim]` each.
@@ -103,8 +74,8 @@ impl Head<'_> {
     /// `scale · Q Kᵀ` of some float32 queries and keys, a row for each query.
     pub fn scores(&self, q: &[f32], k: &[f32], scores: &mut [f32]) {
         let shape = GemmShape { m: q.len() / self.dim, n: k.len() / self.dim, k: self.dim };
-        let product = Product { b_transposed: true, scale: self.scale, ..Product::of(shape) };
-        product.run(q, k, scores, Parallelism::None);
+        let gemm = HostGemm { b_transposed: true, scale: self.scale, ..HostGemm::of(shape) };
+        gemm.run(q, k, scores, Parallelism::None);
     }
 }
 

@@ -1,43 +1,55 @@
-//! Attention on the host's cores by its definition: all scores of a head, their softmax, the weighted values.
+//! MATH on the host's cores, by its definition: all scores of a head, their softmax, the weighted values.
+//!
+//! A causal mask saves no work, as in the MATH backends of the GPU: masked scores are computed and set to zero.
+//! Each core holds `seq_len² + 4 · seq_len · head_dim` float32 numbers.
 
-use super::cpu::{Head, exponentials, for_each_head, with_scratch};
-use super::{Attend, SdpaProblem};
-use crate::device::error::CaseError;
-use crate::ops::gemm::Product;
-use crate::ops::plan::Plan;
-use crate::ops::plan::Verification;
-use crate::ops::verify::{self, POISON};
+use super::backend::{AttentionBackend, Context, Made};
+use super::cpu::{CpuSdpa, Head, exponentials, for_each_head, with_scratch};
+use super::problem::SdpaProblem;
+use crate::device::Device;
+use crate::device::cpu::HostGemm;
+use crate::ops::error::CaseError;
 use crate::workload::convert::{narrow, widen};
-use crate::workload::shape::GemmShape;
-use ::gemm::Parallelism;
+use crate::workload::operation::{Backend, Sdpa};
+use crate::workload::provider::Provider;
+use crate::workload::shape::{DType, GemmShape};
+use gemm::Parallelism;
 
-/// Attention with the whole score matrix in memory, one head at a time on each core.
-///
-/// A causal mask saves no work, as in the MATH backends of the GPU: masked scores are computed and set to zero.
-/// Each core holds `seq_len² + 4 · seq_len · head_dim` float32 numbers.
-pub struct CpuMath(pub SdpaProblem<Vec<u16>>);
+/// The backend.
+pub struct CpuMath;
 
-impl Plan for CpuMath {
-    fn launch(&mut self) -> Result<(), CaseError> {
-        for_each_head(&mut self.0, attend);
+impl AttentionBackend for CpuMath {
+    fn name(&self) -> Backend {
+        Backend::Math
+    }
+
+    fn provider(&self) -> Provider {
+        Provider::Cpu
+    }
+
+    fn color(&self) -> usize {
+        3
+    }
+
+    fn runs_on(&self, device: &Device) -> bool {
+        matches!(device, Device::Cpu)
+    }
+
+    fn supports(&self, _: &Context, _: &Sdpa, _: DType) -> Result<(), CaseError> {
         Ok(())
     }
 
-    fn verify(&mut self) -> Result<Verification, CaseError> {
-        self.0.o.fill(POISON);
-        self.launch()?;
-        verify::host_sdpa(&self.0)
+    fn plan(&self, _: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
+        Ok(CpuSdpa::made(sdpa, dtype, seed, attend))
     }
 }
 
-impl Attend<Vec<u16>> for CpuMath {
-    fn problem_mut(&mut self) -> &mut SdpaProblem<Vec<u16>> {
-        &mut self.0
-    }
+/// One head at a time on each core.
+pub(super) fn attend(problem: &mut SdpaProblem<Vec<u16>>) {
+    for_each_head(problem, attend_head);
 }
 
-/// One head.
-fn attend(head: &Head<'_>, o: &mut [u16]) {
+fn attend_head(head: &Head<'_>, o: &mut [u16]) {
     let (seq_len, elements) = (head.seq_len, o.len());
     let lengths = [elements, elements, elements, seq_len * seq_len, elements];
     with_scratch(lengths, |[q, k, v, scores, result]| {
@@ -53,7 +65,7 @@ fn attend(head: &Head<'_>, o: &mut [u16]) {
             masked.fill(0.0);
         }
         let shape = GemmShape { m: seq_len, n: head.dim, k: seq_len };
-        Product::of(shape).run(scores, v, result, Parallelism::None);
+        HostGemm::of(shape).run(scores, v, result, Parallelism::None);
         narrow(head.dtype, result, o);
     });
 }

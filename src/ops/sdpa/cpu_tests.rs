@@ -1,8 +1,8 @@
 //! Both backends of the host against attention in float64, written plainly.
 
-use super::SdpaProblem;
-use super::cpu::CpuBlocked;
-use super::cpu_math::CpuMath;
+use super::cpu::CpuSdpa;
+use super::problem::SdpaProblem;
+use super::{cpu_blocked, cpu_math};
 use crate::ops::plan::Plan;
 use crate::ops::verify::{SAMPLED_ROWS, host_sdpa, tolerance};
 use crate::workload::convert::to_f32;
@@ -22,15 +22,15 @@ fn problem(
 }
 
 fn blocked(problem: SdpaProblem<Vec<u16>>) -> SdpaProblem<Vec<u16>> {
-    let mut plan = CpuBlocked(problem);
+    let mut plan = CpuSdpa::new(problem, cpu_blocked::attend);
     plan.launch().unwrap();
-    plan.0
+    plan.problem
 }
 
 fn math(problem: SdpaProblem<Vec<u16>>) -> SdpaProblem<Vec<u16>> {
-    let mut plan = CpuMath(problem);
+    let mut plan = CpuSdpa::new(problem, cpu_math::attend);
     plan.launch().unwrap();
-    plan.0
+    plan.problem
 }
 
 fn values(dtype: DType, bits: &[u16]) -> Vec<f64> {
@@ -151,10 +151,8 @@ fn large_scores_do_not_overflow() {
 fn plans_check_themselves() {
     for (dtype, causal) in [(DType::Fp16, true), (DType::Bf16, false)] {
         let input = problem([2, 3, 65, 40], 37, causal, dtype);
-        let plans: [Box<dyn Plan>; 2] =
-            [Box::new(CpuBlocked(input.clone())), Box::new(CpuMath(input))];
-        for mut plan in plans {
-            let verification = plan.verify().unwrap();
+        for attend in [cpu_blocked::attend, cpu_math::attend] {
+            let verification = CpuSdpa::new(input.clone(), attend).verify().unwrap();
             assert_eq!(verification.rows, SAMPLED_ROWS);
             assert!(verification.max_rel_error < 0.26 * tolerance(dtype), "{verification:?}");
         }

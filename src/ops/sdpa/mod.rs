@@ -1,115 +1,32 @@
-//! Scaled dot-product attention, forward: one file per backend, and the choice among them in `attention`.
+//! Scaled dot-product attention, forward: a file for each backend, and the choice among them in
+//! `attention`.
+//!
+//! To add a backend: a file with its [`AttentionBackend`], a line in `backends`, and its name in
+//! [`Backend`](crate::workload::operation::Backend).
 
 mod attention;
+mod backend;
+mod backends;
 mod cpu;
+mod cpu_blocked;
 mod cpu_math;
 #[cfg(test)]
 mod cpu_tests;
-pub mod cudnn;
+mod cuda;
+mod cudnn;
+mod flash;
 mod fused;
 mod math;
+mod math_fp16;
+mod mem_efficient;
 mod on_the_fly;
 pub mod policy;
-mod trial;
+mod problem;
+mod timing;
 
 pub use attention::{Attention, Chosen, Extent, prove};
-pub use cpu::CpuBlocked;
-pub use cpu_math::CpuMath;
-pub use fused::FusedSdpa;
-pub use math::{MathSdpa, MathSdpa16};
+pub use backend::{Attend, AttentionBackend, Context, Machine, Made};
+pub use backends::{BACKENDS, Route, color, find};
+pub use cpu::CpuSdpa;
 pub use on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};
-
-use crate::device::Cuda;
-use crate::device::cuda::Tensor;
-use crate::device::error::CaseError;
-use crate::ops::plan::Plan;
-use crate::workload::operation::Sdpa;
-use crate::workload::philox;
-use crate::workload::shape::DType;
-
-/// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each (keys and values with their own number of
-/// heads) and contiguous: bits on the host (`B = Vec<u16>`), or buffers of a device.
-#[derive(Clone, Debug)]
-pub struct SdpaProblem<B> {
-    /// The shape, the mask, and the part of each head that holds data.
-    pub sdpa: Sdpa,
-    /// Element type of all four.
-    pub dtype: DType,
-    /// Queries: tensor 0 of [`philox::fill`].
-    pub q: B,
-    /// Keys: tensor 1.
-    pub k: B,
-    /// Values: tensor 2.
-    pub v: B,
-    /// The result.
-    pub o: B,
-}
-
-/// A plan of attention whose tensors can be reached.
-pub trait Attend<B>: Plan {
-    /// The problem that [`Plan::launch`] works on.
-    fn problem_mut(&mut self) -> &mut SdpaProblem<B>;
-}
-
-impl<B> SdpaProblem<B> {
-    /// What scores are multiplied by: `1 / sqrt(data_head_dim)`, whatever the padding.
-    pub fn scale(&self) -> f32 {
-        (1.0 / (self.sdpa.data_head_dim as f64).sqrt()) as f32
-    }
-}
-
-impl SdpaProblem<Vec<u16>> {
-    /// Seeded normal queries, keys and values in host memory, and a result of zeros.
-    pub fn on_host(sdpa: Sdpa, dtype: DType, seed: u64) -> Self {
-        let columns = sdpa.shape.head_dim;
-        let (elements, kv_elements) = (sdpa.shape.elements(), sdpa.shape.kv_elements());
-        let tensor = |number, elements: usize| {
-            let rows = elements / columns;
-            let (size, data) = ([rows, columns], [rows, sdpa.data_head_dim]);
-            let mut bits = vec![0; elements];
-            philox::fill(&mut bits, dtype, seed, number, size, data);
-            bits
-        };
-        SdpaProblem {
-            sdpa,
-            dtype,
-            q: tensor(0, elements),
-            k: tensor(1, kv_elements),
-            v: tensor(2, kv_elements),
-            o: vec![0; elements],
-        }
-    }
-}
-
-impl SdpaProblem<Tensor> {
-    /// The same in device memory; the result is not initialised.
-    ///
-    /// # Errors
-    /// Out of memory, or what the driver reports.
-    pub fn on_cuda(cuda: &Cuda, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Self, CaseError> {
-        let columns = sdpa.shape.head_dim;
-        let (elements, kv_elements) = (sdpa.shape.elements(), sdpa.shape.kv_elements());
-        let tensor = |number, elements: usize| {
-            let rows = elements / columns;
-            let mut tensor = cuda.alloc(elements)?;
-            let (size, data) = ((rows, columns), (rows, sdpa.data_head_dim));
-            cuda.kernels().fill_normal(
-                cuda.stream(),
-                &mut tensor,
-                dtype,
-                (seed, number),
-                size,
-                data,
-            )?;
-            Ok::<_, CaseError>(tensor)
-        };
-        Ok(SdpaProblem {
-            sdpa,
-            dtype,
-            q: tensor(0, elements)?,
-            k: tensor(1, kv_elements)?,
-            v: tensor(2, kv_elements)?,
-            o: cuda.alloc(elements)?,
-        })
-    }
-}
+pub use problem::SdpaProblem;

@@ -1,11 +1,11 @@
 //! Attention over tensors that are kept without padding: each launch pads Q, K and V.
 
-use super::{Attend, SdpaProblem};
+use super::backend::Attend;
+use super::problem::SdpaProblem;
 use crate::device::Cuda;
 use crate::device::cuda::Tensor;
-use crate::device::error::CaseError;
-use crate::ops::plan::Plan;
-use crate::ops::plan::Verification;
+use crate::ops::error::CaseError;
+use crate::ops::plan::{Plan, Verification};
 use crate::ops::resize::resize;
 use crate::ops::verify::{self, POISON};
 use crate::workload::operation::Sdpa;
@@ -13,20 +13,20 @@ use crate::workload::shape::SdpaShape;
 use std::rc::Rc;
 
 /// On the host: pads, attends, and cuts the result.
-pub struct CpuSdpaOnTheFly<P> {
+pub struct CpuSdpaOnTheFly {
     dense: SdpaProblem<Vec<u16>>,
-    padded: P,
+    padded: Box<dyn Attend<Vec<u16>>>,
 }
 
-impl<P: Attend<Vec<u16>>> CpuSdpaOnTheFly<P> {
+impl CpuSdpaOnTheFly {
     /// Around a plan over padded tensors; allocates and fills those without padding.
-    pub fn new(mut padded: P, seed: u64) -> Self {
+    pub fn new(mut padded: Box<dyn Attend<Vec<u16>>>, seed: u64) -> Self {
         let SdpaProblem { sdpa, dtype, .. } = *padded.problem_mut();
         CpuSdpaOnTheFly { dense: SdpaProblem::on_host(sdpa.unpadded(), dtype, seed), padded }
     }
 }
 
-impl<P: Attend<Vec<u16>>> Plan for CpuSdpaOnTheFly<P> {
+impl Plan for CpuSdpaOnTheFly {
     fn launch(&mut self) -> Result<(), CaseError> {
         let (dense, padded) = (&mut self.dense, self.padded.problem_mut());
         let (from, to) = (sizes(&dense.sdpa.shape), sizes(&padded.sdpa.shape));
@@ -57,9 +57,6 @@ pub struct CudaSdpaOnTheFly {
 
 impl CudaSdpaOnTheFly {
     /// The attention `sdpa`, around a plan over larger tensors; allocates and fills its own.
-    ///
-    /// # Errors
-    /// Out of memory, or what the driver reports.
     pub fn new(
         cuda: &Rc<Cuda>,
         sdpa: Sdpa,
@@ -76,7 +73,8 @@ impl CudaSdpaOnTheFly {
         let (dense, padded) = (&mut self.dense, self.padded.problem_mut());
         let (from, to) = (sizes(&padded.sdpa.shape).q, sizes(&dense.sdpa.shape).q);
         let stream = self.cuda.stream();
-        self.cuda.kernels().resize(stream, [&padded.o], [&mut dense.o], from.into(), to.into())
+        let (from, to) = (from.into(), to.into());
+        Ok(self.cuda.kernels().resize(stream, [&padded.o], [&mut dense.o], from, to)?)
     }
 }
 
@@ -125,7 +123,8 @@ fn sizes(shape: &SdpaShape) -> Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::sdpa::{CpuBlocked, CpuMath};
+    use crate::ops::sdpa::cpu::CpuSdpa;
+    use crate::ops::sdpa::{cpu_blocked, cpu_math};
     use crate::workload::operation::Backend;
     use crate::workload::shape::DType;
 
@@ -136,12 +135,14 @@ mod tests {
             let padded = Sdpa { data_head_dim: 107, ..Sdpa::dense(shape, Backend::Auto) };
             for dtype in [DType::Fp16, DType::Bf16] {
                 let host = |sdpa| SdpaProblem::on_host(sdpa, dtype, 42);
-                let mut dense = CpuBlocked(host(padded.unpadded()));
+                let mut dense = CpuSdpa::new(host(padded.unpadded()), cpu_blocked::attend);
                 dense.launch().unwrap();
-                let mut plan = CpuSdpaOnTheFly::new(CpuBlocked(host(padded)), 42);
+                let on_the_fly =
+                    |attend| CpuSdpaOnTheFly::new(Box::new(CpuSdpa::new(host(padded), attend)), 42);
+                let mut plan = on_the_fly(cpu_blocked::attend);
                 plan.verify().unwrap();
-                assert_eq!(plan.dense.o, dense.0.o);
-                CpuSdpaOnTheFly::new(CpuMath(host(padded)), 42).verify().unwrap();
+                assert_eq!(plan.dense.o, dense.problem.o);
+                on_the_fly(cpu_math::attend).verify().unwrap();
             }
         }
     }

@@ -11,52 +11,18 @@
 //! | MEM_EFFICIENT | head_dim is a multiple of 8; as many KV heads as of queries |
 //! | MATH | none |
 //!
+//! The conditions are the backends' `torch_refusal`.
+//!
 //! `fastest` is what a user could do instead: [`candidates`] are timed, and the best one is kept.
 
+use super::backend::Machine;
+use super::backends::{Route, named};
 use crate::workload::operation::{Backend, Sdpa};
 use crate::workload::shape::DType;
 
-/// What FLASH and CUDNN need a head_dim to be a multiple of.
-const ALIGNMENT: usize = 8;
-
-/// The machine, as far as PyTorch's choice depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Machine {
-    /// Compute capability, major and minor.
-    pub compute_capability: (i32, i32),
-    /// cuDNN's version as its own number, 91900 for 9.19.0; none where the library is not there.
-    pub cudnn: Option<usize>,
-}
-
-/// A way to run an attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Never AUTO.
-    pub backend: Backend,
-    /// The head_dim that Q, K and V are padded to within the launch, where they are. The result is left as large: a
-    /// view of its first columns is the result of the attention that was asked for, as in PyTorch.
-    pub pad_to: Option<usize>,
-}
-
-impl Route {
-    /// How a backend runs this attention: FLASH pads what is not aligned, the others take it as it is or not at all.
-    pub fn of(backend: Backend, sdpa: &Sdpa) -> Self {
-        let head_dim = sdpa.shape.head_dim;
-        let pads = backend == Backend::Flash && !head_dim.is_multiple_of(ALIGNMENT);
-        Route { backend, pad_to: pads.then(|| head_dim.next_multiple_of(ALIGNMENT)) }
-    }
-
-    /// The head_dim that the backend's kernel gets.
-    pub fn kernel_head_dim(&self, sdpa: &Sdpa) -> usize {
-        self.pad_to.unwrap_or(sdpa.shape.head_dim)
-    }
-}
-
-impl std::fmt::Display for Route {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(self.backend.name())?;
-        self.pad_to.map_or(Ok(()), |head_dim| write!(f, " padded to {head_dim}"))
-    }
+/// What a CPU takes: it has one fused backend.
+pub fn on_the_cpu(sdpa: &Sdpa) -> (Route, String) {
+    (Route::of(Backend::CpuBlocked, sdpa), "the fused backend of a CPU".to_owned())
 }
 
 /// What PyTorch takes, and why: who was passed over for what. Both element types are alike to it.
@@ -73,7 +39,7 @@ pub fn torch(machine: Machine, sdpa: &Sdpa, _: DType) -> (Route, String) {
     );
     let mut reason = format!("as PyTorch 2.11 on sm_{major}{minor} with {cudnn}: ");
     for backend in order {
-        match refusal(backend, machine, sdpa) {
+        match named(backend).find_map(|backend| backend.torch_refusal(machine, sdpa)) {
             Some(refusal) => reason += &format!("{}: {refusal}; ", backend.name()),
             None => {
                 let route = Route::of(backend, sdpa);
@@ -91,35 +57,12 @@ fn prefers_cudnn(machine: Machine) -> bool {
     has_fast_engines && machine.cudnn.is_some_and(|version| version > 91_500)
 }
 
-/// Why PyTorch does not take a backend, if it does not.
-fn refusal(backend: Backend, machine: Machine, sdpa: &Sdpa) -> Option<String> {
-    let head_dim = sdpa.shape.head_dim;
-    let misaligned = (!head_dim.is_multiple_of(ALIGNMENT))
-        .then(|| format!("head_dim {head_dim} is no multiple of {ALIGNMENT}"));
-    let beyond =
-        |limit| (head_dim > limit).then(|| format!("head_dim {head_dim} is above {limit}"));
-    match backend {
-        Backend::Cudnn => match machine.cudnn {
-            None => Some("the library was not found".to_owned()),
-            Some(version) => {
-                let is_wide = machine.compute_capability == (9, 0) && version >= 91_000;
-                misaligned.or_else(|| beyond(if is_wide { 256 } else { 128 }))
-            }
-        },
-        Backend::Flash => beyond(256),
-        Backend::MemEfficient => misaligned.or_else(|| {
-            sdpa.shape.n_kv_heads.map(|heads| format!("{heads} KV heads are fewer than of queries"))
-        }),
-        _ => None,
-    }
-}
-
 /// What `fastest` tries: every backend of a GPU as it is, and CUDNN padded to the next multiples of 8 and 16.
 pub fn candidates(sdpa: &Sdpa) -> Vec<Route> {
     use Backend::{Cudnn, Flash, FlashUnpadded, Math, MathFp16, MemEfficient};
     let head_dim = sdpa.shape.head_dim;
     let as_it_is = |backend| Route::of(backend, sdpa);
-    if head_dim.is_multiple_of(ALIGNMENT) {
+    if head_dim.is_multiple_of(8) {
         // FLASH_UNPADDED would be FLASH.
         return [Cudnn, Flash, MemEfficient, MathFp16, Math].map(as_it_is).to_vec();
     }

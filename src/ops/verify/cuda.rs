@@ -1,9 +1,9 @@
 //! The checks on the device: our own reference kernels over sampled rows, and every element written.
 
 use super::{POISON, SAMPLED_ROWS, judge_within, sampled_rows, tolerance};
-use crate::device::Cuda;
-use crate::device::cuda::{Tensor, error};
-use crate::device::error::CaseError;
+use crate::device::cuda::Tensor;
+use crate::device::{Cuda, DeviceError};
+use crate::ops::error::CaseError;
 use crate::ops::gemm::GemmProblem;
 use crate::ops::plan::Verification;
 use crate::ops::sdpa::SdpaProblem;
@@ -11,17 +11,11 @@ use crate::workload::shape::DType;
 use cudarc::driver::CudaSlice;
 
 /// Fills an output with NaN, so that an element which is not written shows.
-///
-/// # Errors
-/// What the driver reports.
-pub fn poison(cuda: &Cuda, output: &mut Tensor) -> Result<(), CaseError> {
+pub fn poison(cuda: &Cuda, output: &mut Tensor) -> Result<(), DeviceError> {
     cuda.kernels().fill_bits(cuda.stream(), output, POISON)
 }
 
-/// Compares the result of a product with the reference.
-///
-/// # Errors
-/// A wrong result, or what the driver reports.
+/// Compares the result of a GEMM with the reference.
 pub fn gemm(cuda: &Cuda, problem: &GemmProblem<Tensor>) -> Result<Verification, CaseError> {
     let GemmProblem { gemm, dtype, a, b, c } = problem;
     compare(cuda, c, gemm.shape.m, *dtype, tolerance(*dtype), |rows, errors| {
@@ -31,18 +25,12 @@ pub fn gemm(cuda: &Cuda, problem: &GemmProblem<Tensor>) -> Result<Verification, 
 }
 
 /// Compares the result of an attention with the reference.
-///
-/// # Errors
-/// A wrong result, or what the driver reports.
 pub fn sdpa(cuda: &Cuda, problem: &SdpaProblem<Tensor>) -> Result<Verification, CaseError> {
     sdpa_within(tolerance(problem.dtype), cuda, problem)
 }
 
-/// The same for an attention that trials scaled operands, scores and weights to 16 bits on the way: three times the
+/// The same for an attention that rounds scaled operands, scores and weights to 16 bits on the way: three times the
 /// tolerance. Right results in bf16 are off by up to 3.3 % of a row at head_dim 8 (simulated on 80 x 64 rows).
-///
-/// # Errors
-/// A wrong result, or what the driver reports.
 pub fn sdpa_with_16bit_scores(
     cuda: &Cuda,
     problem: &SdpaProblem<Tensor>,
@@ -81,18 +69,17 @@ fn compare(
     rows: usize,
     dtype: DType,
     tolerance: f64,
-    reference: impl FnOnce(&CudaSlice<u32>, &mut CudaSlice<f32>) -> Result<(), CaseError>,
+    reference: impl FnOnce(&CudaSlice<u32>, &mut CudaSlice<f32>) -> Result<(), DeviceError>,
 ) -> Result<Verification, CaseError> {
-    let stream = cuda.stream();
-    let mut nonfinite = stream.alloc_zeros::<u32>(1).map_err(error)?;
-    cuda.kernels().count_nonfinite(stream, output, &mut nonfinite, dtype)?;
+    let mut nonfinite = cuda.zeros::<u32>(1)?;
+    cuda.kernels().count_nonfinite(cuda.stream(), output, &mut nonfinite, dtype)?;
     let rows: Vec<u32> =
         sampled_rows(rows, SAMPLED_ROWS).into_iter().map(|row| row as u32).collect();
-    let on_device = stream.clone_htod(&rows).map_err(error)?;
-    let mut errors = stream.alloc_zeros::<f32>(2 * rows.len()).map_err(error)?;
+    let on_device = cuda.upload(&rows)?;
+    let mut errors = cuda.zeros::<f32>(2 * rows.len())?;
     reference(&on_device, &mut errors)?;
-    let nonfinite = stream.clone_dtoh(&nonfinite).map_err(error)?[0];
-    let errors = stream.clone_dtoh(&errors).map_err(error)?;
+    let nonfinite = cuda.download(&nonfinite)?[0];
+    let errors = cuda.download(&errors)?;
     if nonfinite > 0 {
         return Err(CaseError::wrong_result(format!(
             "{nonfinite} of {} elements were not written, or are not finite",

@@ -3,8 +3,8 @@
 use super::escape::visible;
 use super::kernels;
 use super::words::Words;
-use crate::device::error::ErrorKind;
 use crate::device::kernel::Kernel;
+use crate::ops::error::ErrorKind;
 use crate::render::plot::{common_fields, fields};
 use crate::results::findings::{dim_name, pattern};
 use crate::results::raw::{Cold, Derived, Point, Raw, Row, Variant};

@@ -4,10 +4,10 @@ mod variant;
 
 pub use variant::{FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant};
 
+use super::Cuda;
 use super::compile::{Define, compile};
 use super::kernels::Tensor;
-use super::{Cuda, error};
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use crate::workload::shape::DType;
 use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute};
 use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
@@ -41,21 +41,21 @@ impl AttentionKernel {
     /// FlashAttention-2 for one head_dim from 1 to 256: a multiple of 8, or any if `unpadded`.
     ///
     /// # Errors
-    /// Unsupported if no tiling fits this GPU; what the compiler or the driver reports.
+    /// Unsupported if no tiling fits this GPU.
     pub fn flash(
         cuda: &Cuda,
         unpadded: bool,
         head_dim: usize,
         dtype: DType,
         causal: bool,
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, DeviceError> {
         assert!((1..=256).contains(&head_dim) && (unpadded || head_dim.is_multiple_of(8)));
         let attribute =
             CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
-        let shared_bytes_per_sm = cuda.context.attribute(attribute).map_err(error)? as usize;
+        let shared_bytes_per_sm = cuda.context.attribute(attribute)? as usize;
         let columns = head_dim.next_multiple_of(8);
         let tiling = FlashTiling::choose(columns, shared_bytes_per_sm).ok_or_else(|| {
-            CaseError::unsupported(format!(
+            DeviceError::unsupported(format!(
                 "FLASH at head_dim {head_dim} needs more shared memory than this GPU has"
             ))
         })?;
@@ -74,13 +74,13 @@ impl AttentionKernel {
     /// CUTLASS-style memory-efficient attention for a multiple of 8.
     ///
     /// # Errors
-    /// What the compiler or the driver reports; a head_dim whose queries do not fit in shared memory is among it.
+    /// A head_dim whose queries do not fit in shared memory is one of the driver's.
     pub fn mem_efficient(
         cuda: &Cuda,
         head_dim: usize,
         dtype: DType,
         causal: bool,
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, DeviceError> {
         assert!(head_dim.is_multiple_of(8) && head_dim > 0);
         let tile = MemEfficientTile::choose(head_dim);
         let variant = MemEfficientVariant { tile, dtype, causal };
@@ -107,7 +107,7 @@ impl AttentionKernel {
     /// Enqueues `O = softmax(scale Q Kᵀ) V`.
     ///
     /// # Errors
-    /// Unsupported for more heads or tokens than a launch can have; what the driver reports.
+    /// Unsupported for more heads or tokens than a launch can have.
     pub fn launch(
         &self,
         stream: &CudaStream,
@@ -116,7 +116,7 @@ impl AttentionKernel {
         kept: &mut CudaSlice<f32>,
         size: AttentionSize,
         scale: f32,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let AttentionSize { batch, n_heads, kv_heads, seq_len } = size;
         let kv_elements = batch * kv_heads * seq_len * self.head_dim;
         assert!(n_heads.is_multiple_of(kv_heads), "query heads share a KV head evenly");
@@ -126,7 +126,7 @@ impl AttentionKernel {
         // A tile counts the bytes of a head in 32 bits.
         let head_bytes = seq_len.saturating_mul(self.head_dim * DType::SIZE_BYTES);
         if n_heads > 65_535 || batch > 65_535 || head_bytes > i32::MAX as usize {
-            return Err(CaseError::unsupported(format!(
+            return Err(DeviceError::unsupported(format!(
                 "{batch} x {n_heads} heads of {seq_len} tokens are too many for one launch"
             )));
         }
@@ -146,7 +146,7 @@ impl AttentionKernel {
         }
         launch.arg(&group).arg(&scale);
         // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as asserted above.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 }
 
@@ -164,14 +164,13 @@ impl Cuda {
         defines: &[Define],
         name: &str,
         shared_bytes: usize,
-    ) -> Result<CudaFunction, CaseError> {
+    ) -> Result<CudaFunction, DeviceError> {
         let (major, minor) = self.properties.compute_capability;
-        let cubin =
-            compile(file, defines, &format!("sm_{major}{minor}")).map_err(CaseError::cuda)?;
-        let module = self.context.load_module(Ptx::from_binary(cubin)).map_err(error)?;
-        let function = module.load_function(name).map_err(error)?;
+        let cubin = compile(file, defines, &format!("sm_{major}{minor}"))?;
+        let module = self.context.load_module(Ptx::from_binary(cubin))?;
+        let function = module.load_function(name)?;
         let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-        function.set_attribute(attribute, shared_bytes as i32).map_err(error)?;
+        function.set_attribute(attribute, shared_bytes as i32)?;
         Ok(function)
     }
 }

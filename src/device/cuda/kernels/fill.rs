@@ -1,8 +1,7 @@
 //! kernels/fill.cu: the data of the operands.
 
 use super::{Kernels, Tensor, address, kind, threads_for};
-use crate::device::cuda::error;
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use crate::workload::shape::DType;
 use cudarc::driver::sys::cuMemsetD16Async;
 use cudarc::driver::{CudaStream, PushKernelArg};
@@ -10,9 +9,6 @@ use cudarc::driver::{CudaStream, PushKernelArg};
 impl Kernels {
     /// Fills a `rows x columns` tensor with the normal numbers of [`crate::workload::philox`] in its first
     /// `data_rows x data_columns`, and zeros around them.
-    ///
-    /// # Errors
-    /// What the driver reports, as in every function here.
     pub fn fill_normal(
         &self,
         stream: &CudaStream,
@@ -21,7 +17,7 @@ impl Kernels {
         (seed, tensor): (u64, u32),
         (rows, columns): (usize, usize),
         (data_rows, data_columns): (usize, usize),
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         assert_eq!(out.len(), rows * columns, "the tensor has the size of its matrix");
         let sizes = [rows, columns, data_rows, data_columns].map(|size| size as u64);
         let (config, kind) = (threads_for(out.len(), 1), kind(dtype));
@@ -32,22 +28,19 @@ impl Kernels {
         });
         launch.arg(&kind);
         // SAFETY: the arguments are those of the kernel; it writes rows * columns elements, the length of `out`.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 
     /// Writes the same 16 bits to every element.
-    ///
-    /// # Errors
-    /// What the driver reports.
     pub fn fill_bits(
         &self,
         stream: &CudaStream,
         out: &mut Tensor,
         bits: u16,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         // SAFETY: the address and the length are those of one allocation on this stream's device.
         unsafe { cuMemsetD16Async(address(out, stream), bits, out.len(), stream.cu_stream()) }
             .result()
-            .map_err(error)
+            .map_err(DeviceError::from)
     }
 }

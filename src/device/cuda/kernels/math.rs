@@ -1,16 +1,12 @@
-//! kernels/math.cu: what MATH attention does beside its products.
+//! kernels/math.cu: what MATH attention does beside its GEMMs.
 
 use super::{Kernels, Tensor, blocks_of, kind, threads_for};
-use crate::device::cuda::error;
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use crate::workload::shape::DType;
 use cudarc::driver::{CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
 
 impl Kernels {
     /// `out = scale * values`, widened to float32.
-    ///
-    /// # Errors
-    /// What the driver reports.
     pub fn widen(
         &self,
         stream: &CudaStream,
@@ -18,57 +14,48 @@ impl Kernels {
         out: &mut CudaSlice<f32>,
         scale: f32,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         assert_eq!(values.len(), out.len());
         let (len, kind) = (values.len() as u64, kind(dtype));
         let mut launch = stream.launch_builder(&self.widen);
         launch.arg(values).arg(out).arg(&len).arg(&scale).arg(&kind);
         // SAFETY: the arguments are those of the kernel, `len` is the length of both.
-        unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop).map_err(error)
+        unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop).map_err(DeviceError::from)
     }
 
     /// `out = values`, rounded to 16 bits.
-    ///
-    /// # Errors
-    /// What the driver reports.
     pub fn narrow(
         &self,
         stream: &CudaStream,
         values: &CudaSlice<f32>,
         out: &mut Tensor,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         assert_eq!(values.len(), out.len());
         let (len, kind) = (values.len() as u64, kind(dtype));
         let mut launch = stream.launch_builder(&self.narrow);
         launch.arg(values).arg(out).arg(&len).arg(&kind);
         // SAFETY: the arguments are those of the kernel, `len` is the length of both.
-        unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop).map_err(error)
+        unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop).map_err(DeviceError::from)
     }
 
     /// Softmax of each row of `scores[heads * seq, seq]`, in place.
-    ///
-    /// # Errors
-    /// What the driver reports.
     pub fn softmax_f32(
         &self,
         stream: &CudaStream,
         scores: &mut CudaSlice<f32>,
         seq: usize,
         causal: bool,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let config = softmax_config(scores.len(), seq);
         let (seq, causal) = (seq as u32, i32::from(causal));
         let mut launch = stream.launch_builder(&self.softmax_f32);
         launch.arg(scores).arg(&seq).arg(&causal);
         // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers `scores`.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 
     /// As [`Kernels::softmax_f32`] on 16-bit scores; the arithmetic is float32.
-    ///
-    /// # Errors
-    /// What the driver reports.
     pub fn softmax_16bit(
         &self,
         stream: &CudaStream,
@@ -76,13 +63,13 @@ impl Kernels {
         seq: usize,
         causal: bool,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let config = softmax_config(scores.len(), seq);
         let (seq, causal, kind) = (seq as u32, i32::from(causal), kind(dtype));
         let mut launch = stream.launch_builder(&self.softmax_16bit);
         launch.arg(scores).arg(&seq).arg(&causal).arg(&kind);
         // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers `scores`.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 }
 

@@ -7,7 +7,7 @@ mod timing;
 mod verify;
 
 use super::compile::compile;
-use super::error;
+use crate::device::DeviceError;
 use crate::workload::shape::DType;
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
@@ -52,20 +52,25 @@ impl Kernels {
     ///
     /// # Errors
     /// The compiler's log, or what the driver says of the module.
-    pub fn load(context: &Arc<CudaContext>, (major, minor): (i32, i32)) -> Result<Self, String> {
+    pub fn load(
+        context: &Arc<CudaContext>,
+        (major, minor): (i32, i32),
+    ) -> Result<Self, DeviceError> {
         let arch = format!("sm_{major}{minor}");
         let module = |file| {
             let cubin = compile(file, &[], &arch)?;
-            context
-                .load_module(Ptx::from_binary(cubin))
-                .map_err(|failure| format!("{file} does not load: {}", error(failure)))
+            context.load_module(Ptx::from_binary(cubin)).map_err(|failure| {
+                let failure = DeviceError::from(failure);
+                DeviceError::driver(format!("{file} does not load: {failure}"))
+            })
         };
         let (fill, verify, math) = (module("fill.cu")?, module("verify.cu")?, module("math.cu")?);
         let (pad, timing) = (module("pad.cu")?, module("timing.cu")?);
         let function = |module: &Arc<cudarc::driver::CudaModule>, name| {
-            module
-                .load_function(name)
-                .map_err(|failure| format!("kernel {name}: {}", error(failure)))
+            module.load_function(name).map_err(|failure| {
+                let failure = DeviceError::from(failure);
+                DeviceError::driver(format!("kernel {name}: {failure}"))
+            })
         };
         Ok(Kernels {
             fill_normal: function(&fill, "fill_normal")?,

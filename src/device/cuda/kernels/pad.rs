@@ -1,8 +1,7 @@
 //! kernels/pad.cu: padding, and taking it off again.
 
 use super::{Kernels, Tensor, address};
-use crate::device::cuda::error;
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use cudarc::driver::{CudaStream, DeviceRepr, LaunchConfig, PushKernelArg};
 
 /// The `Matrices` of kernels/pad.cu.
@@ -33,9 +32,6 @@ const RESIZED_PER_BLOCK: usize = 2 * 8 * RESIZE_THREADS as usize;
 impl Kernels {
     /// Copies each matrix into one of another size, in one launch: what `to` has beyond `from` becomes zero, what it
     /// lacks is left out. All matrices of a side have the same size.
-    ///
-    /// # Errors
-    /// What the driver reports.
     pub fn resize<const N: usize>(
         &self,
         stream: &CudaStream,
@@ -43,14 +39,14 @@ impl Kernels {
         to: [&mut Tensor; N],
         (from_rows, from_columns): (usize, usize),
         (to_rows, to_columns): (usize, usize),
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         const { assert!(N >= 1 && N <= 3, "the kernel takes up to three matrices") };
         let len = to_rows * to_columns;
         if len == 0 {
             return Ok(());
         }
         let too_large = |size| {
-            CaseError::unsupported(format!("matrices of {size} rows or columns are not padded"))
+            DeviceError::unsupported(format!("matrices of {size} rows or columns are not padded"))
         };
         // The kernel adds the length of a block to a column in 32 bits.
         let count =
@@ -80,6 +76,6 @@ impl Kernels {
         let mut launch = stream.launch_builder(&self.resize);
         launch.arg(&matrices).arg(&sizes);
         // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as asserted above.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 }

@@ -1,8 +1,7 @@
 //! kernels/verify.cu: references in float32, and what results differ from them.
 
 use super::{Kernels, THREADS, Tensor, kind, threads_for};
-use crate::device::cuda::error;
-use crate::device::error::CaseError;
+use crate::device::DeviceError;
 use crate::workload::shape::DType;
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
@@ -12,9 +11,6 @@ const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
 
 impl Kernels {
     /// Adds `‖C − reference‖²` and `‖reference‖²` of row `rows[i]` of `C = A B` to `errors[2 i]` and `errors[2 i + 1]`.
-    ///
-    /// # Errors
-    /// What the driver reports.
     pub fn verify_gemm(
         &self,
         stream: &CudaStream,
@@ -23,7 +19,10 @@ impl Kernels {
         errors: &mut CudaSlice<f32>,
         (n, k): (usize, usize),
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
+        let m = c.len() / n;
+        assert_eq!([a.len(), b.len(), c.len()], [m * k, k * n, m * n]);
+        assert!(errors.len() >= 2 * rows.len());
         let config = LaunchConfig {
             grid_dim: (rows.len() as u32, (n as u32).div_ceil(THREADS), 1),
             block_dim: (THREADS, 1, 1),
@@ -32,15 +31,12 @@ impl Kernels {
         let (n, k, kind) = (n as u32, k as u32, kind(dtype));
         let mut launch = stream.launch_builder(&self.verify_gemm);
         launch.arg(a).arg(b).arg(c).arg(rows).arg(errors).arg(&n).arg(&k).arg(&kind);
-        // SAFETY: the arguments are those of the kernel; the caller's tensors are M x K, K x N, M x N and rows[i] < M.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        // SAFETY: the arguments are those of the kernel, the tensors as asserted above; the rows are sampled below M.
+        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 
     /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]` tensors, of which K and V have
     /// one head for each `group` of the others.
-    ///
-    /// # Errors
-    /// What the driver reports.
     #[expect(clippy::too_many_arguments, reason = "the arguments of the kernel")]
     pub fn verify_sdpa(
         &self,
@@ -52,12 +48,14 @@ impl Kernels {
         scale: f32,
         causal: bool,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
+        assert_eq!([q.len(), k.len(), v.len()], [o.len(), o.len() / group, o.len() / group]);
+        assert!(o.len().is_multiple_of(group * seq * dim) && errors.len() >= 2 * rows.len());
         let shared_mem_bytes = 4 * (seq + dim) as u32;
         if shared_mem_bytes > DEFAULT_SHARED_BYTES {
             let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             self.verify_sdpa.set_attribute(attribute, shared_mem_bytes as i32).map_err(|_| {
-                CaseError::unsupported(format!(
+                DeviceError::unsupported(format!(
                     "sequences of {seq} tokens are too long for the reference"
                 ))
             })?;
@@ -72,26 +70,24 @@ impl Kernels {
         let mut launch = stream.launch_builder(&self.verify_sdpa);
         launch.arg(q).arg(k).arg(v).arg(o).arg(rows).arg(errors);
         launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal).arg(&kind);
-        // SAFETY: the arguments are those of the kernel; the caller's tensors are [heads * seq, dim], rows[i] below that.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        // SAFETY: the arguments are those of the kernel, the tensors as asserted above; the rows are sampled below
+        // heads * seq.
+        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 
     /// Adds the number of NaN and infinite elements to `count[0]`.
-    ///
-    /// # Errors
-    /// What the driver reports.
     pub fn count_nonfinite(
         &self,
         stream: &CudaStream,
         values: &Tensor,
         count: &mut CudaSlice<u32>,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let (len, kind) = (values.len() as u64, kind(dtype));
         let config = LaunchConfig { grid_dim: (1024, 1, 1), ..threads_for(1, 1) };
         let mut launch = stream.launch_builder(&self.count_nonfinite);
         launch.arg(values).arg(&len).arg(count).arg(&kind);
         // SAFETY: the arguments are those of the kernel, `len` is the length of `values`.
-        unsafe { launch.launch(config) }.map(drop).map_err(error)
+        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 }

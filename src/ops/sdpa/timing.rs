@@ -2,16 +2,13 @@
 
 use crate::device::Cuda;
 use crate::device::cuda::Graph;
-use crate::device::error::CaseError;
+use crate::ops::error::CaseError;
 use crate::ops::plan::Plan;
 
 /// Launches that are timed.
 const REPLAYS: usize = 7;
 
 /// The median time of a launch in milliseconds, of a plan that has proved right.
-///
-/// # Errors
-/// A wrong result, or what the driver or the library reports.
 pub fn time_ms(cuda: &Cuda, plan: &mut dyn Plan) -> Result<f64, CaseError> {
     plan.verify()?;
     let graph = Graph::capture(cuda, 1, || plan.launch())?;

@@ -3,7 +3,7 @@
 //! cuDNN's fused engines recognize the graph by its pattern, so it has to be just this one. Every cuDNN 9 knows it,
 //! with and without the causal mask; the single attention node that came with 9.13 takes a mask only from 9.21 on.
 
-use crate::device::cudnn::{
+use super::{
     Attribute::{self, *},
     CudnnError, DataType, Descriptor,
     Kind::*,
@@ -69,7 +69,7 @@ impl Graph {
     ) -> Result<(), CudnnError> {
         let [b, h, s, d] =
             [shape.batch, shape.n_heads, shape.seq_len, shape.head_dim].map(|dim| dim as i64);
-        // Fewer heads of K and V are told by their tensors alone: the products broadcast them.
+        // Fewer KV heads are told by their tensors alone: the GEMMs broadcast them.
         let kv = shape.kv_heads() as i64;
         let io = match dtype {
             DType::Fp16 => DataType::CUDNN_DATA_HALF,
@@ -101,7 +101,7 @@ impl Graph {
         // Nobody reads log and stats, but without them no engine takes the graph.
         let log = self.unary("log = log(sum)", CUDNN_POINTWISE_LOG, &sum)?;
         self.binary("stats = max + log", CUDNN_POINTWISE_ADD, &max, &log, F32)?;
-        // The weights have the element type of V: both are operands of the product.
+        // The weights have the element type of V: both are operands of the GEMM.
         let weights = self.binary("weights = exp / sum", CUDNN_POINTWISE_DIV, &exp, &sum, io)?;
         self.matmul("O = weights V", &weights, &v, &o)
     }

@@ -1,9 +1,7 @@
 //! From the nodes of a graph to an engine of cuDNN's that runs them as one kernel.
 
-use crate::device::cudnn::{
-    Attribute::*, Cudnn, CudnnError, Descriptor, HeuristicMode, Kind::*, Library,
-};
-use crate::device::error::CaseError;
+use super::{Attribute::*, Cudnn, CudnnError, Descriptor, HeuristicMode, Kind::*, Library};
+use crate::device::DeviceError;
 use std::rc::Rc;
 
 /// Where engines are sought: first cuDNN's choice for speed, then whatever works. Each takes some 10 ms.
@@ -55,20 +53,20 @@ impl Graph {
     }
 
     /// Whether there is an engine for the graph; unsupported, with the reason, if there is none.
-    pub fn supported(&self) -> Result<(), CaseError> {
+    pub fn supported(&self) -> Result<(), DeviceError> {
         self.first_success(|_| Ok(()))
     }
 
     /// The first engine that compiles; the error of the first that was tried, if none does.
-    pub fn compile(&self) -> Result<Executable, CaseError> {
+    pub fn compile(&self) -> Result<Executable, DeviceError> {
         self.first_success(|config| Ok(Executable::new(self.library, config)?))
     }
 
     /// What `attempt` makes of the first engine, best first, that it succeeds with; otherwise the first error.
     fn first_success<T>(
         &self,
-        attempt: impl Fn(&Descriptor) -> Result<T, CaseError>,
-    ) -> Result<T, CaseError> {
+        attempt: impl Fn(&Descriptor) -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
         let mut failure = None;
         for mode in HEURISTICS {
             let configs = self.configs(mode)?;
@@ -105,10 +103,10 @@ impl Graph {
             .get_parts(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)
     }
 
-    fn no_engine(&self) -> CaseError {
+    fn no_engine(&self) -> DeviceError {
         let reason = self.library.take_last_error();
         let colon = if reason.is_empty() { "" } else { ": " };
-        CaseError::unsupported(format!(
+        DeviceError::unsupported(format!(
             "cuDNN {} has no engine for this attention on this device{colon}{reason}",
             self.library.version_text()
         ))
@@ -142,8 +140,8 @@ fn engine_id(config: &Descriptor) -> Result<i64, CudnnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::error::ErrorKind;
-    use crate::ops::sdpa::cudnn::graph::attention;
+    use crate::device::DeviceErrorKind;
+    use crate::device::cudnn::graph::attention;
     use crate::workload::shape::{DType, SdpaShape};
 
     fn described(library: &'static Library, compute_capability: u32) -> Target {
@@ -204,7 +202,7 @@ mod tests {
             for head_dim in [65, 107, 130] {
                 let error =
                     graph(&target, None, head_dim, false, DType::Fp16).supported().unwrap_err();
-                assert_eq!(error.kind, ErrorKind::Unsupported);
+                assert_eq!(error.kind, DeviceErrorKind::Unsupported);
                 assert!(error.message.contains("has no engine"), "{error}");
                 assert!(!error.message.contains('\n'), "{error}");
             }

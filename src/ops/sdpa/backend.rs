@@ -1,0 +1,146 @@
+//! What an attention backend says of itself, and what it is planned with.
+
+use super::problem::SdpaProblem;
+use crate::device::cuda::Tensor;
+use crate::device::cudnn::CudnnAttention;
+use crate::device::{Cuda, Device, DeviceError};
+use crate::ops::error::CaseError;
+use crate::ops::plan::Plan;
+use crate::workload::operation::{Backend, Sdpa};
+use crate::workload::provider::Provider;
+use crate::workload::shape::DType;
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+/// An attention backend, on the CPU or on a GPU. MATH is one of each.
+pub trait AttentionBackend: Sync {
+    /// The name that specs ask for it by.
+    fn name(&self) -> Backend;
+
+    /// Whose implementation it is.
+    fn provider(&self) -> Provider;
+
+    /// Its colour in plots and page: an index into their palette. A name has one colour.
+    fn color(&self) -> usize;
+
+    /// Whether it is a backend of such a device.
+    fn runs_on(&self, device: &Device) -> bool {
+        matches!(device, Device::Cuda(_))
+    }
+
+    /// The head_dim that it pads Q, K and V to within the launch, where it does.
+    fn pads_to(&self, _head_dim: usize) -> Option<usize> {
+        None
+    }
+
+    /// Whether its kernel takes this shape. Allocates nothing on the device.
+    ///
+    /// # Errors
+    /// Why not.
+    fn supports(&self, context: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError>;
+
+    /// Why PyTorch's AUTO passes it over on such a machine, if it does.
+    fn torch_refusal(&self, _machine: Machine, _sdpa: &Sdpa) -> Option<String> {
+        None
+    }
+
+    /// Makes its plan over tensors as its kernel takes them, filled with seeded data.
+    ///
+    /// # Errors
+    /// As [`AttentionBackend::supports`]; out of memory.
+    fn plan(
+        &self,
+        context: &Context,
+        sdpa: Sdpa,
+        dtype: DType,
+        seed: u64,
+    ) -> Result<Made, CaseError>;
+
+    /// Whether a kernel of this name proves that it ran. The CPU launches none.
+    fn is_proven_by(&self, _kernel: &str) -> bool {
+        false
+    }
+}
+
+/// A plan of attention whose tensors can be reached.
+pub trait Attend<B>: Plan {
+    /// The problem that [`Plan::launch`] works on.
+    fn problem_mut(&mut self) -> &mut SdpaProblem<B>;
+}
+
+/// A backend's plan.
+pub enum Made {
+    /// Over tensors in host memory.
+    Host(Box<dyn Attend<Vec<u16>>>),
+    /// Over tensors in device memory.
+    Cuda(Box<dyn Attend<Tensor>>),
+}
+
+/// What backends are planned with: a device, and cuDNN on it.
+pub struct Context {
+    device: Device,
+    /// Opened when first asked for: a sweep of GEMMs needs no cuDNN.
+    cudnn: OnceCell<Result<CudnnAttention, DeviceError>>,
+}
+
+/// The machine, as far as PyTorch's choice depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Compute capability, major and minor.
+    pub compute_capability: (i32, i32),
+    /// cuDNN's version as its own number, 91900 for 9.19.0; none where the library is not there.
+    pub cudnn: Option<usize>,
+}
+
+impl Context {
+    /// On `device`.
+    pub fn new(device: Device) -> Self {
+        Context { device, cudnn: OnceCell::new() }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The GPU.
+    ///
+    /// # Errors
+    /// Unsupported on the CPU.
+    pub fn cuda(&self) -> Result<&Rc<Cuda>, DeviceError> {
+        match &self.device {
+            Device::Cuda(cuda) => Ok(cuda),
+            Device::Cpu => Err(DeviceError::unsupported("this needs a CUDA GPU")),
+        }
+    }
+
+    /// cuDNN on the GPU.
+    ///
+    /// # Errors
+    /// Unsupported if there is no usable one.
+    pub fn cudnn(&self) -> Result<&CudnnAttention, DeviceError> {
+        let open = || CudnnAttention::new(self.cuda()?.stream());
+        self.cudnn.get_or_init(open).as_ref().map_err(Clone::clone)
+    }
+
+    /// What PyTorch would choose by.
+    ///
+    /// # Errors
+    /// Unsupported on the CPU.
+    pub fn machine(&self) -> Result<Machine, DeviceError> {
+        Ok(Machine {
+            compute_capability: self.cuda()?.properties().compute_capability,
+            cudnn: self.cudnn().ok().map(CudnnAttention::version_number),
+        })
+    }
+}
+
+/// Why PyTorch passes a backend over whose kernels need `head_dim` to be a multiple of 8.
+pub(super) fn misaligned(head_dim: usize) -> Option<String> {
+    (!head_dim.is_multiple_of(8)).then(|| format!("head_dim {head_dim} is no multiple of 8"))
+}
+
+/// Why PyTorch passes a backend over whose kernels end at `limit`.
+pub(super) fn beyond(head_dim: usize, limit: usize) -> Option<String> {
+    (head_dim > limit).then(|| format!("head_dim {head_dim} is above {limit}"))
+}
