@@ -1,9 +1,10 @@
 //! Do our times agree with the GPU's own account of its kernels?
 //!
-//! For GEMMs of 5 to 200 us: the latency (launches in a CUDA graph between two events) beside the sum of the
-//! durations that CUPTI reports for the kernels of a launch, of the same graph, replayed right after. The SM clock of both is
-//! counted: CUPTI's records leave gaps between kernels, in which a card at its power limit recovers. At one clock the difference
-//! would lie between that of the times, which a kernel bound by memory keeps, and that of the cycles, which one bound by
+//! For GEMMs of 5 to 200 us: the latency (launches in a CUDA graph between two events) beside the
+//! sum of the durations that CUPTI reports for the kernels of a launch, of the same graph, replayed
+//! right after. The SM clock of both is counted: CUPTI's records leave gaps between kernels, in
+//! which a card at its power limit recovers. At one clock the difference would lie between that of
+//! the times, which a kernel bound by memory keeps, and that of the cycles, which one bound by
 //! arithmetic keeps. Needs a GPU and libcupti on LD_LIBRARY_PATH:
 //!
 //! ```sh
@@ -86,7 +87,8 @@ fn compare() -> Result<bool, String> {
         let agrees = time.abs().min(cycles.abs()) <= MOST_DIFFERENCE;
         let mark = if agrees { "" } else { "  more than 3 %" };
         println!(
-            "{m:>6} {n:>5} {k:>5} {latency_us:>10.2} {latency_mhz:>6.0} {cupti_us:>10.2} {cupti_mhz:>6.0} {:>+6.1} % {:>+6.1} %{mark}",
+            "{m:>6} {n:>5} {k:>5} {latency_us:>10.2} {latency_mhz:>6.0} {cupti_us:>10.2} \
+             {cupti_mhz:>6.0} {:>+6.1} % {:>+6.1} %{mark}",
             100.0 * time,
             100.0 * cycles
         );
@@ -102,7 +104,8 @@ fn sample(sampler: &mut Sampler) -> Result<(f64, f64), String> {
     Ok((median_ms * 1e3, sampler.cycles.mhz().unwrap_or(f64::NAN)))
 }
 
-/// The median over launches, of `kernels` each, of the sum of their durations. The sampler's own kernels are not among them.
+/// The median over launches, of `kernels` each, of the sum of their durations. The sampler's own
+/// kernels are not among them.
 fn per_launch_us(ran: &[Ran], kernels: usize) -> f64 {
     let ours = |ran: &&Ran| !["spin", "stamp_cycles"].contains(&&*ran.name);
     let durations_us: Vec<f64> =

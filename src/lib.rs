@@ -9,14 +9,13 @@
 //! ```
 //!
 //! `spec`, `shape`, `case`, `record`, `report`, `advise` and `compare` never see CUDA. `gemm` and `sdpa` offer plans and know
-//! nothing of Criterion. `suite` ties them together. `unsafe` lives under `device/` and in the library wrappers of
-//! `gemm` and `sdpa`.
+//! nothing of Criterion. `suite` ties them together. `unsafe` lives under `device/`.
 //!
 //! A journal may be one shard of a sweep (`shard`): `merge` joins the journals of all into one before it is reported.
 //! `fan_out` runs the shards of a sweep on the GPUs of one node, as processes, and merges them.
 //!
 //! To add an experiment: an entry in `experiments/night_sweep.yaml`, a type in `spec`, a file in `benches/`.
-//! To add an attention backend: a file in `sdpa/`, its name in `case`, and its arms in `sdpa/attention.rs` and `sdpa/policy.rs`.
+//! To add an attention backend: a file in `ops/sdpa/`, a line in its `backends`, and its name in `workload::operation::Backend`.
 
 pub mod advise;
 pub mod cli;

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use night_sweep::device::cuda::{Graph, Tensor};
+use night_sweep::device::cuda::{Graph, Grouped, Matrix, Strided, Tensor};
 use night_sweep::device::{Cuda, Device, DeviceChoice, DeviceError};
 use night_sweep::ops::error::ErrorKind;
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
@@ -95,7 +95,8 @@ fn data_are_those_of_the_host() {
         );
         for (host, device) in [(&host.a, &device.a), (&host.b, &device.b)] {
             let device = download(&cuda, device);
-            // Logarithm and sine of the two machines differ in their last place: so may one element in hundreds.
+            // Logarithm and sine of the two machines differ in their last place: so may one element
+            // in hundreds.
             let equal = host.iter().zip(&device).filter(|(host, device)| host == device).count();
             assert!(equal * 100 >= host.len() * 99, "{equal} of {} equal", host.len());
             let close = |(&host, &device): (&u16, &u16)| {
@@ -325,4 +326,33 @@ fn resizing_keeps_what_both_sizes_share_and_zeroes_the_rest() {
             assert!(download(&cuda, resized) == expected, "{from:?} to {to:?}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn tensors_of_another_size_are_refused_before_a_library_sees_them() {
+    let (cuda, _) = gpu();
+    let shape = GemmShape { m: 64, n: 32, k: 16 };
+    let problem = GemmProblem::on_cuda(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
+    let GemmProblem { a, b, c, .. } = &problem;
+    let matmul = cuda.lt().algorithms(shape, DType::Fp16, 1).unwrap().swap_remove(0);
+    let panics = |call: &dyn Fn() -> Result<(), DeviceError>| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err()
+    };
+    assert!(!panics(&|| cuda.lt().multiply(&matmul, [a, b, c])));
+    assert!(panics(&|| cuda.lt().multiply(&matmul, [a, b, b])));
+
+    let matrix = |tensor, columns| Matrix::narrow(tensor, DType::Fp16, columns, 0);
+    let (a_matrix, b_matrix, c_matrix) = (matrix(a, 16), matrix(b, 32), matrix(c, 32));
+    let strided = Strided { m: 64, n: 32, k: 16, batch: 1, alpha: 1.0 };
+    assert!(!panics(&|| cuda.blas().gemm(strided, a_matrix, b_matrix, c_matrix)));
+    let taller = Strided { m: 65, ..strided };
+    assert!(panics(&|| cuda.blas().gemm(taller, a_matrix, b_matrix, c_matrix)));
+
+    if let Ok(grouped) = Grouped::new(cuda.stream(), &[(strided, [a_matrix, b_matrix, c_matrix])]) {
+        assert!(!panics(&|| cuda.blas().grouped(&grouped, [[a, b, c]].into_iter())));
+        let other = c.clone();
+        assert!(panics(&|| cuda.blas().grouped(&grouped, [[a, b, &other]].into_iter())));
+    }
+    cuda.synchronize().unwrap();
 }

@@ -118,7 +118,8 @@ impl Inputs {
         out
     }
 
-    /// Panics if one of eight rows, first and last among them, differs from the reference; NaN differs.
+    /// Panics if one of eight rows, first and last among them, differs from the reference; NaN
+    /// differs.
     fn check(&self, result: &[u16]) {
         let shape = self.sdpa.shape;
         let tolerance = match self.dtype {

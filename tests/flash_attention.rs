@@ -28,7 +28,7 @@ fn plan(cuda: &Rc<Cuda>, sdpa: Sdpa, dtype: DType) -> Box<dyn Attend<Tensor>> {
     let backend = sdpa::find(sdpa.backend, context.device()).unwrap();
     match backend.plan(&context, sdpa, dtype, SEED).unwrap() {
         Made::Cuda(plan) => plan,
-        Made::Host(_) => panic!("{} is one of the host's", backend.name().name()),
+        Made::Host(_) => panic!("{} is one of the host's", sdpa.backend.name()),
     }
 }
 
@@ -144,8 +144,8 @@ fn misaligned_head_dims_are_right_without_padding() {
     }
 }
 
-/// Each tiling on a sequence that ends within a tile: small enough for compute-sanitizer, which makes launches hundreds of
-/// times slower.
+/// Each tiling on a sequence that ends within a tile: small enough for compute-sanitizer, which
+/// makes launches hundreds of times slower.
 #[test]
 #[ignore = "needs a CUDA GPU"]
 fn short_sequences_of_every_tiling_are_right() {

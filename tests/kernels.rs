@@ -1,4 +1,5 @@
-//! Every kernel file compiles for every architecture we name, wherever libnvrtc is; it needs no GPU.
+//! Every kernel file compiles for every architecture we name, wherever libnvrtc is; it needs no
+//! GPU.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,8 +17,8 @@ const VARIANTS: [(DType, bool); 4] =
 /// What to compile: a file, its macros, and the architecture.
 type Job = (&'static str, Vec<Define>, &'static str);
 
-/// Every file without macros, every tile of MEM_EFFICIENT, and every head_dim of FLASH; element types, masks and
-/// architectures take turns.
+/// Every file without macros, every tile of MEM_EFFICIENT, and every head_dim of FLASH; element
+/// types, masks and architectures take turns.
 fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
     for (architecture, _) in ARCHITECTURES {
@@ -49,7 +50,8 @@ fn jobs() -> Vec<Job> {
 #[ignore = "needs libnvrtc"]
 fn every_kernel_compiles_for_every_architecture() {
     let cache = tempfile::tempdir().unwrap();
-    // SAFETY: this test binary has one test, and its threads start below: no other thread reads the environment.
+    // SAFETY: this test binary has one test, and its threads start below: no other thread reads the
+    // environment.
     unsafe { std::env::set_var("XDG_CACHE_HOME", cache.path()) };
     let jobs = jobs();
     let threads = std::thread::available_parallelism().unwrap().get();

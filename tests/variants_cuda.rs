@@ -1,4 +1,5 @@
-//! The ways to compute a case that only a GPU has: padding within the launch, AUTO's timing, GEMMs together.
+//! The ways to compute a case that only a GPU has: padding within the launch, AUTO's timing, GEMMs
+//! together.
 //!
 //! `cargo test --test variants_cuda -- --ignored`
 

@@ -13,14 +13,15 @@ pub struct Clocks {
     pub temperature_c: u32,
     /// Active clock event reasons by NVML's names; empty when nothing slows the card.
     pub throttle: Vec<String>,
-    /// Mean SM clock over the samples of record, in MHz: cycles that an SM counted, over the time. `sm_mhz` is NVML's
-    /// reading.
+    /// Mean SM clock over the samples of the latency, in MHz: cycles that an SM counted, over the time.
+    /// `sm_mhz` is NVML's reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_sm_mhz: Option<f64>,
 }
 
 impl Clocks {
-    /// Whether heat or hardware slows the card, see [`is_slowdown`]. Such a time says nothing of the operation.
+    /// Whether heat or hardware slows the card, see [`is_slowdown`]. Such a time says nothing of
+    /// the operation.
     pub fn is_slowed(&self) -> bool {
         self.throttle.iter().any(|reason| is_slowdown(reason))
     }
@@ -31,8 +32,8 @@ impl Clocks {
     }
 }
 
-/// Whether a clock event reason is heat or hardware: NVML's HW_SLOWDOWN, HW_THERMAL_SLOWDOWN, HW_POWER_BRAKE_SLOWDOWN and
-/// SW_THERMAL_SLOWDOWN. The limit of power is no sign of trouble.
+/// Whether a clock event reason is heat or hardware: NVML's HW_SLOWDOWN, HW_THERMAL_SLOWDOWN,
+/// HW_POWER_BRAKE_SLOWDOWN and SW_THERMAL_SLOWDOWN. The limit of power is no sign of trouble.
 pub fn is_slowdown(reason: &str) -> bool {
     let reason = reason.to_uppercase();
     reason.contains("SLOWDOWN") || reason.contains("THERMAL")

@@ -31,8 +31,8 @@ impl HostGemm {
         let elements = [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)];
         assert_eq!([a, b, &*c].map(|matrix| Some(matrix.len())), elements);
         let (b_column, b_row) = if self.b_transposed { (k, 1) } else { (1, n) };
-        // SAFETY: the strides address each matrix contiguously, and the assertion says that its slice holds it
-        // whole; C is borrowed exclusively, so it overlaps neither operand.
+        // SAFETY: the strides address each matrix contiguously, and the assertion says that its
+        // slice holds it whole; C is borrowed exclusively, so it overlaps neither operand.
         unsafe {
             gemm::gemm(
                 m,

@@ -1,7 +1,9 @@
-//! cuDNN's backend API: descriptors of tensors, operations and plans, behind types that keep their order.
+//! cuDNN's backend API: descriptors of tensors, operations and plans, behind types that keep their
+//! order.
 //!
-//! A [`Draft`] takes attributes; [`Draft::finalize`] makes it a [`Descriptor`], which can be an attribute of others. A
-//! descriptor keeps alive whatever it was made of, down to the handle: cuDNN does not, and a plan needs it all.
+//! A [`Draft`] takes attributes; [`Draft::finalize`] makes it a [`Descriptor`], which can be an
+//! attribute of others. A descriptor keeps alive whatever it was made of, down to the handle: cuDNN
+//! does not, and a plan needs it all.
 
 mod attention;
 mod descriptor;
@@ -33,7 +35,8 @@ pub struct Cudnn {
 }
 
 impl Cudnn {
-    /// A handle on `stream`, whose context becomes the current one of this thread, and has to be it at each call.
+    /// A handle on `stream`, whose context becomes the current one of this thread, and has to be it
+    /// at each call.
     ///
     /// # Errors
     /// Unsupported as of [`Library::get`].
@@ -58,8 +61,9 @@ impl Cudnn {
     /// Enqueues `plan` on the handle's stream, with the addresses in `variant_pack`.
     ///
     /// # Safety
-    /// The addresses hold tensors as large as the plan's, and the workspace, until the stream has passed the launch;
-    /// those of by-value tensors are host addresses. A fault on the device shows at a later call.
+    /// The addresses hold tensors as large as the plan's, and the workspace, until the stream has
+    /// passed the launch; those of by-value tensors are host addresses. A fault on the device shows
+    /// at a later call.
     pub(super) unsafe fn execute(
         &self,
         plan: &Descriptor,
@@ -74,7 +78,8 @@ impl Cudnn {
 
 impl Drop for Cudnn {
     fn drop(&mut self) {
-        // SAFETY: the handle is ours, and descriptors that use it keep it alive. A failure has nobody to go to.
+        // SAFETY: the handle is ours, and descriptors that use it keep it alive. A failure has
+        // nobody to go to.
         unsafe { (self.library.destroy)(self.raw) };
     }
 }

@@ -1,5 +1,9 @@
-//! CUPTI, the GPU's own account of when each kernel started and ended: a second opinion on our times, for
-//! examples/kernel_time.rs. Nothing else uses it: it slows launches down.
+//! CUPTI, the GPU's own account of when each kernel started and ended: a second opinion on our
+//! times, for examples/kernel_time.rs. Nothing else uses it: it slows launches down.
+//!
+//! cudarc's `cupti` holds bindings only. Buffers, callbacks and the reading of records, most of
+//! this file, would stay; it looks for no libcupti.so.13, panics where it finds none, and its
+//! status is a Rust enum, to which a newer CUPTI's codes are undefined behaviour.
 
 use libloading::Library;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -54,8 +58,8 @@ impl Cupti {
         let names = ["libcupti.so.13", "libcupti.so.12", "libcupti.so"];
         // SAFETY: the initialisers are NVIDIA's own.
         let library = names.iter().find_map(|name| unsafe { Library::new(*name) }.ok()).ok_or(
-            "libcupti was not found: it comes with the CUDA toolkit (extras/CUPTI/lib64), or `pip install \
-             nvidia-cuda-cupti-cu12`; put its folder on LD_LIBRARY_PATH",
+            "libcupti was not found: it comes with the CUDA toolkit (extras/CUPTI/lib64), or \
+             `pip install nvidia-cuda-cupti-cu12`; put its folder on LD_LIBRARY_PATH",
         )?;
         let missing = |error: libloading::Error| format!("libcupti: {error}");
         // SAFETY: these are the functions' types in cupti_activity.h, the same since CUDA 9.
@@ -76,7 +80,8 @@ impl Cupti {
         Ok(Cupti { enable, disable, flush })
     }
 
-    /// The kernels that ran during `work`, which has to wait for them, in the order in which they ended.
+    /// The kernels that ran during `work`, which has to wait for them, in the order in which they
+    /// ended.
     ///
     /// # Errors
     /// What `work` or CUPTI reports.
@@ -108,7 +113,8 @@ fn layout() -> std::alloc::Layout {
 
 /// CUPTI wants a buffer.
 unsafe extern "C" fn request(buffer: *mut *mut u8, size: *mut usize, records: *mut usize) {
-    // SAFETY: CUPTI hands over three places to write to; the layout is not empty. A null buffer makes it drop records.
+    // SAFETY: CUPTI hands over three places to write to; the layout is not empty. A null buffer
+    // makes it drop records.
     unsafe {
         *buffer = std::alloc::alloc(layout());
         *size = BUFFER_BYTES;
@@ -127,9 +133,9 @@ unsafe extern "C" fn complete(
     let next = *NEXT.lock().unwrap_or_else(PoisonError::into_inner);
     let mut kernels = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut record = std::ptr::null_mut();
-    // SAFETY: the buffer came from `request` and is CUPTI's no longer; every record starts with its kind, and that of a
-    // kernel has its times and the address of its name, a C string, where they are read. Records are aligned to 8
-    // bytes.
+    // SAFETY: the buffer came from `request` and is CUPTI's no longer; every record starts with its
+    // kind, and that of a kernel has its times and the address of its name, a C string, where they
+    // are read. Records are aligned to 8 bytes.
     unsafe {
         while next.is_some_and(|next| next(buffer, valid, &mut record) == 0) {
             if record.cast::<c_int>().read() == KERNEL {

@@ -47,7 +47,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Elements that the kernel needs rows to be aligned to, read off the names that CUTLASS gives its kernels.
+    /// Elements that the kernel needs rows to be aligned to, read off the names that CUTLASS gives
+    /// its kernels.
     pub fn alignment_of(name: &str) -> Option<u32> {
         let (_, digits) = name.rsplit_once("align")?;
         let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());

@@ -1,4 +1,5 @@
-//! The CUDA libraries that nothing runs without, found at run time: which is missing, and where it comes from.
+//! The CUDA libraries that nothing runs without, found at run time: which is missing, and where it
+//! comes from.
 
 use crate::device::DeviceError;
 
@@ -16,9 +17,11 @@ pub enum Library {
 }
 
 impl Library {
-    /// Whether the dynamic linker finds it. cudarc panics on the first call into a library that is not there.
+    /// Whether the dynamic linker finds it. cudarc panics on the first call into a library that is
+    /// not there.
     pub fn is_present(self) -> bool {
-        // SAFETY: each only opens the library and closes it again; their initialisers are NVIDIA's own.
+        // SAFETY: each only opens the library and closes it again; their initialisers are NVIDIA's
+        // own.
         unsafe {
             match self {
                 Library::Driver => cudarc::driver::sys::is_culib_present(),

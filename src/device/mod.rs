@@ -58,7 +58,8 @@ pub enum Device {
 }
 
 impl Device {
-    /// Opens the device that was asked for. The second value is a line for the user where `auto` took the CPU.
+    /// Opens the device that was asked for. The second value is a line for the user where `auto`
+    /// took the CPU.
     ///
     /// # Errors
     /// One line that says what is missing and how to get it.
@@ -66,8 +67,8 @@ impl Device {
         match choice {
             DeviceChoice::Cpu => Ok((Device::Cpu, None)),
             DeviceChoice::Cuda(index) => Ok((Device::Cuda(Rc::new(Cuda::open(index)?)), None)),
-            // Only a machine without a GPU falls back: one that has a GPU and lacks a library is an error, or a
-            // night on a cluster would measure its CPUs.
+            // Only a machine without a GPU falls back: one that has a GPU and lacks a library is an
+            // error, or a night on a cluster would measure its CPUs.
             DeviceChoice::Auto => match cuda::present() {
                 Err(reason) => {
                     Ok((Device::Cpu, Some(format!("{reason}; measuring the CPU instead"))))

@@ -6,7 +6,8 @@ use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use serde_json::{Value, json};
 
-/// The card of a CUDA device. Absent where NVML is not installed or does not know the card (in some containers).
+/// The card of a CUDA device. Absent where NVML is not installed or does not know the card (in some
+/// containers).
 pub struct Monitor {
     nvml: Nvml,
     uuid: String,

@@ -45,8 +45,9 @@ impl Telemetry {
         Ok(Telemetry { readings, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The card since `start`: the median of its clocks, the most power and heat, and everything that held it back.
-    /// Where no reading falls into that time, the latest one. None before the first.
+    /// The card since `start`: the median of its clocks, the most power and heat, and everything
+    /// that held it back. Where no reading falls into that time, the latest one. None before the
+    /// first.
     pub fn since(&self, start: Instant) -> Option<Clocks> {
         let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
         let inside = readings.iter().filter(|(at, _)| *at >= start).map(|(_, clocks)| clocks);

@@ -1,4 +1,5 @@
-//! The operations and the plans that run them: GEMMs and attention, by library, by kernels of our own, or on the CPU.
+//! The operations and the plans that run them: GEMMs and attention, by library, by kernels of our
+//! own, or on the CPU.
 
 pub mod error;
 pub mod gemm;

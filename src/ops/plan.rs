@@ -6,21 +6,20 @@ use serde::{Deserialize, Serialize};
 
 /// An operation made ready to launch.
 pub trait Plan {
-    /// Enqueues one launch on the device's stream. Allocates nothing and waits for nothing; on the CPU it returns
-    /// when the result is there.
-    ///
-    /// # Errors
-    /// What the driver or the library reports.
+    /// Enqueues one launch on the device's stream. Allocates nothing and waits for nothing; on the
+    /// CPU it returns when the result is there.
     fn launch(&mut self) -> Result<(), CaseError>;
 
-    /// Launches once into an output filled with NaN, and compares the result with a float32 reference.
+    /// Launches once into an output filled with NaN, and compares the result with a float32
+    /// reference.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongResult`](crate::ops::error::ErrorKind::WrongResult) if it differs by more than the tolerance of its element type, or an element
+    /// A wrong result: it differs by more than the tolerance of its element type, or an element
     /// was not written.
     fn verify(&mut self) -> Result<Verification, CaseError>;
 
-    /// The algorithm that a library chose; none where there is no choice, or the library does not tell.
+    /// The algorithm that a library chose; none where there is no choice, or the library does not
+    /// tell.
     fn algorithm(&self) -> Option<Algorithm> {
         None
     }

@@ -22,7 +22,8 @@ pub struct Planner {
     device: Device,
     seed: u64,
     attention: Attention,
-    /// Algorithms chosen so far, so that every trial has the same: by GEMM, and whether all were tried.
+    /// Algorithms chosen so far, so that every trial has the same: by GEMM, and whether all were
+    /// tried.
     algorithms: RefCell<HashMap<(GemmShape, DType, bool), Matmul>>,
 }
 
@@ -74,7 +75,8 @@ impl Planner {
         Ok(Planned { plan, provider, backend: None })
     }
 
-    /// Whether a variant exists on this device. One that does not is left out of a run: its row says all there is.
+    /// Whether a variant exists on this device. One that does not is left out of a run: its row
+    /// says all there is.
     pub fn offers(&self, case: &Case) -> bool {
         match (&case.operation, &self.device) {
             (Operation::GemmGrouped(_) | Operation::GemmBest(_), Device::Cpu) => false,

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 /// Elements that one task copies: some microseconds of work.
 const CHUNK: usize = 1 << 15;
 
-/// Copies a row-major matrix into one of another size: what `to` has beyond `from` becomes zero, what it lacks is left
-/// out. Sizes are rows and columns.
+/// Copies a row-major matrix into one of another size: what `to` has beyond `from` becomes zero,
+/// what it lacks is left out. Sizes are rows and columns.
 ///
 /// # Panics
 /// If a slice does not have the elements of its matrix.
@@ -33,11 +33,14 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None, ..ProptestConfig::default()
+        })]
 
         #[test]
         fn inside_is_copied_and_outside_is_zero(
-            from_size in prop::array::uniform2(1..70usize), to_size in prop::array::uniform2(1..70usize),
+            from_size in prop::array::uniform2(1..70usize),
+            to_size in prop::array::uniform2(1..70usize),
         ) {
             let from: Vec<u16> = (1..=from_size[0] * from_size[1]).map(|i| i as u16).collect();
             let mut to = vec![u16::MAX; to_size[0] * to_size[1]];

@@ -1,7 +1,8 @@
 //! Is the result right? Every plan answers this before it is timed.
 //!
-//! The output is filled with [`POISON`], the plan launched once, and every element has to be a finite number
-//! afterwards; sampled rows are compared with a reference that multiplies and adds in float32, term by term.
+//! The output is filled with [`POISON`], the plan launched once, and every element has to be a
+//! finite number afterwards; sampled rows are compared with a reference that multiplies and adds in
+//! float32, term by term.
 
 pub mod cuda;
 
@@ -14,8 +15,8 @@ use crate::workload::philox::philox4x32;
 use crate::workload::shape::{DType, GemmShape, SdpaShape};
 use rayon::prelude::*;
 
-/// What fills an output before it is checked: a quiet NaN in fp16 and in bf16 alike, with a payload that is no
-/// hardware's default. An element that still has it was not written.
+/// What fills an output before it is checked: a quiet NaN in fp16 and in bf16 alike, with a payload
+/// that is no hardware's default. An element that still has it was not written.
 pub const POISON: u16 = 0x7fea;
 
 /// Rows compared at most.
@@ -23,9 +24,10 @@ pub const SAMPLED_ROWS: usize = 64;
 
 /// The relative error of a row that is accepted: four unit roundoffs (2⁻¹¹ in fp16, 2⁻⁸ in bf16).
 ///
-/// Rounding the result takes up to one. Backends may also round their scores and their softmax weights to 16 bits,
-/// at most one each and mostly averaged out over a row; float32 accumulation in another order stays below one
-/// at the lengths of the sweeps. A wrong, missing or doubled tile is off by far more.
+/// Rounding the result takes up to one. Backends may also round their scores and their softmax
+/// weights to 16 bits, at most one each and mostly averaged out over a row; float32 accumulation in
+/// another order stays below one at the lengths of the sweeps. A wrong, missing or doubled tile is
+/// off by far more.
 pub fn tolerance(dtype: DType) -> f64 {
     match dtype {
         DType::Fp16 => 2e-3,
@@ -33,8 +35,9 @@ pub fn tolerance(dtype: DType) -> f64 {
     }
 }
 
-/// At most `at_most` of `total` rows, in ascending order: the first, the last, and between them one at a random
-/// place in each of equal stretches, so that no period of a tiling can hide an error. The same rows every time.
+/// At most `at_most` of `total` rows, in ascending order: the first, the last, and between them one
+/// at a random place in each of equal stretches, so that no period of a tiling can hide an error.
+/// The same rows every time.
 pub fn sampled_rows(total: usize, at_most: usize) -> Vec<usize> {
     if total <= at_most {
         return (0..total).collect();
@@ -55,7 +58,7 @@ pub fn sampled_rows(total: usize, at_most: usize) -> Vec<usize> {
 /// The verdict on the largest relative error of the `rows` compared.
 ///
 /// # Errors
-/// [`ErrorKind::WrongResult`](crate::ops::error::ErrorKind::WrongResult) if it is above [`tolerance`] or NaN, or if no
+/// A wrong result, if it is above [`tolerance`] or NaN, or if no
 /// row was compared.
 pub fn judge(max_rel_error: f64, rows: usize, dtype: DType) -> Result<Verification, CaseError> {
     judge_within(tolerance(dtype), max_rel_error, rows, dtype)
@@ -74,7 +77,8 @@ fn judge_within(
         return Ok(Verification { max_rel_error, tolerance, rows });
     }
     Err(CaseError::wrong_result(format!(
-        "relative error {max_rel_error:.3e} is not within {tolerance:.1e} ({}, rows compared: {rows})",
+        "relative error {max_rel_error:.3e} is not within {tolerance:.1e} ({}, rows compared: \
+         {rows})",
         dtype.name()
     )))
 }
@@ -82,7 +86,7 @@ fn judge_within(
 /// Compares `c` with a reference.
 ///
 /// # Errors
-/// [`ErrorKind::WrongResult`](crate::ops::error::ErrorKind::WrongResult), naming the row.
+/// A wrong result, naming the row.
 pub fn host_gemm(problem: &GemmProblem<Vec<u16>>) -> Result<Verification, CaseError> {
     compare(&problem.c, problem.gemm.shape.n, problem.dtype, |row| gemm_row(problem, row))
 }
@@ -90,7 +94,7 @@ pub fn host_gemm(problem: &GemmProblem<Vec<u16>>) -> Result<Verification, CaseEr
 /// Compares `o` with a reference; a row is one query of one head.
 ///
 /// # Errors
-/// [`ErrorKind::WrongResult`](crate::ops::error::ErrorKind::WrongResult), naming the row.
+/// A wrong result, naming the row.
 pub fn host_sdpa(problem: &SdpaProblem<Vec<u16>>) -> Result<Verification, CaseError> {
     compare(&problem.o, problem.sdpa.shape.head_dim, problem.dtype, |row| sdpa_row(problem, row))
 }
@@ -132,7 +136,8 @@ fn sdpa_row(problem: &SdpaProblem<Vec<u16>>, row: usize) -> Vec<f32> {
     sums
 }
 
-/// Checks that all of `output` was written and is finite, and sampled rows of it against `reference`.
+/// Checks that all of `output` was written and is finite, and sampled rows of it against
+/// `reference`.
 fn compare(
     output: &[u16],
     columns: usize,

@@ -9,8 +9,8 @@ use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// Without a workspace of the caller's, cuBLAS allocates and frees one in every captured call. 32 MiB is what NVIDIA
-/// recommends on Hopper, and more than cuBLAS asks for on Ampere.
+/// Without a workspace of the caller's, cuBLAS allocates and frees one in every captured call. 32
+/// MiB is what NVIDIA recommends on Hopper, and more than cuBLAS asks for on Ampere.
 const WORKSPACE_BYTES: usize = 32 << 20;
 
 /// The factor of what C held before.
@@ -141,11 +141,12 @@ impl Blas {
         );
         let (a_at, b_at, c_at) =
             (a.address as *const c_void, b.address as *const c_void, c.address as *mut c_void);
-        // cuBLAS is column-major, where our row-major C is its transpose: C^T = B^T A^T. So B comes first, and what
-        // is not transposed for us is not transposed for it either. A single GEMM goes through the plain call,
-        // as frameworks make it: the batched one may choose another kernel.
-        // SAFETY: the buffers hold the matrices, as checked above, and are borrowed until the call is enqueued; they
-        // are freed in the order of the stream. Alpha and beta are on the host, and read before the call returns.
+        // cuBLAS is column-major, where our row-major C is its transpose: C^T = B^T A^T. So B comes
+        // first, and what is not transposed for us is not transposed for it either. A single GEMM
+        // goes through the plain call, as frameworks make it: the batched one may choose another
+        // kernel. SAFETY: the buffers hold the matrices, as checked above, and are borrowed until
+        // the call is enqueued; they are freed in the order of the stream. Alpha and beta are on
+        // the host, and read before the call returns.
         unsafe {
             if shape.batch == 1 {
                 result::gemm_ex(

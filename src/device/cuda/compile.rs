@@ -1,6 +1,7 @@
 //! NVRTC: from kernels/*.cu to a cubin for one architecture, kept on disk.
 //!
-//! A cubin, not PTX: the driver would compile PTX again at every start, and refuses PTX of a newer toolkit.
+//! A cubin, not PTX: the driver would compile PTX again at every start, and refuses PTX of a newer
+//! toolkit.
 
 use crate::device::DeviceError;
 use crate::files::write_atomically;
@@ -11,7 +12,8 @@ use std::ffi::{CStr, CString, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-/// The kernel files, by name. Those of attention are compiled per variant, by macros, when a plan asks for one.
+/// The kernel files, by name. Those of attention are compiled per variant, by macros, when a plan
+/// asks for one.
 pub const SOURCES: [(&str, &str); 7] = [
     ("fill.cu", include_str!("../../../kernels/fill.cu")),
     ("verify.cu", include_str!("../../../kernels/verify.cu")),
@@ -31,7 +33,8 @@ const HEADERS: [(&str, &str); 2] = [
 /// A macro and its value.
 pub type Define = (&'static str, String);
 
-/// Compiles a file of [`SOURCES`] with these macros for `arch` (`sm_90`), or takes the cubin from the cache.
+/// Compiles a file of [`SOURCES`] with these macros for `arch` (`sm_90`), or takes the cubin from
+/// the cache.
 ///
 /// # Errors
 /// The compiler's log, or that there is no such file.
@@ -63,7 +66,8 @@ pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, De
         static SAID: Once = Once::new();
         SAID.call_once(|| {
             eprintln!(
-                "night-sweep: the compiled kernels are not cached, and are compiled anew at every start: {error:#}"
+                "night-sweep: the compiled kernels are not cached, and are compiled anew at every \
+                 start: {error:#}"
             );
         });
     }
@@ -160,7 +164,8 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // SAFETY: created by create_program, destroyed once. A failure to free leaves nothing to do.
+        // SAFETY: created by create_program, destroyed once. A failure to free leaves nothing to
+        // do.
         let _ = unsafe { result::destroy_program(self.0) };
     }
 }

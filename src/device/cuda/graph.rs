@@ -1,4 +1,5 @@
-//! CUDA graphs: launches captured once and replayed without the host, and the names of the kernels in them.
+//! CUDA graphs: launches captured once and replayed without the host, and the names of the kernels
+//! in them.
 
 use super::Cuda;
 use crate::device::Clock;
@@ -22,7 +23,8 @@ impl Graph {
         mut enqueue: impl FnMut() -> Result<(), E>,
     ) -> Result<Self, E> {
         let stream = cuda.stream();
-        // Thread-local: a call that would break the capture is refused in this thread only, which is all we have.
+        // Thread-local: a call that would break the capture is refused in this thread only, which
+        // is all we have.
         stream
             .begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
             .map_err(DeviceError::from)?;
@@ -112,7 +114,8 @@ fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, Devic
 
 /// Blocks of the kernel that one SM holds at once; none where the driver does not say.
 fn blocks_per_sm(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> Option<u32> {
-    // The driver takes a kernel without a context in the place of a function, says its documentation.
+    // The driver takes a kernel without a context in the place of a function, says its
+    // documentation.
     let function = if params.func.is_null() { params.kern.cast() } else { params.func };
     let threads = (params.blockDimX * params.blockDimY * params.blockDimZ) as i32;
     let mut blocks = 0;
@@ -128,10 +131,12 @@ fn blocks_per_sm(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> Option<u32> {
     (status.result().is_ok() && blocks > 0).then_some(blocks as u32)
 }
 
-/// The kernel's symbol. A library's kernel is known by its `kern` where it has no `func` in this context.
+/// The kernel's symbol. A library's kernel is known by its `kern` where it has no `func` in this
+/// context.
 fn symbol(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> String {
     let mut name = std::ptr::null();
-    // SAFETY: both handles come from the driver and are checked for null; a name lives as long as its module.
+    // SAFETY: both handles come from the driver and are checked for null; a name lives as long as
+    // its module.
     unsafe {
         if !params.func.is_null() {
             let _ = sys::cuFuncGetName(&mut name, params.func);
@@ -146,7 +151,8 @@ fn symbol(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> String {
     }
 }
 
-/// The name that a symbol stands for, without its parameters; a symbol that is no C++ name is its own.
+/// The name that a symbol stands for, without its parameters; a symbol that is no C++ name is its
+/// own.
 fn readable(symbol: &str) -> String {
     let options = DemangleOptions::new().no_params().no_return_type();
     let name = Symbol::new(symbol).ok().and_then(|name| name.demangle_with_options(&options).ok());
@@ -161,7 +167,8 @@ mod tests {
     fn kernels_are_named_as_their_source_names_them() {
         for (symbol, name) in [
             (
-                "_ZN7cutlass7Kernel2I55cutlass_75_tensorop_f16_s1688gemm_f16_128x128_nn_align1EEvNT_6ParamsE",
+                "_ZN7cutlass7Kernel2I55cutlass_75_tensorop_f16_s1688gemm_f16_128x128_nn_align1EEv\
+                 NT_6ParamsE",
                 "cutlass::Kernel2<cutlass_75_tensorop_f16_s1688gemm_f16_128x128_nn_align1>",
             ),
             (

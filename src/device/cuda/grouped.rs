@@ -8,8 +8,8 @@ use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
-/// GEMMs for one call of cuBLAS, a group of one each: their shapes on the host, their addresses on the device. As in
-/// [`Blas::gemm`] each is asked for as its transpose, so that B comes first.
+/// GEMMs for one call of cuBLAS, a group of one each: their shapes on the host, their addresses on
+/// the device. As in [`Blas::gemm`] each is asked for as its transpose, so that B comes first.
 pub struct Grouped {
     kind: sys::cudaDataType,
     operations: Vec<sys::cublasOperation_t>,
@@ -33,13 +33,15 @@ impl Grouped {
     /// Unsupported if the library has no grouped call, which came with cuBLAS 12.5.
     ///
     /// # Panics
-    /// If a matrix does not have the size of its shape, has another element type than the first, or is transposed.
+    /// If a matrix does not have the size of its shape, has another element type than the first, or
+    /// is transposed.
     pub fn new(
         stream: &Arc<CudaStream>,
         gemms: &[(Strided, [Matrix; 3])],
     ) -> Result<Self, DeviceError> {
         const NAME: &[u8] = b"cublasGemmGroupedBatchedEx";
-        // SAFETY: the symbol is only looked for: cudarc would panic at the first call of one that is not there.
+        // SAFETY: the symbol is only looked for: cudarc would panic at the first call of one that
+        // is not there.
         let is_there = unsafe { sys::culib().get::<*const c_void>(NAME) }.is_ok();
         if !is_there {
             let message = "this cuBLAS has no grouped GEMMs: they came with 12.5";
@@ -80,7 +82,8 @@ impl Grouped {
 }
 
 impl Blas {
-    /// Enqueues all GEMMs of `grouped` in one call, with float32 accumulation. `tensors` are A, B and C of each, again.
+    /// Enqueues all GEMMs of `grouped` in one call, with float32 accumulation. `tensors` are A, B
+    /// and C of each, again.
     ///
     /// # Panics
     /// If they are not those that `grouped` was made of.
@@ -97,9 +100,10 @@ impl Blas {
         let Grouped { operations, sizes: [m, n, k], strides: [ldb, lda, ldc], .. } = grouped;
         let [b, a, c] = grouped.addresses.each_ref().map(|at| address(at, at.stream()));
         let groups = int(m.len())?;
-        // SAFETY: the arrays have an entry for each group; those of addresses are in device memory, and live as long
-        // as `grouped`. The tensors at these addresses are borrowed, and as large as `Grouped::new` found them; they
-        // are freed in the order of the stream. The library has the function: `Grouped::new` made sure.
+        // SAFETY: the arrays have an entry for each group; those of addresses are in device memory,
+        // and live as long as `grouped`. The tensors at these addresses are borrowed, and as large
+        // as `Grouped::new` found them; they are freed in the order of the stream. The library has
+        // the function: `Grouped::new` made sure.
         unsafe {
             sys::cublasGemmGroupedBatchedEx(
                 *self.handle.handle(),

@@ -13,8 +13,8 @@ pub struct Listed {
     pub uuid: String,
 }
 
-/// The GPUs that this process may use, in the order of `cuda:N`. The driver is asked, not NVML, for it alone knows what
-/// CUDA_VISIBLE_DEVICES leaves and how that is counted.
+/// The GPUs that this process may use, in the order of `cuda:N`. The driver is asked, not NVML, for
+/// it alone knows what CUDA_VISIBLE_DEVICES leaves and how that is counted.
 ///
 /// # Errors
 /// One line: no driver, or no GPU that it can use.

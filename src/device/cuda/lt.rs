@@ -30,8 +30,8 @@ pub struct Matmul {
     pub algorithm: Algorithm,
 }
 
-/// The descriptors of a GEMM. cuBLASLt is column-major, where a row-major matrix is its transpose: it computes
-/// `C^T = B^T A^T`, so its first operand is our B.
+/// The descriptors of a GEMM. cuBLASLt is column-major, where a row-major matrix is its transpose:
+/// it computes `C^T = B^T A^T`, so its first operand is our B.
 struct Problem {
     shape: GemmShape,
     desc: sys::cublasLtMatmulDesc_t,
@@ -50,7 +50,8 @@ impl Lt {
         Ok(Lt { handle, stream: stream.clone(), workspace })
     }
 
-    /// The algorithms that the heuristic offers for a GEMM, its best guess first; `at_most` of them.
+    /// The algorithms that the heuristic offers for a GEMM, its best guess first; `at_most` of
+    /// them.
     ///
     /// # Errors
     /// Unsupported where it offers none.
@@ -67,7 +68,8 @@ impl Lt {
         let mut found: Vec<sys::cublasLtMatmulHeuristicResult_t> =
             vec![unsafe { std::mem::zeroed() }; at_most];
         let mut count = 0;
-        // SAFETY: all descriptors are alive, and `found` has room for as many results as are asked for.
+        // SAFETY: all descriptors are alive, and `found` has room for as many results as are asked
+        // for.
         unsafe {
             sys::cublasLtMatmulAlgoGetHeuristic(
                 self.handle,
@@ -117,10 +119,10 @@ impl Lt {
         let (one, zero) = (1.0f32, 0.0f32);
         let at = |tensor| address(tensor, &self.stream) as *mut c_void;
         let [b_layout, a_layout, c_layout] = matmul.problem.layouts;
-        // SAFETY: the descriptors live in `matmul`; the factors are on the host, and read before the call returns;
-        // the tensors have the sizes of the shape, as asserted above, and are freed in the order of the main stream,
-        // which waits for the others (`Branches::run`); the workspace is used by one GEMM at a time, as there is one
-        // stream.
+        // SAFETY: the descriptors live in `matmul`; the factors are on the host, and read before
+        // the call returns; the tensors have the sizes of the shape, as asserted above, and are
+        // freed in the order of the main stream, which waits for the others (`Branches::run`); the
+        // workspace is used by one GEMM at a time, as there is one stream.
         unsafe {
             result::matmul(
                 self.handle,

@@ -4,8 +4,8 @@ use crate::device::DeviceError;
 use cudarc::driver::{CudaContext, result, sys};
 use std::sync::Arc;
 
-/// `LEN` 64-bit words of page-locked host memory. On the 64-bit systems that CUDA has, the GPU knows them by the host's
-/// address.
+/// `LEN` 64-bit words of page-locked host memory. On the 64-bit systems that CUDA has, the GPU
+/// knows them by the host's address.
 pub struct Mapped<const LEN: usize> {
     words: *mut u64,
     /// The memory belongs to this context.

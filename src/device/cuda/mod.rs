@@ -105,15 +105,16 @@ impl Cuda {
         Library::Cublas.require()?;
         Library::CublasLt.require()?;
         let context = CudaContext::new(index)?;
-        // SAFETY: all work goes to one stream, so no buffer ever needs an event to order its uses. The events would
-        // also be recorded inside captured graphs.
+        // SAFETY: all work goes to one stream, so no buffer ever needs an event to order its uses.
+        // The events would also be recorded inside captured graphs.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream()?;
         let properties = Properties::of(&context)?;
         if properties.compute_capability < (8, 0) {
             let (major, minor) = properties.compute_capability;
             return Err(DeviceError::driver(format!(
-                "{} has compute capability {major}.{minor}: Night Sweep's kernels need 8.0 (A100) or later",
+                "{} has compute capability {major}.{minor}: Night Sweep's kernels need 8.0 (A100) \
+                 or later",
                 properties.name
             )));
         }
@@ -165,7 +166,8 @@ impl Cuda {
     /// # Errors
     /// [`DeviceErrorKind::OutOfMemory`] with the sizes.
     pub fn alloc<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, DeviceError> {
-        // SAFETY: `Bits` are plain numbers, valid whatever their bits; every user fills or overwrites the memory.
+        // SAFETY: `Bits` are plain numbers, valid whatever their bits; every user fills or
+        // overwrites the memory.
         unsafe { self.stream.alloc(len) }.map_err(|failure| {
             let mut error = DeviceError::from(failure);
             if error.kind == DeviceErrorKind::OutOfMemory {
@@ -232,8 +234,8 @@ impl Cuda {
     }
 }
 
-/// Lets the driver's pool keep memory that is freed, for the next case: by default it returns everything to the system at
-/// each synchronisation, and asking for it again takes milliseconds.
+/// Lets the driver's pool keep memory that is freed, for the next case: by default it returns
+/// everything to the system at each synchronisation, and asking for it again takes milliseconds.
 fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
     if !context.has_async_alloc() {
         return Ok(());

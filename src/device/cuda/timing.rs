@@ -1,4 +1,5 @@
-//! What measuring asks of the GPU itself: to hold launches back, and to count the cycles of its SM clock.
+//! What measuring asks of the GPU itself: to hold launches back, and to count the cycles of its SM
+//! clock.
 
 use super::{Cuda, Mapped};
 use crate::device::DeviceError;
@@ -50,8 +51,9 @@ impl Timing {
 }
 
 impl Cuda {
-    /// Enqueues what `enqueue` enqueues, and lets the GPU start with it only when all of it is there. False where the
-    /// host took so long that the GPU did not wait for it; nothing is known of such launches.
+    /// Enqueues what `enqueue` enqueues, and lets the GPU start with it only when all of it is
+    /// there. False where the host took so long that the GPU did not wait for it; nothing is known
+    /// of such launches.
     pub fn held_back<E: From<DeviceError>>(
         &self,
         enqueue: impl FnOnce() -> Result<(), E>,

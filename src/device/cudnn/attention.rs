@@ -1,7 +1,8 @@
 //! cuDNN's fused attention, by way of its backend API.
 //!
-//! A graph describes the attention, cuDNN's heuristics name the engines that can run it, best first, and the first
-//! that compiles is taken. Heuristics take milliseconds, the first plan of a family of kernels up to a second.
+//! A graph describes the attention, cuDNN's heuristics name the engines that can run it, best
+//! first, and the first that compiles is taken. Heuristics take milliseconds, the first plan of a
+//! family of kernels up to a second.
 
 use super::engine::{Executable, Graph, Target};
 use super::graph;
@@ -56,18 +57,13 @@ impl CudnnAttention {
         Ok(CudnnAttention { cudnn: Rc::new(Cudnn::new(stream)?), compiled: RefCell::default() })
     }
 
-    /// The version of cuDNN, as `9.14.0`.
-    pub fn version(&self) -> String {
-        self.cudnn.library().version_text()
-    }
-
-    /// The same as cuDNN's own number, 91400 for 9.14.0.
+    /// The version of cuDNN as its own number, 91400 for 9.14.0.
     pub fn version_number(&self) -> usize {
         self.cudnn.library().version()
     }
 
-    /// Whether cuDNN has an engine for this attention, by its heuristics: nothing is compiled, nor allocated on the
-    /// device.
+    /// Whether cuDNN has an engine for this attention, by its heuristics: nothing is compiled, nor
+    /// allocated on the device.
     ///
     /// # Errors
     /// Unsupported, with the reason.
@@ -117,15 +113,11 @@ impl Compiled {
         self.executable.workspace_bytes
     }
 
-    /// cuDNN's number for the engine, among those for graphs of this pattern.
-    pub fn engine_id(&self) -> i64 {
-        self.executable.engine_id
-    }
-
     /// Binds the addresses of Q, K, V and O, contiguous BHSD, and keeps the workspace.
     ///
     /// # Panics
-    /// If a tensor does not have the elements of the shape, or the workspace less than [`Compiled::workspace_bytes`].
+    /// If a tensor does not have the elements of the shape, or the workspace less than
+    /// [`Compiled::workspace_bytes`].
     pub fn bind(
         self: &Rc<Self>,
         tensors: [&Tensor; 4],
@@ -166,15 +158,17 @@ impl Compiled {
 }
 
 impl Bound {
-    /// Enqueues one launch on the stream; it can be captured in a CUDA graph. `tensors` are those that were bound.
+    /// Enqueues one launch on the stream; it can be captured in a CUDA graph. `tensors` are those
+    /// that were bound.
     ///
     /// # Panics
     /// If they are not.
     pub fn launch(&self, tensors: [&Tensor; 4]) -> Result<(), DeviceError> {
         assert_eq!(tensors.map(place), self.bound, "the tensors are those that were bound");
         let Compiled { cudnn, executable, .. } = &*self.compiled;
-        // SAFETY: the tensors at the bound addresses are borrowed, and as large as `bind` found them; they and the
-        // workspace are freed in the order of the stream. The host addresses are in `compiled`.
+        // SAFETY: the tensors at the bound addresses are borrowed, and as large as `bind` found
+        // them; they and the workspace are freed in the order of the stream. The host addresses are
+        // in `compiled`.
         unsafe { cudnn.execute(&executable.plan, &self.variant_pack) }?;
         Ok(())
     }
@@ -198,7 +192,8 @@ fn check_shape(shape: &SdpaShape) -> Result<(), DeviceError> {
     }
     if !head_dim.is_multiple_of(HEAD_DIM_MULTIPLE) {
         return Err(DeviceError::unsupported(format!(
-            "cuDNN attention needs a head_dim that is a multiple of {HEAD_DIM_MULTIPLE}, not {head_dim}"
+            "cuDNN attention needs a head_dim that is a multiple of {HEAD_DIM_MULTIPLE}, not \
+             {head_dim}"
         )));
     }
     if head_dim > MAX_HEAD_DIM {

@@ -83,7 +83,8 @@ impl Draft {
     /// Lets cuDNN check the attributes as a whole. For an execution plan this compiles its kernels.
     ///
     /// # Errors
-    /// What cuDNN reports: attributes that are missing or contradict each other, or what it does not support.
+    /// What cuDNN reports: attributes that are missing or contradict each other, or what it does
+    /// not support.
     pub fn finalize(self) -> Result<Descriptor, CudnnError> {
         let Owned { library, raw, kind, .. } = self.0;
         // SAFETY: the descriptor is alive.
@@ -112,14 +113,15 @@ impl Descriptor {
         Ok(self.owning(draft))
     }
 
-    /// The descriptors of `kind` that `attribute` holds, each of which keeps `self` alive. May be none.
+    /// The descriptors of `kind` that `attribute` holds, each of which keeps `self` alive. May be
+    /// none.
     pub fn get_parts(
         &self,
         attribute: Attribute,
         kind: Kind,
     ) -> Result<Vec<Descriptor>, CudnnError> {
-        // cuDNN fills descriptors that the caller has made. It may announce more than it then fills: only the
-        // second answer counts.
+        // cuDNN fills descriptors that the caller has made. It may announce more than it then
+        // fills: only the second answer counts.
         let announced = self.get::<PartPointer>(attribute, &mut [])?;
         if announced == 0 {
             return Ok(vec![]);

@@ -4,7 +4,8 @@ use super::{Attribute::*, Cudnn, CudnnError, Descriptor, HeuristicMode, Kind::*,
 use crate::device::DeviceError;
 use std::rc::Rc;
 
-/// Where engines are sought: first cuDNN's choice for speed, then whatever works. Each takes some 10 ms.
+/// Where engines are sought: first cuDNN's choice for speed, then whatever works. Each takes some
+/// 10 ms.
 const HEURISTICS: [HeuristicMode; 2] =
     [HeuristicMode::CUDNN_HEUR_MODE_A, HeuristicMode::CUDNN_HEUR_MODE_FALLBACK];
 
@@ -13,7 +14,8 @@ const HEURISTICS: [HeuristicMode; 2] =
 pub enum Target {
     /// The one of this handle.
     Handle(Rc<Cudnn>),
-    /// One described by its properties. It need not be there: the recipe is tested so, without a GPU.
+    /// One described by its properties. It need not be there: the recipe is tested so, without a
+    /// GPU.
     #[cfg_attr(not(test), expect(dead_code))]
     Described(Descriptor),
 }
@@ -31,8 +33,6 @@ pub struct Executable {
     pub plan: Descriptor,
     /// Bytes of device memory that a launch needs beside the tensors.
     pub workspace_bytes: usize,
-    /// cuDNN's number for the engine, among those for graphs of this pattern.
-    pub engine_id: i64,
 }
 
 impl Graph {
@@ -62,7 +62,8 @@ impl Graph {
         self.first_success(|config| Ok(Executable::new(self.library, config)?))
     }
 
-    /// What `attempt` makes of the first engine, best first, that it succeeds with; otherwise the first error.
+    /// What `attempt` makes of the first engine, best first, that it succeeds with; otherwise the
+    /// first error.
     fn first_success<T>(
         &self,
         attempt: impl Fn(&Descriptor) -> Result<T, DeviceError>,
@@ -122,7 +123,7 @@ impl Executable {
             .finalize()
             .map_err(|error| error.at(&format!("engine {engine_id}")))?;
         let workspace_bytes = plan.get_i64(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE)? as usize;
-        Ok(Executable { plan, workspace_bytes, engine_id })
+        Ok(Executable { plan, workspace_bytes })
     }
 }
 
@@ -132,11 +133,12 @@ fn engine_id(config: &Descriptor) -> Result<i64, CudnnError> {
         .get_i64(CUDNN_ATTR_ENGINE_GLOBAL_INDEX)
 }
 
-/// The recipe against the real library, on a machine without a GPU: cuDNN plans for a device that it is told of.
+/// The recipe against the real library, on a machine without a GPU: cuDNN plans for a device that
+/// it is told of.
 ///
-/// cuDNN, cuBLASLt and NVRTC (PyPI: nvidia-cudnn-cu12, nvidia-cublas-cu12, nvidia-cuda-nvrtc-cu12) have to be in
-/// LD_LIBRARY_PATH, and so has a libcuda.so.1: where there is no driver, stubs are enough, `int name(void) { return 0; }`
-/// for each function that cuDNN names on stderr as missing.
+/// cuDNN, cuBLASLt and NVRTC (PyPI: nvidia-cudnn-cu12, nvidia-cublas-cu12, nvidia-cuda-nvrtc-cu12)
+/// have to be in LD_LIBRARY_PATH, and so has a libcuda.so.1: where there is no driver, stubs are
+/// enough, `int name(void) { return 0; }` for each function that cuDNN names on stderr as missing.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,12 +153,15 @@ mod tests {
             other => panic!("no properties of {other}"),
         };
         let properties = serde_json::json!({
-            "deviceName": name, "deviceVer": compute_capability * 10, "driverVer": 13000, "cudaDeviceId": 0,
+            "deviceName": name, "deviceVer": compute_capability * 10, "driverVer": 13000,
+            "cudaDeviceId": 0,
             "multiProcessorCount": sms, "smClockRateKHz": 1_980_000, "memClockRateKHz": 3_201_000,
             "totalGlobalMem": 80_000_000_000u64, "l2CacheSize": 40 << 20,
             "maxSharedMemoryPerBlock": 49_152, "maxSharedMemoryPerBlockOptin": shared_bytes,
-            "reservedSharedMemoryPerBlock": 1_024, "regsPerBlock": 65_536, "maxRegistersPerSM": 65_536,
-            "maxCtasPerSM": 32, "maxThreadsPerSM": 2_048, "maxThreadsPerBlock": 1_024, "warpSize": 32,
+            "reservedSharedMemoryPerBlock": 1_024, "regsPerBlock": 65_536,
+            "maxRegistersPerSM": 65_536,
+            "maxCtasPerSM": 32, "maxThreadsPerSM": 2_048, "maxThreadsPerBlock": 1_024,
+            "warpSize": 32,
             "memoryBusWidth": 5_120,
             "maxGridSize": [2_147_483_647, 65_535, 65_535], "maxBlockSize": [1_024, 1_024, 64],
             "pciDeviceId": 0, "isTccDriver": 0, "supportCoopLaunch": 1,

@@ -1,7 +1,8 @@
 //! Attention as a graph of cuDNN's elementary operations.
 //!
-//! cuDNN's fused engines recognize the graph by its pattern, so it has to be just this one. Every cuDNN 9 knows it,
-//! with and without the causal mask; the single attention node that came with 9.13 takes a mask only from 9.21 on.
+//! cuDNN's fused engines recognize the graph by its pattern, so it has to be just this one. Every
+//! cuDNN 9 knows it, with and without the causal mask; the single attention node that came with
+//! 9.13 takes a mask only from 9.21 on.
 
 use super::{
     Attribute::{self, *},
@@ -33,7 +34,7 @@ const ONE: [i64; 4] = [1; 4];
 /// The operations of an attention over contiguous BHSD tensors, in topological order.
 ///
 /// # Errors
-/// What cuDNN reports, with the node that it refused.
+/// They name the node that cuDNN refused.
 pub fn attention(
     library: &'static Library,
     shape: &SdpaShape,
@@ -77,7 +78,8 @@ impl Graph {
         };
 
         let q = self.bound(Q, [b, h, s, d], contiguous([b, h, s, d]), io)?;
-        // K is declared transposed: the same memory, with the last two dimensions and their strides swapped.
+        // K is declared transposed: the same memory, with the last two dimensions and their strides
+        // swapped.
         let k_t = self.bound(K, [b, kv, d, s], [kv * s * d, s * d, 1, d], io)?;
         let v = self.bound(V, [b, kv, s, d], contiguous([b, kv, s, d]), io)?;
         let o = self.bound(O, [b, h, s, d], contiguous([b, h, s, d]), io)?;

@@ -1,8 +1,9 @@
 //! libcudnn, loaded at run time.
 //!
-//! cudarc names the constants and finds the library, but its functions return the status as a Rust enum, so that a
-//! code added by a newer cuDNN would be undefined behaviour, and they panic where a symbol is missing. The dozen
-//! functions used here are therefore looked up anew, with the status as the integer that it is in C.
+//! cudarc names the constants and finds the library, but its functions return the status as a Rust
+//! enum, so that a code added by a newer cuDNN would be undefined behaviour, and they panic where a
+//! symbol is missing. The dozen functions used here are therefore looked up anew, with the status
+//! as the integer that it is in C.
 
 use super::descriptor::{Draft, ElementType};
 use super::{Attribute, Kind};
@@ -16,8 +17,8 @@ pub(super) type RawHandle = sys::cudnnHandle_t;
 pub(super) type RawDescriptor = sys::cudnnBackendDescriptor_t;
 
 const OLDEST_VERSION: usize = 90_000;
-const HOW_TO_GET_IT: &str = "from the CUDA toolkit's repository, conda (cudnn) or PyPI (nvidia-cudnn-cu12, \
-     nvidia-cudnn-cu13), with its folder in LD_LIBRARY_PATH";
+const HOW_TO_GET_IT: &str = "from the CUDA toolkit's repository, conda (cudnn) or PyPI \
+     (nvidia-cudnn-cu12, nvidia-cudnn-cu13), with its folder in LD_LIBRARY_PATH";
 
 /// The loaded library: its functions and its version.
 pub struct Library {
@@ -51,7 +52,8 @@ impl Library {
     /// The library, loaded once for the process.
     ///
     /// # Errors
-    /// [`DeviceErrorKind::Unsupported`] if cuDNN or what it depends on is missing, or it is older than 9.0.
+    /// [`DeviceErrorKind::Unsupported`] if cuDNN or what it depends on is missing, or it is older
+    /// than 9.0.
     pub fn get() -> Result<&'static Library, DeviceError> {
         static LIBRARY: OnceLock<Result<Library, DeviceError>> = OnceLock::new();
         LIBRARY.get_or_init(Library::load).as_ref().map_err(Clone::clone)
@@ -64,7 +66,8 @@ impl Library {
                 "libcudnn is not found; get it {HOW_TO_GET_IT}"
             )));
         }
-        // SAFETY: each signature is that of cudnn.h, with the enums that cuDNN returns as the integers they are.
+        // SAFETY: each signature is that of cudnn.h, with the enums that cuDNN returns as the
+        // integers they are.
         unsafe {
             let version = symbol::<unsafe extern "C" fn() -> usize>("cudnnGetVersion")?();
             if version < OLDEST_VERSION {
@@ -138,8 +141,8 @@ fn require_cublaslt(cuda_major: usize) -> Result<(), DeviceError> {
     let missing = cfg!(target_os = "linux") && unsafe { libloading::Library::new(&name) }.is_err();
     if missing {
         return Err(DeviceError::unsupported(format!(
-            "{name}, which this cuDNN needs, is not found; get it from the toolkit of CUDA {cuda_major}, conda \
-             (libcublas) or PyPI (nvidia-cublas), with its folder in LD_LIBRARY_PATH"
+            "{name}, which this cuDNN needs, is not found; get it from the toolkit of CUDA \
+             {cuda_major}, conda (libcublas) or PyPI (nvidia-cublas), with its folder in LD_LIBRARY_PATH"
         )));
     }
     Ok(())
@@ -156,7 +159,8 @@ unsafe fn symbol<F: Copy>(name: &str) -> Result<F, DeviceError> {
         .map_err(|_| DeviceError::unsupported(format!("libcudnn has no function {name}")))
 }
 
-/// The first line for a person. Rejected engines stand there as JSON, reasons as `Warning: STATUS; Reason: text`.
+/// The first line for a person. Rejected engines stand there as JSON, reasons as `Warning: STATUS;
+/// Reason: text`.
 fn readable(text: &str) -> &str {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('{'));
     let line = line.unwrap_or_default();
@@ -210,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_reason_is_found_among_rejected_engines() {
-        let text = "\n{\"engineId\":2}\n\nWarning: CUDNN_STATUS_NOT_SUPPORTED_SHAPE; Reason: too wide: d > 256\nmore";
+        let text = "\n{\"engineId\":2}\n\nWarning: CUDNN_STATUS_NOT_SUPPORTED_SHAPE; Reason: too \
+            wide: d > 256\nmore";
         assert_eq!(readable(text), "too wide: d > 256");
         assert_eq!(
             readable("cudaGetDeviceCount(&count) != cudaSuccess"),

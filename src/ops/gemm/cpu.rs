@@ -12,8 +12,9 @@ use rayon::prelude::*;
 
 /// A GEMM on the host, in float32.
 ///
-/// A launch widens both operands, multiplies and narrows the result. The conversions belong to it: a CPU has no
-/// 16-bit GEMM as a GPU has, the `gemm` crate knows fp16 but not bf16, and both have to take the same path.
+/// A launch widens both operands, multiplies and narrows the result. The conversions belong to it:
+/// a CPU has no 16-bit GEMM as a GPU has, the `gemm` crate knows fp16 but not bf16, and both have
+/// to take the same path.
 pub struct CpuGemm {
     problem: GemmProblem<Vec<u16>>,
     a: Vec<f32>,
@@ -26,10 +27,12 @@ pub struct CpuGemm {
 const CHUNK: usize = 1 << 14;
 
 impl CpuGemm {
-    /// Allocates the float32 operands. (Below them, the `gemm` crate packs panels into buffers of its own.)
+    /// Allocates the float32 operands. (Below them, the `gemm` crate packs panels into buffers of
+    /// its own.)
     ///
-    /// One thread takes what the `gemm` crate itself would not divide, 48 · 48 · 256 multiplications: waking the
-    /// others costs more than they save. All of rayon's threads share the rest.
+    /// One thread takes what the `gemm` crate itself would not divide, 48 · 48 · 256
+    /// multiplications: waking the others costs more than they save. All of rayon's threads share
+    /// the rest.
     pub fn new(problem: GemmProblem<Vec<u16>>) -> Self {
         let GemmShape { m, n, k } = problem.gemm.shape;
         let small = m * n * k < ::gemm::DEFAULT_THREADING_THRESHOLD;

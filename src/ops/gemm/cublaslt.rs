@@ -1,4 +1,5 @@
-//! The GEMM by cuBLASLt: the algorithm is chosen once, by the library's heuristic or by trying all it offers.
+//! The GEMM by cuBLASLt: the algorithm is chosen once, by the library's heuristic or by trying all
+//! it offers.
 
 use super::GemmProblem;
 use crate::device::cuda::{Graph, Lt, Matmul, Tensor};
@@ -22,12 +23,7 @@ impl GemmProblem<Tensor> {
     /// Operands in device memory: A and B seeded normal numbers, C not initialised.
     pub fn on_cuda(cuda: &Cuda, gemm: Gemm, dtype: DType, seed: u64) -> Result<Self, CaseError> {
         let (shape, data) = (gemm.shape, gemm.data);
-        let matrix = |number, size: (usize, usize), data| {
-            let mut tensor = cuda.alloc(size.0 * size.1)?;
-            let (kernels, stream) = (cuda.kernels(), cuda.stream());
-            kernels.fill_normal(stream, &mut tensor, dtype, (seed, number), size, data)?;
-            Ok::<_, DeviceError>(tensor)
-        };
+        let matrix = |number, size, data| cuda.normal(dtype, (seed, number), size, data);
         let a = matrix(0, (shape.m, shape.k), (data.m, data.k))?;
         let b = matrix(1, (shape.k, shape.n), (data.k, data.n))?;
         let c = cuda.alloc(shape.m * shape.n)?;
@@ -42,7 +38,8 @@ impl CublasLtGemm {
         Self::with(cuda, gemm, dtype, seed, matmul)
     }
 
-    /// Allocates and fills the operands, for an algorithm of [`crate::device::cuda::Lt::algorithms`].
+    /// Allocates and fills the operands, for an algorithm of
+    /// [`crate::device::cuda::Lt::algorithms`].
     pub fn with(
         cuda: &Rc<Cuda>,
         gemm: Gemm,
@@ -66,7 +63,8 @@ impl CublasLtGemm {
         let mut best: Option<(f64, Matmul)> = None;
         for matmul in offered {
             plan.matmul = matmul;
-            // One that cannot be launched is not the fastest; the plan of the best is verified like any other.
+            // One that cannot be launched is not the fastest; the plan of the best is verified like
+            // any other.
             let Ok(time_ns) = plan.time_ns() else { continue };
             if best.as_ref().is_none_or(|(least_ns, _)| time_ns < *least_ns) {
                 best = Some((time_ns, plan.matmul.clone()));

@@ -1,4 +1,5 @@
-//! A GEMM over tensors that are kept without padding: each launch pads the operands and cuts the result.
+//! A GEMM over tensors that are kept without padding: each launch pads the operands and cuts the
+//! result.
 //!
 //! Only what is padded is copied: A and B where K is, B and C where N is.
 

@@ -11,7 +11,8 @@ use crate::workload::shape::{DType, GemmShape};
 use rayon::prelude::*;
 use std::rc::Rc;
 
-/// GEMMs on the host at the same time: those of rayon's threads that one GEMM leaves idle take up the next.
+/// GEMMs on the host at the same time: those of rayon's threads that one GEMM leaves idle take up
+/// the next.
 pub struct CpuConcurrent(Vec<CpuGemm>);
 
 impl CpuConcurrent {
@@ -84,8 +85,8 @@ impl Plan for CublasGrouped {
     }
 }
 
-/// GEMMs on streams of their own, which start together and are waited for together. Captured, they are parallel
-/// branches of the graph.
+/// GEMMs on streams of their own, which start together and are waited for together. Captured, they
+/// are parallel branches of the graph.
 pub struct CudaConcurrent {
     cuda: Rc<Cuda>,
     /// Dropped before the operands: it waits for the streams that work on them.

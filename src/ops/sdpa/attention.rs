@@ -76,7 +76,7 @@ impl Attention {
     /// # Errors
     /// Unsupported: this device has no such backend.
     pub fn provider(&self, backend: Backend) -> Result<Provider, CaseError> {
-        Ok(find(backend, self.context.device())?.provider())
+        Ok(find(backend, self.context.device())?.about().provider)
     }
 
     /// Whether AUTO pads the tensors of this attention within the launch, or may do so.
@@ -192,7 +192,8 @@ fn by_name(route: Route) -> Chosen {
     Chosen { route, reason: format!("asked for by name{padded}") }
 }
 
-/// Whether the kernels that ran are the backend's: a library, or a mistake of ours, could have run others.
+/// Whether the kernels that ran are the backend's: a library, or a mistake of ours, could have run
+/// others.
 ///
 /// # Errors
 /// A wrong result that names the kernels.
@@ -237,6 +238,7 @@ mod tests {
             plan.verify().unwrap();
             assert_eq!(chosen.route, Route { backend: Backend::CpuBlocked, pad_to: None });
             assert!(!chosen.reason.is_empty() && !attention.pads(&sdpa, DType::Fp16));
+            assert_eq!(attention.provider(chosen.route.backend), Ok(Provider::Cpu));
         }
         for extent in [Extent::Whole, Extent::OnTheFly] {
             let math = Sdpa { backend: Backend::Math, ..SDPA };

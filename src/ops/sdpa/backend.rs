@@ -14,14 +14,8 @@ use std::rc::Rc;
 
 /// An attention backend, on the CPU or on a GPU. MATH is one of each.
 pub trait AttentionBackend: Sync {
-    /// The name that specs ask for it by.
-    fn name(&self) -> Backend;
-
-    /// Whose implementation it is.
-    fn provider(&self) -> Provider;
-
-    /// Its colour in plots and page: an index into their palette. A name has one colour.
-    fn color(&self) -> usize;
+    /// Its name, whose it is, its colour.
+    fn about(&self) -> About;
 
     /// Whether it is a backend of such a device.
     fn runs_on(&self, device: &Device) -> bool {
@@ -37,7 +31,7 @@ pub trait AttentionBackend: Sync {
     ///
     /// # Errors
     /// Why not.
-    fn supports(&self, context: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError>;
+    fn supports(&self, on: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError>;
 
     /// Why PyTorch's AUTO passes it over on such a machine, if it does.
     fn torch_refusal(&self, _machine: Machine, _sdpa: &Sdpa) -> Option<String> {
@@ -48,18 +42,23 @@ pub trait AttentionBackend: Sync {
     ///
     /// # Errors
     /// As [`AttentionBackend::supports`]; out of memory.
-    fn plan(
-        &self,
-        context: &Context,
-        sdpa: Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Made, CaseError>;
+    fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError>;
 
     /// Whether a kernel of this name proves that it ran. The CPU launches none.
     fn is_proven_by(&self, _kernel: &str) -> bool {
         false
     }
+}
+
+/// What a backend is called and drawn by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The name that specs ask for it by.
+    pub name: Backend,
+    /// Whose implementation it is.
+    pub provider: Provider,
+    /// Its colour in plots and page: an index into their palette. A name has one colour.
+    pub color: usize,
 }
 
 /// A plan of attention whose tensors can be reached.

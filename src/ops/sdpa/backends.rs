@@ -18,7 +18,7 @@ pub static BACKENDS: &[&dyn AttentionBackend] =
 
 /// The backends of a name: MATH has one for each device.
 pub(super) fn named(name: Backend) -> impl Iterator<Item = &'static dyn AttentionBackend> {
-    BACKENDS.iter().copied().filter(move |backend| backend.name() == name)
+    BACKENDS.iter().copied().filter(move |backend| backend.about().name == name)
 }
 
 /// The backend of a name on a device. AUTO is none.
@@ -36,7 +36,7 @@ pub fn find(name: Backend, device: &Device) -> Result<&'static dyn AttentionBack
 
 /// The colour of a name in plots and page: an index into their palette. AUTO has the first.
 pub fn color(name: Backend) -> usize {
-    named(name).next().map_or(0, AttentionBackend::color)
+    named(name).next().map_or(0, |backend| backend.about().color)
 }
 
 /// A way to run an attention.
@@ -81,7 +81,7 @@ mod tests {
             assert_eq!(named(name).next().is_none(), name == Backend::Auto);
             let on_cpu = named(name).filter(|backend| backend.runs_on(&Device::Cpu)).count();
             assert!(on_cpu <= 1 && named(name).count() - on_cpu <= 1, "{}", name.name());
-            assert!(named(name).all(|backend| backend.color() == index));
+            assert!(named(name).all(|backend| backend.about().color == index));
         }
     }
 }

@@ -108,8 +108,9 @@ pub(super) fn exponentials(scores: &mut [f32], largest: f32) -> f32 {
 
 /// Lends `body` slices of these lengths, whose contents are left over from earlier use.
 ///
-/// They belong to the thread and grow to the largest use yet, so that a launch allocates only the first time a
-/// thread takes part. `body` must not wait on rayon, which could start another task that wants them.
+/// They belong to the thread and grow to the largest use yet, so that a launch allocates only the
+/// first time a thread takes part. `body` must not wait on rayon, which could start another task
+/// that wants them.
 pub(super) fn with_scratch<const N: usize>(
     lengths: [usize; N],
     body: impl FnOnce([&mut [f32]; N]),

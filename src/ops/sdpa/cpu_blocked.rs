@@ -1,7 +1,7 @@
-//! CPU_BLOCKED: FlashAttention's algorithm on the host's cores, a block of queries at a time. No more than a tile of
-//! the scores ever exists.
+//! CPU_BLOCKED: FlashAttention's algorithm on the host's cores, a block of queries at a time. No
+//! more than a tile of the scores ever exists.
 
-use super::backend::{AttentionBackend, Context, Made};
+use super::backend::{About, AttentionBackend, Context, Made};
 use super::cpu::{CpuSdpa, Head, exponentials, for_each_head, with_scratch};
 use super::problem::SdpaProblem;
 use crate::device::Device;
@@ -14,24 +14,17 @@ use crate::workload::shape::{DType, GemmShape};
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-/// Queries and keys of a tile. Square tiles make each tile that the causal mask leaves give every query a key.
-/// At head_dim 128 the four float32 tiles and the scores take 144 KiB, which a core's L2 holds.
+/// Queries and keys of a tile. Square tiles make each tile that the causal mask leaves give every
+/// query a key. At head_dim 128 the four float32 tiles and the scores take 144 KiB, which a core's
+/// L2 holds.
 const BLOCK: usize = 64;
 
 /// The backend.
 pub struct CpuBlocked;
 
 impl AttentionBackend for CpuBlocked {
-    fn name(&self) -> Backend {
-        Backend::CpuBlocked
-    }
-
-    fn provider(&self) -> Provider {
-        Provider::Cpu
-    }
-
-    fn color(&self) -> usize {
-        6
+    fn about(&self) -> About {
+        About { name: Backend::CpuBlocked, provider: Provider::Cpu, color: 6 }
     }
 
     fn runs_on(&self, device: &Device) -> bool {
@@ -58,8 +51,9 @@ pub(super) fn attend(problem: &mut SdpaProblem<Vec<u16>>) {
 
 /// The queries from number `first` on that `o` has rows for, against all keys they may see.
 ///
-/// For each query the pass over the keys carries its largest score yet, the sum of `exp(score - largest)`, and the
-/// values weighted by the same; a larger score makes what was summed before it decay.
+/// For each query the pass over the keys carries its largest score yet, the sum of `exp(score -
+/// largest)`, and the values weighted by the same; a larger score makes what was summed before it
+/// decay.
 fn attend_block(head: &Head<'_>, first: usize, o: &mut [u16]) {
     let dim = head.dim;
     let queries = o.len() / dim;

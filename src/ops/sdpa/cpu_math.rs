@@ -1,9 +1,10 @@
-//! MATH on the host's cores, by its definition: all scores of a head, their softmax, the weighted values.
+//! MATH on the host's cores, by its definition: all scores of a head, their softmax, the weighted
+//! values.
 //!
-//! A causal mask saves no work, as in the MATH backends of the GPU: masked scores are computed and set to zero.
-//! Each core holds `seq_len² + 4 · seq_len · head_dim` float32 numbers.
+//! A causal mask saves no work, as in the MATH backends of the GPU: masked scores are computed and
+//! set to zero. Each core holds `seq_len² + 4 · seq_len · head_dim` float32 numbers.
 
-use super::backend::{AttentionBackend, Context, Made};
+use super::backend::{About, AttentionBackend, Context, Made};
 use super::cpu::{CpuSdpa, Head, exponentials, for_each_head, with_scratch};
 use super::problem::SdpaProblem;
 use crate::device::Device;
@@ -19,16 +20,8 @@ use gemm::Parallelism;
 pub struct CpuMath;
 
 impl AttentionBackend for CpuMath {
-    fn name(&self) -> Backend {
-        Backend::Math
-    }
-
-    fn provider(&self) -> Provider {
-        Provider::Cpu
-    }
-
-    fn color(&self) -> usize {
-        3
+    fn about(&self) -> About {
+        About { name: Backend::Math, provider: Provider::Cpu, color: 3 }
     }
 
     fn runs_on(&self, device: &Device) -> bool {

@@ -1,6 +1,6 @@
 //! CUDNN: cuDNN's fused attention.
 
-use super::backend::{AttentionBackend, Context, Machine, Made, beyond, misaligned};
+use super::backend::{About, AttentionBackend, Context, Machine, Made, beyond, misaligned};
 use super::cuda::{CudaSdpa, Launch};
 use super::problem::SdpaProblem;
 use crate::device::Cuda;
@@ -15,20 +15,12 @@ use crate::workload::shape::DType;
 pub struct Cudnn;
 
 impl AttentionBackend for Cudnn {
-    fn name(&self) -> Backend {
-        Backend::Cudnn
+    fn about(&self) -> About {
+        About { name: Backend::Cudnn, provider: Provider::Cudnn, color: 5 }
     }
 
-    fn provider(&self) -> Provider {
-        Provider::Cudnn
-    }
-
-    fn color(&self) -> usize {
-        5
-    }
-
-    fn supports(&self, context: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {
-        Ok(context.cudnn()?.supports(sdpa, dtype)?)
+    fn supports(&self, on: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {
+        Ok(on.cudnn()?.supports(sdpa, dtype)?)
     }
 
     fn torch_refusal(&self, machine: Machine, sdpa: &Sdpa) -> Option<String> {
@@ -40,15 +32,9 @@ impl AttentionBackend for Cudnn {
         misaligned(head_dim).or_else(|| beyond(head_dim, if is_wide { 256 } else { 128 }))
     }
 
-    fn plan(
-        &self,
-        context: &Context,
-        sdpa: Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Made, CaseError> {
-        let cuda = context.cuda()?;
-        let compiled = context.cudnn()?.plan(&sdpa, dtype)?;
+    fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
+        let cuda = on.cuda()?;
+        let compiled = on.cudnn()?.plan(&sdpa, dtype)?;
         let problem = SdpaProblem::on_cuda(cuda, sdpa, dtype, seed)?;
         let workspace = cuda.alloc(compiled.workspace_bytes().max(1))?;
         let bound = compiled.bind(tensors(&problem), workspace)?;

@@ -1,7 +1,7 @@
 //! FLASH: FlashAttention-2, by a kernel of ours, kernels/flash.cu. FLASH_UNPADDED is the same
 //! kernel, reading unaligned rows itself.
 
-use super::backend::{AttentionBackend, Context, Machine, Made, beyond};
+use super::backend::{About, AttentionBackend, Context, Machine, Made, beyond};
 use super::fused::{check_elements, plan};
 use crate::device::cuda::AttentionKernel;
 use crate::ops::error::CaseError;
@@ -21,16 +21,8 @@ pub struct Flash;
 pub struct FlashUnpadded;
 
 impl AttentionBackend for Flash {
-    fn name(&self) -> Backend {
-        Backend::Flash
-    }
-
-    fn provider(&self) -> Provider {
-        Provider::NightSweep
-    }
-
-    fn color(&self) -> usize {
-        1
+    fn about(&self) -> About {
+        About { name: Backend::Flash, provider: Provider::NightSweep, color: 1 }
     }
 
     fn pads_to(&self, head_dim: usize) -> Option<usize> {
@@ -38,7 +30,7 @@ impl AttentionBackend for Flash {
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {
-        check_head_dim(self.name(), sdpa)?;
+        check_head_dim(self.about().name, sdpa)?;
         match sdpa.shape.head_dim {
             head_dim if head_dim.is_multiple_of(ALIGNMENT) => Ok(()),
             head_dim => Err(CaseError::unsupported(format!(
@@ -52,15 +44,9 @@ impl AttentionBackend for Flash {
         beyond(sdpa.shape.head_dim, MAX_HEAD_DIM)
     }
 
-    fn plan(
-        &self,
-        context: &Context,
-        sdpa: Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Made, CaseError> {
-        self.supports(context, &sdpa, dtype)?;
-        let cuda = context.cuda()?;
+    fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
+        self.supports(on, &sdpa, dtype)?;
+        let cuda = on.cuda()?;
         let head_dim = sdpa.shape.head_dim;
         let kernel = AttentionKernel::flash(cuda, false, head_dim, dtype, sdpa.causal)?;
         plan(cuda, kernel, sdpa, dtype, seed)
@@ -72,31 +58,17 @@ impl AttentionBackend for Flash {
 }
 
 impl AttentionBackend for FlashUnpadded {
-    fn name(&self) -> Backend {
-        Backend::FlashUnpadded
-    }
-
-    fn provider(&self) -> Provider {
-        Provider::NightSweep
-    }
-
-    fn color(&self) -> usize {
-        7
+    fn about(&self) -> About {
+        About { name: Backend::FlashUnpadded, provider: Provider::NightSweep, color: 7 }
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {
-        check_head_dim(self.name(), sdpa)
+        check_head_dim(self.about().name, sdpa)
     }
 
-    fn plan(
-        &self,
-        context: &Context,
-        sdpa: Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Made, CaseError> {
-        self.supports(context, &sdpa, dtype)?;
-        let cuda = context.cuda()?;
+    fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
+        self.supports(on, &sdpa, dtype)?;
+        let cuda = on.cuda()?;
         let head_dim = sdpa.shape.head_dim;
         let kernel = AttentionKernel::flash(cuda, true, head_dim, dtype, sdpa.causal)?;
         plan(cuda, kernel, sdpa, dtype, seed)
@@ -130,7 +102,7 @@ mod tests {
         let context = Context::new(Device::Cpu);
         let check = |backend: &dyn AttentionBackend, seq_len, head_dim| {
             let shape = SdpaShape { batch: 2, seq_len, n_heads: 3, n_kv_heads: None, head_dim };
-            backend.supports(&context, &Sdpa::dense(shape, backend.name()), DType::Fp16)
+            backend.supports(&context, &Sdpa::dense(shape, backend.about().name), DType::Fp16)
         };
         assert_eq!(check(&Flash, 1, 256), Ok(()));
         assert_eq!(check(&FlashUnpadded, 1, 107), Ok(()));

@@ -1,4 +1,5 @@
-//! Plans of our fused kernels, FLASH, FLASH_UNPADDED and MEM_EFFICIENT, which never write the scores.
+//! Plans of our fused kernels, FLASH, FLASH_UNPADDED and MEM_EFFICIENT, which never write the
+//! scores.
 
 use super::backend::Made;
 use super::cuda::{CudaSdpa, Launch};

@@ -1,10 +1,11 @@
 //! MATH on a GPU: GEMM, softmax, GEMM, with the scores in memory.
 //!
-//! It computes in float32 as PyTorch does by default: the operands widened, Q and K scaled by the square root of
-//! the scale each, two GEMMs without tensor cores (no TF32), the result narrowed at the end. PyTorch spends further
-//! passes over the scores on its safe softmax and on a copy of the weights that nobody reads; ours does not.
+//! It computes in float32 as PyTorch does by default: the operands widened, Q and K scaled by the
+//! square root of the scale each, two GEMMs without tensor cores (no TF32), the result narrowed at
+//! the end. PyTorch spends further passes over the scores on its safe softmax and on a copy of the
+//! weights that nobody reads; ours does not.
 
-use super::backend::{AttentionBackend, Context, Made};
+use super::backend::{About, AttentionBackend, Context, Made};
 use super::cuda::{CudaSdpa, Launch};
 use super::problem::SdpaProblem;
 use crate::device::Cuda;
@@ -28,30 +29,16 @@ struct InFloat32 {
 }
 
 impl AttentionBackend for Math {
-    fn name(&self) -> Backend {
-        Backend::Math
-    }
-
-    fn provider(&self) -> Provider {
-        Provider::NightSweep
-    }
-
-    fn color(&self) -> usize {
-        3
+    fn about(&self) -> About {
+        About { name: Backend::Math, provider: Provider::NightSweep, color: 3 }
     }
 
     fn supports(&self, _: &Context, _: &Sdpa, _: DType) -> Result<(), CaseError> {
         Ok(())
     }
 
-    fn plan(
-        &self,
-        context: &Context,
-        sdpa: Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Made, CaseError> {
-        let cuda = context.cuda()?;
+    fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
+        let cuda = on.cuda()?;
         let problem = SdpaProblem::on_cuda(cuda, sdpa, dtype, seed)?;
         let (elements, kv_elements) = (sdpa.shape.elements(), sdpa.shape.kv_elements());
         let buffers = InFloat32 {
@@ -69,8 +56,8 @@ impl AttentionBackend for Math {
     }
 }
 
-/// The two GEMMs for every KV head: scores `[rows, seq]` from `[rows, dim]`, and back. The rows are the queries
-/// of all heads that share it, which lie one after the other.
+/// The two GEMMs for every KV head: scores `[rows, seq]` from `[rows, dim]`, and back. The rows are
+/// the queries of all heads that share it, which lie one after the other.
 pub(super) fn gemms(sdpa: &Sdpa) -> [Strided; 2] {
     let shape = sdpa.shape;
     let (seq, dim, batch) = (shape.seq_len, shape.head_dim, shape.batch * shape.kv_heads());

@@ -1,6 +1,6 @@
 //! MATH_FP16: as MATH, with scores and weights in 16 bits; GEMMs accumulate in float32.
 
-use super::backend::{AttentionBackend, Context, Made};
+use super::backend::{About, AttentionBackend, Context, Made};
 use super::cuda::{CudaSdpa, Launch};
 use super::math::{gemms, score_elements};
 use super::problem::SdpaProblem;
@@ -19,30 +19,16 @@ pub struct MathFp16;
 struct Scores(Tensor);
 
 impl AttentionBackend for MathFp16 {
-    fn name(&self) -> Backend {
-        Backend::MathFp16
-    }
-
-    fn provider(&self) -> Provider {
-        Provider::NightSweep
-    }
-
-    fn color(&self) -> usize {
-        4
+    fn about(&self) -> About {
+        About { name: Backend::MathFp16, provider: Provider::NightSweep, color: 4 }
     }
 
     fn supports(&self, _: &Context, _: &Sdpa, _: DType) -> Result<(), CaseError> {
         Ok(())
     }
 
-    fn plan(
-        &self,
-        context: &Context,
-        sdpa: Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Made, CaseError> {
-        let cuda = context.cuda()?;
+    fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
+        let cuda = on.cuda()?;
         let problem = SdpaProblem::on_cuda(cuda, sdpa, dtype, seed)?;
         let scores = Scores(cuda.alloc(score_elements(&sdpa))?);
         Ok(CudaSdpa::made(cuda, problem, scores))

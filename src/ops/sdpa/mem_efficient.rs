@@ -1,7 +1,7 @@
 //! MEM_EFFICIENT: the CUTLASS-style memory-efficient attention, by a kernel of ours,
 //! kernels/mem_efficient.cu.
 
-use super::backend::{AttentionBackend, Context, Machine, Made, misaligned};
+use super::backend::{About, AttentionBackend, Context, Machine, Made, misaligned};
 use super::fused::{check_elements, plan};
 use crate::device::cuda::AttentionKernel;
 use crate::ops::error::CaseError;
@@ -13,26 +13,19 @@ use crate::workload::shape::DType;
 pub struct MemEfficient;
 
 impl AttentionBackend for MemEfficient {
-    fn name(&self) -> Backend {
-        Backend::MemEfficient
-    }
-
-    fn provider(&self) -> Provider {
-        Provider::NightSweep
-    }
-
-    fn color(&self) -> usize {
-        2
+    fn about(&self) -> About {
+        About { name: Backend::MemEfficient, provider: Provider::NightSweep, color: 2 }
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {
         check_elements(sdpa)?;
         match sdpa.shape.head_dim {
             head_dim if head_dim.is_multiple_of(8) => Ok(()),
-            // PyTorch's reason: its kernels copy 16 bytes at a time and exist for no other alignment.
+            // PyTorch's reason: its kernels copy 16 bytes at a time and exist for no other
+            // alignment.
             head_dim => Err(CaseError::unsupported(format!(
-                "MEM_EFFICIENT reads rows 16 bytes at a time: it takes a head_dim that is a multiple of 8, \
-                 not {head_dim}"
+                "MEM_EFFICIENT reads rows 16 bytes at a time: it takes a head_dim that is a \
+                 multiple of 8, not {head_dim}"
             ))),
         }
     }
@@ -44,15 +37,9 @@ impl AttentionBackend for MemEfficient {
         })
     }
 
-    fn plan(
-        &self,
-        context: &Context,
-        sdpa: Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Made, CaseError> {
-        self.supports(context, &sdpa, dtype)?;
-        let cuda = context.cuda()?;
+    fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
+        self.supports(on, &sdpa, dtype)?;
+        let cuda = on.cuda()?;
         let kernel = AttentionKernel::mem_efficient(cuda, sdpa.shape.head_dim, dtype, sdpa.causal)?;
         plan(cuda, kernel, sdpa, dtype, seed)
     }
@@ -73,7 +60,7 @@ mod tests {
         let context = Context::new(Device::Cpu);
         let check = |head_dim| {
             let shape = SdpaShape { batch: 2, seq_len: 64, n_heads: 3, n_kv_heads: None, head_dim };
-            MemEfficient.supports(&context, &Sdpa::dense(shape, MemEfficient.name()), DType::Fp16)
+            MemEfficient.supports(&context, &Sdpa::dense(shape, Backend::MemEfficient), DType::Fp16)
         };
         assert_eq!(check(264), Ok(()));
         let error = check(107).unwrap_err();

@@ -25,7 +25,7 @@ mod problem;
 mod timing;
 
 pub use attention::{Attention, Chosen, Extent, prove};
-pub use backend::{Attend, AttentionBackend, Context, Machine, Made};
+pub use backend::{About, Attend, AttentionBackend, Context, Machine, Made};
 pub use backends::{BACKENDS, Route, color, find};
 pub use cpu::CpuSdpa;
 pub use on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};

@@ -51,7 +51,8 @@ pub struct CudaSdpaOnTheFly {
     cuda: Rc<Cuda>,
     dense: SdpaProblem<Tensor>,
     padded: Box<dyn Attend<Tensor>>,
-    /// Whether a launch also copies the result to a tensor without padding. Else it is a view of the padded one.
+    /// Whether a launch also copies the result to a tensor without padding. Else it is a view of
+    /// the padded one.
     cuts: bool,
 }
 

@@ -1,12 +1,12 @@
 //! AUTO: which backend is taken, as a function of what PyTorch looks at.
 //!
-//! `torch` follows PyTorch 2.11 (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp). Its order is FLASH, MEM_EFFICIENT,
-//! MATH, CUDNN; on compute capability 9.0 and 10.x with a cuDNN later than 9.15.0 CUDNN comes first. The first whose
-//! conditions hold is taken:
+//! `torch` follows PyTorch 2.11 (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp). Its order
+//! is FLASH, MEM_EFFICIENT, MATH, CUDNN; on compute capability 9.0 and 10.x with a cuDNN later than
+//! 9.15.0 CUDNN comes first. The first whose conditions hold is taken:
 //!
 //! | backend | conditions |
 //! |---|---|
-//! | CUDNN | the library is there; head_dim is a multiple of 8, up to 256 on 9.0 with cuDNN 9.10 or later, else up to 128 |
+//! | CUDNN | head_dim is a multiple of 8, up to 256 on 9.0 with cuDNN 9.10 or later, else 128 |
 //! | FLASH | head_dim up to 256; one that is no multiple of 8 is padded to the next |
 //! | MEM_EFFICIENT | head_dim is a multiple of 8; as many KV heads as of queries |
 //! | MATH | none |
@@ -57,7 +57,8 @@ fn prefers_cudnn(machine: Machine) -> bool {
     has_fast_engines && machine.cudnn.is_some_and(|version| version > 91_500)
 }
 
-/// What `fastest` tries: every backend of a GPU as it is, and CUDNN padded to the next multiples of 8 and 16.
+/// What `fastest` tries: every backend of a GPU as it is, and CUDNN padded to the next multiples of
+/// 8 and 16.
 pub fn candidates(sdpa: &Sdpa) -> Vec<Route> {
     use Backend::{Cudnn, Flash, FlashUnpadded, Math, MathFp16, MemEfficient};
     let head_dim = sdpa.shape.head_dim;
@@ -133,7 +134,8 @@ mod tests {
         let (_, reason) = torch(H200, &sdpa(107), DType::Bf16);
         assert_eq!(
             reason,
-            "as PyTorch 2.11 on sm_90 with cuDNN 9.19.0: CUDNN: head_dim 107 is no multiple of 8; FLASH padded to 112"
+            "as PyTorch 2.11 on sm_90 with cuDNN 9.19.0: CUDNN: head_dim 107 is no multiple of 8; \
+             FLASH padded to 112"
         );
         let mut grouped = sdpa(264);
         grouped.shape.n_kv_heads = Some(8);

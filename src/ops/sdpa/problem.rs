@@ -6,8 +6,9 @@ use crate::workload::operation::Sdpa;
 use crate::workload::philox;
 use crate::workload::shape::DType;
 
-/// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each (keys and values with their own number of
-/// heads) and contiguous: bits on the host (`B = Vec<u16>`), or buffers of a device.
+/// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each (keys and values with
+/// their own number of heads) and contiguous: bits on the host (`B = Vec<u16>`), or buffers of a
+/// device.
 #[derive(Clone, Debug)]
 pub struct SdpaProblem<B> {
     /// The shape, the mask, and the part of each head that holds data.

@@ -1,4 +1,5 @@
-//! The checks on the device: our own reference kernels over sampled rows, and every element written.
+//! The checks on the device: our own reference kernels over sampled rows, and every element
+//! written.
 
 use super::{POISON, SAMPLED_ROWS, judge_within, sampled_rows, tolerance};
 use crate::device::cuda::Tensor;
@@ -29,8 +30,9 @@ pub fn sdpa(cuda: &Cuda, problem: &SdpaProblem<Tensor>) -> Result<Verification, 
     sdpa_within(tolerance(problem.dtype), cuda, problem)
 }
 
-/// The same for an attention that rounds scaled operands, scores and weights to 16 bits on the way: three times the
-/// tolerance. Right results in bf16 are off by up to 3.3 % of a row at head_dim 8 (simulated on 80 x 64 rows).
+/// The same for an attention that rounds scaled operands, scores and weights to 16 bits on the way:
+/// three times the tolerance. Right results in bf16 are off by up to 3.3 % of a row at head_dim 8
+/// (simulated on 80 x 64 rows).
 pub fn sdpa_with_16bit_scores(
     cuda: &Cuda,
     problem: &SdpaProblem<Tensor>,
@@ -62,7 +64,8 @@ fn sdpa_within(
     })
 }
 
-/// Counts what was not written, then judges the squared errors that `reference` adds up for each row.
+/// Counts what was not written, then judges the squared errors that `reference` adds up for each
+/// row.
 fn compare(
     cuda: &Cuda,
     output: &Tensor,

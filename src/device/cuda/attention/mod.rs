@@ -33,7 +33,8 @@ pub struct AttentionKernel {
     queries: usize,
     threads: usize,
     shared_bytes: usize,
-    /// Columns of the result that the kernel keeps in global memory; none for those without such a parameter.
+    /// Columns of the result that the kernel keeps in global memory; none for those without such a
+    /// parameter.
     kept_columns: Option<usize>,
 }
 
@@ -99,7 +100,8 @@ impl AttentionKernel {
         })
     }
 
-    /// Elements of the float32 buffer that a launch needs; at least one, so that it can be allocated.
+    /// Elements of the float32 buffer that a launch needs; at least one, so that it can be
+    /// allocated.
     pub fn kept_elements(&self, size: AttentionSize) -> usize {
         (size.rows() * self.kept_columns.unwrap_or(0)).max(1)
     }
@@ -145,7 +147,8 @@ impl AttentionKernel {
             launch.arg(&seq);
         }
         launch.arg(&group).arg(&scale);
-        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as asserted above.
+        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as
+        // asserted above.
         unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 }

@@ -12,7 +12,8 @@ const RESERVED_BYTES: usize = 1024;
 pub struct FlashVariant {
     /// From 1 to 256.
     pub head_dim: usize,
-    /// Whether it is the kernel that reads rows of any alignment; else `head_dim` is a multiple of 8.
+    /// Whether it is the kernel that reads rows of any alignment; else `head_dim` is a multiple of
+    /// 8.
     pub unpadded: bool,
     /// Element type of all tensors.
     pub dtype: DType,
@@ -38,8 +39,9 @@ pub struct FlashTiling {
 }
 
 impl FlashTiling {
-    /// The tiling for a head_dim, a multiple of 8, on a GPU with so much shared memory per multiprocessor: the first of those found
-    /// fastest on an H200 that fits as often as it should, or else the first that fits at all.
+    /// The tiling for a head_dim, a multiple of 8, on a GPU with so much shared memory per
+    /// multiprocessor: the first of those found fastest on an H200 that fits as often as it should,
+    /// or else the first that fits at all.
     pub fn choose(head_dim: usize, shared_bytes_per_sm: usize) -> Option<Self> {
         let steps = head_dim / 16;
         let [keys, query_registers] = match head_dim {

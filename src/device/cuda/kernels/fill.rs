@@ -7,8 +7,8 @@ use cudarc::driver::sys::cuMemsetD16Async;
 use cudarc::driver::{CudaStream, PushKernelArg};
 
 impl Kernels {
-    /// Fills a `rows x columns` tensor with the normal numbers of [`crate::workload::philox`] in its first
-    /// `data_rows x data_columns`, and zeros around them.
+    /// Fills a `rows x columns` tensor with the normal numbers of [`crate::workload::philox`] in
+    /// its first `data_rows x data_columns`, and zeros around them.
     pub fn fill_normal(
         &self,
         stream: &CudaStream,
@@ -27,7 +27,8 @@ impl Kernels {
             launch.arg(size);
         });
         launch.arg(&kind);
-        // SAFETY: the arguments are those of the kernel; it writes rows * columns elements, the length of `out`.
+        // SAFETY: the arguments are those of the kernel; it writes rows * columns elements, the
+        // length of `out`.
         unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 

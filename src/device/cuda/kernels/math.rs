@@ -51,7 +51,8 @@ impl Kernels {
         let (seq, causal) = (seq as u32, i32::from(causal));
         let mut launch = stream.launch_builder(&self.softmax_f32);
         launch.arg(scores).arg(&seq).arg(&causal);
-        // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers `scores`.
+        // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers
+        // `scores`.
         unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 
@@ -68,12 +69,14 @@ impl Kernels {
         let (seq, causal, kind) = (seq as u32, i32::from(causal), kind(dtype));
         let mut launch = stream.launch_builder(&self.softmax_16bit);
         launch.arg(scores).arg(&seq).arg(&causal).arg(&kind);
-        // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers `scores`.
+        // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers
+        // `scores`.
         unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 }
 
-/// A block a row, of as many threads as keep the row in registers; the kernel has room for 8 scores a thread.
+/// A block a row, of as many threads as keep the row in registers; the kernel has room for 8 scores
+/// a thread.
 fn softmax_config(scores: usize, seq: usize) -> LaunchConfig {
     let threads = (seq as u32).div_ceil(8).next_multiple_of(32).clamp(32, 1024);
     blocks_of((scores / seq) as u32, threads)

@@ -30,8 +30,8 @@ const RESIZE_THREADS: u32 = 128;
 const RESIZED_PER_BLOCK: usize = 2 * 8 * RESIZE_THREADS as usize;
 
 impl Kernels {
-    /// Copies each matrix into one of another size, in one launch: what `to` has beyond `from` becomes zero, what it
-    /// lacks is left out. All matrices of a side have the same size.
+    /// Copies each matrix into one of another size, in one launch: what `to` has beyond `from`
+    /// becomes zero, what it lacks is left out. All matrices of a side have the same size.
     pub fn resize<const N: usize>(
         &self,
         stream: &CudaStream,
@@ -75,7 +75,8 @@ impl Kernels {
         };
         let mut launch = stream.launch_builder(&self.resize);
         launch.arg(&matrices).arg(&sizes);
-        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as asserted above.
+        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as
+        // asserted above.
         unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 }

@@ -23,8 +23,8 @@ impl Kernels {
     ) -> Result<(), DeviceError> {
         let mut launch = stream.launch_builder(&self.hold);
         launch.arg(&gate).arg(&ticket).arg(&limit_ns);
-        // SAFETY: the arguments are those of the kernel; `gate` is a word of mapped memory that lives as long as the
-        // device.
+        // SAFETY: the arguments are those of the kernel; `gate` is a word of mapped memory that
+        // lives as long as the device.
         unsafe { launch.launch(blocks_of(1, 1)) }.map(drop).map_err(DeviceError::from)
     }
 
@@ -37,8 +37,8 @@ impl Kernels {
     ) -> Result<(), DeviceError> {
         let mut launch = stream.launch_builder(&self.stamp_cycles);
         launch.arg(&stamp);
-        // SAFETY: the argument is that of the kernel; `stamp` is two words of mapped memory, aligned to 16 bytes, that
-        // live as long as the device.
+        // SAFETY: the argument is that of the kernel; `stamp` is two words of mapped memory,
+        // aligned to 16 bytes, that live as long as the device.
         unsafe { launch.launch(blocks_of(blocks, 32)) }.map(drop).map_err(DeviceError::from)
     }
 
@@ -67,7 +67,8 @@ impl Kernels {
         let len = from.len() as u64 / 8;
         let mut launch = stream.launch_builder(&self.copy);
         launch.arg(from).arg(to).arg(&len);
-        // SAFETY: the arguments are those of the kernel; both hold `len` times 8 elements of 2 bytes.
+        // SAFETY: the arguments are those of the kernel; both hold `len` times 8 elements of 2
+        // bytes.
         unsafe { launch.launch(threads_for(from.len(), 32)) }.map(drop).map_err(DeviceError::from)
     }
 }

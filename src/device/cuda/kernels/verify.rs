@@ -10,7 +10,8 @@ use cudarc::driver::{CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
 const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
 
 impl Kernels {
-    /// Adds `‖C − reference‖²` and `‖reference‖²` of row `rows[i]` of `C = A B` to `errors[2 i]` and `errors[2 i + 1]`.
+    /// Adds `‖C − reference‖²` and `‖reference‖²` of row `rows[i]` of `C = A B` to `errors[2 i]`
+    /// and `errors[2 i + 1]`.
     pub fn verify_gemm(
         &self,
         stream: &CudaStream,
@@ -31,12 +32,13 @@ impl Kernels {
         let (n, k, kind) = (n as u32, k as u32, kind(dtype));
         let mut launch = stream.launch_builder(&self.verify_gemm);
         launch.arg(a).arg(b).arg(c).arg(rows).arg(errors).arg(&n).arg(&k).arg(&kind);
-        // SAFETY: the arguments are those of the kernel, the tensors as asserted above; the rows are sampled below M.
+        // SAFETY: the arguments are those of the kernel, the tensors as asserted above; the rows
+        // are sampled below M.
         unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 
-    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]` tensors, of which K and V have
-    /// one head for each `group` of the others.
+    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]`
+    /// tensors, of which K and V have one head for each `group` of the others.
     #[expect(clippy::too_many_arguments, reason = "the arguments of the kernel")]
     pub fn verify_sdpa(
         &self,
@@ -70,8 +72,8 @@ impl Kernels {
         let mut launch = stream.launch_builder(&self.verify_sdpa);
         launch.arg(q).arg(k).arg(v).arg(o).arg(rows).arg(errors);
         launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal).arg(&kind);
-        // SAFETY: the arguments are those of the kernel, the tensors as asserted above; the rows are sampled below
-        // heads * seq.
+        // SAFETY: the arguments are those of the kernel, the tensors as asserted above; the rows
+        // are sampled below heads * seq.
         unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
     }
 
