@@ -13,8 +13,8 @@ pub struct Clocks {
     pub temperature_c: u32,
     /// Active clock event reasons by NVML's names; empty when nothing slows the card.
     pub throttle: Vec<String>,
-    /// Mean SM clock over the samples of the latency, in MHz: cycles that an SM counted, over the time.
-    /// `sm_mhz` is NVML's reading.
+    /// Mean SM clock over the samples of the latency, in MHz: cycles that an SM counted, over the
+    /// time. `sm_mhz` is NVML's reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_sm_mhz: Option<f64>,
 }

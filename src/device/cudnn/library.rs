@@ -142,7 +142,8 @@ fn require_cublaslt(cuda_major: usize) -> Result<(), DeviceError> {
     if missing {
         return Err(DeviceError::unsupported(format!(
             "{name}, which this cuDNN needs, is not found; get it from the toolkit of CUDA \
-             {cuda_major}, conda (libcublas) or PyPI (nvidia-cublas), with its folder in LD_LIBRARY_PATH"
+             {cuda_major}, conda (libcublas) or PyPI (nvidia-cublas), with its folder in \
+             LD_LIBRARY_PATH"
         )));
     }
     Ok(())

@@ -196,7 +196,10 @@ mod tests {
                 "line": "trial", "case_id": format!("G3/x/{case_id}"), "trial": second,
                 "started_at": format!("2026-01-01T00:00:{second:02}Z"), "wall_s": wall_s,
                 "samples_ms": [ms], "launches_per_sample": 1, "warmup_launches": 1,
-                "ran": {"kernels": [], "verification": {"max_rel_error": 0.0, "tolerance": 1.0, "rows": 1}},
+                "ran": {
+                    "provider": "cublaslt", "kernels": [],
+                    "verification": {"max_rel_error": 0.0, "tolerance": 1.0, "rows": 1},
+                },
                 "clocks": {"sm_mhz": 1000 + second, "power_w": second, "temperature_c": 40, "throttle": []},
             })
         };
