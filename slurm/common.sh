@@ -39,31 +39,26 @@ load_modules() {
     set -u
 }
 
-# The six of a full night, in the order of the README.
-EXPERIMENTS=(
-    S1_sdpa_dense_sweep
-    S2_sdpa_backend_forced
-    G3_gemm_k_dense
-    G4_gemm_n_dense_projectionlike
-    P1_padding_rescue
-    HET1_head_hetero_batching_penalty
-)
-
-# bench_of EXPERIMENT: the bench target that runs it, by the beginning of its name.
-bench_of() {
-    case $1 in
-    S1_*) echo s1_sdpa_dense ;;
-    S2_* | C21_*) echo s2_sdpa_backend_forced ;;
-    G3_*) echo g3_gemm_k_dense ;;
-    G4_*) echo g4_gemm_n_dense ;;
-    P1_*) echo p1_padding_rescue ;;
-    HET1_*) echo het1_head_hetero ;;
-    *) return 1 ;;
-    esac
+# entries SPEC BIN_DIR: a line for each entry of the spec, or of that of the benches: name, type,
+# group and bench, divided by tabs.
+entries() {
+    local program
+    program=$(executable night-sweep "$2") || return
+    NIGHT_SWEEP_DEVICE=${NIGHT_SWEEP_DEVICE:-$DEVICE} "$program" list --format tsv \
+        ${1:+--spec "$1"}
 }
 
-# executable NAME BIN_DIR: its path. In BIN_DIR it may have cargo's suffix, as in target/release/deps; without a BIN_DIR
-# cargo builds it.
+# find_entry NAME ENTRIES: sets BENCH and GROUP to those of an entry.
+find_entry() {
+    local name
+    while IFS=$'\t' read -r name _ GROUP BENCH; do
+        [[ $name != "$1" ]] || return 0
+    done <<<"$2"
+    die "no bench runs $1: the spec has $(cut -f 1 <<<"$2" | paste -sd ' ')"
+}
+
+# executable NAME BIN_DIR: its path. In BIN_DIR it may have cargo's suffix, as in
+# target/release/deps; without a BIN_DIR cargo builds it.
 executable() {
     local name=$1 bin_dir=$2 kind=bench bench=$1 found
     if [[ -n $bin_dir ]]; then
@@ -75,11 +70,13 @@ executable() {
         done
         found=$(find "$bin_dir" -maxdepth 1 -type f -perm -u+x -name "$name-*" -printf '%T@ %p\n' |
             sort -rn | sed -n '1s/^[^ ]* //p')
-        [[ -n $found ]] || die "there is no $name in $bin_dir: copy it there from target/release/deps"
+        [[ -n $found ]] ||
+            die "there is no $name in $bin_dir: copy it there from target/release/deps"
     else
         # With a bench comes night-sweep; `cargo build` would compile all of it a second time.
         [[ $name != night-sweep ]] || kind=bin bench=s1_sdpa_dense
-        # The bench is started by itself, not by cargo: a signal then reaches it. Cargo names it on stdout, as JSON.
+        # The bench is started by itself, not by cargo: a signal then reaches it. Cargo names it on
+        # stdout, as JSON.
         found=$(cargo bench --no-run --bench "$bench" --message-format=json-render-diagnostics |
             sed -n '/"kind":\["'"$kind"'"\]/s/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
         [[ -x $found ]] || die "cargo built no executable for $name"

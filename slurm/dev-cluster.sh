@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 #
-# A Slurm cluster of one machine, to try the scripts of this folder on and to run tests/slurm.rs. For Debian and Ubuntu.
+# A Slurm cluster of one machine, to try the scripts of this folder on and to run tests/slurm.rs.
+# For Debian and Ubuntu.
 #
 #   bash slurm/dev-cluster.sh install as root: slurm-wlm and munge, if missing
 #   bash slurm/dev-cluster.sh up      the same, then start the daemons; last line: what to export
 #   bash slurm/dev-cluster.sh down    cancel all jobs, stop the daemons
 #   bash slurm/dev-cluster.sh status  what runs
 #
-# Everything lies in DEV_CLUSTER_DIR (default /tmp/dev-cluster-<uid>; short, for the sake of socket names) and listens on
-# the loopback address from DEV_CLUSTER_PORT (default 17817) on; /etc/slurm is not touched. The node checks
-# DEV_CLUSTER_GPUS GPUs (default 2), which need not exist: jobs wait for them and get CUDA_VISIBLE_DEVICES all the same.
+# Everything lies in DEV_CLUSTER_DIR (default /tmp/dev-cluster-<uid>; short, for the sake of socket
+# names) and listens on the loopback address from DEV_CLUSTER_PORT (default 17817) on; /etc/slurm is
+# not touched. The node checks DEV_CLUSTER_GPUS GPUs (default 2), which need not exist: jobs wait
+# for them and get CUDA_VISIBLE_DEVICES all the same.
 
 set -euo pipefail
 
@@ -37,7 +39,8 @@ until_true() {
     done
 }
 
-# running NAME: prints the process id of this cluster's daemon, if it runs. A stale file may name a stranger's process.
+# running NAME: prints the process id of this cluster's daemon, if it runs. A stale file may name a
+# stranger's process.
 running() {
     local pid
     pid=$(tr -d '[:space:]' 2>/dev/null <"$dir/$1.pid") || return 1
@@ -60,8 +63,10 @@ install_missing() {
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
     fi
-    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } \
-        >"$dir/apt.log" 2>&1 || code=$?
+    {
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"
+    } >"$dir/apt.log" 2>&1 || code=$?
     ((ours)) && rm -f "$policy"
     ((code == 0)) || die "apt-get failed: see $dir/apt.log"
 }
@@ -79,8 +84,8 @@ configure() {
         echo "NodeName=$node Name=gpu File=$dir/dev/nvidia[0-$((gpus - 1))]" >"$dir/gres.conf"
         gres='GresTypes=gpu' checks="Gres=gpu:$gpus"
     fi
-    # SlurmdParameters: the node is what is written here, whatever the machine is. cred_expire: a requeued job waits that
-    # long before it starts again.
+    # SlurmdParameters: the node is what is written here, whatever the machine is. cred_expire: a
+    # requeued job waits that long before it starts again.
     cat >"$SLURM_CONF" <<EOF
 ClusterName=dev
 SlurmctldHost=$node(127.0.0.1)

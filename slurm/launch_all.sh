@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 #
-# The six experiments as jobs, and a job that waits for them, writes the index page and prints a summary.
+# The experiments as jobs, and a job that waits for them, writes the index page and prints a
+# summary.
 #
-#   bash slurm/launch_all.sh [--array N] [--dry-run] [--wait] [--results-root DIR] [--spec FILE] [--bin-dir DIR]
-#       [--only NAME]...
+#   bash slurm/launch_all.sh [--array N] [--dry-run] [--wait] [--results-root DIR] [--spec FILE]
+#       [--bin-dir DIR] [--only NAME]...
 #
-# --array N: each sweep in N shards, on as many GPUs as the cluster has free; the last job merges them. --dry-run prints
-# the sbatch lines and submits nothing. --wait returns when all is done, with the exit code of the last job.
-# --only: this experiment, and others so named, in place of the six.
+# Without --only, what `cargo bench` runs: the first entry of the spec for each bench. --array N:
+# each sweep in N shards, on as many GPUs as the cluster has free; the last job merges them.
+# --dry-run prints the sbatch lines and submits nothing. --wait returns when all is done, with the
+# exit code of the last job. --only: this experiment, and others so named, in place of all.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,13 +18,16 @@ source slurm/common.sh
 load_site
 sbatch_options
 
-shards='' dry_run=0 wait=0 results_root=target-reports passed_on=() finish=() only=()
+shards='' dry_run=0 wait=0 results_root=target-reports spec='' bin_dir='' only=()
 while (($#)); do
     case $1 in
     --dry-run) dry_run=1 && shift && continue ;;
     --wait) wait=1 && shift && continue ;;
     --array | --results-root | --spec | --bin-dir | --only) (($# >= 2)) || die "$1 needs a value" ;;
-    *) die "there is no option $1: allowed are --array, --dry-run, --wait, --results-root, --spec, --bin-dir, --only" ;;
+    *)
+        allowed='--array, --dry-run, --wait, --results-root, --spec, --bin-dir, --only'
+        die "there is no option $1: allowed are $allowed"
+        ;;
     esac
     case $1 in
     --array)
@@ -30,23 +35,31 @@ while (($#)); do
         shards=$2
         ;;
     --results-root) results_root=$2 ;;
-    --spec) passed_on+=(--spec "$2") ;;
-    --bin-dir)
-        passed_on+=(--bin-dir "$2")
-        finish+=(--bin-dir "$2")
-        ;;
-    --only)
-        bench_of "$2" >/dev/null || die "--only $2: no bench runs it"
-        only+=("$2")
-        ;;
+    --spec) spec=$2 ;;
+    --bin-dir) bin_dir=$2 ;;
+    --only) only+=("$2") ;;
     esac
     shift 2
 done
-passed_on+=(--results-root "$results_root")
-finish+=(--results-root "$results_root")
-((${#only[@]})) && EXPERIMENTS=("${only[@]}")
+passed_on=(--results-root "$results_root" ${spec:+--spec "$spec"} ${bin_dir:+--bin-dir "$bin_dir"})
+finish=(--results-root "$results_root" ${bin_dir:+--bin-dir "$bin_dir"})
 
-# submit OPTION...: sbatch, which prints the job's number; with --dry-run its line, and a number that is none.
+found=$(entries "$spec" "$bin_dir")
+experiments=()
+if ((${#only[@]})); then
+    for exp in "${only[@]}"; do find_entry "$exp" "$found"; done
+    experiments=("${only[@]}")
+else
+    declare -A seen=()
+    while IFS=$'\t' read -r exp _ _ bench; do
+        [[ -z ${seen[$bench]:-} ]] || continue
+        seen[$bench]=1
+        experiments+=("$exp")
+    done <<<"$found"
+fi
+
+# submit OPTION...: sbatch, which prints the job's number; with --dry-run its line, and a number
+# that is none.
 submitted=0
 submit() {
     if ((dry_run)); then
@@ -62,7 +75,7 @@ submit() {
 ((dry_run)) || mkdir -p slurm_logs
 stamp=$(date +%Y%m%d_%H%M%S)
 jobs=() runs=()
-for exp in "${EXPERIMENTS[@]}"; do
+for exp in "${experiments[@]}"; do
     options=("${SBATCH_OPTIONS[@]}" --job-name="$exp")
     [[ -z $GRES ]] || options+=(--gres="$GRES")
     arguments=(--exp "$exp" --run-id "${stamp}_$exp" "${passed_on[@]}")
@@ -82,7 +95,9 @@ after=$(IFS=: && echo "${jobs[*]}")
 [[ -z $shards ]] || finish+=(--shards "$shards")
 options=("${SBATCH_OPTIONS[@]}" --job-name=night-sweep-summary --dependency="afterany:$after")
 ((wait)) && options+=(--wait)
-((dry_run)) || printf 'watch: squeue -u %q; tail -f slurm_logs/*; stop: scancel %s\n' "$(id -un)" "${jobs[*]}"
+watch='watch: squeue -u %q; tail -f slurm_logs/*; stop: scancel %s\n'
+# shellcheck disable=SC2059 # it is a format
+((dry_run)) || printf "$watch" "$(id -un)" "${jobs[*]}"
 code=0
 job=$(submit "${options[@]}" slurm/summary.sbatch "${finish[@]}" "${runs[@]}") || code=$?
 ((dry_run)) && exit 0

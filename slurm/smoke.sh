@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 #
-# Whether a night would work here: every bench at the sizes of experiments/night_sweep_cpu.yaml, as jobs, in minutes.
-# Takes the options of launch_all.sh; returns when all is done, and fails if anything did.
+# Whether a night would work here: every bench at the sizes of experiments/night_sweep_cpu.yaml, as
+# jobs, in minutes. Takes the options of launch_all.sh; returns when all is done, and fails if
+# anything did.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec bash slurm/launch_all.sh --spec experiments/night_sweep_cpu.yaml --results-root target/slurm-smoke --wait "$@"
+exec bash slurm/launch_all.sh --spec experiments/night_sweep_cpu.yaml \
+    --results-root target/slurm-smoke --wait "$@"

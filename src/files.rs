@@ -1,7 +1,7 @@
 //! Files and folders on disk. Every removal and every replacement of the program is here.
 //!
-//! Only what Night Sweep made is removed or replaced: folders that carry its mark ([`MARK`]), and in
-//! them only the names that it writes ([`Kind`]).
+//! Only what Night Sweep made is removed or replaced: folders that carry its mark ([`MARK`]), and
+//! in them only the names that it writes ([`Kind`]).
 
 mod apart;
 mod owned;
@@ -36,9 +36,6 @@ pub fn plain_name(text: &str) -> Result<(), String> {
 }
 
 /// Writes a file whole or not at all, in place of the one of this name.
-///
-/// # Errors
-/// If the disk refuses.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> Result<()> {
@@ -56,18 +53,12 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// As [`write_atomically`], but only in place of a file whose contents say that it is ours.
-///
-/// # Errors
-/// If it is not ours, or the disk refuses.
 pub fn replace_file(path: &Path, bytes: &[u8], is_ours: impl Fn(&[u8]) -> bool) -> Result<()> {
     ensure_replaceable_file(path, is_ours)?;
     write_atomically(path, bytes)
 }
 
 /// Refuses a file whose contents do not say that it is ours.
-///
-/// # Errors
-/// If it is not ours, or cannot be read.
 pub fn ensure_replaceable_file(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> Result<()> {
     not_a_link(path)?;
     match fs::read(path) {
@@ -81,26 +72,17 @@ pub fn ensure_replaceable_file(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> 
 }
 
 /// Removes a file if its contents say that it is ours.
-///
-/// # Errors
-/// As [`ensure_replaceable_file`].
 pub fn remove_if(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> Result<()> {
     ensure_replaceable_file(path, is_ours)?;
     fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
 }
 
 /// Removes a file that this process has created or locked.
-///
-/// # Errors
-/// If the disk refuses.
 pub fn remove_own(path: &Path) -> std::io::Result<()> {
     fs::remove_file(path)
 }
 
 /// Gives a file of this process its final name, unless there is a file of that name.
-///
-/// # Errors
-/// If there is one, or the disk refuses.
 pub fn rename_own(new: &Path, path: &Path) -> std::io::Result<()> {
     // Unlike a new name, a second one never takes the place of a file.
     match fs::hard_link(new, path) {
@@ -113,9 +95,6 @@ pub fn rename_own(new: &Path, path: &Path) -> std::io::Result<()> {
 }
 
 /// Refuses a symbolic link: what is written there would end up elsewhere.
-///
-/// # Errors
-/// If it is one.
 pub fn not_a_link(path: &Path) -> Result<()> {
     ensure!(
         !path.is_symlink(),
@@ -126,9 +105,6 @@ pub fn not_a_link(path: &Path) -> Result<()> {
 }
 
 /// Writes a file of a folder that is being written, and returns once it is on disk.
-///
-/// # Errors
-/// If the disk refuses.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     File::create(path)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
@@ -136,18 +112,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Makes a folder and hands its path back.
-///
-/// # Errors
-/// If the disk refuses.
 pub fn make_dir(path: &Path) -> Result<PathBuf> {
     fs::create_dir(path).with_context(|| format!("cannot create {}", path.display()))?;
     Ok(path.to_owned())
 }
 
 /// Makes the names in a folder last through a power failure.
-///
-/// # Errors
-/// If the disk refuses.
 pub fn sync_dir(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|dir| dir.sync_all())

@@ -12,6 +12,7 @@ use night_sweep::compare::comparison::Comparison;
 use night_sweep::compare::side::{criterion as baselines, runs};
 use night_sweep::journal::Journal;
 use night_sweep::journal::record::{Header, Line};
+use night_sweep::measure::record::ProtocolKind;
 use night_sweep::ops::error::ErrorKind;
 use night_sweep::render;
 use night_sweep::workload::case::Case;
@@ -20,10 +21,11 @@ use night_sweep::workload::shape::{DType, GemmShape};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use support::{assert_matches_schema, json, names};
+use support::{assert_matches_schema, json as json_of, names};
 use synthetic::{Outcome, journal};
 use tempfile::TempDir;
 
@@ -89,7 +91,7 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
         night_sweep(&["compare", path(&base), path(&cand), "--out", path(&out)]);
     assert_eq!(code, 1, "{stderr}");
     for part in
-        ["G3/fp16/K77", "SLOWER", "NOW_FAILS", "illegal address", "ONLY_IN_BASE", "ONLY_IN_CAND"]
+        ["G3/fp16/K77", "REGRESSED", "NOW_FAILS", "illegal address", "ONLY_IN_BASE", "ONLY_IN_CAND"]
     {
         assert!(stdout.contains(part), "{part} in {stdout}");
     }
@@ -125,7 +127,7 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
     assert!(stderr.contains("the base ") && base.join("raw.json").exists(), "{stderr}");
     assert_matches_schema(&out.join("comparison.json"), "comparison");
     let comparison: Comparison =
-        serde_json::from_value(json(&out.join("comparison.json"))).unwrap();
+        serde_json::from_value(json_of(&out.join("comparison.json"))).unwrap();
     let failing: Vec<&str> = comparison.failing().map(|row| &*row.case_id).collect();
     assert_eq!(failing, ["G3/fp16/K70", "G3/fp16/K77"]);
     let slower = &comparison.failing().last().unwrap();
@@ -141,13 +143,13 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
     assert_eq!(junit.matches("<failure ").count(), 2);
     assert!(junit.contains("failures=\"2\""), "{junit}");
     assert!(text("comparison.md").starts_with("### ❌ "));
-    let bencher = json(&out.join("bencher.json"));
+    let bencher = json_of(&out.join("bencher.json"));
     let latency = &bencher["G3/fp16/K77"]["latency"];
     let value = |name: &str| latency[name].as_f64().unwrap();
     assert!(value("lower_value") <= value("value") && value("value") <= value("upper_value"));
     assert!((value("value") / 193_000.0 - 1.0).abs() < 0.01, "{latency}");
     assert!(bencher.get("G3/fp16/K70").is_none(), "it has no time");
-    let critcmp = json(&out.join("critcmp-base.json"));
+    let critcmp = json_of(&out.join("critcmp-base.json"));
     assert_eq!(critcmp["benchmarks"]["G3/fp16/K77"]["criterion_benchmark_v1"]["value_str"], "K77");
 }
 
@@ -181,7 +183,7 @@ fn kernels_that_gave_way_are_named() {
     let cand = run(root.path(), "b", &[renamed(65, 0.2)], |_| {});
     let (code, stdout, _) = night_sweep(&["compare", path(&base), path(&cand)]);
     assert_eq!(code, 1);
-    let says = "slower because synthetic_align8 became synthetic_align1";
+    let says = "kernels that differ: synthetic_align8 became synthetic_align1";
     assert!(stdout.replace("\n  ", " ").contains(says), "{stdout}");
 }
 
@@ -237,6 +239,58 @@ fn other_conditions_are_refused_and_named() {
     }
 }
 
+#[test]
+fn runs_of_another_protocol_are_refused_and_other_keys_are_no_condition() {
+    let root = tempfile::tempdir().unwrap();
+    let outcomes = changed().0;
+    let base = run(root.path(), "a", &outcomes, |_| {});
+    let adaptive = |header: &mut Header| header.protocol.kind = ProtocolKind::Adaptive;
+    let trials = |header: &mut Header| header.protocol.trials = 4;
+    for (id, change, says) in [
+        (
+            "b",
+            &adaptive as &dyn Fn(&mut Header),
+            "(standard, warmup 50, measure 200, trials 3 and adaptive,",
+        ),
+        ("c", &trials, "measure 200, trials 3 and standard, warmup 50, measure 200, trials 4)"),
+    ] {
+        let cand = run(root.path(), id, &outcomes, change);
+        let (code, stdout, stderr) = night_sweep(&["compare", path(&base), path(&cand)]);
+        assert_eq!((code, &*stdout), (2, ""), "{stderr}");
+        assert!(stderr.contains(says) && stderr.contains("--allow-mismatch"), "{stderr}");
+        let allowed = ["compare", path(&base), path(&cand), "--allow-mismatch"];
+        assert_eq!(night_sweep(&allowed).0, 0);
+    }
+    let cand = run(root.path(), "d", &outcomes, |header| header.config["l2"] = "cold".into());
+    let (code, stdout, stderr) = night_sweep(&["compare", path(&base), path(&cand)]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!stdout.contains("L2"), "{stdout}");
+}
+
+/// An adaptive run takes more samples in a trial that is noisier.
+#[test]
+fn trials_are_compared_as_they_were() {
+    let root = tempfile::tempdir().unwrap();
+    let side = |id: &str| {
+        let (mut header, mut lines) = journal("G3", "G3", "cuda:0", &sweep([(64, Some(1.0))]));
+        header.run_id = id.to_owned();
+        for line in &mut lines {
+            let Line::Trial(trial) = line else { continue };
+            // In three equal parts these would have medians of 1, 1 and 2.
+            trial.samples_ms = vec![trial.trial as f64 + 1.0; if trial.trial == 0 { 8 } else { 2 }];
+        }
+        let mut journal = Journal::create(&root.path().join("journals").join(id), header).unwrap();
+        lines.iter().for_each(|line| journal.append(line).unwrap());
+        render::write(journal.path(), Path::new("/nonexistent"), root.path()).unwrap().folder
+    };
+    let side = runs::read(&side("a")).unwrap();
+    let levels: Vec<f64> =
+        side.cases["G3/fp16/K64"].runs[0].trials.iter().map(|level| level.exp()).collect();
+    for (level, expected) in levels.iter().zip([1.0, 2.0, 3.0]) {
+        assert!((level - expected).abs() < 1e-9, "{levels:?}");
+    }
+}
+
 /// Criterion's files of some benchmarks that take these nanoseconds, under a baseline.
 fn criterion_run(home: &Path, baseline: &str, times_ns: &[(&str, u64)]) {
     let mut criterion = criterion::Criterion::default()
@@ -279,7 +333,7 @@ fn criterions_baselines_are_compared_by_name() {
     };
     let (code, stdout, _) = compare("main", "new");
     assert!(code == 1 && stdout.contains("group/series/c"), "{stdout}");
-    assert_eq!(stdout.matches("SLOWER").count(), 2, "counted and listed: {stdout}");
+    assert_eq!(stdout.matches("REGRESSED").count(), 2, "counted and listed: {stdout}");
     assert_eq!(compare("main", "main").0, 0);
     let (code, _, stderr) = compare("main", "mian");
     assert!(code == 2 && stderr.contains("--save-baseline mian"), "{stderr}");
@@ -330,12 +384,13 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let baseline = dir.path().join("g/f/v/main");
         fs::create_dir_all(&baseline).unwrap();
-        let estimate = serde_json::json!({"point_estimate": 1.0,
-            "confidence_interval": {"confidence_level": 0.95, "lower_bound": 1.0, "upper_bound": 1.0}});
+        let interval = json!({"confidence_level": 0.95, "lower_bound": 1.0, "upper_bound": 1.0});
+        let estimate = json!({"point_estimate": 1.0, "confidence_interval": interval});
+        let estimates = json!({"mean": estimate, "median": estimate, "std_dev": estimate});
         for (name, value) in [
-            ("benchmark.json", serde_json::json!({"full_id": "g/f/v"})),
-            ("estimates.json", serde_json::json!({"mean": estimate, "median": estimate, "std_dev": estimate})),
-            ("sample.json", serde_json::json!({"times": times, "iters": iters})),
+            ("benchmark.json", json!({"full_id": "g/f/v"})),
+            ("estimates.json", estimates),
+            ("sample.json", json!({"times": times, "iters": iters})),
         ] {
             fs::write(baseline.join(name), value.to_string()).unwrap();
         }

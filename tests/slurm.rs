@@ -219,6 +219,49 @@ fn a_job_that_slurm_starts_again_on_another_device_begins_anew_and_loses_nothing
 }
 
 #[test]
+fn entries_of_any_name_are_launched_by_their_type() {
+    let site = Site::new();
+    let renamed = SPEC
+        .replace("S1_sdpa_dense_sweep", "Llama3_head_dim")
+        .replace("HET1_head_hetero_batching_penalty", "My.heads");
+    fs::write(site.path("spec.yaml"), renamed).unwrap();
+    let dry_run = |more: &[&str]| {
+        let launch =
+            ["bash", "slurm/launch_all.sh", "--dry-run", "--spec", "spec.yaml", "--bin-dir", "bin"];
+        let output = site.run(&[&launch[..], more].concat());
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let launched = |said: &str| -> Vec<String> {
+        let jobs = said.lines().filter_map(|line| line.split_once(" --exp "));
+        jobs.map(|(_, rest)| rest.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let (code, said) = dry_run(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    let first_of_each_bench = [
+        "Llama3_head_dim",
+        "S2_sdpa_backend_forced",
+        "G3_gemm_k_dense",
+        "G4_gemm_n_dense_projectionlike",
+        "P1_padding_rescue",
+        "My.heads",
+    ];
+    assert_eq!(launched(&said), first_of_each_bench, "{said}");
+    let (code, said) = dry_run(&["--only", "G3_slow", "--only", "My.heads"]);
+    assert_eq!((code, launched(&said)), (Some(0), vec!["G3_slow".into(), "My.heads".into()]));
+    let (code, said) = dry_run(&["--only", "nosuch"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("no bench runs nosuch: the spec has Llama3_head_dim "), "{said}");
+    let (code, said) = dry_run(&["--spec", "nosuch.yaml"]);
+    assert!(code == Some(2) && said.contains("nosuch.yaml"), "{said}");
+
+    let mut job = site.command("bash");
+    job.args(["slurm/run_experiment.sbatch", "--exp", "My.heads", "--run-id", "heads"]);
+    let output = job.args(["--bin-dir", "bin", "--spec", "spec.yaml"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_each_once(&journal::read(&site.journal("heads", "heads")).unwrap());
+}
+
+#[test]
 #[ignore = "needs a Slurm cluster"]
 fn a_job_measures_and_reports() {
     let site = Site::on_cluster();
@@ -243,7 +286,7 @@ fn a_job_that_cannot_measure_fails() {
         (&["--exp", "G3_gemm_k_dense", "--run-id", "../x"], "--run-id ../x"),
         (
             &["--exp", "G3_gemm_k_dense", "--bin-dir", "nowhere"],
-            "there is no g3_gemm_k_dense in nowhere",
+            "there is no night-sweep in nowhere",
         ),
         (&[], "--exp NAME is missing"),
     ] {

@@ -48,7 +48,9 @@ pub fn recommend(times: &Times, item: &Item, max_overhead: f64) -> Recommendatio
     let own = times.at(dim);
     let chosen = as_good_as_the_fastest(times, dim, high);
     let saved_ms = own.zip(chosen).map(|(own, (_, other))| own.p50_ms - other.p50_ms);
-    let kernel_change = own.zip(chosen).and_then(|(own, (_, other))| kernels(own, other));
+    let kernel_change = own
+        .zip(chosen)
+        .and_then(|(own, (_, other))| KernelChange::between(&own.kernels, &other.kernels));
     let reason = match chosen {
         Some(chosen) => reason(times, dim, high, chosen, kernel_change.as_ref()),
         None => nothing_measured(times, dim, high),
@@ -78,12 +80,6 @@ fn as_good_as_the_fastest(times: &Times, low: usize, high: usize) -> Option<(usi
     let within = || times.between(low, high);
     let fastest = within().map(|(_, time)| time.p50_ms).min_by(f64::total_cmp)?;
     within().find(|(_, time)| time.p50_ms <= fastest * AS_GOOD)
-}
-
-fn kernels(own: &Time, other: &Time) -> Option<KernelChange> {
-    let known = !own.kernels.is_empty() && !other.kernels.is_empty();
-    (known && own.kernels != other.kernels)
-        .then(|| KernelChange { from: own.kernels.clone(), to: other.kernels.clone() })
 }
 
 fn reason(

@@ -1,44 +1,46 @@
-//! The command line of `fan-out`.
+//! `night-sweep fan-out`.
 
-use crate::device::DeviceChoice;
-use crate::device::cuda;
+use super::spec_path;
+use crate::device::{DeviceChoice, cuda};
 use crate::fan_out::Request;
 use crate::fan_out::place::Gpus;
-use crate::process::executable;
+use crate::process::executable::{self, Executable};
 use crate::run::settings::Settings;
-use crate::spec::default_spec;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::Args;
 use std::path::PathBuf;
 
 const HELP: &str = "\
-Runs shards i/n of the sweep at the same time, each in a process of its own that sees one GPU, merges them and writes the
-report of the whole: the last line is its folder. A shard that fails leaves the others running. The same command again
-goes on with what is missing; so it does after Ctrl-C, SIGTERM or SIGUSR1, which all shards get.
-`--gpus cpu:2` runs two processes on the host's cores. They disturb each other: that tries a fan-out, and measures little.
+Shards i/n of the sweep run at the same time, each in a process of its own that sees one GPU. They
+are merged, and the report of the whole is written: the last line is its folder. A shard that fails
+leaves the others running. The same command again goes on with what is missing; so it does after
+Ctrl-C, SIGTERM or SIGUSR1, which all shards get. `--gpus cpu:2` runs two processes on the host's
+cores. They disturb each other: that tries a fan-out, and measures little.
 Exit codes: 0, 2 bad input or a shard that failed, 75 stopped (start it again), 130 by Ctrl-C.";
 
 /// Of Criterion's own: what measures nothing.
 const NO_RUN: [&str; 4] = ["--list", "--test", "--profile-time", "--load-baseline"];
 
-/// `night-sweep fan-out`.
+/// Run a bench on several GPUs of this node at once, a shard each, and merge them into one run.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = HELP)]
 pub struct FanOutArgs {
     /// The bench, as g4_gemm_n_dense.
     bench: String,
-    /// The GPUs: all, numbers as in cuda:N like 0,1, uuids like GPU-1a2b3c4d; or cpu:N for N processes on the CPU.
+    /// The GPUs: all, numbers as in cuda:N like 0,1, uuids like GPU-1a2b3c4d; or cpu:N for N
+    /// processes on the CPU.
     #[arg(long, default_value = "all")]
     gpus: Gpus,
-    /// Where the bench is: a folder of executables, target/release/deps say, a checkout, or the executable itself.
-    /// Default: beside night-sweep, where cargo builds it.
+    /// Where the bench is: a checkout, target/release/deps, any folder of executables, or an
+    /// executable (a bench, or night-sweep). Default: beside night-sweep, where cargo builds it,
+    /// else night-sweep.
     #[arg(long)]
     build: Option<PathBuf>,
-    /// First runs a few cases on each GPU alone and then on all at once: says how much they slow each other down, and
-    /// which GPU stands apart.
+    /// First run a few cases on each GPU alone and then on all at once: says how much they slow
+    /// each other down, and which GPU is an outlier.
     #[arg(long)]
     interference: bool,
-    /// Only the cases whose id matches, as Criterion's filter.
+    /// Only the cases whose id matches this regular expression, as Criterion's filter.
     #[arg(long)]
     filter: Option<String>,
     /// Name of the run; default: YYYYMMDD_HHMMSS_EXPERIMENT.
@@ -52,11 +54,8 @@ pub struct FanOutArgs {
     criterion: Vec<String>,
 }
 
-/// Runs a fan-out, and returns the exit code.
-///
-/// # Errors
-/// Bad input, a shard that failed, or a disk that refuses.
-pub fn fan_out(arguments: &FanOutArgs) -> Result<u8> {
+/// Runs the command.
+pub fn run(arguments: &FanOutArgs) -> Result<u8> {
     let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
     let is_set = [settings.shard.map(|_| "SHARD"), settings.resume.as_ref().map(|_| "RESUME")];
     if let Some(name) = is_set.into_iter().flatten().next() {
@@ -80,21 +79,16 @@ pub fn fan_out(arguments: &FanOutArgs) -> Result<u8> {
     }
     let places = arguments.gpus.places(|| cuda::list().map_err(|error| error.message))?;
     let place = arguments.build.clone().map_or_else(executable::beside_this_program, Ok)?;
-    let spec = match settings.spec {
-        Some(spec) => spec,
-        None => default_spec(if is_cpu { "night_sweep_cpu.yaml" } else { "night_sweep.yaml" })?,
-    };
-    let spec = std::path::absolute(&spec).with_context(|| spec.display().to_string())?;
     crate::fan_out::run(&Request {
         bench: arguments.bench.clone(),
-        executable: executable::find(&place, &arguments.bench)?,
-        spec,
+        executable: Executable::find(&place, &arguments.bench)?,
+        spec: spec_path(settings.spec, is_cpu)?,
         experiment: settings.experiment,
         places,
         run_id: arguments.run_id.clone(),
         results_root: arguments.results_root.clone(),
         filter: arguments.filter.clone(),
-        arguments: arguments.criterion.clone(),
+        criterion: arguments.criterion.clone(),
         interference: arguments.interference,
         report: settings.report,
     })

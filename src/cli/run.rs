@@ -3,18 +3,18 @@
 //! Criterion reads the arguments of its process itself, so an experiment gets a process whose arguments are Criterion's:
 //! this program again, told by a variable which bench to be.
 
+use crate::process::child::RUN_BENCH;
+use crate::process::signals::{STOPPED, Signals};
 use crate::run::env::executable;
-use crate::run::settings::RUN_BENCH;
 use crate::spec::{Experiment, Spec, load_default};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::iterator::Signals;
+use rustix::process::{Pid, kill_process};
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
 
 const HELP: &str = "\
 Each flag is the environment variable of a bench, NIGHT_SWEEP_DEVICE say, and wins over it. The default specs are built
@@ -70,11 +70,8 @@ pub struct RunArgs {
     criterion: Vec<String>,
 }
 
-/// Runs the experiments, and returns the exit code.
-///
-/// # Errors
-/// Bad input, before anything is measured.
-pub fn run(arguments: &RunArgs) -> Result<ExitCode> {
+/// Runs the command.
+pub fn run(arguments: &RunArgs) -> Result<u8> {
     let spec = match arguments
         .spec
         .clone()
@@ -99,20 +96,20 @@ pub fn run(arguments: &RunArgs) -> Result<ExitCode> {
         return Err(error).context("cannot start this program again");
     }
     // Heard from before the first child is there, so that none is left alone.
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGHUP])?;
+    let signals = Signals::listen()?;
     let mut code = 0;
     for experiment in experiments {
         let mut command = command(arguments, experiment)?;
         // Of a group of its own: a terminal's Ctrl-C reaches it once, through us.
         let child = command.process_group(0).spawn().context("cannot start this program again")?;
-        let status = wait(child, &mut signals)?;
+        let status = wait(child, &signals)?;
         let ended = status.code().map_or(1, |code| code as u8);
         code = if code == 0 { ended } else { code };
-        if matches!(ended, 75 | 130) || status.code().is_none() {
+        if STOPPED.contains(&ended) || status.code().is_none() {
             break;
         }
     }
-    Ok(ExitCode::from(code))
+    Ok(code)
 }
 
 /// This program, as the bench of an experiment.
@@ -147,20 +144,15 @@ fn command(arguments: &RunArgs, experiment: &Experiment) -> Result<Command> {
 }
 
 /// Waits for a process; the signals that come are handed on to it.
-fn wait(mut child: Child, signals: &mut Signals) -> Result<ExitStatus> {
+fn wait(mut child: Child, signals: &Signals) -> Result<ExitStatus> {
     loop {
-        for signal in signals.pending() {
-            let signal = match signal {
-                SIGINT => Signal::INT,
-                SIGUSR1 => Signal::USR1,
-                _ => Signal::TERM,
-            };
+        if let Some(signal) = signals.take() {
             // It may have ended this moment; that is seen below.
             let _ = kill_process(Pid::from_child(&child), signal);
         }
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -85,7 +85,8 @@ pub struct Side {
 /// The cases as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suite {
-    /// Median over the cases of candidate over base; absent for fewer cases than say anything of a suite.
+    /// Median over the cases of candidate over base; absent for fewer cases than say anything of a
+    /// suite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// Whether the suite as a whole got slower by more than counts.
@@ -93,7 +94,8 @@ pub struct Suite {
     /// The chance of so large a shift were there none; absent where nobody looked into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
-    /// SM clock under the candidate over that under the base, where it was looked into and is known.
+    /// SM clock under the candidate over that under the base, where it was looked into and is
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ratio: Option<f64>,
 }
@@ -107,15 +109,17 @@ pub struct Measured {
     pub wall_s: f64,
     /// Trials of a process in the screen, and in the confirmation.
     pub trials: [usize; 2],
-    /// Candidates of the screen that fresh pairs looked into.
+    /// Cases that the screen flagged, and fresh pairs looked into.
     pub candidates: usize,
-    /// Typical deviation of a difference of one pair, in per cent; absent where no case had a time in all pairs.
+    /// Typical deviation of a difference of one pair, in per cent; absent where no case had a time
+    /// in all pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deviation_pct: Option<f64>,
-    /// How strongly the deviation of a case is drawn to it, in degrees of freedom; absent if altogether.
+    /// How strongly the deviation of a case is drawn to it, in degrees of freedom; absent if
+    /// altogether.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior_freedom: Option<f64>,
-    /// Median over the cases of the smallest slowdown they are relied on to show, in per cent.
+    /// Median over the cases of the minimum detectable effect, in per cent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mde_pct: Option<f64>,
 }
@@ -146,7 +150,8 @@ pub struct Row {
     /// 95 % confidence interval of the ratio.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<[f64; 2]>,
-    /// The chance of so large a change were there none: in the direction of the change for a gate, in either for runs.
+    /// The chance of so large a change were there none: in the direction of the change for a gate,
+    /// in either for runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
     /// `p_value` adjusted for the number of cases (Benjamini and Hochberg).
@@ -155,7 +160,8 @@ pub struct Row {
     /// Pairs of processes behind the ratio; absent for stored runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<usize>,
-    /// The smallest slowdown that a gate is relied on to show here, in per cent; absent for stored runs.
+    /// Minimum detectable effect: the smallest slowdown that a gate detects here 19 times in 20, in
+    /// per cent; absent for stored runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mde_pct: Option<f64>,
     /// Times of the base.
@@ -172,8 +178,8 @@ pub struct Row {
     pub remarks: Vec<String>,
 }
 
-/// Times of a case on one side, in ms per launch: over the samples of stored runs, over the medians of a gate's
-/// processes.
+/// Times of a case on one side, in ms per launch: over the samples of stored runs, over the medians
+/// of a gate's processes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// Median.

@@ -1,15 +1,9 @@
-//! Which kernels gave way to which.
+//! How the kernels of two sides differ.
 
 use crate::results::curve::kernel::KernelChange;
 
 /// A name longer than this is cut in its middle: kernels say what they are at both ends.
 const LONGEST: usize = 48;
-
-/// None where both ran the same kernels, or those of one are not known.
-pub fn change(base: &[String], cand: &[String]) -> Option<KernelChange> {
-    let changed = base != cand && !base.is_empty() && !cand.is_empty();
-    changed.then(|| KernelChange { from: base.to_vec(), to: cand.to_vec() })
-}
 
 /// `nvjet_sm90_hsh…coopA_NNT became cutlass_80_wmma…align1`.
 pub fn sentence(change: &KernelChange) -> String {
@@ -55,10 +49,10 @@ mod tests {
             ("a b c", "a b", "c runs no longer"),
             ("a b", "b a", "the same kernels ran in another order, or another number of times"),
         ] {
-            assert_eq!(sentence(&change(&names(from), &names(to)).unwrap()), says);
+            assert_eq!(sentence(&KernelChange::between(&names(from), &names(to)).unwrap()), says);
         }
-        assert_eq!(change(&names("a"), &names("a")), None);
-        assert_eq!(change(&names(""), &names("a")), None, "not known");
+        assert_eq!(KernelChange::between(&names("a"), &names("a")), None);
+        assert_eq!(KernelChange::between(&names(""), &names("a")), None, "not known");
         let long = "x".repeat(100) + "_align1";
         assert!(short(&long).ends_with("_align1") && short(&long).chars().count() < 50);
     }

@@ -1,19 +1,20 @@
 //! Whether a build got slower.
 //!
 //! ```text
-//! run folders, Criterion's baselines -> side -> stored: ratios, verdicts ------+
-//!                                                                              +-> Comparison -> output
-//! two builds -> gate: pairs of processes -> pair2: screen, confirmation -------+
+//! run folders, Criterion's baselines -> side -> stored: ratios, verdicts -+
+//!                                                                         +-> Comparison -> output
+//! two builds -> gate: pairs of processes -> pair2: screen, confirmation --+
 //! ```
 //!
-//! `compare` reads what was measured before, in seconds; `gate` measures both builds in turn, and so sees a third of
-//! what `compare` sees. Nothing here knows of CUDA: a gate runs benches as a user does, and reads their journals.
+//! `compare` reads what was measured before, in seconds. `gate` measures both builds in turn, and
+//! so detects changes a third as large. Nothing here knows of CUDA: a gate runs benches as a user
+//! does, and reads their journals.
 
 pub mod comparison;
-pub mod gate;
+pub(crate) mod gate;
 mod kernels;
-pub mod output;
-pub mod pair2;
+pub(crate) mod output;
+pub(crate) mod pair2;
 mod ratio;
 pub mod side;
 pub mod stored;

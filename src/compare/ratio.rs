@@ -1,15 +1,17 @@
-//! How much slower a case of stored runs is, and how sure that is.
+//! How much slower a case of stored runs is, and how uncertain that is.
 //!
-//! Medians of the trials of a run differ by the noise within a process; levels of runs differ by that between
-//! processes. Where a side has several runs, their spread says it all. Where there is one run a side, the trials say
-//! their part, and half a per cent is taken for what no single process can show of itself.
+//! Medians of the trials of a run differ by the noise within a process; levels of runs differ by
+//! that between processes. Where a side has several runs, their spread is all of it. With one run a
+//! side, half a per cent between processes is added to the spread of the trials.
 
 use super::pair2::moderation::Prior;
 use super::side::Case;
 use crate::stats::mean;
 use crate::stats::student::{Mean, p_above, t95};
+use std::collections::HashMap;
 
-/// What a process does to a case, as a standard deviation of its logarithm, where nothing better is known.
+/// What a process does to a case, as a standard deviation of its logarithm, where nothing better is
+/// known.
 const BETWEEN_PROCESSES: f64 = 0.005;
 
 /// A ratio of medians, in logarithms.
@@ -26,16 +28,21 @@ pub struct Ratio {
 /// The ratios of cases that have a time on both sides, in their order.
 pub fn ratios(cases: &[(&Case, &Case)]) -> Vec<Ratio> {
     let raw: Vec<Spread> = cases.iter().map(|(base, cand)| Spread::of(base, cand)).collect();
-    // Cases with as many runs and trials have variances of as many degrees: those moderate each other.
-    let moderated = |own: &Spread| {
-        let alike = raw
-            .iter()
-            .filter(|other| other.freedom == own.freedom && other.is_of_runs == own.is_of_runs);
-        let variances: Vec<f64> = alike.map(|spread| spread.variance).collect();
-        let prior = Prior::of(&variances, own.freedom).filter(|_| own.freedom > 0.0);
-        prior.map_or((own.variance, own.freedom), |prior| {
-            (prior.moderate(own.variance, own.freedom), own.freedom + prior.freedom)
+    // Cases with as many runs and trials have variances of as many degrees: those moderate each
+    // other.
+    let mut alike: HashMap<(u64, bool), Vec<f64>> = HashMap::new();
+    for spread in raw.iter().filter(|spread| spread.freedom > 0.0) {
+        alike.entry(spread.kind()).or_default().push(spread.variance);
+    }
+    let priors: HashMap<_, Prior> = alike
+        .into_iter()
+        .filter_map(|(kind, variances)| {
+            Some((kind, Prior::of(&variances, f64::from_bits(kind.0))?))
         })
+        .collect();
+    let moderated = |own: &Spread| match priors.get(&own.kind()) {
+        Some(prior) => (prior.moderate(own.variance, own.freedom), own.freedom + prior.freedom),
+        None => (own.variance, own.freedom),
     };
     let ratio = |(spread, (base, cand)): (&Spread, &(&Case, &Case))| {
         let (variance, freedom) = moderated(spread);
@@ -47,7 +54,7 @@ pub fn ratios(cases: &[(&Case, &Case)]) -> Vec<Ratio> {
         }
         let assumed = 2.0 * BETWEEN_PROCESSES.powi(2);
         let total = own + assumed;
-        // Satterthwaite's, with the assumed part known for sure.
+        // Satterthwaite's, with an assumed part of no uncertainty.
         let freedom = if own > 0.0 { freedom * (total / own).powi(2) } else { f64::INFINITY };
         Ratio { difference, error: total.sqrt(), freedom }
     };
@@ -78,6 +85,11 @@ struct Spread {
 }
 
 impl Spread {
+    /// Its degrees of freedom, and what they are of.
+    fn kind(&self) -> (u64, bool) {
+        (self.freedom.to_bits(), self.is_of_runs)
+    }
+
     fn of(base: &Case, cand: &Case) -> Spread {
         let sides = [levels(base), levels(cand)];
         let (variance, freedom) = pooled(sides.iter().map(Vec::as_slice));
@@ -96,7 +108,8 @@ fn levels(case: &Case) -> Vec<f64> {
     case.runs.iter().map(super::side::Run::level).collect()
 }
 
-/// The variance within groups of values, and its degrees of freedom; 0 and 0 where no group has two values.
+/// The variance within groups of values, and its degrees of freedom; 0 and 0 where no group has two
+/// values.
 fn pooled<'a>(groups: impl Iterator<Item = &'a [f64]>) -> (f64, f64) {
     let of_groups = groups.filter_map(Mean::of).map(|mean| {
         let freedom = mean.count as f64 - 1.0;

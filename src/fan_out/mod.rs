@@ -1,12 +1,13 @@
-//! `night-sweep fan-out`: a sweep on the GPUs of one node, a shard and a process each, that becomes one run.
+//! `night-sweep fan-out`: a sweep on the GPUs of one node, a shard and a process each, that becomes
+//! one run.
 //!
-//! Shards measure different cases, so they share Criterion's folder: its baselines work as in one process. Their journals lie
-//! there under run ids of their own, and `merge` joins them as it joins those of a cluster.
+//! Shards measure different cases, so they share Criterion's folder: its baselines work as in one
+//! process. Their journals lie there under run ids of their own, and `merge` joins them as it joins
+//! those of a cluster.
 
 mod interference;
 pub(crate) mod place;
-mod process;
-mod signals;
+mod side_by_side;
 mod state;
 
 use crate::files::remove_if;
@@ -15,24 +16,25 @@ use crate::journal::merge::merge;
 use crate::journal::record::Status;
 use crate::journal::shard::Shard;
 use crate::journal::{self, FILE_NAME};
+use crate::process::child::{Bench, RUN_BENCH};
+use crate::process::executable::Executable;
+use crate::process::signals::Signals;
 use crate::render::{self, run_folder::RunFolder};
 use crate::spec::Spec;
-use crate::terminal::say;
+use crate::terminal::{print, say};
 use anyhow::{Context, Result, bail, ensure};
 use place::Place;
-use process::{Ended, Job, side_by_side};
-use signals::Signals;
-use state::State;
+use side_by_side::{Ended, Job, side_by_side};
+use state::FanOut;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// What to measure, and where.
 pub(crate) struct Request {
     pub(crate) bench: String,
-    pub(crate) executable: PathBuf,
+    pub(crate) executable: Executable,
     pub(crate) spec: PathBuf,
     /// The entry of the spec, if not the bench's own.
     pub(crate) experiment: Option<String>,
@@ -41,25 +43,19 @@ pub(crate) struct Request {
     pub(crate) run_id: Option<String>,
     pub(crate) results_root: PathBuf,
     pub(crate) filter: Option<String>,
-    /// Criterion's.
-    pub(crate) arguments: Vec<String>,
+    /// Criterion's arguments.
+    pub(crate) criterion: Vec<String>,
     pub(crate) interference: bool,
     /// Whether the run ends with its report.
     pub(crate) report: bool,
 }
 
-/// Measures, merges and reports; the last line of stdout is the run folder, or the journal where no report is wanted.
-/// The exit code is not 0 if somebody asked to stop.
+/// Measures, merges and reports; the last line of stdout is the run folder, or the journal where no
+/// report is wanted. The exit code is not 0 if somebody asked to stop.
 pub(crate) fn run(request: &Request) -> Result<u8> {
     let (experiment, group) = experiment(request)?;
-    let plan = state::plan(
-        &request.executable,
-        &request.spec,
-        &request.places,
-        &request.bench_arguments(),
-        &variables(),
-    )?;
-    let state = State::open(&plan, request.run_id.as_deref(), &experiment)?;
+    let plan = state::plan(request, &variables())?;
+    let state = FanOut::open(&plan, request.run_id.as_deref(), &experiment)?;
     if request.report {
         RunFolder::of_new_run(&request.results_root, &group, &state.run_id).ensure_free()?;
     }
@@ -68,8 +64,8 @@ pub(crate) fn run(request: &Request) -> Result<u8> {
         "night-sweep: {experiment} in {} shards, run {}{}; logs in {}",
         request.places.len(),
         state.run_id,
-        if state.is_resumed { " (goes on)" } else { "" },
-        state.dir().display()
+        if state.folder.is_resumed { " (goes on)" } else { "" },
+        state.folder.dir().display()
     ));
     let interference = match request.interference {
         true => interference::measure(request, &state, &signals)?,
@@ -98,14 +94,15 @@ pub(crate) fn run(request: &Request) -> Result<u8> {
     let journal = merge(&run_ids, Some(&state.run_id))?;
     let merged_s = start.elapsed().as_secs_f64() - measured_s;
     if !request.report {
-        println!("{}", journal.display());
+        print(&journal.display().to_string())?;
         return Ok(0);
     }
     let written = render::write(&journal, &criterion_home(), &request.results_root)
         .with_context(|| format!("everything measured is in {}", journal.display()))?;
     let reported_s = start.elapsed().as_secs_f64() - measured_s - merged_s;
     say(&format!(
-        "night-sweep: {measured_s:.1} s of measuring, {merged_s:.1} s to merge, {reported_s:.1} s to report"
+        "night-sweep: {measured_s:.1} s of measuring, {merged_s:.1} s to merge, {reported_s:.1} s \
+         to report"
     ));
     if let Some(interference) = interference {
         let path = interference.write_beside(&written.folder)?;
@@ -116,7 +113,8 @@ pub(crate) fn run(request: &Request) -> Result<u8> {
     Ok(0)
 }
 
-/// The name and group of the spec entry that will run, as far as the spec tells; an error where it cannot.
+/// The name and group of the spec entry that will run, as far as the spec tells; an error where it
+/// cannot.
 fn experiment(request: &Request) -> Result<(String, String)> {
     let (spec, bench) = (Spec::load(&request.spec)?, &request.bench);
     let experiment = match &request.experiment {
@@ -134,39 +132,31 @@ fn experiment(request: &Request) -> Result<(String, String)> {
     Ok((experiment.name.clone(), experiment.group()))
 }
 
-/// What shards find in their environment and what decides over what they measure; the rest is set for each.
+/// The variables that decide what shards measure; the rest is set for each.
 fn variables() -> BTreeMap<String, String> {
     const SET: [&str; 5] = ["DEVICE", "SPEC", "RUN_ID", "RESULTS_ROOT", "REPORT"];
+    let is_set = |name: &str| {
+        name == RUN_BENCH
+            || name.strip_prefix("NIGHT_SWEEP_").is_none_or(|name| SET.contains(&name))
+    };
     let variables = std::env::vars_os();
     let text = variables.map(|(name, value)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     });
-    text.filter(|(name, _)| {
-        name.strip_prefix("NIGHT_SWEEP_").is_some_and(|name| !SET.contains(&name))
-    })
-    .collect()
+    text.filter(|(name, _)| !is_set(name)).collect()
 }
 
 impl Request {
     /// The arguments of every shard.
-    fn bench_arguments(&self) -> Vec<String> {
-        let own = self.filter.iter().cloned();
-        std::iter::once("--bench".to_owned()).chain(own).chain(self.arguments.clone()).collect()
+    fn arguments(&self) -> impl Iterator<Item = &String> {
+        self.filter.iter().chain(&self.criterion)
     }
 
-    /// The bench at a place; its report is nobody's business.
-    fn command(&self, place: &Place, criterion_home: &Path, spec: &Path) -> Command {
-        let mut command = Command::new(&self.executable);
-        for name in ["RUN_ID", "RESUME", "SHARD"] {
-            command.env_remove(format!("NIGHT_SWEEP_{name}"));
-        }
-        command
-            .env("CRITERION_HOME", criterion_home)
-            .env("NIGHT_SWEEP_SPEC", spec)
-            .env("NIGHT_SWEEP_RESULTS_ROOT", &self.results_root)
-            .env("NIGHT_SWEEP_REPORT", "no")
-            .envs(place.variables());
-        command
+    /// The bench at a place.
+    fn bench(&self, place: &Place) -> Bench {
+        Bench::new(self.executable.clone())
+            .set("NIGHT_SWEEP_RESULTS_ROOT", &self.results_root)
+            .set_all(place.variables())
     }
 }
 
@@ -178,7 +168,7 @@ struct Part<'a> {
     journal: PathBuf,
 }
 
-fn shards<'a>(request: &'a Request, state: &State) -> Vec<Part<'a>> {
+fn shards<'a>(request: &'a Request, state: &FanOut) -> Vec<Part<'a>> {
     let count = request.places.len();
     let part = |(index, place): (usize, &'a Place)| {
         let shard = Shard { index: index + 1, count };
@@ -205,7 +195,7 @@ impl Part<'_> {
         }
         ensure!(
             !journal::is_being_written(&self.journal),
-            "shard {} is still measured by a process of an earlier start: wait for it, or stop it",
+            "shard {} is still being measured by a process of an earlier start: wait, or stop it",
             self.shard
         );
         let bytes = fs::read(&self.journal)
@@ -226,19 +216,20 @@ fn is_first_line_of_a_journal(bytes: &[u8]) -> bool {
 }
 
 /// The shards that are not done.
-fn jobs(request: &Request, state: &State, shards: &[Part]) -> Result<Vec<Job>> {
+fn jobs(request: &Request, state: &FanOut, shards: &[Part]) -> Result<Vec<Job>> {
     let open = shards.iter().filter(|shard| !shard.is_done());
     let home = std::path::absolute(criterion_home())?;
     open.map(|part| {
-        let mut command = request.command(part.place, &home, &request.spec);
-        command
-            .args(request.bench_arguments())
-            .env("NIGHT_SWEEP_SHARD", part.shard.to_string())
-            .env(part.start()?, &part.run_id);
+        let bench = request.bench(part.place).part(&request.spec);
+        let bench = bench
+            .arguments(request.arguments())
+            .set("CRITERION_HOME", &home)
+            .set("NIGHT_SWEEP_SHARD", part.shard.to_string())
+            .set(part.start()?, &part.run_id);
         Ok(Job {
             name: format!("shard {} on {}", part.shard, part.place.name),
-            command,
-            log: state.path(&format!("{}of{}.log", part.shard.index, part.shard.count)),
+            command: bench.command(),
+            log: state.folder.path(&format!("{}of{}.log", part.shard.index, part.shard.count)),
             journal: part.journal.clone(),
         })
     })
@@ -257,7 +248,8 @@ fn failed(ended: &[Ended], signals: &Signals) -> Result<()> {
     }
     let done = ended.iter().filter(|ended| ended.is_done()).count();
     bail!(
-        "{}; {done} others are done; what is measured is kept: the same command goes on with what is missing",
+        "{}; {done} others are done; what is measured is kept: the same command goes on with what \
+         is missing",
         failed.join("; ")
     )
 }

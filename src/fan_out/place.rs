@@ -58,10 +58,12 @@ impl FromStr for Gpus {
 }
 
 impl Gpus {
-    /// The places asked for; `list` says which GPUs there are, and is not called for those of the CPU.
+    /// The places asked for; `list` says which GPUs there are, and is not called for those of the
+    /// CPU.
     ///
     /// # Errors
-    /// If a GPU is not there, is named twice, or is of another model than the first: such shards cannot be merged.
+    /// If a GPU is not there, is named twice, or is of another model than the first: such shards
+    /// cannot be merged.
     pub fn places(&self, list: impl FnOnce() -> Result<Vec<Listed>, String>) -> Result<Vec<Place>> {
         if let Gpus::Cpu(count) = self {
             let name = |index| format!("cpu process {index}");
@@ -82,7 +84,8 @@ impl Gpus {
             let (first, own) = (chosen[0], &there[index].name);
             ensure!(
                 there[first].name == *own,
-                "cuda:{first} is an {} and cuda:{index} an {own}: shards are merged only if measured on one model; choose \
+                "cuda:{first} is an {} and cuda:{index} an {own}: shards are merged only if \
+                 measured on one model; choose \
                  with --gpus",
                 there[first].name
             );

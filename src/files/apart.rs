@@ -9,11 +9,8 @@ pub fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-/// Refuses paths within folders whose contents are removed or replaced. Each path is named by the option it comes
-/// from; `folders` must not lie within one another either.
-///
-/// # Errors
-/// If one of them does.
+/// Refuses paths within folders whose contents are removed or replaced. Each path is named by the
+/// option it comes from; `folders` must not lie within one another either.
 pub fn ensure_apart(folders: &[(&str, &Path)], others: &[(&str, &Path)]) -> Result<()> {
     for (index, (folder_name, folder)) in folders.iter().enumerate() {
         let outer = resolved(folder)?;
@@ -21,7 +18,8 @@ pub fn ensure_apart(folders: &[(&str, &Path)], others: &[(&str, &Path)]) -> Resu
         for (name, path) in rest.map(|(_, other)| other).chain(others) {
             ensure!(
                 !resolved(path)?.starts_with(&outer),
-                "{name} {} is in {folder_name} {}, where night-sweep removes and replaces files: choose another place \
+                "{name} {} is in {folder_name} {}, where night-sweep removes and replaces files: \
+                 choose another place \
                  for one of them",
                 path.display(),
                 folder.display()

@@ -16,7 +16,8 @@ pub struct Kind<'a> {
     pub what: &'static str,
     /// Which one of its kind, on one line; empty where all of a kind may replace each other.
     pub identity: &'a str,
-    /// Whether we write a file or, if the second argument is true, a folder of this name; relative to the folder.
+    /// Whether we write a file or, if the second argument is true, a folder of this name; relative
+    /// to the folder.
     pub is_ours: fn(&Path, bool) -> bool,
     /// Whether a folder without a mark is ours by what is in it: older versions wrote no marks.
     pub unmarked: &'a dyn Fn(&Path) -> bool,
@@ -35,9 +36,6 @@ impl Kind<'_> {
 }
 
 /// Refuses a folder that another made: one that exists, is not empty, and has no mark of this kind.
-///
-/// # Errors
-/// If it is one, or no folder, or a symbolic link.
 pub fn ensure_ours(dir: &Path, kind: &Kind) -> Result<()> {
     let dir = &plain(dir);
     // Not followed, even where a slash at its end asks for that.
@@ -56,7 +54,8 @@ pub fn ensure_ours(dir: &Path, kind: &Kind) -> Result<()> {
     ensure!(
         mark(dir).is_some_and(|mark| mark == kind.mark().as_bytes())
             || is_unmarked && (kind.unmarked)(dir),
-        "{} is not empty, and its {MARK} does not say that night-sweep made it for {}: choose another \
+        "{} is not empty, and its {MARK} does not say that night-sweep made it for {}: choose \
+         another \
          folder, or move this one away",
         dir.display(),
         [kind.what, kind.identity].join(" ").trim_end()
@@ -65,9 +64,6 @@ pub fn ensure_ours(dir: &Path, kind: &Kind) -> Result<()> {
 }
 
 /// As [`ensure_ours`], and refuses a folder with anything in it that we did not write.
-///
-/// # Errors
-/// If it is refused, or cannot be read.
 pub fn ensure_replaceable(dir: &Path, kind: &Kind) -> Result<()> {
     ensure_ours(dir, kind)?;
     if !dir.exists() {
@@ -84,9 +80,6 @@ pub fn ensure_replaceable(dir: &Path, kind: &Kind) -> Result<()> {
 }
 
 /// Makes a folder of ours, or takes one that is empty or ours already.
-///
-/// # Errors
-/// As [`ensure_ours`], and if the disk refuses.
 pub fn claim(dir: &Path, kind: &Kind) -> Result<()> {
     ensure_ours(dir, kind)?;
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
@@ -96,10 +89,8 @@ pub fn claim(dir: &Path, kind: &Kind) -> Result<()> {
     }
 }
 
-/// Removes a folder of ours, and returns what we did not write: that stays, with the folder and its mark.
-///
-/// # Errors
-/// As [`ensure_ours`], and if the disk refuses.
+/// Removes a folder of ours, and returns what we did not write: that stays, with the folder and its
+/// mark.
 pub fn clear(dir: &Path, kind: &Kind) -> Result<Vec<PathBuf>> {
     ensure_ours(dir, kind)?;
     match dir.exists() {
@@ -148,7 +139,8 @@ fn is_empty(dir: &Path) -> Result<bool> {
     Ok(entries?.next().is_none())
 }
 
-/// What is below `root` in `below` and not ours; removes the rest if `removes`. Links are not followed.
+/// What is below `root` in `below` and not ours; removes the rest if `removes`. Links are not
+/// followed.
 fn walk(root: &Path, below: &Path, kind: &Kind, removes: bool) -> Result<Vec<PathBuf>> {
     let dir = root.join(below);
     let context = || format!("cannot read {}", dir.display());

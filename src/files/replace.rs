@@ -11,12 +11,12 @@ use std::time::Duration;
 /// A folder of a process that is about to lock it is younger.
 const LEFT_BEHIND: Duration = Duration::from_secs(60);
 
-/// Lets `fill` write into a new folder beside `target`, marks it, and puts it in place of `target` in
-/// one rename.
+/// Lets `fill` write into a new folder beside `target`, marks it, and puts it in place of `target`
+/// in one rename.
 ///
 /// # Errors
-/// If `fill` fails, the disk refuses, or what is at `target` is not ours to replace; then `target` is as
-/// it was, and nothing is left beside it.
+/// If `fill` fails, the disk refuses, or what is at `target` is not ours to replace; then `target`
+/// is as it was, and nothing is left beside it.
 pub fn replace(target: &Path, kind: &Kind, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let target = &super::plain(target);
     let parent = target.parent().context("a folder needs a folder to lie in")?;
@@ -105,16 +105,16 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// Says that a process is at this folder, until the file is dropped or the process ends; none where the file system
-/// has no locks.
+/// Says that a process is at this folder, until the file is dropped or the process ends; none where
+/// the file system has no locks.
 fn lock(dir: &Path) -> Option<File> {
     let dir = File::open(dir).ok()?;
     flock(&dir, FlockOperation::NonBlockingLockExclusive).ok()?;
     Some(dir)
 }
 
-/// Removes the folders of this kind in `parent` of processes that were killed as they wrote them. What
-/// cannot be removed stays.
+/// Removes the folders of this kind in `parent` of processes that were killed as they wrote them.
+/// What cannot be removed stays.
 fn remove_left_behind(parent: &Path, kind: &Kind) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)

@@ -1,4 +1,5 @@
-//! What a header has to keep, whoever wrote it: its names become folders, and its sizes are multiplied.
+//! What a header has to keep, whoever wrote it: its names become folders, and its sizes are
+//! multiplied.
 
 use crate::files::plain_name;
 use crate::journal::record::Header;

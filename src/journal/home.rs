@@ -4,8 +4,8 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Criterion's folder, by its own rule: `$CRITERION_HOME`, else `criterion` in cargo's target folder, else
-/// `target/criterion` here.
+/// Criterion's folder, by its own rule: `$CRITERION_HOME`, else `criterion` in cargo's target
+/// folder, else `target/criterion` here.
 pub fn criterion_home() -> PathBuf {
     if let Some(home) = std::env::var_os("CRITERION_HOME") {
         return PathBuf::from(home);

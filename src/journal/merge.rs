@@ -1,7 +1,8 @@
 //! The shards of a sweep become one run: `night-sweep merge`.
 //!
-//! Nothing is joined that one process could not have measured: the same spec entry, seed, protocol and build, on the same
-//! model of device with the same driver and libraries. And nothing is left out: every shard is there once and complete.
+//! Nothing is joined that one process could not have measured: the same spec entry, seed, protocol
+//! and build, on the same model of device with the same driver and libraries. And nothing is left
+//! out: every shard is there once and complete.
 
 use crate::files::{self, Kind};
 use crate::journal::home::runs_folder;
@@ -15,10 +16,12 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Joins the journals of `shards`, which are run ids or paths, into that of a new run, and returns where it lies.
+/// Joins the journals of `shards`, which are run ids or paths, into that of a new run, and returns
+/// where it lies.
 ///
 /// # Errors
-/// What differs between the shards, or is missing, or is there twice; or if there is a run `run_id` already.
+/// What differs between the shards, or is missing, or is there twice; or if there is a run `run_id`
+/// already.
 pub fn merge(shards: &[String], run_id: Option<&str>) -> Result<PathBuf> {
     let read = |shard: &String| journal::read(&runs::journal_of(shard)?);
     let runs = shards.iter().map(read).collect::<Result<Vec<Run>>>()?;
@@ -192,7 +195,8 @@ fn unfinished(run: &Run) -> Option<String> {
     ))
 }
 
-/// The lines of the merged journal: the cases in the order of the spec, the trials in the order measured.
+/// The lines of the merged journal: the cases in the order of the spec, the trials in the order
+/// measured.
 fn joined(runs: &[Run], run_id: String) -> Result<Vec<Line>> {
     let started = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let first = &runs[0].header;

@@ -1,15 +1,18 @@
 //! The run journal: appended to as a run goes, read to report it, resume it or merge its shards.
 //!
-//! A line counts once its newline is on disk. A process killed in the middle of a write leaves a last line
-//! without one, which is dropped; anything else that cannot be read is an error with its line number. A journal
-//! that is there at all has its header: it gets its name only then.
+//! A line counts once its newline is on disk. A process killed in the middle of a write leaves a
+//! last line without one, which is dropped; anything else that cannot be read is an error with its
+//! line number. A journal that is there at all has its header: it gets its name only then.
 
+mod by_case;
 mod check;
 pub mod home;
 pub mod merge;
 pub mod record;
 pub mod runs;
 pub mod shard;
+
+pub use by_case::ByCase;
 
 use crate::files::{not_a_link, remove_own, rename_own, sync_dir};
 use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
@@ -53,7 +56,8 @@ pub struct Run {
     pub trials: Vec<Trial>,
     /// What could not be timed, in the order met.
     pub failures: Vec<Failure>,
-    /// Each process that worked on it, in order; a merged run names only the first of its first shard.
+    /// Each process that worked on it, in order; a merged run names only the first of its first
+    /// shard.
     pub starts: Vec<Start>,
     /// How the run ended; none if it was killed, or resumed and then killed.
     pub end: Option<End>,
@@ -65,8 +69,8 @@ impl Claim {
     /// Makes the folder `dir` if need be, and keeps other processes from starting a journal there.
     ///
     /// # Errors
-    /// If there is a journal already, another process is about to start one, `dir` is a symbolic link, or the disk
-    /// refuses.
+    /// If there is a journal already, another process is about to start one, `dir` is a symbolic
+    /// link, or the disk refuses.
     pub fn of(dir: &Path) -> Result<Claim> {
         not_a_link(dir)?;
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
@@ -87,9 +91,6 @@ impl Claim {
     }
 
     /// Starts `<dir>/journal.jsonl` with its header.
-    ///
-    /// # Errors
-    /// If the disk refuses.
     pub fn start(self, header: Header) -> Result<Journal> {
         let (path, new) = (self.dir.join(FILE_NAME), self.dir.join(NEW_FILE_NAME));
         let context = || format!("cannot start the journal {}", path.display());
@@ -113,17 +114,11 @@ impl Claim {
 
 impl Journal {
     /// Starts `<dir>/journal.jsonl` with its header, and makes the folder if need be.
-    ///
-    /// # Errors
-    /// As [`Claim::of`] and [`Claim::start`].
     pub fn create(dir: &Path, header: Header) -> Result<Journal> {
         Claim::of(dir)?.start(header)
     }
 
     /// Opens `<dir>/journal.jsonl` to go on with its run; a last line cut short is removed.
-    ///
-    /// # Errors
-    /// As [`read`], and if the file cannot be written.
     pub fn reopen(dir: &Path) -> Result<(Journal, Run)> {
         let path = dir.join(FILE_NAME);
         not_a_link(dir)?;
@@ -163,27 +158,19 @@ impl Journal {
 }
 
 impl Run {
-    /// The trials of a case, by trial.
-    pub fn trials_of(&self, case_id: &str) -> Vec<&Trial> {
-        let mut trials: Vec<_> =
-            self.trials.iter().filter(|trial| trial.case_id == case_id).collect();
-        trials.sort_by_key(|trial| trial.trial);
-        trials
-    }
-
-    /// Why a case could not be timed, if it could not.
-    pub fn failure_of(&self, case_id: &str) -> Option<&Failure> {
-        self.failures.iter().find(|failure| failure.case_id == case_id)
+    /// What it says of each case.
+    pub fn by_case(&self) -> ByCase<'_> {
+        ByCase::of(self)
     }
 
     /// The cases and trials that are neither timed nor settled by a failure.
     pub fn open_trials(&self) -> Vec<(&str, usize)> {
-        let visited: HashSet<_> =
+        let timed: HashSet<_> =
             self.trials.iter().map(|trial| (&*trial.case_id, trial.trial)).collect();
         let failed: HashSet<_> = self.failures.iter().map(|failure| &*failure.case_id).collect();
         let ids = self.header.cases.iter().map(|case| &*case.id).filter(|id| !failed.contains(id));
         ids.flat_map(|id| (0..self.header.protocol.trials).map(move |trial| (id, trial)))
-            .filter(|trial| !visited.contains(trial))
+            .filter(|trial| !timed.contains(trial))
             .collect()
     }
 
@@ -206,14 +193,15 @@ impl Run {
 /// Reads a journal, whether its run ended, was killed or is still going.
 ///
 /// # Errors
-/// If the file cannot be read, is empty, does not start with a header of this major [`SCHEMA_VERSION`], or has
-/// a broken line that is not merely the last one cut short; the message names the path and the line.
+/// If the file cannot be read, is empty, does not start with a header of this major
+/// [`SCHEMA_VERSION`], or has a broken line that is not merely the last one cut short; the message
+/// names the path and the line.
 pub fn read(path: &Path) -> Result<Run> {
     parse(path, &read_bytes(path)?)
 }
 
-/// Keeps other processes from writing to the journal until this one closes it or ends, however it ends: two that
-/// append to one run leave trials that stand twice, which no reader takes.
+/// Keeps other processes from writing to the journal until this one closes it or ends, however it
+/// ends: two that append to one run leave trials that stand twice, which no reader takes.
 pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => bail!("{}: another process is writing to it", path.display()),
@@ -258,12 +246,12 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run> {
         path: path.to_owned(),
     };
     let known: HashSet<String> = run.header.cases.iter().map(|case| case.id.clone()).collect();
-    let mut visited = HashSet::new();
+    let mut measured = HashSet::new();
     for (index, line) in lines.enumerate() {
         let number = index + 2;
         serde_json::from_slice(line)
             .context("not a line of a run journal")
-            .and_then(|line| add(&mut run, line, &known, &mut visited))
+            .and_then(|line| add(&mut run, line, &known, &mut measured))
             .map_err(|e| anyhow!("{}: {e:#}; {}", at(number), advice(&run.header, path, number)))?;
     }
     Ok(run)
@@ -275,7 +263,8 @@ fn advice(header: &Header, path: &Path, number: usize) -> String {
     if minor(&header.schema_version) > minor(SCHEMA_VERSION) {
         let version = &header.schema_version;
         return format!(
-            "a newer night-sweep wrote it (schema version {version}, this one reads {SCHEMA_VERSION}): use that one"
+            "a newer night-sweep wrote it (schema version {version}, this one reads \
+             {SCHEMA_VERSION}): use that one"
         );
     }
     // Every line stands for itself.
@@ -290,7 +279,8 @@ fn parse_header(line: &[u8]) -> Result<Header> {
     let major = |version: &str| version.split('.').next().map(str::to_owned);
     ensure!(
         major(version) == major(SCHEMA_VERSION),
-        "schema version {version}, but this program reads {SCHEMA_VERSION}: use the night-sweep that wrote it"
+        "schema version {version}, but this program reads {SCHEMA_VERSION}: use the night-sweep \
+         that wrote it"
     );
     match serde_json::from_value(value)? {
         Line::Header(header) => check::header(&header).map(|()| *header),
@@ -302,7 +292,7 @@ fn add(
     run: &mut Run,
     line: Line,
     known: &HashSet<String>,
-    visited: &mut HashSet<(String, usize)>,
+    measured: &mut HashSet<(String, usize)>,
 ) -> Result<()> {
     match line {
         Line::Header(_) => bail!("a second header"),
@@ -311,13 +301,14 @@ fn add(
             let trials = run.header.protocol.trials;
             ensure!(trial.trial < trials, "trial {} of {trials}, from 0", trial.trial);
             ensure!(
-                visited.insert((trial.case_id.clone(), trial.trial)),
+                measured.insert((trial.case_id.clone(), trial.trial)),
                 "a second trial of {} in trial {}",
                 trial.case_id,
                 trial.trial
             );
             check_samples(&trial)?;
-            // A resumed run goes on behind its End: only one that nothing follows says how the run ended.
+            // A resumed run goes on behind its End: only one that nothing follows says how the run
+            // ended.
             run.end = None;
             run.trials.push(*trial);
         }
@@ -338,7 +329,8 @@ fn add(
     Ok(())
 }
 
-/// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should hide it.
+/// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should
+/// hide it.
 fn check_samples(trial: &Trial) -> Result<()> {
     ensure!(!trial.samples_ms.is_empty(), "{} has no sample", trial.case_id);
     for (index, &sample) in trial.samples_ms.iter().enumerate() {

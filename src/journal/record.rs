@@ -1,8 +1,8 @@
 //! What is on disk of a run before it is a report: the journal, one JSON line per event.
 //!
-//! The first line is the [`Header`]; each trial of a case adds a [`Trial`], each case that cannot be
-//! timed a [`Failure`]; [`End`] closes the run. A run that was killed has no `End` and is reported as
-//! partial; one that is resumed has a [`Start`] for each process after the first.
+//! The first line is the [`Header`]; each trial of a case adds a [`Trial`], each case that cannot
+//! be timed a [`Failure`]; [`End`] closes the run. A run that was killed has no `End` and is
+//! reported as partial; one that is resumed has a [`Start`] for each process after the first.
 
 use crate::measure::record::{Calibration, Protocol, Trial};
 use crate::ops::error::ErrorKind;
@@ -10,7 +10,8 @@ use crate::workload::case::Case;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Version of the journal and of the four files of a run folder. A reader refuses another major version.
+/// Version of the journal and of the four files of a run folder. A reader refuses another major
+/// version.
 pub const SCHEMA_VERSION: &str = "2.0";
 
 /// The version of Criterion that drives the measurement, as pinned in Cargo.toml.
@@ -66,6 +67,14 @@ pub struct Header {
     pub calibration: Option<Calibration>,
     /// Every case of the run, in the order of the spec.
     pub cases: Vec<Case>,
+}
+
+impl Header {
+    /// Where it runs, for people: the name of the GPU, or of the host's processor.
+    pub fn device_name(&self) -> String {
+        let name = self.env["gpu"]["name"].as_str().or(self.env["host"]["cpu"].as_str());
+        name.unwrap_or("unknown").trim().to_owned()
+    }
 }
 
 /// A process that works on a run.

@@ -17,10 +17,8 @@ pub fn run_id(text: &str) -> Result<String, String> {
     plain_name(text).map(|()| text.to_owned())
 }
 
-/// The journal that a user names: by a run id, by its path, by the folder it lies in, or by that of the run's report.
-///
-/// # Errors
-/// If it is none of these.
+/// The journal that a user names: by a run id, by its path, by the folder it lies in, or by that of
+/// the run's report.
 pub fn journal_of(run: &str) -> Result<PathBuf> {
     let path = Path::new(run);
     let inside = path.join(journal::FILE_NAME);
@@ -36,9 +34,6 @@ pub fn journal_of(run: &str) -> Result<PathBuf> {
 }
 
 /// The name that a run gets by itself: the time, and the experiment.
-///
-/// # Errors
-/// If the experiment's name cannot be part of a run id.
 pub fn new_run_id(experiment: &str) -> Result<String> {
     let name = format!("{}_{experiment}", jiff::Zoned::now().strftime("%Y%m%d_%H%M%S"));
     run_id(&name)
@@ -47,9 +42,6 @@ pub fn new_run_id(experiment: &str) -> Result<String> {
 }
 
 /// Takes a run id that no run has yet, by making its folder: two runs may start at the same moment.
-///
-/// # Errors
-/// As [`new_run_id`], and if the disk refuses.
 pub fn free_run_id(experiment: &str) -> Result<String> {
     let (first, runs) = (new_run_id(experiment)?, runs_folder());
     let context = || format!("cannot create a folder in {}", runs.display());
@@ -66,6 +58,22 @@ pub fn free_run_id(experiment: &str) -> Result<String> {
     }
 }
 
+/// The journal that was written to last.
+pub fn newest() -> Result<PathBuf> {
+    let folder = runs_folder();
+    let journals = fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|run| run.path().join(journal::FILE_NAME));
+    let dated =
+        journals.filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)));
+    let (_, path) = dated.max().with_context(|| {
+        format!("there is no run yet in {}: make one with `cargo bench`", folder.display())
+    })?;
+    Ok(path)
+}
+
 /// A run that is not complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unfinished {
@@ -77,7 +85,7 @@ pub struct Unfinished {
     pub shard: Option<String>,
     /// `cpu`, or `cuda:N`.
     pub device: String,
-    /// TrialsByCase that are done, and that there are in all. Those of cases that failed count as done.
+    /// Trials that are done, and that there are in all. Those of cases that failed count as done.
     pub trials: (usize, usize),
     /// When its journal was last written to.
     pub written: jiff::Timestamp,
@@ -85,10 +93,8 @@ pub struct Unfinished {
     pub is_under_way: bool,
 }
 
-/// The runs that are not complete, the last one written to first; and what is wrong with the journals that cannot be read.
-///
-/// # Errors
-/// If the folder of the runs is there, and cannot be read.
+/// The runs that are not complete, the last one written to first; and what is wrong with the
+/// journals that cannot be read.
 pub fn unfinished() -> Result<(Vec<Unfinished>, Vec<String>)> {
     let folder = runs_folder();
     let (mut runs, mut broken) = (Vec::new(), Vec::new());

@@ -1,7 +1,8 @@
 //! A part of a sweep, so that several GPUs share it: `NIGHT_SWEEP_SHARD=i/n`.
 //!
-//! Of every `n` neighbouring rows each shard gets one, so that each spans the whole range; which one, a seeded hash of
-//! their ids says, so that no shard gets all the multiples of 8. A row and its variants stay together.
+//! Of every `n` neighbouring rows each shard gets one, so that each spans the whole range; which
+//! one, a seeded hash of their ids says, so that no shard gets all the multiples of 8. A row and
+//! its variants stay together.
 
 use crate::workload::case::Case;
 use crate::workload::philox::philox4x32;
@@ -56,7 +57,8 @@ impl Shard {
         let mut shard_of = HashMap::new();
         for neighbours in rows.chunks_mut(self.count) {
             neighbours.sort_unstable_by_key(|row| (hash(row, seed), *row));
-            // The last few may be fewer than the shards: their turn begins at a shard that the hash names too.
+            // The last few may be fewer than the shards: their turn begins at a shard that the hash
+            // names too.
             let first = hash(neighbours[0], seed) as usize % self.count;
             for (place, row) in neighbours.iter().enumerate() {
                 shard_of.insert(*row, (first + place) % self.count + 1);
@@ -66,7 +68,8 @@ impl Shard {
     }
 }
 
-/// The same on every machine and in every version, unlike the standard library's: FNV-1a, then Philox keyed by the seed.
+/// The same on every machine and in every version, unlike the standard library's: FNV-1a, then
+/// Philox keyed by the seed.
 fn hash(text: &str, seed: u64) -> u64 {
     let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

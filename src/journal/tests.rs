@@ -101,11 +101,13 @@ fn what_was_appended_is_read_back() {
     assert_eq!(run.header, header());
     assert_eq!(run.failures, [failure()]);
     assert_eq!(run.end, Some(End { status: Status::Complete, wall_s: 2.0, criterion_s: None }));
-    let trials: Vec<_> = run.trials_of("G3/fp16/K1").iter().map(|v| v.samples_ms.clone()).collect();
+    let by_case = run.by_case();
+    let trials: Vec<_> =
+        by_case.trials("G3/fp16/K1").iter().map(|v| v.samples_ms.clone()).collect();
     assert_eq!(trials, [vec![0.1, 0.2], vec![0.3]]);
-    assert!(run.trials_of("G3/fp16/K2").is_empty());
-    assert_eq!(run.failure_of("G3/fp16/K2"), Some(&failure()));
-    assert!(run.failure_of("G3/fp16/K1").is_none());
+    assert!(by_case.trials("G3/fp16/K2").is_empty());
+    assert_eq!(by_case.failure("G3/fp16/K2"), Some(&failure()));
+    assert!(by_case.failure("G3/fp16/K1").is_none());
 }
 
 #[test]
@@ -322,4 +324,20 @@ fn links_are_not_followed() {
         assert!(error.to_string().contains("symbolic link"), "{error:#}");
     }
     assert_eq!(fs::read(elsewhere.join(FILE_NAME)).unwrap(), before);
+}
+
+/// A search of the run for each case would take minutes here.
+#[test]
+fn a_sweep_of_20000_cases_is_looked_through_once() {
+    let ids: Vec<String> = (0..20_000).map(|k| format!("G3/fp16/K{k}")).collect();
+    let mut run = read(&written(tempfile::tempdir().unwrap().path(), &lines())).unwrap();
+    run.trials = ids.iter().rev().map(|id| trial_of(id, 0, vec![0.1])).collect();
+    run.failures = ids.iter().map(|id| Failure { case_id: id.clone(), ..failure() }).collect();
+    let start = std::time::Instant::now();
+    let by_case = run.by_case();
+    for id in &ids {
+        assert_eq!(&by_case.trials(id)[0].case_id, id);
+        assert_eq!(&by_case.failure(id).unwrap().case_id, id);
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
 }

@@ -1,66 +1,86 @@
-//! The executable of a bench: found in a folder of builds, and told from another one.
+//! The executable of a bench: found in a folder of builds, and told from another build.
 
 use crate::files::plain_name;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// Where cargo puts benches below a checkout, a target folder and a profile's.
-const BELOW: [&str; 4] = ["", "deps", "release/deps", "target/release/deps"];
+const BENCHES: [&str; 4] = ["", "deps", "release/deps", "target/release/deps"];
 
-/// The newest executable `<bench>` or `<bench>-<hash>` in `place`, or in cargo's folders below it; `place` itself, if it
-/// is a file.
-///
-/// # Errors
-/// If there is none, or `bench` is no name.
-pub fn find(place: &Path, bench: &str) -> Result<PathBuf> {
-    // It becomes part of paths.
-    plain_name(bench)
-        .map_err(|allowed| anyhow!("{bench:?} is no name of a bench: allowed is {allowed}"))?;
-    if place.is_file() {
-        return absolute(place);
+/// Where it puts `night-sweep`.
+const PROGRAMS: [&str; 3] = ["", "release", "target/release"];
+
+/// The name of the program that is every bench.
+const NIGHT_SWEEP: &str = "night-sweep";
+
+/// A file that runs a bench.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executable {
+    /// The file.
+    pub path: PathBuf,
+    /// The name of the bench, where the file is `night-sweep` and has to be told.
+    pub within: Option<String>,
+}
+
+impl Executable {
+    /// What runs `bench`: the newest `<bench>` or `<bench>-<hash>` in `place` or in cargo's folders
+    /// below it, else the `night-sweep` there; or `place` itself, if it is a file. A file whose
+    /// name begins with `night-sweep` is taken for that.
+    pub fn find(place: &Path, bench: &str) -> Result<Executable> {
+        // It becomes part of paths.
+        plain_name(bench)
+            .map_err(|allowed| anyhow!("{bench:?} is no name of a bench: allowed is {allowed}"))?;
+        let found = match place.is_file() {
+            true => Some(place.to_owned()),
+            false => newest(place, &BENCHES, |name| is_named(name, bench))
+                .or_else(|| newest(place, &PROGRAMS, |name| name == NIGHT_SWEEP)),
+        };
+        let path = found.with_context(|| {
+            format!(
+                "{}: there is neither an executable {bench} or {bench}-<hash> nor a night-sweep; \
+                 `cargo bench --no-run --bench {bench}` builds the bench, in target/release/deps",
+                place.display()
+            )
+        })?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let within = name.starts_with(NIGHT_SWEEP).then(|| bench.to_owned());
+        let path = std::path::absolute(&path).with_context(|| path.display().to_string())?;
+        Ok(Executable { path, within })
     }
-    let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
-    for folder in BELOW.map(|below| place.join(below)) {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        found.extend(entries.flatten().filter_map(|entry| {
-            let named = is_named(entry.file_name().to_str()?, bench);
-            let metadata = std::fs::metadata(entry.path()).ok()?;
-            let is_program = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
-            (named && is_program).then_some((metadata.modified().ok()?, entry.path()))
-        }));
-    }
-    match found.into_iter().max() {
-        Some((_, path)) => absolute(&path),
-        None => bail!(
-            "{}: there is no executable {bench} or {bench}-<hash>; `cargo bench --no-run --bench {bench}` builds it, \
-             in target/release/deps",
-            place.display()
-        ),
+
+    /// What changes when it is built anew: its path, its size and its time.
+    pub fn identity(&self) -> Result<Value> {
+        let path = &self.path;
+        let metadata =
+            std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let modified = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH);
+        let modified_ns = modified.unwrap_or(Duration::ZERO).as_nanos().to_string();
+        Ok(json!({ "executable": path, "bytes": metadata.len(), "modified_ns": modified_ns }))
     }
 }
 
 /// The folder of this program: cargo builds its benches beside it.
-///
-/// # Errors
-/// If the system does not say where that is.
 pub fn beside_this_program() -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find the folder of this program")?;
     Ok(program.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
-/// What changes when an executable is built anew: its path, its size and its time.
-///
-/// # Errors
-/// If it cannot be looked at.
-pub fn identity(path: &Path) -> Result<Value> {
-    let metadata =
-        std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let modified = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH);
-    let modified_ns = modified.unwrap_or(Duration::ZERO).as_nanos().to_string();
-    Ok(json!({ "executable": path, "bytes": metadata.len(), "modified_ns": modified_ns }))
+/// The program in these folders of `place` that was built last.
+fn newest(place: &Path, folders: &[&str], is_it: impl Fn(&str) -> bool) -> Option<PathBuf> {
+    let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for folder in folders {
+        let Ok(entries) = std::fs::read_dir(place.join(folder)) else { continue };
+        found.extend(entries.flatten().filter_map(|entry| {
+            let named = is_it(entry.file_name().to_str()?);
+            let metadata = std::fs::metadata(entry.path()).ok()?;
+            let is_program = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+            (named && is_program).then_some((metadata.modified().ok()?, entry.path()))
+        }));
+    }
+    found.into_iter().max().map(|(_, path)| path)
 }
 
 fn is_named(file: &str, bench: &str) -> bool {
@@ -68,10 +88,6 @@ fn is_named(file: &str, bench: &str) -> bool {
     let is_hash =
         |hash: &str| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     rest.is_empty() || rest.strip_prefix('-').is_some_and(is_hash)
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]
@@ -96,14 +112,28 @@ mod tests {
         file("g3_gemm-0123456789abcdef.d", 0o644, 0);
         file("g3_gemm_k-0123456789abcdef", 0o755, 0);
         file("g3_gemm-00000000000000ff", 0o644, 0);
+        let find = |place: &Path, bench: &str| Executable::find(place, bench);
         let found = find(target.path(), "g3_gemm").unwrap();
-        assert_eq!(found, deps.join("g3_gemm-fedcba9876543210"));
-        assert_eq!(find(&found, "anything").unwrap(), found, "a file is itself");
+        assert_eq!(found.path, deps.join("g3_gemm-fedcba9876543210"));
+        assert_eq!(find(&found.path, "anything").unwrap(), found, "a file is itself");
         let error = format!("{:#}", find(target.path(), "s1").unwrap_err());
         assert!(error.contains("cargo bench --no-run --bench s1"), "{error}");
 
+        // `night-sweep` is every bench, where there is none of the name.
+        file("../night-sweep", 0o755, 0);
+        assert_eq!(find(target.path(), "g3_gemm").unwrap(), found);
+        let program = target.path().join("release/night-sweep").canonicalize().unwrap();
+        for place in [target.path(), &*program] {
+            let found = find(place, "s1").unwrap();
+            assert_eq!(found.path.canonicalize().unwrap(), program);
+            assert_eq!(found.within.as_deref(), Some("s1"));
+        }
+
         let (old, new) = ("0123456789abcdef", "fedcba9876543210");
-        let identity = |hash: &str| identity(&deps.join(format!("g3_gemm-{hash}"))).unwrap();
+        let identity = |hash: &str| {
+            let path = deps.join(format!("g3_gemm-{hash}"));
+            Executable { path, within: None }.identity().unwrap()
+        };
         assert_ne!(identity(old), identity(new));
         let before = identity(new);
         fs::write(deps.join(format!("g3_gemm-{new}")), "rebuilt").unwrap();

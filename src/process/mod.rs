@@ -1,3 +1,12 @@
 //! Benches as processes.
+//!
+//! ```text
+//! a folder or a file -> executable -> child: variables, arguments -> a process
+//! a plan -> state: what is measured so far, on disk      signals -> handed on to the processes
+//! ```
 
-pub mod executable;
+pub mod child;
+pub(crate) mod executable;
+pub mod exit;
+pub(crate) mod signals;
+pub(crate) mod state;

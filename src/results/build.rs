@@ -17,8 +17,8 @@ use super::raw::{
 };
 use super::{criterion_files, peak, secondary};
 use crate::device::clocks::is_slowdown;
-use crate::journal::Run;
 use crate::journal::record::{CRITERION_VERSION, SCHEMA_VERSION, Status};
+use crate::journal::{ByCase, Run};
 use crate::measure::record::{ProtocolKind, Trial};
 use crate::ops::error::ErrorKind;
 use crate::stats::{self, Timing};
@@ -48,7 +48,7 @@ const PART: &str = "part_";
 /// If a variant belongs to no row, or a label has the name of a field.
 pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     let header = &run.header;
-    let trials = trials_by_case(run);
+    let trials = run.by_case();
     let mut variants: HashMap<&str, Vec<&Case>> = HashMap::new();
     for case in header.cases.iter().filter(|case| case.variant.is_some()) {
         variants.entry(&case.row).or_default().push(case);
@@ -114,26 +114,14 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     Ok((raw, warnings))
 }
 
-type TrialsByCase<'a> = HashMap<&'a str, Vec<&'a Trial>>;
-
-/// [`Run::trials_of`] for all cases at once.
-fn trials_by_case(run: &Run) -> TrialsByCase<'_> {
-    let mut by_case: TrialsByCase = HashMap::new();
-    for trial in &run.trials {
-        by_case.entry(&trial.case_id).or_default().push(trial);
-    }
-    by_case.values_mut().for_each(|trials| trials.sort_by_key(|trial| trial.trial));
-    by_case
-}
-
 /// The trials of a case, at least one, or why it has no time.
 fn trials_of<'a>(
-    run: &Run,
-    trials: &'a TrialsByCase,
+    trials: &'a ByCase,
     case: &Case,
 ) -> std::result::Result<&'a [&'a Trial], (ErrorKind, String)> {
-    let trials = trials.get(&*case.id).map_or(&[][..], Vec::as_slice);
-    match run.failure_of(&case.id) {
+    let by_case = trials;
+    let trials = by_case.trials(&case.id);
+    match by_case.failure(&case.id) {
         Some(failure) if failure.error_kind != ErrorKind::Skipped || trials.is_empty() => {
             Err((failure.error_kind, failure.error.clone()))
         }
@@ -146,12 +134,12 @@ fn trials_of<'a>(
 
 fn row(
     run: &Run,
-    trials: &TrialsByCase,
+    trials: &ByCase,
     case: &Case,
     variants: BTreeMap<String, Variant>,
 ) -> Result<Row> {
     let point = point(case)?;
-    let trials = match trials_of(run, trials, case) {
+    let trials = match trials_of(trials, case) {
         Ok(trials) => trials,
         Err((error_kind, error)) => {
             let backend_unsupported = error_kind == ErrorKind::Unsupported;
@@ -285,7 +273,7 @@ fn point(case: &Case) -> Result<Point> {
     })
 }
 
-fn variants_of(run: &Run, trials: &TrialsByCase, cases: &[&Case]) -> BTreeMap<String, Variant> {
+fn variants_of(run: &Run, trials: &ByCase, cases: &[&Case]) -> BTreeMap<String, Variant> {
     let name = |case: &Case| case.variant.clone().unwrap_or_default();
     let (parts, others): (Vec<&Case>, Vec<&Case>) =
         cases.iter().partition(|case| name(case).starts_with(PART));
@@ -298,10 +286,10 @@ fn variants_of(run: &Run, trials: &TrialsByCase, cases: &[&Case]) -> BTreeMap<St
 }
 
 /// The sum of several cases, each timed apart; one case is its own sum.
-fn variant(run: &Run, trials: &TrialsByCase, cases: &[&Case]) -> Variant {
+fn variant(run: &Run, trials: &ByCase, cases: &[&Case]) -> Variant {
     let mut parts = Vec::new();
     for case in cases {
-        match trials_of(run, trials, case) {
+        match trials_of(trials, case) {
             Ok(trials) => parts.push(trials),
             Err((error_kind, error)) if cases.len() == 1 => {
                 return Variant::Failed { error, error_kind };

@@ -63,12 +63,6 @@ fn executable_sha256() -> Option<String> {
     Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A name for people: the GPU's, or the host processor's.
-pub fn device_name(env: &Value) -> String {
-    let name = env["gpu"]["name"].as_str().or(env["host"]["cpu"].as_str());
-    name.unwrap_or("unknown").trim().to_owned()
-}
-
 fn host() -> Value {
     let everything = RefreshKind::nothing()
         .with_cpu(CpuRefreshKind::nothing())

@@ -19,7 +19,7 @@ use crate::ops::error::{CaseError, ErrorKind};
 use crate::ops::planner::Planner;
 use crate::run::settings::Settings;
 use crate::spec::{Experiment, Spec, load_default};
-use crate::terminal::say;
+use crate::terminal::{print, say};
 use crate::workload::case::Case;
 use ::criterion::Criterion;
 use anyhow::{Context, Result, anyhow, bail};
@@ -102,7 +102,7 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
         device,
     };
     if arguments.mode != Mode::Measure {
-        return Ok(try_each(&with, &mut criterion, &part.cases));
+        return try_each(&with, &mut criterion, &part.cases);
     }
     quiet::report_panics();
     let stop = Stop::listen().context("cannot listen for signals")?;
@@ -127,27 +127,29 @@ fn experiment(bench: &str, settings: &Settings, device: &Device) -> Result<Exper
 }
 
 /// Verifies each case and launches it. A case that the device does not support is said, and is no failure.
-fn try_each(with: &Instruments, criterion: &mut Criterion<DeviceTime>, cases: &[Case]) -> ExitCode {
+fn try_each(
+    with: &Instruments,
+    criterion: &mut Criterion<DeviceTime>,
+    cases: &[Case],
+) -> Result<ExitCode> {
     let mut failed = 0;
     for case in cases {
         match try_once(with, criterion, case) {
             Ok(()) => {}
             Err(CaseError { kind: ErrorKind::Unsupported, message }) => {
-                println!("Skipping {}: {message}", case.id)
+                print(&format!("Skipping {}: {message}", case.id))?;
             }
             Err(error) => {
                 failed += 1;
-                println!("FAILED {}: {error}", case.id);
+                print(&format!("FAILED {}: {error}", case.id))?;
             }
         }
     }
-    match failed {
-        0 => ExitCode::SUCCESS,
-        _ => {
-            say(&format!("night-sweep: {failed} of {} cases failed", cases.len()));
-            ExitCode::from(1)
-        }
+    if failed == 0 {
+        return Ok(ExitCode::SUCCESS);
     }
+    say(&format!("night-sweep: {failed} of {} cases failed", cases.len()));
+    Ok(ExitCode::from(1))
 }
 
 fn try_once(

@@ -1,12 +1,12 @@
 //! A run in several processes: one that was stopped or killed goes on, and one whose GPU was lost to it starts anew.
 
-use super::stop::TRY_AGAIN;
 use crate::device::Device;
 use crate::journal::FILE_NAME;
 use crate::journal::home::{criterion_home, runs_folder};
 use crate::journal::merge::differences;
 use crate::journal::record::{Failure, Header};
 use crate::measure::fault::Fault;
+use crate::process::exit::TRY_AGAIN;
 use crate::render;
 use crate::run::env::executable;
 use crate::run::settings::{LOST_CASE, Settings};

@@ -6,6 +6,7 @@ use crate::journal::runs::run_id;
 use crate::journal::shard::{self, Shard};
 use crate::measure::fault::{self, Fault};
 use crate::measure::record::ProtocolKind;
+use crate::process::child::RUN_BENCH;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,9 +64,6 @@ pub const VARIABLES: [(&str, &str, &str); 12] = [
 
 /// In this variable a bench that lost its device hands the case that did it to the process that goes on.
 pub const LOST_CASE: &str = "NIGHT_SWEEP_LOST_CASE";
-
-/// In this variable `night-sweep run` says which bench its process is to be.
-pub const RUN_BENCH: &str = "NIGHT_SWEEP_RUN_BENCH";
 
 /// No path and no name is longer; Linux has this limit too.
 const MAX_VALUE_BYTES: usize = 4095;

@@ -1,15 +1,11 @@
 //! A run that is asked to stop: by Ctrl-C, or by a cluster that wants its node back. It stops between two trials.
 
+use crate::process::exit::{INTERRUPTED, TRY_AGAIN};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 use std::io::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// Exit code of a run that wants to be started again: EX_TEMPFAIL of sysexits.h.
-pub const TRY_AGAIN: u8 = 75;
-/// Exit code that shells give to what Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
 
 /// Listens for signals.
 pub struct Stop {

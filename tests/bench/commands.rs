@@ -36,6 +36,9 @@ fn list_names_each_experiment_and_the_bench_that_runs_it() {
         let command = format!("NIGHT_SWEEP_EXPERIMENT={name} cargo bench --bench {bench}\n");
         assert!(list.contains(&command), "{list}");
     }
+    let tsv = sandbox.night_sweep(&["list", "--format", "tsv"]).succeeded().stdout;
+    let line = "S1_sdpa_dense_sweep\tsdpa_dense\tS1\ts1_sdpa_dense\n";
+    assert!(tsv.starts_with(line) && tsv.lines().count() == 2, "{tsv}");
     let line = sandbox.night_sweep(&["list", "--spec", "nosuch.yaml"]).refused();
     assert!(line.contains("nosuch.yaml: cannot be read"), "{line}");
 }

@@ -85,7 +85,8 @@ fn a_shard_that_fails_leaves_the_others_and_the_same_command_goes_on() {
     let broken = sandbox.dir().join("broken");
     fs::write(&broken, "9").unwrap();
     let fails = format!(
-        "[ $NIGHT_SWEEP_SHARD = 2/3 ] && [ -e {0} ] && echo 'the card fell off the bus' >&2 && exit $(cat {0})",
+        "[ $NIGHT_SWEEP_SHARD = 2/3 ] && [ -e {0} ] && echo 'the card fell off the bus' >&2 && \
+         exit $(cat {0})",
         broken.display()
     );
     let executable = wrapped(&sandbox, &fails);
@@ -94,7 +95,8 @@ fn a_shard_that_fails_leaves_the_others_and_the_same_command_goes_on() {
     let ran = fan_out();
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     for part in [
-        "shard 2/3 on cpu process 2 ended with exit status: 9: the card fell off the bus (all of it: ",
+        "shard 2/3 on cpu process 2 ended with exit status: 9: the card fell off the bus (all of \
+         it: ",
         "2of3.log)",
         "the same command goes on",
     ] {
@@ -176,7 +178,7 @@ fn signals_stop_all_shards_and_nothing_is_lost() {
 }
 
 #[test]
-fn interference_names_the_process_that_stands_apart() {
+fn interference_names_the_process_that_is_an_outlier() {
     let sandbox = Sandbox::new();
     let slow = "case $CRITERION_HOME in *-3) export NIGHT_SWEEP_FAULT=slow:G3:900 ;; esac";
     let executable = wrapped(&sandbox, slow);
@@ -197,7 +199,7 @@ fn interference_names_the_process_that_stands_apart() {
     assert!(alone.len() == 3 && alone[2].unwrap() > 100.0, "{alone:?}");
     // On a busy machine the processes may hardly be at work at the same time.
     assert!(gpus.iter().all(|gpu| gpu["times"].as_array().unwrap().len() <= 5), "{found}");
-    for part in ["interference: 5 cases", "cpu process 3 stands apart", "processes on one CPU"] {
+    for part in ["interference: 5 cases", "cpu process 3 is an outlier", "processes on one CPU"] {
         let text = ran.stdout.replace("\n  ", " ");
         assert!(text.contains(part), "{part}: {}", ran.stdout);
     }
@@ -250,7 +252,8 @@ fn two_gpus_measure_what_one_does() {
     let sandbox = Sandbox::new();
     sandbox.write_spec(
         "experiments: {G4_gemm_n_dense_projectionlike: {type: gemm_n_dense, dtypes: [fp16], \
-         M_values: [1024, 4096], K: 4096, N_range: [64, 128], warmup: 20, measure: 100, trials: 3}}",
+         M_values: [1024, 4096], K: 4096, N_range: [64, 128], warmup: 20, measure: 100, trials: \
+         3}}",
     );
     let executable = bench("g4_gemm_n_dense");
     let mut alone = sandbox.command(executable);

@@ -1,12 +1,12 @@
-//! `night-sweep gate` over real processes of a bench. Slowdowns here are manifold: what a machine's noise hides is for
-//! the simulations.
+//! `night-sweep gate` over real processes of a bench. Slowdowns here are manifold: what a machine's
+//! noise hides is for the simulations.
 
 use crate::sandbox::{G3_IDS, Ran, Sandbox, bench};
 use crate::support::{assert_matches_schema, json, names};
 use night_sweep::compare::Verdict;
 use night_sweep::compare::comparison::{Comparison, Kind, Outcome};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -105,6 +105,50 @@ fn what_cannot_run_is_refused_in_a_line() {
     assert!(line.contains("cargo bench --no-run --bench g3"), "{line}");
     let line = gate(&sandbox, &["--cand-env", "NIGHT_SWEEP_FAULT=slow"]).refused();
     assert!(line.contains("slow:<part of an id>:<percent>"), "{line}");
+}
+
+/// As `| head` does once it has enough.
+#[test]
+fn a_reader_that_has_closed_the_pipe_ends_nothing_with_a_panic() {
+    let sandbox = Sandbox::new();
+    let threshold = ["--aa", "--threshold", "60%", "--out", "out"];
+    for arguments in [arguments(&threshold), vec!["list"], vec!["env", "--device", "cpu"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_night-sweep")));
+        let output = command.args(&arguments).stdout(writer).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("panic"), "{stderr}");
+    }
+    assert_eq!(comparison(&sandbox, "out").outcome, Outcome::Passed);
+}
+
+/// A folder with a `night-sweep` that becomes the bench it is told to be, by way of the real one.
+fn with_night_sweep(sandbox: &Sandbox) -> &'static str {
+    let real = bench("g3_gemm_k_dense").display();
+    let program = sandbox.dir().join("one/night-sweep");
+    fs::create_dir(program.parent().unwrap()).unwrap();
+    let told = "[ \"$NIGHT_SWEEP_RUN_BENCH\" = g3_gemm_k_dense ] || exit 9";
+    let text = format!("#!/bin/sh\n{told}\nunset NIGHT_SWEEP_RUN_BENCH\nexec {real} \"$@\"\n");
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    "one"
+}
+
+#[test]
+fn night_sweep_itself_takes_the_place_of_a_bench() {
+    let sandbox = Sandbox::new();
+    let one = with_night_sweep(&sandbox);
+    let common = ["--bench", "g3_gemm_k_dense", "--trials", "1", "--threshold", "60%"];
+    let gate = [&["gate", "--base", one, "--cand", "one/night-sweep"], &common[..]].concat();
+    let ran = sandbox.night_sweep(&[&gate[..], &["--out", "out"]].concat());
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(comparison(&sandbox, "out").rows.len(), G3_IDS.len());
+
+    let fan_out = ["fan-out", "--gpus", "cpu:2", "--build", one, "g3_gemm_k_dense"];
+    let folder = sandbox.night_sweep(&fan_out).succeeded().folder();
+    assert_eq!(json(&folder.join("raw.json"))["measurements"].as_array().unwrap().len(), 5);
 }
 
 #[test]

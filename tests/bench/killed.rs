@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 pub const RUN_ID: &str = "killed";
 const POINTS: usize = 24;
 const TRIALS: usize = 3;
-/// Trials in the journal when the run is killed: in the first, at its end, in the second and the last.
+/// Trials in the journal when the run is killed: in the first, at its end, in the second and the
+/// last.
 const KILLED_AFTER: [usize; 5] = [1, 6, POINTS, 33, 50];
 
 #[test]

@@ -1,14 +1,16 @@
 //! The level of a case on a host that does other things as well.
 //!
-//! A neighbour makes everything slower, by half and more, for seconds on end: in one process of a pair and not in the
-//! other, and then again in the other. It does so to all cases of a trial alike, which one process measures one after the
-//! other. So each trial says how a case compares with the others in it, and the fastest trial how fast the process was.
+//! A neighbour makes everything slower, by half and more, for seconds on end: in one process of a
+//! pair and not in the other, and then again in the other. It does so to all cases of a trial
+//! alike, which one process measures one after the other. So each trial says how a case compares
+//! with the others in it, and the fastest trial how fast the process was.
 
 use crate::compare::pair2::MIN_SUITE;
 use crate::stats::median;
 
-/// The level of each case, from `trials[case][trial]`: `ln` of its fastest sample in each trial, for a neighbour only
-/// ever adds time. All cases have the same trials; few of them say nothing of each other.
+/// The level of each case, from `trials[case][trial]`: `ln` of its fastest sample in each trial,
+/// for a neighbour only ever adds time. All cases have the same trials; few of them say nothing of
+/// each other.
 pub fn levels(trials: &[Vec<f64>]) -> Vec<f64> {
     let count = trials.iter().map(Vec::len).min().unwrap_or_default();
     let middle = |trial: usize| {

@@ -1,25 +1,27 @@
 //! A gate: PAIR2 over processes of two builds.
 //!
-//! Each process is a bench run as a user runs it, with a protocol of the gate's own, in folders of its own; its times
-//! are read from its journal. Both processes of a pair have the same seed: the same data, and the same order of cases.
+//! Each process is a bench run as a user runs it, with a protocol of the gate's own, in folders of
+//! its own; its times are read from its journal. Both processes of a pair have the same seed: the
+//! same data, and the same order of cases.
 
 mod host;
 pub mod noise_floor;
+pub mod pairs;
 pub mod process;
 pub mod spec;
-pub mod state;
 mod verdicts;
 
 use super::comparison::Comparison;
 use super::pair2::{self, Ask, Pair, Rules, Stage};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 use crate::measure::record::{Protocol, ProtocolKind};
-use crate::process::executable;
+use crate::process::child::{Bench, exactly};
+use crate::process::state::State;
 use anyhow::{Context, Result, ensure};
 use noise_floor::{NoiseFloor, Place};
-use process::{Build, Case, Record};
-use state::{PairRecord, State};
-use std::collections::BTreeMap;
+use pairs::{PairRecord, name};
+use process::{Case, Record};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -29,9 +31,9 @@ pub struct Request {
     /// Name of the bench, for people.
     pub bench: String,
     /// What to compare with.
-    pub base: Build,
+    pub base: Bench,
     /// What to judge; none compares the base with itself, for the noise floor.
-    pub cand: Option<Build>,
+    pub cand: Option<Bench>,
     /// The spec whose cases are measured.
     pub spec: PathBuf,
     /// Criterion's filter on the ids of the cases.
@@ -46,7 +48,8 @@ pub struct Request {
     pub seed: u64,
     /// Where the pairs are kept until there is an answer.
     pub state: PathBuf,
-    /// The noise floor of the machine: read by a gate of two builds, written by one of a build with itself.
+    /// The noise floor of the machine: read by a gate of two builds, written by one of a build with
+    /// itself.
     pub noise_floor: PathBuf,
 }
 
@@ -61,11 +64,13 @@ struct Gate<'a> {
     say: &'a dyn Fn(&str),
 }
 
-/// Measures and judges, telling `say` what it is about. What was measured before an interruption is not measured again;
-/// the second value is to be closed once the answer is where it belongs.
+/// Measures and judges, telling `say` what it is about. What was measured before an interruption is
+/// not measured again. The second value is what keeps the pairs: it is for [`close`], once the
+/// answer is where it belongs.
 ///
 /// # Errors
-/// If a build does not run, the threshold is below the noise floor, or the disk refuses. A slowdown is no error.
+/// If a build does not run, the threshold is below the noise floor, or the disk refuses. A slowdown
+/// is no error.
 pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)> {
     let text = std::fs::read_to_string(&request.spec)
         .with_context(|| format!("cannot read {}", request.spec.display()))?;
@@ -80,22 +85,23 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
     let specs = specs.into_iter().collect::<Result<Vec<String>>>();
     let specs = specs.with_context(|| request.spec.display().to_string())?;
     let floor = NoiseFloor::read(&request.noise_floor)?;
-    let state = State::open(&request.state, &plan(request, &specs)?)?;
-    let paths = state::SPECS.map(|name| state.dir().join(name));
+    files::claim(&request.state, &pairs::KIND)?;
+    let state = State::open(&request.state, &plan(request, &specs)?, &pairs::PURPOSE)?;
+    let paths = pairs::SPECS.map(|name| state.path(name));
     for (path, spec) in paths.iter().zip(&specs) {
         write_atomically(path, spec.as_bytes())?;
     }
 
-    let filter = request.filter.as_deref();
-    let base_ids = process::cases(&request.base, &paths[0], filter)?;
-    let cand_ids = match &request.cand {
-        Some(cand) => process::cases(cand, &paths[0], filter)?,
-        None => base_ids.clone(),
-    };
-    let ids: Vec<String> = base_ids.iter().filter(|id| cand_ids.contains(id)).cloned().collect();
+    let cases = |build: &Bench| build.clone().part(&paths[0]).cases(request.filter.as_deref());
+    let base_ids = cases(&request.base)?;
+    let cand_ids = request.cand.as_ref().map_or_else(|| Ok(base_ids.clone()), cases)?;
+    let [of_base, of_cand] = [&base_ids, &cand_ids].map(|ids| ids.iter().collect::<HashSet<_>>());
+    let ids: Vec<String> = base_ids.iter().filter(|id| of_cand.contains(id)).cloned().collect();
     ensure!(!ids.is_empty(), "the builds have no case in common that the filter matches");
-    let lost: Vec<String> = base_ids.into_iter().filter(|id| !ids.contains(id)).collect();
-    let new: Vec<String> = cand_ids.into_iter().filter(|id| !ids.contains(id)).collect();
+    let missing = |ids: &[String], there: &HashSet<&String>| -> Vec<String> {
+        ids.iter().filter(|id| !there.contains(id)).cloned().collect()
+    };
+    let (lost, new) = (missing(&base_ids, &of_cand), missing(&cand_ids, &of_base));
 
     let cases = ids.len();
     let mut gate = Gate { request, state, specs: paths, ids, pairs: BTreeMap::new(), say };
@@ -122,11 +128,16 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
     Ok((comparison, gate.state))
 }
 
+/// Forgets what was measured. Returns what no gate wrote: that stays.
+pub fn close(state: State) -> Result<Vec<PathBuf>> {
+    files::clear(state.dir(), &pairs::KIND)
+}
+
 /// What has to be the same for an interrupted gate to go on.
 fn plan(request: &Request, specs: &[String]) -> Result<serde_json::Value> {
-    let build = |build: &Build| -> Result<serde_json::Value> {
-        let mut known = executable::identity(&build.executable)?;
-        known["variables"] = serde_json::json!(build.variables);
+    let build = |build: &Bench| -> Result<serde_json::Value> {
+        let mut known = build.executable.identity()?;
+        known["variables"] = serde_json::json!(variables(build));
         Ok(known)
     };
     Ok(serde_json::json!({
@@ -139,6 +150,12 @@ fn plan(request: &Request, specs: &[String]) -> Result<serde_json::Value> {
     }))
 }
 
+/// What a build alone finds in its environment: `NAME=VALUE NAME=VALUE`.
+fn variables(build: &Bench) -> String {
+    let each = build.set.iter().map(|(name, value)| format!("{name}={}", value.to_string_lossy()));
+    each.collect::<Vec<_>>().join(" ")
+}
+
 impl Gate<'_> {
     /// Measures a pair, unless that was done before.
     fn pair(&mut self, ask: &Ask) -> Result<Pair> {
@@ -148,11 +165,12 @@ impl Gate<'_> {
             ids.all(|id| record.base.cases.contains_key(id) && record.cand.cases.contains_key(id))
         };
         // With another threshold there may be other candidates.
-        let record = match self.state.pair(ask.stage, ask.pair)?.filter(is_of) {
+        let name = name(ask.stage, ask.pair);
+        let record = match self.state.read(&name)?.filter(is_of) {
             Some(record) => record,
             None => {
                 let record = self.measure(ask)?;
-                self.state.keep(ask.stage, ask.pair, &record)?;
+                self.state.write(&name, &record)?;
                 record
             }
         };
@@ -183,8 +201,9 @@ impl Gate<'_> {
                 spec,
                 filter.as_deref(),
                 seed,
-                // Not the folder of a gate that was killed, whose process may still be at work there.
-                &self.state.dir().join(format!("{}{}", state::PROCESS, std::process::id())),
+                // Not the folder of a gate that was killed, whose process may still be at work
+                // there.
+                &self.state.path(&format!("{}{}", pairs::PROCESS, std::process::id())),
             )
         };
         let (first, second) = (measure(first)?, measure(second)?);
@@ -201,7 +220,7 @@ impl Gate<'_> {
 
     /// A filter that matches these cases and no others.
     fn exactly(&self, cases: &[usize]) -> String {
-        process::exactly(cases.iter().map(|&case| &*self.ids[case]))
+        exactly(cases.iter().map(|&case| &*self.ids[case]))
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {
@@ -234,7 +253,7 @@ impl Gate<'_> {
     }
 }
 
-/// A folder beside the state of a gate that nothing else uses, for tests and for people.
+/// Where a gate keeps its pairs unless it is told.
 pub fn default_state(bench: &str) -> PathBuf {
     Path::new("target/night-sweep-gate").join(bench)
 }

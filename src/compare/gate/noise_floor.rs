@@ -1,4 +1,4 @@
-//! What gates of one build with itself have found out about a machine: how small a slowdown can be seen on it.
+//! What A/A runs have found out about a machine: the minimum detectable effect of each case on it.
 
 use crate::compare::comparison::{Comparison, Kind};
 use crate::compare::verdict::Verdict;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// A case unconfirmed in so many gates of a build with itself fails no gate any more.
+/// A case flagged falsely in so many A/A runs fails no gate any more.
 const QUARANTINE: usize = 3;
 
 /// The file.
@@ -28,7 +28,7 @@ pub struct NoiseFloor {
     pub driver: String,
     /// Gates behind it.
     pub gates: usize,
-    /// Median over the cases of the smallest slowdown that a gate is relied on to show, in per cent.
+    /// Median over the cases of the minimum detectable effect, in per cent.
     pub mde_pct: f64,
     /// What event timing costs; null on the CPU.
     pub calibration: Option<Calibration>,
@@ -39,9 +39,9 @@ pub struct NoiseFloor {
 /// A case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CaseFloor {
-    /// The smallest slowdown that a gate is relied on to show, in per cent; the mean over the gates.
+    /// Its minimum detectable effect in per cent; the mean over the gates.
     pub mde_pct: f64,
-    /// Gates in which it was a candidate that fresh pairs did not confirm.
+    /// Gates in which it was flagged, and not by fresh pairs.
     pub unconfirmed: usize,
 }
 
@@ -58,9 +58,6 @@ pub struct Place {
 
 impl NoiseFloor {
     /// Reads the file; none if there is none.
-    ///
-    /// # Errors
-    /// If it is broken.
     pub fn read(path: &Path) -> Result<Option<NoiseFloor>> {
         match std::fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -72,9 +69,6 @@ impl NoiseFloor {
     }
 
     /// Writes the file, whole or not at all.
-    ///
-    /// # Errors
-    /// If the disk refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir)
@@ -90,7 +84,7 @@ impl NoiseFloor {
         (&self.bench, &self.device, &self.driver) == (&place.bench, &place.device, &place.driver)
     }
 
-    /// With what one more gate of a build with itself says; `before` counts if it is about the same place.
+    /// With what one more A/A run says; `before` counts if it is about the same place.
     pub fn with(
         before: Option<NoiseFloor>,
         place: &Place,
@@ -108,7 +102,7 @@ impl NoiseFloor {
                 .or_insert(CaseFloor { mde_pct: seen, unconfirmed: 0 });
             case.mde_pct += (seen - case.mde_pct) / (gates + 1) as f64;
             case.unconfirmed +=
-                usize::from(matches!(row.verdict, Verdict::Unconfirmed | Verdict::Regressed));
+                usize::from(matches!(row.verdict, Verdict::Ambiguous | Verdict::Regressed));
         }
         let seen: Vec<f64> = cases.values().map(|case| case.mde_pct).collect();
         NoiseFloor {
@@ -124,14 +118,12 @@ impl NoiseFloor {
     }
 
     /// Refuses a threshold that the machine cannot keep.
-    ///
-    /// # Errors
-    /// If half of the cases have noise that would hide a slowdown of it.
     pub fn allows(&self, threshold: f64) -> Result<()> {
         ensure!(
             threshold * 100.0 >= self.mde_pct,
-            "--threshold {:.1} %: below the noise floor of this machine, where {:.1} % is the least that half of the \
-             cases are relied on to show; raise it, or measure more trials, or a quieter machine",
+            "--threshold {:.1} %: below the noise floor of this machine, whose median minimum \
+             detectable effect is \
+             {:.1} %; raise it, or measure more trials, or on a quieter machine",
             threshold * 100.0,
             self.mde_pct
         );

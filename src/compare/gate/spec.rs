@@ -1,14 +1,11 @@
-//! A spec with a gate's own protocol: what a bench measures stays as it is, how often becomes what pairs of processes
-//! need, which is much less.
+//! A spec with a gate's own protocol: what a bench measures stays as it is, how often becomes what
+//! pairs of processes need, which is much less.
 
 use crate::measure::record::Protocol;
 use anyhow::{Context, Result};
 use serde_yaml::Value;
 
 /// The spec of `text` with `protocol` in every entry.
-///
-/// # Errors
-/// If it is no spec.
 pub fn with_protocol(text: &str, protocol: &Protocol) -> Result<String> {
     let mut spec: Value = serde_yaml::from_str(text).context("not YAML")?;
     let entries = spec.get_mut("experiments").and_then(Value::as_mapping_mut);

@@ -1,18 +1,19 @@
 //! From what a gate found out to its verdicts.
 
-use super::Gate;
 use super::noise_floor::NoiseFloor;
 use super::process::{Case, Record};
+use super::{Gate, variables};
 use crate::compare::comparison::{
     Comparison, Kind, Measured, Mismatch, Outcome, Row, Side, Suite, Times,
 };
-use crate::compare::kernels;
 use crate::compare::pair2::floor::mde;
 use crate::compare::pair2::screen::{Direction, Screened};
 use crate::compare::pair2::shift::Cause;
 use crate::compare::pair2::{Found, MIN_SUITE, Stage};
 use crate::compare::verdict::Verdict;
 use crate::journal::record::SCHEMA_VERSION;
+use crate::process::child::Bench;
+use crate::results::curve::kernel::KernelChange;
 use crate::stats::median;
 use crate::stats::student::{false_discovery, t95};
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ use std::collections::BTreeMap;
 /// So many cases have to have a time to be trusted in every pair of the screen.
 const CLEAN: f64 = 0.95;
 
-/// The comparison. `apart` are the cases that only the base has, and those that only the candidate has.
+/// The comparison. `apart` are the cases that only the base has, and those that only the candidate
+/// has.
 pub fn of(
     gate: &Gate,
     found: &Found,
@@ -52,9 +54,9 @@ pub fn of(
     };
     notes.extend(trouble);
     notes.extend(remarks(gate, found, floor));
-    let side = |name: &str, build: &super::Build| Side {
+    let side = |name: &str, build: &Bench| Side {
         name: name.to_owned(),
-        runs: vec![build.executable.display().to_string()],
+        runs: vec![build.executable.path.display().to_string()],
         device: gate.records().next().map(|record| record.device_name.clone()),
     };
     let seen: Vec<f64> = rows.iter().filter_map(|row| row.mde_pct).collect();
@@ -81,7 +83,7 @@ pub fn of(
             mde_pct: median(&seen),
         }),
         counts: BTreeMap::new(),
-        mismatches: variables(gate),
+        mismatches: given(gate),
         notes,
         rows,
     };
@@ -92,7 +94,7 @@ pub fn of(
 fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> Row {
     let id = &gate.ids[case];
     let screened = found.screen.as_ref().and_then(|screen| screen.cases[case].as_ref());
-    let mut row = Row::new(id, Verdict::Ok);
+    let mut row = Row::new(id, Verdict::Same);
     let stage = match found.confirmed.iter().any(|(own, ..)| *own == case) {
         true => Stage::Confirm,
         false => Stage::Screen,
@@ -100,7 +102,7 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
     row.base = Times::of(&gate.times_ms(stage, false, id));
     row.cand = Times::of(&gate.times_ms(stage, true, id));
     let [base, cand] = [false, true].map(|is_cand| last_kernels(gate, is_cand, id));
-    row.kernel_change = kernels::change(&base, &cand);
+    row.kernel_change = KernelChange::between(&base, &cand);
     if let Some(screened) = screened {
         judge(&mut row, gate, found, case, screened);
     } else {
@@ -108,9 +110,7 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
     }
     if row.fails && floor.is_some_and(|floor| floor.is_quarantined(id)) {
         row.fails = false;
-        row.remarks.push(
-            "quarantined: it was a false candidate in 3 gates of a build with itself".to_owned(),
-        );
+        row.remarks.push("quarantined: it was flagged falsely in 3 A/A runs".to_owned());
     }
     row
 }
@@ -133,14 +133,14 @@ fn judge(row: &mut Row, gate: &Gate, found: &Found, case: usize, screened: &Scre
         row.pairs = Some(confirmed.pairs);
         row.verdict = match (direction, confirmed.is_real) {
             (Direction::Slower, true) => Verdict::Regressed,
-            (Direction::Slower, false) => Verdict::Unconfirmed,
+            (Direction::Slower, false) => Verdict::Ambiguous,
             (Direction::Faster, true) => Verdict::Improved,
-            (Direction::Faster, false) => Verdict::Ok,
+            (Direction::Faster, false) => Verdict::Same,
         };
         row.fails = row.verdict == Verdict::Regressed;
     } else if found.beyond.contains(&case) && screened.difference > 0.0 {
-        row.verdict = Verdict::Unconfirmed;
-        row.remarks.push("beyond the candidates that fresh pairs looked into".to_owned());
+        row.verdict = Verdict::Ambiguous;
+        row.remarks.push("beyond the flagged cases that fresh pairs looked into".to_owned());
     }
 }
 
@@ -164,8 +164,8 @@ fn untimed(row: &mut Row, gate: &Gate, id: &str) {
     row.verdict = match (base.len(), cand.len()) {
         (0, failed) if failed == all => Verdict::NowFails,
         (failed, 0) if failed == all => Verdict::NowRuns,
-        (a, b) if a == all && b == all => Verdict::Ok,
-        _ => Verdict::Unconfirmed,
+        (a, b) if a == all && b == all => Verdict::Same,
+        _ => Verdict::Ambiguous,
     };
     row.fails = row.verdict == Verdict::NowFails;
     for (side, errors) in [("base", &base), ("candidate", &cand)] {
@@ -202,8 +202,8 @@ fn trouble(gate: &Gate, (lost, new): &(Vec<String>, Vec<String>)) -> Vec<String>
     }
     if !lost.is_empty() || !new.is_empty() {
         trouble.push(format!(
-            "the builds do not have the same cases: {} only in the base, {} only in the candidate; --filter can \
-             leave them out",
+            "the builds do not have the same cases: {} only in the base, {} only in the \
+             candidate; --filter can leave them out",
             lost.len(),
             new.len()
         ));
@@ -237,13 +237,17 @@ fn suite(gate: &Gate, found: &Found, notes: &mut Vec<String>) -> (Suite, bool) {
     let percent = shift.shift.exp_m1() * 100.0;
     notes.push(match shift.cause {
         Cause::Chance => format!(
-            "the suite as a whole seemed to move in the screen; {} fresh pairs do not say so ({percent:+.1} %)",
+            "the suite as a whole seemed to move in the screen; {} fresh pairs do not say so \
+             ({percent:+.1} %)",
             gate.request.rules.shift_pairs
         ),
         Cause::Clock => format!(
-            "the suite as a whole moved by {percent:+.1} %, and so did the SM clock: nothing can be said of the builds"
+            "the suite as a whole moved by {percent:+.1} %, and so did the SM clock: nothing can \
+             be said of the builds"
         ),
-        Cause::Build => format!("the suite as a whole moved by {percent:+.1} %, in fresh pairs too"),
+        Cause::Build => {
+            format!("the suite as a whole moved by {percent:+.1} %, in fresh pairs too")
+        }
     });
     (suite, shift.cause == Cause::Clock)
 }
@@ -256,15 +260,16 @@ fn remarks(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>) -> Vec<String
     }
     if !found.beyond.is_empty() {
         notes.push(format!(
-            "{} candidates more than the {} that fresh pairs look into",
+            "{} flagged cases more than the {} that fresh pairs look into",
             found.beyond.len(),
-            request.rules.max_candidates
+            request.rules.max_flagged
         ));
     }
     match floor {
         _ if request.cand.is_none() => {}
         None => notes.push(format!(
-            "the noise floor of this machine is not known: `night-sweep gate --aa --base ... --bench {}` finds it",
+            "the noise floor of this machine is not known: `night-sweep gate --aa --base ... \
+             --bench {}` finds it",
             request.bench
         )),
         Some(floor) => {
@@ -272,7 +277,8 @@ fn remarks(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>) -> Vec<String
             let noisy = floor.cases.values().filter(|case| case.mde_pct > threshold).count();
             if noisy > 0 {
                 notes.push(format!(
-                    "{noisy} of {} cases are too noisy here to show a slowdown of {threshold:.1} % for sure",
+                    "{noisy} of {} cases have a minimum detectable effect above {threshold:.1} % \
+                     here",
                     floor.cases.len()
                 ));
             }
@@ -282,15 +288,10 @@ fn remarks(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>) -> Vec<String
 }
 
 /// The variables that one build alone was given.
-fn variables(gate: &Gate) -> Vec<Mismatch> {
+fn given(gate: &Gate) -> Vec<Mismatch> {
     let request = gate.request;
-    let text = |variables: &[(String, String)]| {
-        let each: Vec<String> =
-            variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        each.join(" ")
-    };
-    let base = text(&request.base.variables);
-    let cand = text(request.cand.as_ref().map_or(&request.base.variables, |cand| &cand.variables));
+    let base = variables(&request.base);
+    let cand = request.cand.as_ref().map_or_else(|| base.clone(), variables);
     match base == cand {
         true => vec![],
         false => vec![Mismatch { what: "variables".to_owned(), base, cand }],

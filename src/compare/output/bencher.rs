@@ -4,8 +4,8 @@ use crate::compare::comparison::Comparison;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-/// `{case: {latency: {value, lower_value, upper_value}}}` in ns, as Bencher's built-in measure has it. The bounds are
-/// those of the ratio, at the base's time.
+/// `{case: {latency: {value, lower_value, upper_value}}}` in ns, as Bencher's built-in measure has
+/// it. The bounds are those of the ratio, at the base's time.
 pub fn of(comparison: &Comparison) -> Result<String> {
     let timed = comparison.rows.iter().filter_map(|row| {
         let mut latency = json!({"value": row.cand?.p50_ms * 1e6});

@@ -1,4 +1,5 @@
-//! Both sides in the form that `critcmp --export` writes and `critcmp critcmp-base.json critcmp-cand.json` reads.
+//! Both sides in the form that `critcmp --export` writes and `critcmp critcmp-base.json
+//! critcmp-cand.json` reads.
 
 use crate::compare::comparison::{Comparison, Row, Times};
 use serde_json::{Map, Value, json};
@@ -28,7 +29,8 @@ fn benchmark(row: &Row, name: &str, times: Times) -> Value {
         json!({
             "point_estimate": ns,
             "standard_error": error_ns,
-            "confidence_interval": {"confidence_level": 0.95, "lower_bound": low, "upper_bound": high},
+            "confidence_interval":
+                {"confidence_level": 0.95, "lower_bound": low, "upper_bound": high},
         })
     };
     json!({

@@ -4,14 +4,16 @@ use super::{answer, change, interval, reasons, title};
 use crate::compare::comparison::{Comparison, Outcome, Row};
 use crate::compare::verdict::Verdict;
 
-/// A suite with a test case per case. The suite as a whole, and an answer that could not be given, are cases too.
+/// A suite with a test case per case. The suite as a whole, and an answer that could not be given,
+/// are cases too.
 pub fn of(comparison: &Comparison) -> String {
     let mut cases: Vec<String> = comparison.rows.iter().map(case).collect();
     let mut failures = comparison.failing().count();
     let whole = |element: &str| {
         let said = format!("{} {}", answer(comparison), comparison.notes.join("; "));
         format!(
-            "    <testcase classname=\"night-sweep\" name=\"the suite as a whole\"><{element} message=\"{}\"/></testcase>\n",
+            "    <testcase classname=\"night-sweep\" name=\"the suite as a whole\"><{element} \
+             message=\"{}\"/></testcase>\n",
             xml(&said)
         )
     };
@@ -29,7 +31,8 @@ pub fn of(comparison: &Comparison) -> String {
         "tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\""
     );
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  <testsuite name=\"{name}\" {counts}>\n{all}  </testsuite>\n</testsuites>\n"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  <testsuite \
+         name=\"{name}\" {counts}>\n{all}  </testsuite>\n</testsuites>\n"
     )
 }
 

@@ -1,7 +1,8 @@
 //! For a pull request: the answer and what failed; everything else folded away.
 
 use super::{answer, change, counts, interval, reasons, title};
-use crate::compare::comparison::{Comparison, Outcome, Row};
+use crate::compare::comparison::{Comparison, Outcome, Row, Times};
+use crate::compare::verdict::Verdict;
 use crate::units::time;
 
 /// Rows of the folded table; a comment holds 65,536 characters.
@@ -22,7 +23,8 @@ pub fn of(comparison: &Comparison) -> String {
         text.push('\n');
         text.push_str(&rows(&failing));
     }
-    let changed: Vec<&Row> = others.into_iter().filter(|row| !row.verdict.is_quiet()).collect();
+    let changed: Vec<&Row> =
+        others.into_iter().filter(|row| row.verdict != Verdict::Same).collect();
     text.push_str(&format!("\n<details><summary>{}</summary>\n\n", plain(&counts(comparison))));
     if !changed.is_empty() {
         text.push_str(&rows(&changed));
@@ -40,9 +42,7 @@ fn rows(rows: &[&Row]) -> String {
                     |---|--:|--:|--:|--:|---|---|\n"
         .to_owned();
     for row in rows.iter().take(ROWS) {
-        let of = |times: &Option<crate::compare::comparison::Times>| {
-            times.map(|times| time(times.p50_ms)).unwrap_or_default()
-        };
+        let of = |times: &Option<Times>| times.map(|times| time(times.p50_ms)).unwrap_or_default();
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {} | {} |\n",
             plain(&row.case_id),

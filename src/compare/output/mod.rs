@@ -1,6 +1,8 @@
-//! A comparison for people, for pull requests, for CI servers, and for the tools that keep track of benchmarks.
+//! A comparison for people, for pull requests, for CI servers, and for the tools that keep track of
+//! benchmarks.
 //!
-//! To add a format: a file with a function of [`Comparison`], and a line in each of the two lists here.
+//! To add a format: a file with a function of [`Comparison`], and a line in each of the two lists
+//! here.
 
 mod annotations;
 mod bencher;
@@ -12,7 +14,6 @@ mod table;
 
 use super::comparison::{Comparison, Kind, Outcome, Row};
 use super::kernels;
-use super::verdict::Verdict;
 use crate::files::{self, Kind as FolderKind};
 use anyhow::Result;
 use clap::ValueEnum;
@@ -36,9 +37,6 @@ pub enum Format {
 }
 
 /// Writes a comparison, with a newline at the end.
-///
-/// # Errors
-/// None that its contents could cause.
 pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
     Ok(match format {
         Format::Table => table::of(comparison),
@@ -50,17 +48,21 @@ pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
     })
 }
 
-/// The folder of [`write`], for its mark.
+/// The folder of [`write()`], for its mark.
 pub const FOLDER: FolderKind =
     FolderKind { what: "a comparison", identity: "", is_ours, unmarked: &|_| false };
 
+/// The files of [`write()`] that are a format.
+const FILES: [(&str, Format); 5] = [
+    ("comparison.json", Format::Json),
+    ("comparison.md", Format::Markdown),
+    ("junit.xml", Format::Junit),
+    ("annotations.txt", Format::Github),
+    ("bencher.json", Format::Bencher),
+];
+
 fn is_ours(name: &Path, is_dir: bool) -> bool {
-    const FILES: [&str; 11] = [
-        "comparison.json",
-        "comparison.md",
-        "junit.xml",
-        "annotations.txt",
-        "bencher.json",
+    const OTHERS: [&str; 6] = [
         "critcmp-base.json",
         "critcmp-cand.json",
         "scatter.svg",
@@ -68,23 +70,15 @@ fn is_ours(name: &Path, is_dir: bool) -> bool {
         "ratios.svg",
         "ratios.png",
     ];
-    !is_dir && FILES.iter().any(|file| name == Path::new(file))
+    let mut files = FILES.iter().map(|(file, _)| file).chain(&OTHERS);
+    !is_dir && files.any(|file| name == Path::new(file))
 }
 
 /// Writes a folder with every format and the plots, whole or not at all, in place of an earlier one.
-///
-/// # Errors
-/// If the disk refuses.
 pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
     let plots = plot::draw(comparison)?;
     files::replace(&std::path::absolute(target)?, &FOLDER, |dir| {
-        for (name, format) in [
-            ("comparison.json", Format::Json),
-            ("comparison.md", Format::Markdown),
-            ("junit.xml", Format::Junit),
-            ("annotations.txt", Format::Github),
-            ("bencher.json", Format::Bencher),
-        ] {
+        for (name, format) in FILES {
             files::write_file(&dir.join(name), render(comparison, format)?.as_bytes())?;
         }
         for (name, baseline) in critcmp::of(comparison) {
@@ -131,7 +125,7 @@ fn answer(comparison: &Comparison) -> String {
     };
     let seen = comparison.gate.and_then(|gate| gate.mde_pct);
     if let (Kind::NoiseFloor, Some(seen)) = (comparison.kind, seen) {
-        answer.push_str(&format!(" Half of the cases show a slowdown of {seen:.1} % for sure."));
+        answer.push_str(&format!(" Median minimum detectable effect: {seen:.1} %."));
     }
     answer
 }
@@ -148,17 +142,14 @@ fn interval([low, high]: [f64; 2]) -> String {
 
 /// What is to be said of a row beside its numbers.
 fn reasons(row: &Row) -> Vec<String> {
-    let is_slower = matches!(row.verdict, Verdict::Slower | Verdict::Regressed);
-    let is_faster = matches!(row.verdict, Verdict::Faster | Verdict::Improved);
-    let kernels = row.kernel_change.as_ref().map(|change| match () {
-        () if is_slower => format!("slower because {}", kernels::sentence(change)),
-        () if is_faster => format!("faster because {}", kernels::sentence(change)),
-        () => kernels::sentence(change),
-    });
+    // That they differ is no proof that they are why.
+    let kernels = row.kernel_change.as_ref();
+    let kernels =
+        kernels.map(|change| format!("kernels that differ: {}", kernels::sentence(change)));
     kernels.into_iter().chain(row.remarks.iter().cloned()).collect()
 }
 
-/// `2 SLOWER, 1 ONLY_IN_BASE, 80 SAME`.
+/// `2 REGRESSED, 1 ONLY_IN_BASE, 80 SAME`.
 fn counts(comparison: &Comparison) -> String {
     let each =
         comparison.counts.iter().map(|(verdict, count)| format!("{count} {}", verdict.name()));

@@ -38,10 +38,10 @@ pub fn draw(comparison: &Comparison) -> Result<Vec<Plot>> {
 /// The colour and the size of a dot.
 fn look(row: &Row) -> (RGBColor, i32) {
     match row.verdict {
-        Verdict::Slower | Verdict::Regressed | Verdict::NowFails => (PALETTE[1], 11),
-        Verdict::Faster | Verdict::Improved | Verdict::NowRuns => (PALETTE[2], 11),
-        Verdict::Ambiguous | Verdict::Unconfirmed => (PALETTE[4], 9),
-        Verdict::OnlyInBase | Verdict::OnlyInCand | Verdict::Same | Verdict::Ok => (PALETTE[0], 7),
+        Verdict::Regressed | Verdict::NowFails => (PALETTE[1], 11),
+        Verdict::Improved | Verdict::NowRuns => (PALETTE[2], 11),
+        Verdict::Ambiguous => (PALETTE[4], 9),
+        Verdict::OnlyInBase | Verdict::OnlyInCand | Verdict::Same => (PALETTE[0], 7),
     }
 }
 
@@ -135,10 +135,10 @@ fn head(area: &Area, comparison: &Comparison, caption: &str) -> Result<()> {
     area.draw_text(&caption, &style, (MARGIN, HEIGHT as i32 - 30))?;
     let mut x = MARGIN;
     for (verdict, name) in [
-        (Verdict::Slower, "slower"),
-        (Verdict::Faster, "faster"),
-        (Verdict::Ambiguous, "cannot be told"),
-        (Verdict::Same, "the same"),
+        (Verdict::Regressed, "regressed"),
+        (Verdict::Improved, "improved"),
+        (Verdict::Ambiguous, "ambiguous"),
+        (Verdict::Same, "same"),
     ] {
         let style = font(26, INK, HPos::Left, VPos::Center);
         area.draw(&Circle::new((x + 10, 165), 10, look(&Row::new("", verdict)).0.filled()))?;
@@ -191,7 +191,7 @@ fn bounds(values: &[f64]) -> (f64, f64) {
     (each.clone().fold(f64::INFINITY, f64::min), each.fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// Six to twelve trial values from `low` to `high`.
+/// Six to twelve round values from `low` to `high`.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
     let step = round_step(high - low, 12);
     let first = (low / step).ceil() as i64;

@@ -2,6 +2,7 @@
 
 use super::{answer, change, counts, interval, reasons, title};
 use crate::compare::comparison::{Comparison, Row};
+use crate::compare::verdict::Verdict;
 use crate::render::table::{table, wrapped};
 use crate::units::time;
 
@@ -12,7 +13,7 @@ const ROWS: usize = 40;
 pub fn of(comparison: &Comparison) -> String {
     let mut paragraphs =
         vec![wrapped("", &format!("{}: {}", title(comparison), counts(comparison)))];
-    let told = |row: &&Row| !row.verdict.is_quiet() || !row.remarks.is_empty();
+    let told = |row: &&Row| row.verdict != Verdict::Same || !row.remarks.is_empty();
     let rows: Vec<&Row> = comparison.rows.iter().filter(told).collect();
     if !rows.is_empty() {
         paragraphs.push(cases(&rows[..rows.len().min(ROWS)]));
@@ -28,11 +29,11 @@ pub fn of(comparison: &Comparison) -> String {
     }
     if let Some(gate) = &comparison.gate {
         let seen =
-            gate.mde_pct.map(|seen| format!("; half of the cases show {seen:.1} % for sure"));
+            gate.mde_pct.map(|seen| format!("; median minimum detectable effect: {seen:.1} %"));
         paragraphs.push(wrapped(
             "",
             &format!(
-                "{} pairs of processes in {:.0} s, {} candidates{}",
+                "{} pairs of processes in {:.0} s, {} cases flagged{}",
                 gate.pairs,
                 gate.wall_s,
                 gate.candidates,

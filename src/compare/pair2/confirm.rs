@@ -1,4 +1,4 @@
-//! The confirmation: candidates alone, in fresh processes, judged by those alone.
+//! The confirmation: the flagged cases alone, in fresh processes, judged by those alone.
 
 use super::moderation::Prior;
 use super::screen::{Direction, Screen};
@@ -8,7 +8,7 @@ use crate::stats::median;
 use crate::stats::student::{Mean, p_above};
 use anyhow::Result;
 
-/// What fresh pairs say of a candidate.
+/// What fresh pairs say of a flagged case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confirmed {
     /// Mean of `ln(candidate / base)` over the pairs, and its spread.
@@ -21,21 +21,19 @@ pub struct Confirmed {
     pub is_real: bool,
 }
 
-/// Measures the candidates, by `measure(first pair, pairs, cases)`, and judges them; those that the first look leaves
-/// open get as many pairs again. Candidates with fewer than two times are left out. The direction returned is that of the
-/// fresh pairs, where they are sure of one: bad luck in the screen makes a slower case look faster.
-///
-/// # Errors
-/// What `measure` reports.
+/// Measures the flagged cases, by `measure(first pair, pairs, cases)`, and judges them; those that the
+/// first look leaves open get as many pairs again. Cases with fewer than two times are left
+/// out. The direction returned is that of the fresh pairs, where they are sure of one: bad luck in
+/// the screen makes a slower case look faster.
 pub fn confirm(
     screen: &Screen,
-    candidates: &[(usize, Direction)],
+    flagged: &[(usize, Direction)],
     rules: &Rules,
     mut measure: impl FnMut(usize, usize, &[usize]) -> Result<Vec<Pair>>,
 ) -> Result<Vec<(usize, Direction, Confirmed)>> {
-    let cases: Vec<usize> = candidates.iter().map(|(case, _)| *case).collect();
+    let cases: Vec<usize> = flagged.iter().map(|(case, _)| *case).collect();
     let controls = controls(screen, &cases, rules.controls);
-    let level = rules.confirm_p / candidates.len() as f64;
+    let level = rules.confirm_p / flagged.len() as f64;
 
     let mut beside = cases.clone();
     beside.extend(controls);
@@ -63,7 +61,7 @@ pub fn confirm(
         let second = judge(&pairs, cases.len(), level, rules);
         open.into_iter().for_each(|at| judged[at] = second[at]);
     }
-    let judged = candidates.iter().zip(judged).filter_map(|(&(case, screened), confirmed)| {
+    let judged = flagged.iter().zip(judged).filter_map(|(&(case, screened), confirmed)| {
         let confirmed = confirmed?;
         let direction = match confirmed.is_real {
             true if confirmed.mean.mean < 0.0 => Direction::Faster,
@@ -75,15 +73,16 @@ pub fn confirm(
     Ok(judged.collect())
 }
 
-/// What the pairs say of each of their first cases, the candidates; none of one with fewer than two times.
-fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Option<Confirmed>> {
+/// What the pairs say of each of their first cases, the flagged ones; none of one with fewer than two
+/// times.
+fn judge(pairs: &[Pair], flagged: usize, level: f64, rules: &Rules) -> Vec<Option<Confirmed>> {
     let differences = match rules.controls {
         0 => differences(pairs, |_, _| 0.0),
-        _ => differences(pairs, |pair, case| others(pair, candidates, case)),
+        _ => differences(pairs, |pair, case| others(pair, flagged, case)),
     };
     let trimmed = |values: &Vec<f64>| Mean::trimmed(values, rules.cut(values.len()));
     let means: Vec<Option<Mean>> = differences.iter().map(trimmed).collect();
-    // What is typical of so few cases as the candidates alone says nothing.
+    // What is typical of so few cases as the flagged ones alone says nothing.
     let prior = match rules.controls {
         0 => None,
         _ => {
@@ -104,18 +103,19 @@ fn judge(pairs: &[Pair], candidates: usize, level: f64, rules: &Rules) -> Vec<Op
         let is_real = p <= level && mean.mean.abs() >= rules.threshold;
         Confirmed { mean, pairs, p, is_real }
     };
-    let judged = means.into_iter().zip(&differences).take(candidates);
+    let judged = means.into_iter().zip(&differences).take(flagged);
     judged.map(|(mean, differences)| mean.map(|mean| confirmed(mean, differences.len()))).collect()
 }
 
-/// Cases beside `candidates`, spread over the suite.
-fn controls(screen: &Screen, candidates: &[usize], count: usize) -> Vec<usize> {
-    let is_free = |case: &usize| screen.cases[*case].is_some() && !candidates.contains(case);
+/// Cases beside `flagged`, spread over the suite.
+fn controls(screen: &Screen, flagged: &[usize], count: usize) -> Vec<usize> {
+    let is_free = |case: &usize| screen.cases[*case].is_some() && !flagged.contains(case);
     let free: Vec<usize> = (0..screen.cases.len()).filter(is_free).collect();
     evenly(&free, count)
 }
 
-/// The differences of each case over the pairs that have its times, less what `removed` says of a pair and a case.
+/// The differences of each case over the pairs that have its times, less what `removed` says of a
+/// pair and a case.
 fn differences(pairs: &[Pair], removed: impl Fn(&Pair, usize) -> f64) -> Vec<Vec<f64>> {
     let cases = pairs.first().map_or(0, |pair| pair.differences.len());
     let of_case = |case: usize| {
@@ -125,11 +125,12 @@ fn differences(pairs: &[Pair], removed: impl Fn(&Pair, usize) -> f64) -> Vec<Vec
     (0..cases).map(of_case).collect()
 }
 
-/// What a pair did to the controls, which come after the candidates. Where they are too few to mean anything, as in a
-/// small suite most of which are candidates, all others than `case` stand for them.
-fn others(pair: &Pair, candidates: usize, case: usize) -> f64 {
-    let is_control = pair.differences.len() - candidates >= MIN_SUITE;
-    let is_other = |&at: &usize| at != case && (at >= candidates || !is_control);
+/// What a pair did to the controls, which come after the flagged cases. Where they are too few to mean
+/// anything, as in a small suite most of which are flagged, all others than `case` stand for
+/// them.
+fn others(pair: &Pair, flagged: usize, case: usize) -> f64 {
+    let is_control = pair.differences.len() - flagged >= MIN_SUITE;
+    let is_other = |&at: &usize| at != case && (at >= flagged || !is_control);
     let others: Vec<f64> = (0..pair.differences.len())
         .filter(is_other)
         .filter_map(|at| pair.differences[at])

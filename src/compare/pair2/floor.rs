@@ -1,19 +1,19 @@
-//! The noise floor: the smallest slowdown that a gate on this machine can be relied on to see.
+//! The minimum detectable effect: the smallest slowdown that a gate on this machine detects.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Suites in which one case may be called slower and is not.
-const FALSE_ALARMS: f64 = 0.01;
+const FALSE_POSITIVES: f64 = 0.01;
 /// How often a slowdown that is there has to be seen.
 const POWER: f64 = 0.95;
 
-/// The smallest slowdown, as a ratio less one, that `pairs` pairs are relied on to see in one of `cases` cases, where
-/// one pair has this standard deviation: 19 times in 20, at one false alarm in 100 suites.
+/// The smallest slowdown, as a ratio less one, that `pairs` pairs detect in one of `cases` cases 19
+/// times in 20, at one false positive in 100 suites. One pair has this standard deviation.
 pub fn mde(deviation: f64, pairs: usize, cases: usize) -> f64 {
     let normal = Normal::standard();
     // 4.21 + 1.645 for 800 cases.
     let standard_errors =
-        -normal.inverse_cdf(FALSE_ALARMS / cases.max(1) as f64) + normal.inverse_cdf(POWER);
+        -normal.inverse_cdf(FALSE_POSITIVES / cases.max(1) as f64) + normal.inverse_cdf(POWER);
     (standard_errors * deviation / (pairs as f64).sqrt()).exp_m1()
 }
 

@@ -1,17 +1,19 @@
 //! PAIR2: whether a candidate build got slower than a base build, from pairs of processes.
 //!
 //! ```text
-//! 4 pairs, all cases --> screen --> candidates --> 6 fresh pairs --> confirmed, or 6 more --> verdict
+//! 4 pairs, all cases --> screen --> flagged --> 6 fresh pairs --> confirmed, or 6 more --> verdict
 //!                          |
 //!                          +--> the suite as a whole moved? --> 12 pairs of 20 cases
 //! ```
 //!
-//! The unit of data is `ln` of a case's median in one process: launches of one process agree with each other far better
-//! than with those of the next, so it is processes that have to be repeated. They run in adjacent pairs, base first in
-//! one and candidate first in the next, so that a drift cancels. The screen finds candidates with moderated variances;
-//! what confirms them are fresh pairs alone, so that the luck that made a candidate does not count twice.
+//! The unit of data is `ln` of a case's median in one process: launches of one process agree with
+//! each other far better than with those of the next, so it is processes that have to be repeated.
+//! They run in adjacent pairs, base first in one and candidate first in the next, so that a drift
+//! cancels. The screen flags cases with moderated variances; what confirms them are fresh pairs
+//! alone, so that the luck that flagged a case does not count twice.
 //!
-//! [`run`] asks for one pair after the other and knows nothing of processes: the tests let it ask a simulation.
+//! [`run`] asks for one pair after the other and knows nothing of processes: the tests let it ask a
+//! simulation.
 
 pub mod confirm;
 pub mod floor;
@@ -26,29 +28,31 @@ use confirm::{Confirmed, confirm};
 use screen::{Direction, Screen, screen};
 use shift::{SuiteShift, evenly, judge_shift};
 
-/// With fewer cases than this the median over the cases says nothing of the suite: one slow case would move it.
+/// With fewer cases than this the median over the cases says nothing of the suite: one slow case
+/// would move it.
 pub const MIN_SUITE: usize = 5;
 
-/// The numbers of the algorithm. All but the threshold are those that its error rates were simulated with.
+/// The numbers of the algorithm. All but the threshold are those that its error rates were
+/// simulated with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     /// The least slowdown that counts, as a logarithm.
     pub threshold: f64,
     /// Pairs of the screen.
     pub screen_pairs: usize,
-    /// A candidate has at most this p in the screen.
+    /// A flagged case has at most this p in the screen.
     pub screen_p: f64,
     /// ... and is slower by this share of the threshold.
     pub screen_share: f64,
-    /// No more candidates than this go on, in each direction.
-    pub max_candidates: usize,
+    /// No more flagged cases than this go on, in each direction.
+    pub max_flagged: usize,
     /// Pairs of the confirmation; as many again where they leave it open.
     pub confirm_pairs: usize,
-    /// The chance of a false alarm at each of the two looks, shared by all candidates.
+    /// The chance of a false positive at each of the two looks, shared by all flagged cases.
     pub confirm_p: f64,
     /// A median over the cases beyond this, as a logarithm, is a shift of the suite.
     pub suite_shift: f64,
-    /// Such a shift stays in the differences of the screen, so that it makes candidates too.
+    /// Such a shift stays in the differences of the screen, so that it flags cases too.
     pub keeps_shift: bool,
     /// Pairs that look into it.
     pub shift_pairs: usize,
@@ -58,11 +62,11 @@ pub struct Rules {
     pub shift_p: f64,
     /// A shift this close to that of the SM clock, as a logarithm, is explained by it.
     pub clock_tolerance: f64,
-    /// The share of the pairs that is left out at either end, for each case by itself: a process may have had no luck with
-    /// one case, and with that alone.
+    /// The share of the pairs that is left out at either end, for each case by itself: a process
+    /// may have had no luck with one case, and with that alone.
     pub trimmed: f64,
-    /// Cases that are no candidates, measured beside them to take off what a pair of processes did to all. None are
-    /// needed on a GPU that nobody else uses.
+    /// Cases that are not flagged, measured beside them to take off what a pair of processes did
+    /// to all. None are needed on a GPU that nobody else uses.
     pub controls: usize,
 }
 
@@ -73,7 +77,7 @@ impl Default for Rules {
             screen_pairs: 4,
             screen_p: 0.05,
             screen_share: 1.010f64.ln() / 1.015f64.ln(),
-            max_candidates: 40,
+            max_flagged: 40,
             confirm_pairs: 6,
             confirm_p: 0.0025,
             suite_shift: 0.01,
@@ -89,9 +93,9 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Those for a host that does other things as well, whose noise is ten times that of a card: a screen that lets more
-    /// through, controls for what a neighbour does to all cases of a process, one pair in six left out at either end, and
-    /// no suite for anything below 5 %.
+    /// Those for a host that does other things as well, whose noise is ten times that of a card: a
+    /// screen that lets more through, controls for what a neighbour does to all cases of a process,
+    /// one pair in six left out at either end, and no suite for anything below 5 %.
     pub fn on_host() -> Self {
         Rules {
             screen_pairs: 6,
@@ -112,7 +116,7 @@ impl Rules {
         (pairs as f64 * self.trimmed + 1e-9) as usize
     }
 
-    /// A candidate is at least this much slower in the screen: 1 % where the threshold is 1.5 %.
+    /// A flagged case is at least this much slower in the screen: 1 % where the threshold is 1.5 %.
     pub fn screen_least(&self) -> f64 {
         self.threshold * self.screen_share
     }
@@ -128,7 +132,7 @@ impl Rules {
 pub enum Stage {
     /// All cases.
     Screen,
-    /// Candidates, for the first look and the second.
+    /// Flagged cases, for the first look and the second.
     Confirm,
     /// Preset cases, for the suite as a whole.
     Shift,
@@ -172,9 +176,9 @@ pub struct Pair {
 pub struct Found {
     /// The screen; none where no case had a time in all its pairs.
     pub screen: Option<Screen>,
-    /// What the fresh pairs say of each candidate, by case.
+    /// What the fresh pairs say of each flagged case, by case.
     pub confirmed: Vec<(usize, Direction, Confirmed)>,
-    /// Candidates beyond the limit.
+    /// Flagged cases beyond the limit.
     pub beyond: Vec<usize>,
     /// The suite as a whole, where it moved.
     pub shift: Option<SuiteShift>,
@@ -183,9 +187,6 @@ pub struct Found {
 }
 
 /// Runs the algorithm on `cases` cases, asking `measure` for one pair after the other.
-///
-/// # Errors
-/// What `measure` reports.
 pub fn run(
     cases: usize,
     rules: &Rules,
@@ -212,8 +213,8 @@ pub fn run(
         });
     };
 
-    let (slower, mut beyond) = screen.candidates(Direction::Slower, rules);
-    let (faster, beyond_faster) = screen.candidates(Direction::Faster, rules);
+    let (slower, mut beyond) = screen.flagged(Direction::Slower, rules);
+    let (faster, beyond_faster) = screen.flagged(Direction::Faster, rules);
     beyond.extend(beyond_faster);
     let directions: Vec<(usize, Direction)> = slower
         .iter()

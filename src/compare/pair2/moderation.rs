@@ -1,7 +1,8 @@
-//! Moderated variances: each case's own, drawn towards that of all (Smyth 2004, *Linear models and empirical Bayes
-//! methods for assessing differential expression*, section 6.2).
+//! Moderated variances: each case's own, drawn towards that of all (Smyth 2004, *Linear models and
+//! empirical Bayes methods for assessing differential expression*, section 6.2).
 //!
-//! Four pairs say little about the noise of a case; eight hundred cases say much about the noise of a typical one.
+//! Four pairs say little about the noise of a case; eight hundred cases say much about the noise of
+//! a typical one.
 
 use crate::stats::{mean, median};
 use statrs::function::gamma::digamma;
@@ -16,7 +17,8 @@ pub struct Prior {
 }
 
 impl Prior {
-    /// From the variances of the cases, each of `freedom` degrees of freedom; none without any case.
+    /// From the variances of the cases, each of `freedom` degrees of freedom; none without any
+    /// case.
     pub fn of(variances: &[f64], freedom: f64) -> Option<Prior> {
         // A variance of exactly zero, as of times that stick to the clock's tick, has no logarithm.
         let least = (1e-5 * median(variances)?).max(1e-14);
@@ -61,7 +63,8 @@ fn trigamma(x: f64) -> f64 {
     sum + 1.0 / x + y / 2.0 + y / x * series
 }
 
-/// Where [`trigamma`] is `y > 0`, by the Newton iteration of Smyth's appendix, which rises to the root from below.
+/// Where [`trigamma`] is `y > 0`, by the Newton iteration of Smyth's appendix, which rises to the
+/// root from below.
 fn trigamma_inverse(y: f64) -> f64 {
     if y > 1e7 {
         return 1.0 / y.sqrt();

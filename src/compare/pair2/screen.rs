@@ -8,7 +8,8 @@ use crate::stats::{mean, median};
 /// What the pairs of the screen say.
 #[derive(Clone, Debug)]
 pub struct Screen {
-    /// How much all cases together got slower, as a logarithm: the mean over the pairs of the median over the cases.
+    /// How much all cases together got slower, as a logarithm: the mean over the pairs of the
+    /// median over the cases.
     pub shift: f64,
     /// Whether that is so much that the suite as a whole has to be looked at.
     pub is_shifted: bool,
@@ -31,7 +32,8 @@ pub struct Screened {
     pub p_faster: f64,
 }
 
-/// Judges the pairs: `pairs[k][c]` is `ln(candidate / base)` of case c in pair k. None where no case is in all pairs.
+/// Judges the pairs: `pairs[k][c]` is `ln(candidate / base)` of case c in pair k. None where no
+/// case is in all pairs.
 pub fn screen(pairs: &[Vec<Option<f64>>], rules: &Rules) -> Option<Screen> {
     let cases = pairs.first()?.len();
     let complete: Vec<Option<Vec<f64>>> =
@@ -64,8 +66,8 @@ pub fn screen(pairs: &[Vec<Option<f64>>], rules: &Rules) -> Option<Screen> {
     })
 }
 
-/// What the suite did as a whole, and what of it to take off the differences of each pair. On a card, a shift of all
-/// cases that is too large to be chance stays in them.
+/// What the suite did as a whole, and what of it to take off the differences of each pair. On a
+/// card, a shift of all cases that is too large to be chance stays in them.
 fn suite(complete: &[Option<Vec<f64>>], pairs: usize, rules: &Rules) -> (f64, Vec<f64>) {
     let medians = |pair: usize| {
         let differences: Vec<f64> = complete.iter().flatten().map(|case| case[pair]).collect();
@@ -87,8 +89,9 @@ pub enum Direction {
 }
 
 impl Screen {
-    /// The cases that may have gone this way, the surest first. The second value are those beyond the limit.
-    pub fn candidates(&self, direction: Direction, rules: &Rules) -> (Vec<usize>, Vec<usize>) {
+    /// The cases that may have gone this way, the surest first. The second value are those beyond
+    /// the limit.
+    pub fn flagged(&self, direction: Direction, rules: &Rules) -> (Vec<usize>, Vec<usize>) {
         let measure = |case: &Screened| match direction {
             Direction::Slower => (case.p_slower, case.difference),
             Direction::Faster => (case.p_faster, -case.difference),
@@ -102,7 +105,7 @@ impl Screen {
             .collect();
         found.sort_by(|a, b| a.1.total_cmp(&b.1));
         let mut indices: Vec<usize> = found.into_iter().map(|(index, _)| index).collect();
-        let beyond = indices.split_off(indices.len().min(rules.max_candidates));
+        let beyond = indices.split_off(indices.len().min(rules.max_flagged));
         (indices, beyond)
     }
 }

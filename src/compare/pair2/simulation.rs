@@ -1,8 +1,8 @@
-//! PAIR2 on times that never were: how often it cries wolf, and how often it sleeps.
+//! PAIR2 on simulated times: its false-positive rate and its power.
 //!
-//! The noise: launches 1 %, lognormal; 0.5 % between processes; 0.3 % that a process does to all its cases, times a
-//! sensitivity of the case from 0 to 2; a linear drift over the session, times the same; 1 % of the launches 5 to 50 %
-//! slower; bursts that slow 2 % of the trials.
+//! The noise: launches 1 %, lognormal; 0.5 % between processes; 0.3 % that a process does to all
+//! its cases, times a sensitivity of the case from 0 to 2; a linear drift over the session, times
+//! the same; 1 % of the launches 5 to 50 % slower; bursts that slow 2 % of the trials.
 
 use super::screen::Direction;
 use super::shift::Cause;
@@ -24,7 +24,8 @@ struct Noise {
     bimodal: bool,
     /// Over a session of 8 processes.
     drift: f64,
-    /// The launches of a trial are drawn one by one, outliers and bursts among them; else only their median is.
+    /// The launches of a trial are drawn one by one, outliers and bursts among them; else only
+    /// their median is.
     by_launch: bool,
 }
 
@@ -165,9 +166,9 @@ fn identical_builds_pass() {
 }
 
 #[test]
-fn three_per_cent_are_caught() {
-    let caught = rates(100, BASE, 0.03).1;
-    assert!(caught >= 99, "{caught} of 100 caught");
+fn three_per_cent_are_detected() {
+    let detected = rates(100, BASE, 0.03).1;
+    assert!(detected >= 99, "{detected} of 100 detected");
 }
 
 #[test]
@@ -175,8 +176,8 @@ fn every_trouble_at_once_is_no_slowdown_and_hides_few() {
     let worst = Noise { heavy: true, uneven: true, bimodal: true, drift: 0.01, by_launch: false };
     let (failing, _) = rates(30, worst, 0.0);
     assert!(failing <= 1, "{failing} of 30 suites of identical builds");
-    let caught = rates(30, worst, 0.03).1;
-    assert!(caught >= 26, "{caught} of 30 caught");
+    let detected = rates(30, worst, 0.03).1;
+    assert!(detected >= 26, "{detected} of 30 detected");
 }
 
 #[test]
@@ -191,7 +192,7 @@ fn a_drift_is_no_slowdown_because_the_order_alternates() {
 }
 
 #[test]
-fn a_suite_that_slows_down_as_a_whole_is_caught() {
+fn a_suite_that_slows_down_as_a_whole_is_detected() {
     let mut machine = Machine::new(5, BASE, 0.0);
     machine.cases.iter_mut().for_each(|case| case.slowdown = 0.02);
     let found = run(CASES, &Rules::default(), |ask| Ok(machine.pair(&ask))).unwrap();
@@ -210,7 +211,7 @@ fn the_estimate_is_that_of_the_fresh_pairs_alone() {
 fn controls_take_off_what_a_process_did_to_all() {
     // Processes of a busy machine: 5 % up or down, all cases alike.
     let rules = |controls| Rules { controls, ..Rules::default() };
-    let caught = |controls| {
+    let detected = |controls| {
         let gates = (0..10).filter(|&seed| {
             let mut machine = Machine::new(seed, BASE, 0.05);
             let mut busy = ChaCha8Rng::seed_from_u64(seed);
@@ -224,11 +225,11 @@ fn controls_take_off_what_a_process_did_to_all() {
         });
         gates.count()
     };
-    assert!(caught(20) >= 9 && caught(0) <= 8, "{} and {}", caught(20), caught(0));
+    assert!(detected(20) >= 9 && detected(0) <= 8, "{} and {}", detected(20), detected(0));
 }
 
-/// A few cases on a host whose neighbours come and go: 4 % of noise in each case and 10 % in all of a process; in this share
-/// of the processes one case or another takes up to twice as long.
+/// A few cases on a host whose neighbours come and go: 4 % of noise in each case and 10 % in all of
+/// a process; in this share of the processes one case or another takes up to twice as long.
 fn gate_on_host(seed: u64, cases: usize, unlucky: f64, slowdown: f64) -> Found {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let measure = |ask: Ask| {
@@ -259,13 +260,13 @@ fn an_interval_leaves_zero_out_where_its_p_says_so() {
 }
 
 #[test]
-fn a_busy_host_cries_no_wolf_and_sees_what_is_twice_its_noise() {
+fn a_busy_host_has_no_false_positive_and_detects_twice_its_noise() {
     for (cases, unlucky, least) in [(8, 0.0, 45), (12, 0.0, 45), (8, 0.03, 42), (12, 0.03, 42)] {
         let gate = |seed, slowdown| gate_on_host(seed, cases, unlucky, slowdown);
         let failing = (0..400).filter(|&seed| fails(&gate(seed, 0.0))).count();
         assert!(failing <= 4, "{failing} of 400 gates of {cases} identical cases");
-        let caught = (0..50).filter(|&seed| regressed(&gate(seed, 0.08)) == [3]).count();
-        assert!(caught >= least, "{caught} of 50 caught among {cases} cases");
+        let detected = (0..50).filter(|&seed| regressed(&gate(seed, 0.08)) == [3]).count();
+        assert!(detected >= least, "{detected} of 50 detected among {cases} cases");
     }
 }
 

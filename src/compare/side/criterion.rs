@@ -1,4 +1,5 @@
-//! A baseline of Criterion's: `<home>/<group>/<function>/<value>/<baseline>/{benchmark,sample}.json`.
+//! A baseline of Criterion's:
+//! `<home>/<group>/<function>/<value>/<baseline>/{benchmark,sample}.json`.
 
 use super::{Case, Run, Stored};
 use crate::compare::comparison::Side;
@@ -10,14 +11,10 @@ use std::path::Path;
 /// Criterion's folders are this deep at most: group, function and value.
 const DEPTH: usize = 3;
 
-/// Consecutive parts that a sample is cut into. The suite hands Criterion its three trials one after the other, as many
-/// samples of each; of another benchmark, these are its beginning, middle and end.
+/// Consecutive parts that a sample is cut into: Criterion's files do not say what a trial is.
 const PARTS: usize = 3;
 
 /// Reads the baseline of every benchmark that has it. `new` is the newest run.
-///
-/// # Errors
-/// If no benchmark has it, or its files are not as Criterion writes them.
 pub fn read(home: &Path, baseline: &str) -> Result<Stored> {
     let mut found = Vec::new();
     let is_name =
@@ -26,7 +23,8 @@ pub fn read(home: &Path, baseline: &str) -> Result<Stored> {
     find(home, baseline, DEPTH, &mut found)?;
     ensure!(
         !found.is_empty(),
-        "{}: no benchmark has a baseline {baseline:?}; `cargo bench -- --save-baseline {baseline}` makes it, and \
+        "{}: no benchmark has a baseline {baseline:?}; `cargo bench -- --save-baseline \
+         {baseline}` makes it, and \
          `new` is the newest run",
         home.display()
     );

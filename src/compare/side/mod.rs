@@ -1,4 +1,5 @@
-//! A side of a comparison of stored runs: read from run folders, or from one of Criterion's baselines.
+//! A side of a comparison of stored runs: read from run folders, or from one of Criterion's
+//! baselines.
 
 pub mod criterion;
 pub mod runs;
@@ -48,10 +49,15 @@ impl Run {
     /// From the samples of each trial, in ms; none without any.
     pub fn of(trials: &[&[f64]]) -> Option<Run> {
         let medians: Vec<f64> = trials.iter().filter_map(|trial| median(trial)).collect();
-        let samples_ms: Vec<f64> = trials.concat();
+        Run::of_trials(&medians, trials.concat())
+    }
+
+    /// From the median of each trial and all samples, in ms; none without any.
+    pub fn of_trials(medians_ms: &[f64], samples_ms: Vec<f64>) -> Option<Run> {
         let is_positive =
-            !medians.is_empty() && samples_ms.iter().all(|&ms| ms > 0.0 && ms.is_finite());
-        is_positive.then(|| Run { trials: medians.iter().map(|ms| ms.ln()).collect(), samples_ms })
+            medians_ms.iter().chain(&samples_ms).all(|ms| *ms > 0.0 && ms.is_finite());
+        (is_positive && !medians_ms.is_empty() && !samples_ms.is_empty())
+            .then(|| Run { trials: medians_ms.iter().map(|ms| ms.ln()).collect(), samples_ms })
     }
 
     /// `ln` of its level: the mean of its trials.

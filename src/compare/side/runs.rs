@@ -3,6 +3,7 @@
 use super::{Run, Stored};
 use crate::advise::input::read_run;
 use crate::compare::comparison::Side;
+use crate::measure::record::ProtocolKind;
 use crate::results::raw::{Measured, Raw, Row};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -72,7 +73,7 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
         }
     }
     if let Some(fault) = env["settings"]["NIGHT_SWEEP_FAULT"].as_str() {
-        side.notes.push(format!("{run_id} was measured with a fault on purpose: {fault}"));
+        side.notes.push(format!("{run_id} was measured with an injected fault: {fault}"));
     }
     if raw.metadata.status != crate::journal::record::Status::Complete {
         side.notes.push(format!("{run_id} ended early: not every case has all its trials"));
@@ -97,19 +98,9 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The trials of a row: raw.json has their samples one after the other, as many in each.
+/// The trials of a row, as they were: those of an adaptive run differ in their number of samples.
 fn trials(row: &Measured) -> Option<Run> {
-    let trials = row.trials.max(1);
-    let each = row.timing_raw.len().div_ceil(trials).max(1);
-    let samples: Vec<&[f64]> = row.timing_raw.chunks(each).collect();
-    let mut run = Run::of(&samples)?;
-    if row.trial_p50.len() == row.trials
-        && row.trial_p50.iter().all(|&ms| ms > 0.0)
-        && row.trials > 0
-    {
-        run.trials = row.trial_p50.iter().map(|ms| ms.ln()).collect();
-    }
-    Some(run)
+    Run::of_trials(&row.trial_p50, row.timing_raw.clone())
 }
 
 /// Null for a raw.json on its own.
@@ -139,11 +130,16 @@ fn conditions(raw: &Raw, env: &Value) -> Vec<(String, String)> {
             // Of each experiment: a side may hold several.
             format!("the protocol of {}", raw.experiment),
             format!(
-                "warmup {}, measure {}, trials {}",
-                protocol.warmup, protocol.measure, protocol.trials
+                "{}, warmup {}, measure {}, trials {}",
+                match protocol.kind {
+                    ProtocolKind::Standard => "standard",
+                    ProtocolKind::Adaptive => "adaptive",
+                },
+                protocol.warmup,
+                protocol.measure,
+                protocol.trials
             ),
         ),
-        (format!("the L2 mode of {}", raw.experiment), text(&raw.config["l2"], "hot")),
     ];
     if !is_cpu {
         conditions.push(("the driver".to_owned(), text(&env["gpu"]["driver_version"], "unknown")));

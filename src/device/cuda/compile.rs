@@ -5,6 +5,7 @@
 
 use crate::device::DeviceError;
 use crate::files::write_atomically;
+use crate::terminal::say;
 use anyhow::Context;
 use cudarc::nvrtc::{result, sys};
 use sha2::{Digest, Sha256};
@@ -65,10 +66,10 @@ pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, De
         // It costs a second at every start, no more; once is often enough to say so.
         static SAID: Once = Once::new();
         SAID.call_once(|| {
-            eprintln!(
+            say(&format!(
                 "night-sweep: the compiled kernels are not cached, and are compiled anew at every \
                  start: {error:#}"
-            );
+            ));
         });
     }
     Ok(cubin)

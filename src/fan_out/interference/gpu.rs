@@ -18,10 +18,12 @@ pub struct Gpu {
     pub uuid: Option<String>,
     /// Model of the GPU, or of the processor.
     pub model: String,
-    /// How much slower it is alone than the median of all GPUs, in per cent: the median over the cases. Absent for one GPU.
+    /// How much slower it is alone than the median of all GPUs, in per cent: the median over the
+    /// cases. Absent for one GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alone_vs_median_pct: Option<f64>,
-    /// Time side by side over time alone: the median over the cases. Absent where no case was timed.
+    /// Time side by side over time alone: the median over the cases. Absent where no case was
+    /// timed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowdown: Option<f64>,
     /// Its 95 % confidence interval; absent for fewer than 6 cases.
@@ -63,10 +65,11 @@ pub struct Conditions {
     /// Median time that the host needs to enqueue a launch, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enqueue_us: Option<f64>,
-    /// Mean wall-clock seconds of a trial: the host's work is in it, unlike in the times of the cases.
+    /// Mean wall-clock seconds of a trial: the host's work is in it, unlike in the times of the
+    /// cases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_s: Option<f64>,
-    /// An fp16 product at full load before the cases, in TFLOP/s.
+    /// An fp16 GEMM at full load before the cases, in TFLOP/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fp16_tflops: Option<f64>,
     /// A copy of device memory before the cases, in GB/s.
@@ -95,7 +98,7 @@ pub fn of_runs(names: &[String], cases: &[String], alone: &[Run], together: &[Ru
         gpus.push(Gpu {
             name: names[index].clone(),
             uuid: env["gpu"]["uuid"].as_str().map(str::to_owned),
-            model: crate::run::env::device_name(env),
+            model: alone.run.header.device_name(),
             alone_vs_median_pct: against[index],
             slowdown: median(&ratios),
             slowdown_ci95: median_ci95(&ratios),
@@ -189,7 +192,8 @@ mod tests {
     use crate::workload::shape::{DType, GemmShape};
     use serde_json::json;
 
-    /// A run of trials, each with its case, the second in which it began, how long it took, and a time.
+    /// A run of trials, each with its case, the second in which it began, how long it took, and a
+    /// time.
     fn run(trials: &[(&str, u32, f64, f64)]) -> Run {
         let trial = |&(case_id, second, wall_s, ms): &(&str, u32, f64, f64)| {
             json!({

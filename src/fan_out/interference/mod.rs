@@ -1,17 +1,18 @@
-//! How much the GPUs of a node slow each other down, and which of them stands apart: `--interference`.
+//! How much the GPUs of a node slow each other down, and which of them are outliers:
+//! `--interference`.
 //!
-//! All run the same few cases, in the same order: one after the other, each alone, and then at the same time. Alone, the
-//! times tell the GPUs from each other; side by side over alone is what they cost each other.
+//! All run the same few cases, in the same order: one GPU after the other, alone, and then all at
+//! the same time. Alone, the times tell the GPUs from each other; side by side over alone is what
+//! they cost each other.
 
 mod gpu;
 pub mod output;
 mod verdict;
 
-use super::process::{Ended, Job, side_by_side};
-use super::signals::Signals;
-use super::state::State;
+use super::place::Place;
+use super::side_by_side::{Ended, Job, side_by_side};
+use super::state::FanOut;
 use super::{Request, failed};
-use crate::compare::gate::process::{Build, cases, exactly};
 use crate::compare::gate::spec::with_protocol;
 use crate::compare::pair2::shift::evenly;
 use crate::files::{self, Kind, write_atomically};
@@ -19,6 +20,8 @@ use crate::journal::home::is_of_a_bench;
 use crate::journal::record::SCHEMA_VERSION;
 use crate::journal::{self, FILE_NAME, Run};
 use crate::measure::record::{Protocol, ProtocolKind};
+use crate::process::child::exactly;
+use crate::process::signals::Signals;
 use crate::terminal::say;
 use anyhow::{Context, Result, ensure};
 use gpu::Gpu;
@@ -28,8 +31,8 @@ use std::path::{Path, PathBuf};
 
 /// Cases that are probed at most: spread over the sweep.
 const CASES: usize = 12;
-/// Trials over them on a GPU: seconds, so that processes which start together also measure together; and on the CPU, where
-/// a trial takes long.
+/// Trials over them on a GPU: seconds, so that processes which start together also measure
+/// together; and on the CPU, where a trial takes long.
 const TRIALS: [usize; 2] = [15, 5];
 /// Seconds of burn-in at most: it ends at another moment on each GPU.
 const BURN_IN_S: &str = "1";
@@ -55,9 +58,9 @@ pub struct Interference {
     pub cases: Vec<String>,
     /// In the order of the shards.
     pub gpus: Vec<Gpu>,
-    /// Names of those that stand apart from the others, each alone.
+    /// Names of the outliers among them, each alone.
     pub outliers: Vec<String>,
-    /// From this many per cent on a GPU would stand apart; absent for fewer than three, where none can.
+    /// From this many per cent off the median GPU on it is an outlier; absent for fewer than three.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outlier_limit_pct: Option<f64>,
     /// For people.
@@ -65,21 +68,16 @@ pub struct Interference {
 }
 
 /// Measures, unless an earlier start of the same fan-out did; none if somebody asked to stop.
-///
-/// # Errors
-/// If a process fails or the disk refuses.
 pub fn measure(
     request: &Request,
-    state: &State,
+    state: &FanOut,
     signals: &Signals,
 ) -> Result<Option<Interference>> {
-    let path = state.path("interference.json");
-    if let Ok(bytes) = fs::read(&path) {
-        return serde_json::from_slice(&bytes)
-            .map(Some)
-            .with_context(|| format!("{} is broken: remove it", path.display()));
+    const FOUND: &str = "interference.json";
+    if let Some(found) = state.folder.read(FOUND)? {
+        return Ok(Some(found));
     }
-    let home = state.path("probe");
+    let home = state.folder.path("probe");
     // Of a fan-out that was killed.
     files::clear(&home, &PROBE)?;
     let found = probe(request, state, &home, signals);
@@ -88,13 +86,13 @@ pub fn measure(
         say(&format!("night-sweep: {} stays: it did not write it", files::listed(&strangers)));
     }
     let Some(found) = found? else { return Ok(None) };
-    write_atomically(&path, &serde_json::to_vec(&found)?)?;
+    state.folder.write(FOUND, &found)?;
     Ok(Some(found))
 }
 
 fn probe(
     request: &Request,
-    state: &State,
+    state: &FanOut,
     home: &Path,
     signals: &Signals,
 ) -> Result<Option<Interference>> {
@@ -107,10 +105,12 @@ fn probe(
     let spec = home.join(SPEC);
     write_atomically(&spec, with_protocol(&text, &protocol)?.as_bytes())?;
 
-    let variables = request.places.iter().take(1).flat_map(|place| place.variables());
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let build = Build { executable: request.executable.clone(), variables };
-    let ids = evenly(&cases(&build, &spec, request.filter.as_deref())?, CASES);
+    let probe = |place: &Place| {
+        let bench = request.bench(place).part(&spec).without("NIGHT_SWEEP_PROTOCOL");
+        bench.set("NIGHT_SWEEP_BURN_IN", BURN_IN_S)
+    };
+    let first = request.places.first().context("a fan-out has a place")?;
+    let ids = evenly(&probe(first).cases(request.filter.as_deref())?, CASES);
     ensure!(!ids.is_empty(), "no case has an id that the filter matches");
     let filter = exactly(ids.iter().map(|id| &**id));
 
@@ -118,16 +118,14 @@ fn probe(
     let job = |index: usize, how: &str| {
         let place = &request.places[index];
         let home = home.join(format!("{how}-{}", index + 1));
-        let mut command = request.command(place, &home, &spec);
-        command.args(["--bench", "--discard-baseline", &filter]);
-        command
-            .env("NIGHT_SWEEP_RUN_ID", RUN_ID)
-            .env("NIGHT_SWEEP_BURN_IN", BURN_IN_S)
-            .env_remove("NIGHT_SWEEP_PROTOCOL");
+        let bench = probe(place)
+            .arguments(["--discard-baseline", &filter])
+            .set("CRITERION_HOME", &home)
+            .set("NIGHT_SWEEP_RUN_ID", RUN_ID);
         Job {
             name: format!("probe of {}, {how}", place.name),
-            command,
-            log: state.path("probe.log"),
+            command: bench.command(),
+            log: state.folder.path("probe.log"),
             journal: home.join("night-sweep").join(RUN_ID).join(FILE_NAME),
         }
     };
@@ -161,11 +159,11 @@ fn of(
 ) -> Interference {
     let gpus = gpu::of_runs(names, &cases, alone, together);
     let limit_pct = verdict::limit_pct(&gpus);
-    let apart = gpus.iter().filter(|gpu| verdict::stands_apart(gpu, limit_pct));
+    let outliers = gpus.iter().filter(|gpu| verdict::is_outlier(gpu, limit_pct));
     Interference {
         schema_version: SCHEMA_VERSION.to_owned(),
         run_id: run_id.to_owned(),
-        outliers: apart.map(|gpu| gpu.name.clone()).collect(),
+        outliers: outliers.map(|gpu| gpu.name.clone()).collect(),
         outlier_limit_pct: limit_pct,
         findings: verdict::findings(&gpus, limit_pct),
         cases,
@@ -175,9 +173,6 @@ fn of(
 
 impl Interference {
     /// Writes it beside the run folder, where a report that is written again leaves it alone.
-    ///
-    /// # Errors
-    /// If the disk refuses.
     pub fn write_beside(&self, folder: &Path) -> Result<PathBuf> {
         let path = folder.with_file_name(format!("{}.interference.json", self.run_id));
         // Of an earlier fan-out.

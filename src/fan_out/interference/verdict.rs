@@ -1,4 +1,4 @@
-//! Which GPU stands apart, and what the others cost each; in words.
+//! Which GPU is an outlier, and what the others cost each; in words.
 
 use super::gpu::Gpu;
 use crate::stats::{median, sorted};
@@ -6,18 +6,19 @@ use crate::units::list;
 
 /// Normal scatter: standard deviations from their median absolute deviation.
 const DEVIATIONS_PER_MAD: f64 = 1.4826;
-/// A GPU stands apart from this many of them on.
+/// A GPU is an outlier from this many of them on.
 const DEVIATIONS: f64 = 3.0;
-/// ... and from this many per cent on, however well the others agree: less is not worth a look at the card.
+/// ... and from this many per cent on, however well the others agree: less is not worth a look at
+/// the card.
 const LEAST_PCT: f64 = 2.0;
 /// A cost below this is not told from noise.
 const COST: f64 = 1.01;
-/// The same for the rate of one large product, which is measured but once.
+/// The same for the rate of one large GEMM, which is measured but once.
 const FULL_LOAD_COST: f64 = 1.03;
 /// The host takes this many times as long: it has too few cores, or they are taken.
 const HOST_COST: f64 = 1.2;
 
-/// From how many per cent off the median a GPU stands apart; none for fewer than three of them.
+/// From how many per cent off the median a GPU is an outlier; none for fewer than three of them.
 pub fn limit_pct(gpus: &[Gpu]) -> Option<f64> {
     let levels: Option<Vec<f64>> = gpus.iter().map(|gpu| gpu.alone_vs_median_pct).collect();
     let levels = levels.filter(|levels| levels.len() > 2)?;
@@ -25,8 +26,8 @@ pub fn limit_pct(gpus: &[Gpu]) -> Option<f64> {
     Some((DEVIATIONS * DEVIATIONS_PER_MAD * median(&off)?).max(LEAST_PCT))
 }
 
-/// Whether it does.
-pub fn stands_apart(gpu: &Gpu, limit_pct: Option<f64>) -> bool {
+/// Whether it is one.
+pub fn is_outlier(gpu: &Gpu, limit_pct: Option<f64>) -> bool {
     gpu.alone_vs_median_pct.zip(limit_pct).is_some_and(|(off, limit)| off.abs() > limit)
 }
 
@@ -35,7 +36,9 @@ pub fn findings(gpus: &[Gpu], limit_pct: Option<f64>) -> Vec<String> {
     let mut said = Vec::new();
     if gpus.iter().all(|gpu| gpu.uuid.is_none()) {
         said.push(
-            "These are processes on one CPU: what they cost each other is the sharing of its cores.".to_owned(),
+            "These are processes on one CPU: what they cost each other is the sharing of its \
+             cores."
+                .to_owned(),
         );
     }
     said.push(alone(gpus, limit_pct));
@@ -45,8 +48,9 @@ pub fn findings(gpus: &[Gpu], limit_pct: Option<f64>) -> Vec<String> {
         gpus.iter().filter(|gpu| is_host_slow(gpu)).map(|gpu| &*gpu.name).collect();
     if !host.is_empty() {
         said.push(format!(
-            "Side by side the host needs longer to enqueue a launch on {}: too few cores, or others use them. The times \
-             of record have no host in them; the run takes longer.",
+            "Side by side the host needs longer to enqueue a launch on {}: too few cores, or \
+             others use them. \
+             Latencies have no host in them; the run takes longer.",
             list(&host)
         ));
     }
@@ -64,17 +68,17 @@ pub fn findings(gpus: &[Gpu], limit_pct: Option<f64>) -> Vec<String> {
 }
 
 fn alone(gpus: &[Gpu], limit_pct: Option<f64>) -> String {
-    let apart: Vec<&Gpu> = gpus.iter().filter(|gpu| stands_apart(gpu, limit_pct)).collect();
+    let outliers: Vec<&Gpu> = gpus.iter().filter(|gpu| is_outlier(gpu, limit_pct)).collect();
     match (gpus, limit_pct) {
         ([_], _) => "One GPU has nothing to be compared with.".to_owned(),
         ([a, b], _) => two(a, b),
         (_, None) => "No case was timed on all GPUs: they cannot be compared.".to_owned(),
-        (_, Some(limit)) if apart.is_empty() => format!(
-            "Alone, no GPU stands apart: all {} are within {limit:.1} % of their median.",
+        (_, Some(limit)) if outliers.is_empty() => format!(
+            "Alone, no GPU is an outlier: all {} are within {limit:.1} % of their median.",
             gpus.len()
         ),
         (_, Some(limit)) => {
-            let each: Vec<String> = apart.iter().map(|gpu| describe(gpu)).collect();
+            let each: Vec<String> = outliers.iter().map(|gpu| describe(gpu)).collect();
             format!(
                 "Alone, {} from the median of {} GPUs, where {limit:.1} % is the limit.",
                 list(&each),
@@ -84,12 +88,12 @@ fn alone(gpus: &[Gpu], limit_pct: Option<f64>) -> String {
     }
 }
 
-/// `cuda:3 (GPU-...) stands 6.1 % apart, slower, at 1605 MHz`
+/// `cuda:3 (GPU-...) is an outlier: 6.1 % slower (at 1605 MHz)`
 fn describe(gpu: &Gpu) -> String {
     let off = gpu.alone_vs_median_pct.unwrap_or_default();
     let uuid = gpu.uuid.as_ref().map(|uuid| format!(" ({uuid})")).unwrap_or_default();
     let mut text = format!(
-        "{}{uuid} stands apart: {:.1} % {}",
+        "{}{uuid} is an outlier: {:.1} % {}",
         gpu.name,
         off.abs(),
         if off > 0.0 { "slower" } else { "faster" }
@@ -123,7 +127,8 @@ fn two(a: &Gpu, b: &Gpu) -> String {
         );
     }
     format!(
-        "Alone, {} is {pct:.1} % slower than {}. Of two, nothing says which is the unusual one: compare with other runs \
+        "Alone, {} is {pct:.1} % slower than {}. Of two, nothing says which is the unusual one: \
+         compare with other runs \
          of this model.",
         slow.name, fast.name
     )
@@ -152,12 +157,13 @@ fn cost(gpu: &Gpu) -> Option<String> {
     ))
 }
 
-/// A large product keeps a card at its limit of power, as few cases do.
+/// A large GEMM keeps a card at its limit of power, as few cases do.
 fn cost_at_full_load(gpu: &Gpu) -> Option<String> {
     let (alone, together) = gpu.alone.fp16_tflops.zip(gpu.together.fp16_tflops)?;
     (alone > FULL_LOAD_COST * together).then(|| {
         format!(
-            "At full load {} reaches {together:.0} TFLOP/s side by side and {alone:.0} alone: power or cooling is shared.",
+            "At full load {} reaches {together:.0} TFLOP/s side by side and {alone:.0} alone: \
+             power or cooling is shared.",
             gpu.name
         )
     })
@@ -192,24 +198,24 @@ mod tests {
         levels_pct.iter().enumerate().map(gpu).collect()
     }
 
-    fn apart(levels_pct: &[f64]) -> Vec<usize> {
+    fn outliers(levels_pct: &[f64]) -> Vec<usize> {
         let gpus = gpus(levels_pct);
         let limit = limit_pct(&gpus);
-        (0..gpus.len()).filter(|&index| stands_apart(&gpus[index], limit)).collect()
+        (0..gpus.len()).filter(|&index| is_outlier(&gpus[index], limit)).collect()
     }
 
     #[test]
-    fn a_gpu_stands_apart_from_those_that_agree() {
-        assert_eq!(apart(&[0.1, -0.2, 0.0, 6.0, 0.3, -0.1, 0.2, -0.3]), [3]);
-        assert_eq!(apart(&[0.0, -0.1, 0.1, -5.0]), [3], "a fast one is unusual too");
-        assert_eq!(apart(&[0.0, 0.0, 0.0, 1.9]), [0; 0], "cards differ by so much");
+    fn an_outlier_differs_from_gpus_that_agree() {
+        assert_eq!(outliers(&[0.1, -0.2, 0.0, 6.0, 0.3, -0.1, 0.2, -0.3]), [3]);
+        assert_eq!(outliers(&[0.0, -0.1, 0.1, -5.0]), [3], "a fast one is unusual too");
+        assert_eq!(outliers(&[0.0, 0.0, 0.0, 1.9]), [0; 0], "cards differ by so much");
         assert_eq!(
-            apart(&[0.0, -2.0, 2.5, 3.0, -3.5, 5.0]),
+            outliers(&[0.0, -2.0, 2.5, 3.0, -3.5, 5.0]),
             [0; 0],
-            "where all differ, none stands apart"
+            "where all differ, none is an outlier"
         );
-        assert_eq!(apart(&[0.0, -0.2, 9.0]), [2]);
-        assert_eq!(apart(&[-5.0, 5.0]), [0; 0], "two cannot tell");
+        assert_eq!(outliers(&[0.0, -0.2, 9.0]), [2]);
+        assert_eq!(outliers(&[-5.0, 5.0]), [0; 0], "two cannot tell");
     }
 
     #[test]
@@ -228,8 +234,10 @@ mod tests {
         found[2].together.enqueue_us = Some(9.0);
         let said = findings(&found, limit_pct(&found)).join("\n");
         for part in [
-            "cuda:3 (GPU-3) stands apart: 6.0 % slower (at 1900 MHz, held down by SW_THERMAL_SLOWDOWN)",
-            "cuda:0 takes 1.050 times as long as alone: the SM clock falls from 1900 to 1805 MHz, held down by SW_POWER_CAP",
+            "cuda:3 (GPU-3) is an outlier: 6.0 % slower (at 1900 MHz, held down by \
+             SW_THERMAL_SLOWDOWN)",
+            "cuda:0 takes 1.050 times as long as alone: the SM clock falls from 1900 to 1805 MHz, \
+             held down by SW_POWER_CAP",
             "cuda:1 takes 1.050 times as long as alone: not by the SM clock",
             "At full load cuda:2 reaches 640 TFLOP/s side by side and 680 alone",
             "enqueue a launch on cuda:2",

@@ -12,6 +12,14 @@ pub struct KernelChange {
     pub to: Vec<String>,
 }
 
+impl KernelChange {
+    /// None where both ran the same kernels, or those of one are not known.
+    pub fn between(from: &[String], to: &[String]) -> Option<KernelChange> {
+        let changed = from != to && !from.is_empty() && !to.is_empty();
+        changed.then(|| KernelChange { from: from.to_vec(), to: to.to_vec() })
+    }
+}
+
 /// Two neighbours on a curve that do not run the same kernels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelBoundary {
@@ -39,10 +47,7 @@ pub fn boundaries(curve: &Curve) -> Vec<KernelBoundary> {
 }
 
 impl Curve {
-    /// None where both points run the same kernels, or those of one are not known.
     pub(super) fn kernel_change(&self, from: usize, to: usize) -> Option<KernelChange> {
-        let (from, to) = (&self.points[from].kernels, &self.points[to].kernels);
-        let changed = from != to && !from.is_empty() && !to.is_empty();
-        changed.then(|| KernelChange { from: from.clone(), to: to.clone() })
+        KernelChange::between(&self.points[from].kernels, &self.points[to].kernels)
     }
 }

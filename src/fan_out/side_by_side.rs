@@ -1,7 +1,8 @@
 //! Benches side by side: started, watched, stopped together.
 
-use super::signals::{STOPPED, Signals};
 use crate::journal::record::Line;
+use crate::process::child::last_lines;
+use crate::process::signals::{STOPPED, Signals};
 use crate::run::progress::Progress;
 use anyhow::{Context, Result};
 use indicatif::MultiProgress;
@@ -9,7 +10,7 @@ use rustix::process::{Pid, kill_process};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,8 @@ pub struct Ended {
     outcome: Result<ExitStatus>,
 }
 
-/// Runs all of `jobs` at once until each has ended; one that fails does not stop the others. Signals are handed on.
+/// Runs all of `jobs` at once until each has ended; one that fails does not stop the others.
+/// Signals are handed on.
 pub fn side_by_side(jobs: Vec<Job>, signals: &Signals) -> Vec<Ended> {
     let bars = MultiProgress::new();
     let mut running: Vec<Running> =
@@ -78,7 +80,8 @@ impl Running {
             let log = OpenOptions::new().create(true).append(true).open(&job.log);
             let log = log.with_context(|| format!("cannot write to {}", job.log.display()))?;
             let program = job.command.get_program().to_string_lossy().into_owned();
-            // Of a process group of its own: a terminal's Ctrl-C reaches it once, through us. Two end it at once.
+            // Of a process group of its own: a terminal's Ctrl-C reaches it once, through us. Two
+            // end it at once.
             job.command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
             job.command.spawn().with_context(|| format!("cannot run {program}"))
         };
@@ -132,20 +135,11 @@ impl Ended {
         match &self.outcome {
             Err(error) => format!("{}: {error:#}", self.name),
             Ok(status) => {
-                let last = last_lines(&self.log);
+                let last = last_lines(&std::fs::read(&self.log).unwrap_or_default());
                 format!("{} ended with {status}: {last} (all of it: {log})", self.name)
             }
         }
     }
-}
-
-/// The last three lines of a file.
-fn last_lines(path: &Path) -> String {
-    let text = std::fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let mut last: Vec<&str> = text.lines().rev().filter(|line| !line.is_empty()).take(3).collect();
-    last.reverse();
-    last.join(" / ")
 }
 
 /// A journal that grows: how far its run is.
@@ -177,7 +171,8 @@ impl Watched {
         }
     }
 
-    /// Reads what was added. A journal that cannot be read is the process's business, which will say so.
+    /// Reads what was added. A journal that cannot be read is the process's business, which will
+    /// say so.
     fn look(&mut self, bars: &MultiProgress) {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok().map(BufReader::new);
@@ -194,7 +189,8 @@ impl Watched {
                     self.total = header.cases.len() * header.protocol.trials;
                 }
             } else {
-                // A stop and a failure are lines too, and a failure drops trials: close enough for a bar.
+                // A stop and a failure are lines too, and a failure drops trials: close enough for
+                // a bar.
                 self.done = (self.done + 1).min(self.total);
             }
             self.line.clear();

@@ -1,5 +1,6 @@
-//! What a fan-out is told to do is handed on to its processes, which stop as they do alone.
+//! Signals that are handed on to child processes, which stop as they do alone.
 
+use super::exit::{INTERRUPTED, TRY_AGAIN};
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
@@ -9,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit codes of what was stopped, as those of a bench: start it again, or Ctrl-C.
-pub const STOPPED: [u8; 2] = [75, 130];
+pub const STOPPED: [u8; 2] = [TRY_AGAIN, INTERRUPTED];
 
 /// Each with what is handed on, and the exit code: a bench does not know that its terminal is gone.
 const HEARD: [(i32, Signal, u8); 4] = [
-    (SIGINT, Signal::INT, 130),
-    (SIGTERM, Signal::TERM, 75),
-    (SIGUSR1, Signal::USR1, 75),
-    (SIGHUP, Signal::TERM, 75),
+    (SIGINT, Signal::INT, INTERRUPTED),
+    (SIGTERM, Signal::TERM, TRY_AGAIN),
+    (SIGUSR1, Signal::USR1, TRY_AGAIN),
+    (SIGHUP, Signal::TERM, TRY_AGAIN),
 ];
 
 /// The signals that came.
@@ -28,9 +29,6 @@ pub struct Signals {
 
 impl Signals {
     /// From here on they are noted, and end nothing by themselves.
-    ///
-    /// # Errors
-    /// If the system refuses.
     pub fn listen() -> Result<Signals> {
         let came: [Arc<AtomicBool>; HEARD.len()] = Default::default();
         for (flag, (number, ..)) in came.iter().zip(HEARD) {

@@ -1,0 +1,61 @@
+//! What `compare` and `gate` share: which of the two to use, and how an answer is printed.
+
+use crate::compare::comparison::Comparison;
+use crate::compare::output::{self, Format};
+use crate::files;
+use crate::terminal::print;
+use anyhow::{Context, Result};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Which of the two commands to use when; part of the help of both.
+pub const WHICH: &str = "\
+Which one:
+  compare  reads what was measured before, in seconds, and needs no device. Day-to-day variance is
+           in the numbers: changes from 5 % up fail. For a look after `cargo bench`, for releases,
+           and where the old build cannot be run any more.
+  gate     measures two builds in turn on one machine, in minutes, and detects 3 % (1.5 % is the
+           least it reports). For pull requests. `gate --aa` first, once a week and on every new
+           machine: it finds the machine's noise floor.
+Exit codes: 0 nothing that counts got slower, 1 something did or fails now, 2 bad input, 3 (gate) no
+answer possible.";
+
+/// What both take.
+#[derive(Args, Clone, Debug)]
+pub struct Output {
+    /// How to print the answer.
+    #[arg(long, default_value = "table")]
+    format: Format,
+    /// Write all formats and the plots into this folder; an earlier comparison there is replaced,
+    /// anything else is refused.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+impl Output {
+    /// Refuses before measuring what would be refused afterwards: an --out that another made, and
+    /// paths within one another.
+    pub fn ensure_replaceable(
+        &self,
+        folders: &[(&str, &Path)],
+        others: &[(&str, &Path)],
+    ) -> Result<()> {
+        let here = ("the current folder", Path::new("."));
+        let out = self.out.as_deref().map(|out| ("--out", out));
+        let folders: Vec<_> = folders.iter().copied().chain(out).collect();
+        files::ensure_apart(&folders, &[&[here], others].concat())?;
+        match &self.out {
+            Some(out) => files::ensure_replaceable(out, &output::FOLDER).context("--out"),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes and prints the answer, and returns the exit code.
+    pub fn answer(&self, comparison: &Comparison) -> Result<u8> {
+        if let Some(out) = &self.out {
+            output::write(comparison, out)?;
+        }
+        print(&output::render(comparison, self.format)?)?;
+        Ok(comparison.outcome.exit_code())
+    }
+}

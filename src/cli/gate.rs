@@ -1,0 +1,144 @@
+//! `night-sweep gate`.
+
+use super::comparison::{Output, WHICH};
+use super::{is_cpu, spec_path};
+use crate::advise::input::percentage;
+use crate::compare::gate::pairs::KIND;
+use crate::compare::gate::{self, Request, close, default_state};
+use crate::compare::pair2::Rules;
+use crate::files;
+use crate::process::child::Bench;
+use crate::process::executable::Executable;
+use crate::run::settings::Settings;
+use crate::terminal::say;
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Measure two builds in turn, and say whether the second got slower.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = WHICH)]
+pub struct GateArgs {
+    /// The base build: a checkout, target/release/deps, any folder of executables, or an executable
+    /// (a bench, or night-sweep).
+    #[arg(long)]
+    base: PathBuf,
+    /// The same for the build to judge.
+    #[arg(long, required_unless_present = "aa", conflicts_with = "aa")]
+    cand: Option<PathBuf>,
+    /// The bench, as g3_gemm_k_dense.
+    #[arg(long)]
+    bench: String,
+    /// Pair the base with itself: must pass, and writes the noise floor of the machine.
+    #[arg(long)]
+    aa: bool,
+    /// The spec whose cases are measured; default: that of the benches on this device. Its warmup,
+    /// measure and trials are replaced.
+    #[arg(long, env = "NIGHT_SWEEP_SPEC")]
+    spec: Option<PathBuf>,
+    /// Only the cases whose id matches this regular expression, as Criterion's filter.
+    #[arg(long)]
+    filter: Option<String>,
+    /// The least slowdown that fails the gate.
+    #[arg(long, default_value = "1.5%")]
+    threshold: String,
+    /// Trials of each process; default: 1 in the screen and 3 in the confirmation, on the CPU 12
+    /// and 24.
+    #[arg(long)]
+    trials: Option<usize>,
+    /// Seed of the first pair.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// NAME=VALUE in the environment of the base's processes, LD_LIBRARY_PATH to compare libraries
+    /// say; repeatable.
+    #[arg(long, value_parser = variable)]
+    base_env: Vec<(String, String)>,
+    /// The same for the candidate's.
+    #[arg(long, value_parser = variable)]
+    cand_env: Vec<(String, String)>,
+    /// Where the pairs are kept until there is an answer: a folder that does not exist, is empty,
+    /// or is that of a gate that was killed, which goes on from there. Default:
+    /// target/night-sweep-gate/BENCH
+    #[arg(long)]
+    state: Option<PathBuf>,
+    /// The noise floor, written by --aa and read by a gate. Default: STATE.noise-floor.json
+    #[arg(long)]
+    noise_floor: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Runs the command.
+pub fn run(arguments: &GateArgs) -> Result<u8> {
+    let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
+    let request = request(arguments, is_cpu(settings.device))?;
+    ensure_replaceable(arguments, &request)?;
+    let request = Request { state: std::path::absolute(&request.state)?, ..request };
+    let (comparison, state) = gate::run(&request, &|line| say(&format!("night-sweep: {line}")))?;
+    let code = arguments.output.answer(&comparison)?;
+    let strangers = close(state)?;
+    if !strangers.is_empty() {
+        let strangers = files::listed(&strangers);
+        say(&format!(
+            "night-sweep: --state stays: night-sweep did not write all of it ({strangers})"
+        ));
+    }
+    Ok(code)
+}
+
+fn request(arguments: &GateArgs, is_cpu: bool) -> Result<Request> {
+    let threshold = percentage(&arguments.threshold).context("--threshold")?;
+    ensure!(threshold > 0.0, "--threshold: has to be above 0%");
+    ensure!(arguments.trials != Some(0), "--trials: at least 1");
+    let build = |place: &PathBuf, variables: &[(String, String)]| -> Result<Bench> {
+        let bench = Bench::new(Executable::find(place, &arguments.bench)?);
+        // The gate says how often.
+        Ok(bench.without("NIGHT_SWEEP_PROTOCOL").set_all(variables.iter().cloned()))
+    };
+    let state = arguments.state.clone().unwrap_or_else(|| default_state(&arguments.bench));
+    let state = files::plain(&state);
+    let floor = || {
+        let mut floor = state.clone().into_os_string();
+        floor.push(".noise-floor.json");
+        floor.into()
+    };
+    let rules = if is_cpu { Rules::on_host() } else { Rules::default() };
+    Ok(Request {
+        bench: arguments.bench.clone(),
+        base: build(&arguments.base, &arguments.base_env)?,
+        cand: arguments.cand.as_ref().map(|cand| build(cand, &arguments.cand_env)).transpose()?,
+        spec: spec_path(arguments.spec.clone(), is_cpu)?,
+        filter: arguments.filter.clone(),
+        launches: [if is_cpu { 2 } else { 10 }, 20],
+        trials: match (arguments.trials, is_cpu) {
+            (Some(trials), _) => [trials; 2],
+            (None, true) => [12, 24],
+            (None, false) => [1, 3],
+        },
+        rules: Rules { threshold: threshold.ln_1p(), ..rules },
+        seed: arguments.seed,
+        noise_floor: arguments.noise_floor.clone().unwrap_or_else(floor),
+        state,
+    })
+}
+
+fn ensure_replaceable(arguments: &GateArgs, request: &Request) -> Result<()> {
+    let executables = std::iter::once(("--base", &request.base))
+        .chain(request.cand.as_ref().map(|cand| ("--cand", cand)))
+        .map(|(name, build)| (name, &*build.executable.path));
+    let others: Vec<(&str, &Path)> =
+        [("--noise-floor", &*request.noise_floor), ("the spec", &*request.spec)]
+            .into_iter()
+            .chain(executables)
+            .collect();
+    arguments.output.ensure_replaceable(&[("--state", &request.state)], &others)?;
+    files::ensure_ours(&request.state, &KIND).context("--state")
+}
+
+fn variable(text: &str) -> Result<(String, String)> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| anyhow!("{text:?} is not NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,34 @@
+//! `night-sweep validate`.
+
+use crate::spec::Spec;
+use crate::terminal::{print, say};
+use anyhow::{Result, ensure};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Check specs: print the first thing wrong with each.
+#[derive(Args, Clone, Debug)]
+pub struct ValidateArgs {
+    /// The specs.
+    #[arg(required = true)]
+    specs: Vec<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &ValidateArgs) -> Result<u8> {
+    let mut wrong = 0;
+    for path in &arguments.specs {
+        match Spec::load(path) {
+            Ok(spec) => {
+                let count = spec.experiments().count();
+                print(&format!("{}: {count} experiments", path.display()))?;
+            }
+            Err(error) => {
+                wrong += 1;
+                say(&format!("night-sweep: {error}"));
+            }
+        }
+    }
+    ensure!(wrong == 0, "{wrong} of {} specs cannot be run", arguments.specs.len());
+    Ok(0)
+}

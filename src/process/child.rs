@@ -1,0 +1,157 @@
+//! A bench as a child process, for gates, fan-outs and probes.
+
+use super::executable::Executable;
+use anyhow::{Context, Result, anyhow, bail};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// With the name of a bench in this variable, `night-sweep` is that bench: same arguments, same
+/// variables.
+pub const RUN_BENCH: &str = "NIGHT_SWEEP_RUN_BENCH";
+
+/// What makes a process another run than that of whoever starts it.
+const NOT_INHERITED: [&str; 4] =
+    ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME", "NIGHT_SWEEP_SHARD", RUN_BENCH];
+
+/// A bench to start: what is run, the variables that are set and removed, the arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bench {
+    /// What is run.
+    pub executable: Executable,
+    /// Variables set for it, in this order.
+    pub set: Vec<(String, OsString)>,
+    removed: Vec<String>,
+    arguments: Vec<OsString>,
+}
+
+impl Bench {
+    /// A bench with the variables of this process, but none that say which run it is.
+    pub fn new(executable: Executable) -> Self {
+        let removed = NOT_INHERITED.map(str::to_owned).to_vec();
+        let arguments = vec!["--bench".into()];
+        Bench { executable, set: Vec::new(), removed, arguments }
+    }
+
+    /// A part of a larger measurement: the cases of `spec`, without a report of its own.
+    pub fn part(self, spec: &Path) -> Self {
+        self.set("NIGHT_SWEEP_SPEC", spec).set("NIGHT_SWEEP_REPORT", "no")
+    }
+
+    /// Sets a variable.
+    pub fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.set.push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets variables.
+    pub fn set_all<V: AsRef<OsStr>>(
+        self,
+        variables: impl IntoIterator<Item = (impl AsRef<str>, V)>,
+    ) -> Self {
+        variables.into_iter().fold(self, |bench, (name, value)| bench.set(name.as_ref(), value))
+    }
+
+    /// Keeps a variable of this process from it.
+    pub fn without(mut self, name: &str) -> Self {
+        self.removed.push(name.to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn arguments<A: AsRef<OsStr>>(mut self, more: impl IntoIterator<Item = A>) -> Self {
+        self.arguments.extend(more.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// To be started.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.executable.path);
+        for name in &self.removed {
+            command.env_remove(name);
+        }
+        command.args(&self.arguments).envs(self.set.iter().map(|(name, value)| (name, value)));
+        if let Some(bench) = &self.executable.within {
+            command.env(RUN_BENCH, bench);
+        }
+        command
+    }
+
+    /// Runs it to its end, and returns what it printed.
+    pub fn run(&self) -> Result<String> {
+        let mut command = self.command();
+        let program = self.executable.path.display();
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot run {program}: was it built for this machine?"))?;
+        if !output.status.success() {
+            let said = last_lines(&output.stderr);
+            bail!("{program} ended with {}: {said}", output.status);
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The ids of its cases that match `filter`, in their order; Criterion's filters are regular
+    /// expressions too.
+    pub fn cases(&self, filter: Option<&str>) -> Result<Vec<String>> {
+        let read = |filter: &str| {
+            regex::Regex::new(filter)
+                .map_err(|_| anyhow!("--filter {filter:?} is no regular expression"))
+        };
+        let filter = filter.map(read).transpose()?;
+        let listed = self.clone().arguments(["--list", "--format", "terse"]).run()?;
+        let ids = listed.lines().filter_map(|line| line.strip_suffix(": benchmark"));
+        let matches = |id: &&str| filter.as_ref().is_none_or(|filter| filter.is_match(id));
+        Ok(ids.filter(matches).map(str::to_owned).collect())
+    }
+}
+
+/// A filter that matches the cases of these ids and no others.
+pub fn exactly<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let ids: Vec<String> = ids.map(regex::escape).collect();
+    format!("^(?:{})$", ids.join("|"))
+}
+
+/// The last three lines of what a process wrote, on one.
+pub fn last_lines(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut last: Vec<&str> = text.lines().rev().filter(|line| !line.is_empty()).take(3).collect();
+    last.reverse();
+    last.join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn variable(command: &Command, wanted: &str) -> Option<Option<String>> {
+        let found = command.get_envs().find(|(name, _)| *name == wanted);
+        found.map(|(_, value)| value.map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    #[test]
+    fn nothing_of_the_callers_makes_it_another_run() {
+        let bench = |within: Option<&str>| {
+            let within = within.map(str::to_owned);
+            Bench::new(Executable { path: PathBuf::from("bench"), within })
+                .without("NIGHT_SWEEP_PROTOCOL")
+                .set("NIGHT_SWEEP_FAULT", "slow:K1:3")
+                .part(Path::new("spec.yaml"))
+                .command()
+        };
+        let command = bench(None);
+        for removed in ["RUN_ID", "RESUME", "SHARD", "PROTOCOL", "RUN_BENCH"] {
+            let found = variable(&command, &format!("NIGHT_SWEEP_{removed}"));
+            assert_eq!(found, Some(None), "{removed}");
+        }
+        for (name, value) in [("FAULT", "slow:K1:3"), ("SPEC", "spec.yaml"), ("REPORT", "no")] {
+            let found = variable(&command, &format!("NIGHT_SWEEP_{name}"));
+            assert_eq!(found, Some(Some(value.to_owned())), "{name}");
+        }
+        assert_eq!(variable(&command, "NIGHT_SWEEP_DEVICE"), None, "the caller's stays");
+        let within = variable(&bench(Some("g3")), RUN_BENCH);
+        assert_eq!(within, Some(Some("g3".to_owned())));
+    }
+}
