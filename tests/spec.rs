@@ -432,11 +432,11 @@ fn what_is_missing_or_stands_twice() {
     refused(&entry("warmup: 3"), "3:5", &["experiments.X1_test: the key \"type\" is missing"]);
     refused(
         &entry(&format!("{S1}\nwarmup: 3\nwarmup: 4")),
-        "3:5",
+        "7:5",
         &["X1_test: the key \"warmup\" stands twice"],
     );
     let twice = format!("{}  X1_test: 3\n", entry(S1));
-    refused(&twice, "2:3", &["experiments: the key \"X1_test\" stands twice"]);
+    refused(&twice, "6:3", &["experiments: the key \"X1_test\" stands twice"]);
     refused("", "1:1", &["the key \"experiments\" is missing"]);
     refused("# nothing yet\n", "2:1", &["the key \"experiments\" is missing"]);
     refused("experiments:\n", "1:13", &["experiments: there is no experiment"]);

@@ -8,7 +8,7 @@ use super::padding::PaddingRescue;
 use super::sdpa::{SdpaBackendForced, SdpaBackendSelection, SdpaDense};
 use crate::measure::record::Protocol;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// An entry of a spec that can be run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +22,9 @@ pub struct Experiment {
     /// The question it asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Where the sizes come from, in keys of the author's choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Map<String, Value>>,
     /// Launches and trials.
     #[serde(flatten)]
     pub protocol: Protocol,
@@ -81,8 +84,9 @@ impl Experiment {
                 .to_owned());
         }
         kind.check()?;
-        let Common { description, protocol } = common;
-        Ok(Experiment { name: name.to_owned(), kind, description, protocol })
+        let (name, protocol) = (name.to_owned(), common.protocol());
+        let Common { description, provenance, .. } = common;
+        Ok(Experiment { name, kind, description, provenance, protocol })
     }
 }
 

@@ -1,9 +1,9 @@
 //! A spec: a YAML file of experiments, read and checked before anything is allocated.
 //!
-//! The format is the published suite's, `experiments: {NAME: {type: ..., ...}}`, so its files load unchanged.
-//! `value` holds the values that check themselves as they are read; `sdpa`, `gemm`, `padding` and `hetero` a struct
-//! for each type, its fields the keys of the YAML; `check` what several keys have to keep together; `entry` reads
-//! the entries, and `error` says what is wrong with them.
+//! The format is the published suite's, `experiments: {NAME: {type: ..., ...}}`, so its files load.
+//! `file` reads the text, `yaml` makes a value of it, and `entry` gives each entry to the struct of
+//! its type, whose fields are the keys of the YAML. `value` holds values that check themselves,
+//! `check` what several keys have to keep together; `error` and `words` say what is wrong.
 //!
 //! To add a type: a struct, and a line for it in each `match` of `experiment.rs`.
 
@@ -12,17 +12,25 @@ mod check;
 mod embedded;
 mod entry;
 mod error;
-mod expansion;
 mod experiment;
+mod file;
 mod gemm;
 mod hetero;
+mod merge;
 mod padding;
 mod sdpa;
 mod value;
+mod words;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 pub use embedded::load_default;
+pub use entry::Entry;
 pub use error::SpecError;
 pub use experiment::{Experiment, Kind};
+pub use file::default_spec;
 pub use gemm::{GemmAlgorithms, GemmKDense, GemmNDense, OutputSize};
 pub use hetero::{HeadGroup, HeteroBatching, Pattern};
 pub use padding::{GemmSize, Padded, PaddingRescue};
@@ -31,13 +39,8 @@ pub use value::{DimRange, Integer, List, Size};
 
 use crate::workload::operation::Backend;
 use crate::workload::shape::DType;
-use error::did_you_mean;
 use indexmap::IndexMap;
-use std::io::{Error, Read};
 use std::path::{Path, PathBuf};
-
-/// The largest file that is read: the published spec is a fiftieth of it.
-const MAX_BYTES: u64 = 1_000_000;
 
 /// A spec file.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,47 +51,16 @@ pub struct Spec {
     pub entries: IndexMap<String, Entry>,
 }
 
-/// One entry of a spec.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Entry {
-    /// One that can be run.
-    Experiment(Box<Experiment>),
-    /// One of a type of the published suite, or of somebody's own, that is not run here.
-    OtherType(String),
-}
-
 impl Spec {
     /// Reads and checks a spec file.
-    ///
-    /// # Errors
-    /// [`SpecError::Unreadable`], or what [`Spec::parse`] finds.
     pub fn load(path: &Path) -> Result<Spec, SpecError> {
-        let mut bytes = Vec::new();
-        // A byte more than is allowed tells that there are too many, however long the file is, or has no end.
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .and_then(|read| match read as u64 > MAX_BYTES {
-                true => Err(Error::other("it is larger than 1 MB, and no spec")),
-                false => Ok(()),
-            })
-            .map_err(|reason| SpecError::Unreadable { path: path.to_owned(), reason })?;
-        match str::from_utf8(&bytes) {
-            Ok(text) => Spec::parse(text, path),
-            Err(error) => Err(error::not_utf8(path, &bytes[..error.valid_up_to()])),
-        }
+        Spec::parse(&file::read(path)?, path)
     }
 
-    /// Checks the text of a spec; `path` only stands in messages.
-    ///
-    /// # Errors
-    /// [`SpecError::Invalid`] for the first thing wrong.
+    /// Checks the text of a spec, to the first error; `path` only stands in messages.
     pub fn parse(text: &str, path: &Path) -> Result<Spec, SpecError> {
-        expansion::check(text).map_err(|e| error::not_yaml(path, &e))?;
-        serde_yaml::from_str::<serde_yaml::Value>(text).map_err(|e| error::not_yaml(path, &e))?;
-        let entries = serde_yaml::from_str::<entry::Types>(text)
-            .and_then(|types| types.entries(serde_yaml::Deserializer::from_str(text)))
-            .map_err(|e| error::not_a_spec(path, &e))?;
-        Ok(Spec { path: path.to_owned(), entries })
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text); // a byte order mark
+        Ok(Spec { path: path.to_owned(), entries: entry::read(text, path)? })
     }
 
     /// Every experiment that can be run, in the order of the file.
@@ -99,70 +71,63 @@ impl Spec {
         })
     }
 
+    /// A line for each entry of a type that is not run here, with the nearest that is.
+    pub fn other_types(&self) -> impl Iterator<Item = String> {
+        self.entries.iter().filter_map(|(name, entry)| match entry {
+            Entry::Experiment(_) => None,
+            Entry::OtherType(type_name) => Some(words::other_type(name, type_name)),
+        })
+    }
+
+    /// How many experiments can be run: an error if none can.
+    pub fn runnable(&self) -> Result<usize, SpecError> {
+        match (self.experiments().count(), self.other_types().next()) {
+            (0, Some(other)) => self.no_such(format!("nothing in it can be run: {other}")),
+            (count, _) => Ok(count),
+        }
+    }
+
     /// The experiment of this name.
-    ///
-    /// # Errors
-    /// [`SpecError::NoSuchExperiment`] if there is none, or if its type is not run here.
     pub fn experiment(&self, name: &str) -> Result<&Experiment, SpecError> {
-        let problem = match self.entries.get(name) {
-            Some(Entry::Experiment(experiment)) => return Ok(experiment),
-            Some(Entry::OtherType(type_name)) => {
-                let types = Kind::TYPES.join(", ");
-                format!(
-                    "{name} is of type {type_name:?}, which is not run here; allowed are {types}"
-                )
-            }
+        match self.entries.get(name) {
+            Some(Entry::Experiment(experiment)) => Ok(experiment),
+            Some(Entry::OtherType(type_name)) => self.no_such(words::other_type(name, type_name)),
             None => {
-                let names: Vec<&str> = self.experiments().map(|e| e.name.as_str()).collect();
-                let meant = did_you_mean(name, &names);
-                format!("there is no experiment {name:?}; there are {}{meant}", names.join(", "))
+                let names = self.names();
+                let meant = words::did_you_mean(name, &names);
+                let names = names.join(", ");
+                self.no_such(format!("there is no experiment {name:?}; there are {names}{meant}"))
             }
-        };
-        Err(SpecError::NoSuchExperiment { path: self.path.clone(), problem })
+        }
     }
 
-    /// What the bench target `bench` runs: the entry `name`, or else the first of one of its types.
-    ///
-    /// # Errors
-    /// [`SpecError::NoSuchExperiment`] if there is none, or `name` is run by another bench.
+    /// What the bench target `bench` runs: the entry `name`, or the first of one of its types.
     pub fn experiment_of(&self, bench: &str, name: Option<&str>) -> Result<&Experiment, SpecError> {
-        let problem = match name {
-            Some(name) => {
-                let experiment = self.experiment(name)?;
-                let target = experiment.bench_target();
-                if target == bench {
-                    return Ok(experiment);
-                }
-                let kind = experiment.kind.type_name();
-                format!("{name} is of type {kind}: run it with `cargo bench --bench {target}`")
+        let found = match name {
+            Some(name) => Some(self.experiment(name)?),
+            None => self.experiments().find(|experiment| experiment.bench_target() == bench),
+        };
+        let problem = match found.map(|experiment| (experiment, experiment.bench_target())) {
+            Some((experiment, target)) if target == bench => return Ok(experiment),
+            Some((Experiment { name, kind, .. }, target)) => {
+                let advice = format!("run it with `cargo bench --bench {target}`");
+                format!("{name} is of type {}: {advice}", kind.type_name())
             }
             None => {
-                match self.experiments().find(|experiment| experiment.bench_target() == bench) {
-                    Some(experiment) => return Ok(experiment),
-                    None => {
-                        let names: Vec<&str> =
-                            self.experiments().map(|e| e.name.as_str()).collect();
-                        let there = names.join(", ");
-                        format!("no experiment is run by the bench {bench}; there are {there}")
-                    }
-                }
+                let names = self.names().join(", ");
+                format!("no experiment is run by the bench {bench}; there are {names}")
             }
         };
+        self.no_such(problem)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.experiments().map(|experiment| experiment.name.as_str()).collect()
+    }
+
+    fn no_such<T>(&self, problem: String) -> Result<T, SpecError> {
         Err(SpecError::NoSuchExperiment { path: self.path.clone(), problem })
     }
-}
-
-/// Where a spec of the repository lies: in `experiments/` here, where cargo runs a bench, or else where this was built.
-///
-/// # Errors
-/// [`SpecError::Unreadable`] if it is in neither place.
-pub fn default_spec(name: &str) -> Result<PathBuf, SpecError> {
-    let here = Path::new("experiments").join(name);
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(&here);
-    [&here, &built].into_iter().find(|path| path.exists()).cloned().ok_or_else(|| {
-        let reason = "run from the repository, or name a file with NIGHT_SWEEP_SPEC";
-        SpecError::Unreadable { path: here.clone(), reason: Error::other(reason) }
-    })
 }
 
 // What the published suite takes where a key is absent.

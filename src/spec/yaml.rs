@@ -1,0 +1,146 @@
+//! Reads YAML text into a value, merge keys resolved, and finds the line of a place in it.
+//!
+//! A few lines of YAML may stand for gigabytes once aliases are followed, so reading has a budget.
+
+use super::merge::{NOT_MERGED, merged};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
+use serde_yaml::{Mapping, Value};
+use std::cell::Cell;
+use std::fmt;
+
+/// What a whole spec may come to.
+const MAX_BYTES: usize = 16_000_000;
+/// What a value counts beside its text: about what it takes in memory.
+const VALUE_BYTES: usize = 64;
+
+pub(super) const TOO_LARGE: &str = "more than 16 MB once its aliases are followed";
+const TOO_DEEP: &str = "brackets within brackets, over a thousand deep";
+const TWICE: &str = "stands twice";
+const TAGGED: &str = "a tag (!name) is not known here";
+/// What [`read`] refuses of valid YAML: how the messages end.
+pub(super) const REFUSALS: [&str; 5] = [TOO_LARGE, TOO_DEEP, TWICE, TAGGED, NOT_MERGED];
+
+/// The value of a text. All its keys are strings; none stands twice.
+pub(super) fn read(text: &str) -> Result<Value, serde_yaml::Error> {
+    let mut depth = 0usize;
+    let too_deep = text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > 1000
+    });
+    if too_deep {
+        // In the parser below yaml_serde, time is quadratic in the depth.
+        return Err(Error::custom(TOO_DEEP));
+    }
+    visit(text, None, false)
+}
+
+/// Line and column of the value at `place`, keys and indices, in a text that [`read`] accepts; or
+/// of its key. Of a place that a merge filled, this is the nearest map around it in the text.
+pub(super) fn locate(text: &str, place: &[Value], is_key: bool) -> (usize, usize) {
+    let failure = visit(text, Some(place), is_key).err();
+    failure.and_then(|error| error.location()).map_or((1, 1), |at| (at.line(), at.column()))
+}
+
+fn visit(text: &str, target: Option<&[Value]>, is_key: bool) -> Result<Value, serde_yaml::Error> {
+    let reader = Reader { left: &Cell::new(MAX_BYTES), before: None, target, is_key };
+    reader.deserialize(serde_yaml::Deserializer::from_str(text))
+}
+
+/// Reads a value, or a key. Where there is a target at or below it, fails there: yaml_serde gives
+/// every error its line and column.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    left: &'a Cell<usize>,
+    /// The map so far, where a key is read.
+    before: Option<&'a Mapping>,
+    target: Option<&'a [Value]>,
+    is_key: bool,
+}
+
+impl Reader<'_> {
+    /// The reader of the value at this key or index.
+    fn at(self, step: &Value) -> Self {
+        let rest = self.target.and_then(<[_]>::split_first).filter(|(first, _)| *first == step);
+        Reader { target: rest.map(|(_, rest)| rest), ..self }
+    }
+
+    fn done<E: Error>(self, value: impl Into<Value>) -> Result<Value, E> {
+        let value = value.into();
+        let bytes = VALUE_BYTES + value.as_str().map_or(0, str::len);
+        self.left.set(self.left.get().checked_sub(bytes).ok_or_else(|| E::custom(TOO_LARGE))?);
+        let is_target = match self.before {
+            Some(before) if before.contains_key(&value) => {
+                let name = value.as_str().unwrap_or_default();
+                return Err(E::custom(format!("the key {name:?} {TWICE}")));
+            }
+            Some(_) => self.is_key && self.at(&value).target.is_some_and(<[_]>::is_empty),
+            // A target below that was not met on the way is not in the text.
+            None => self.target.is_some(),
+        };
+        if is_target { Err(E::custom("here")) } else { Ok(value) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        match self.before {
+            Some(_) => deserializer.deserialize_str(self),
+            None => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+macro_rules! scalars {
+    ($($visit:ident: $type:ty),*) => {
+        $(fn $visit<E: Error>(self, value: $type) -> Result<Value, E> {
+            self.done(value)
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Value;
+
+    /// What is not visited below: a key that is no word, and integers of more than 64 bits.
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(if self.before.is_some() { "a key" } else { "a number of at most 64 bits" })
+    }
+
+    scalars! { visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        self.done(Value::Null)
+    }
+
+    /// An empty file.
+    fn visit_none<E: Error>(self) -> Result<Value, E> {
+        self.done(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(self.at(&items.len().into()))? {
+            items.push(item);
+        }
+        self.done(items)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut mapping = Mapping::new();
+        while let Some(key) = map.next_key_seed(Reader { before: Some(&mapping), ..self })? {
+            let value = map.next_value_seed(self.at(&key))?;
+            mapping.insert(key, value);
+        }
+        self.done(merged(mapping)?)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
+        Err(A::Error::custom(TAGGED))
+    }
+}
