@@ -22,19 +22,13 @@ pub(super) const REFUSALS: [&str; 5] = [TOO_LARGE, TOO_DEEP, TWICE, TAGGED, NOT_
 
 /// The value of a text. All its keys are strings; none stands twice.
 pub(super) fn read(text: &str) -> Result<Value, serde_yaml::Error> {
-    let mut depth = 0usize;
-    let too_deep = text.bytes().any(|byte| {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth > 1000
+    // In the parser below yaml_serde, time is quadratic in the depth of brackets.
+    let depth = text.bytes().try_fold(0usize, |depth, byte| match byte {
+        b'[' | b'{' => (depth < 1000).then_some(depth + 1),
+        b']' | b'}' => Some(depth.saturating_sub(1)),
+        _ => Some(depth),
     });
-    if too_deep {
-        // In the parser below yaml_serde, time is quadratic in the depth.
-        return Err(Error::custom(TOO_DEEP));
-    }
+    depth.ok_or_else(|| serde_yaml::Error::custom(TOO_DEEP))?;
     visit(text, None, false)
 }
 
