@@ -1,8 +1,9 @@
 //! S1: how does attention latency depend on head_dim?
 //!
-//! Every head_dim of a range is timed with the same batch, sequence length and heads. A kernel compiled for a few
-//! head_dims serves the others padded, so the curve is a staircase: where its steps are, and how high, is the result.
-//! Where AUTO pads the tensors to a multiple of 8 within the launch, the kernel alone stands beside the whole.
+//! Every head_dim of a range is timed with the same batch, sequence length and heads. A kernel
+//! compiled for a few head_dims serves the others padded, so the curve is a staircase: where its
+//! steps are, and how high, is the result. Where AUTO pads the tensors to a multiple of 8 within
+//! the launch, the kernel alone stands beside the whole.
 
 use std::process::ExitCode;
 

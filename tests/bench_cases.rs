@@ -1,4 +1,5 @@
-//! The cases that the bench files make of both specs: how many, under which ids, and of which shapes.
+//! The cases that the bench files make of both specs: how many, under which ids, and of which
+//! shapes.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
@@ -59,6 +60,22 @@ fn ids_are_unique_and_fit_criterions_folders() {
     let grouped = include_str!("../experiments/night_sweep.yaml")
         .replace("n_heads: 32}", "n_heads: 32, n_kv_heads: 8}");
     ids_fit(&Spec::parse(&grouped, Path::new("spec.yaml")).unwrap());
+    let causal = grouped
+        .replace(
+            "    dtype: fp16\n    head_dim",
+            "    auto: fastest\n    causal: true\n    head_dim",
+        )
+        .replace("    dtype: fp16\n    shape", "    auto: fastest\n    causal: true\n    shape")
+        .replace(
+            "    dtype: fp16\n    logical",
+            "    auto: fastest\n    causal: true\n    logical",
+        );
+    assert_eq!(causal.matches("causal").count(), 5);
+    ids_fit(&Spec::parse(&causal, Path::new("spec.yaml")).unwrap());
+    let longest = Regex::new(r"seq_len: \d+, n_heads: 32, n_kv_heads: 8").unwrap();
+    let sizes = "seq_len: 1, n_heads: 99999999, n_kv_heads: 33333333";
+    let longest = longest.replace_all(&causal, sizes);
+    ids_fit(&Spec::parse(&longest, Path::new("spec.yaml")).unwrap());
 }
 
 proptest! {
@@ -146,7 +163,8 @@ fn padding_keeps_the_data_and_grows_the_tensors() {
     let copied = find(&p1, "P1/sdpa_b4_s2048_h32_fp16_on_the_fly/d107_to_112");
     assert_eq!((&copied.row, &copied.operation), (&case.id, &Operation::SdpaOnTheFly(*sdpa)));
     assert_eq!(copied.operation.flops(), case.operation.flops());
-    // Q, K, V and O are copied: beside what the attention moves, each moves once with and once without its padding.
+    // Q, K, V and O are copied: beside what the attention moves, each moves once with and once
+    // without its padding.
     let dense = case.operation.bytes() * 107.0 / 112.0;
     assert_eq!(copied.operation.bytes(), 2.0 * case.operation.bytes() + dense);
     let as_it_is = find(&p1, "P1/sdpa_b4_s2048_h32_fp16/d107_to_107");

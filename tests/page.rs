@@ -1,10 +1,12 @@
-//! report.html of runs that never happened: what stands in it, and, where there is a Chromium, what it does.
+//! report.html of runs that never happened: what stands in it, and, where there is a Chromium, what
+//! it does.
 
 #![allow(clippy::unwrap_used)]
 
 mod browser;
 mod synthetic;
 
+use night_sweep::experiments;
 use night_sweep::journal;
 use night_sweep::journal::record::{Header, Line, Start};
 use night_sweep::measure::record::Calibration;
@@ -12,7 +14,7 @@ use night_sweep::ops::error::ErrorKind;
 use night_sweep::render::page;
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
-use night_sweep::results::{build, summary};
+use night_sweep::results::{build, summarise};
 use regex::Regex;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -51,7 +53,8 @@ impl Run {
             }
         }
         let (raw, warnings) = build::raw(&run, Path::new("no criterion home")).unwrap();
-        let summary = summary::of(&raw, &run, warnings);
+        let view = experiments::view(&raw.config);
+        let summary = summarise::of(&raw, &run, view, warnings);
         let page = page::of(&raw, &summary, &run.header.env).unwrap();
         Run { raw, summary, page }
     }
@@ -63,7 +66,8 @@ fn data(page: &str) -> Value {
     serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
 }
 
-/// Every tag with its attributes, in order, but for what a title says; scripts and style are not of a run's making.
+/// Every tag with its attributes, in order, but for what a title says; scripts and style are not of
+/// a run's making.
 fn tags(page: &str) -> Vec<String> {
     let body = page.split_once("<body>").unwrap().1.split_once("<script").unwrap().0;
     let title = Regex::new("title=\"[^\"]*\"").unwrap();
@@ -195,7 +199,7 @@ fn hostile(group: &str, outcomes: &[Outcome]) -> Run {
     let (mut header, mut lines) =
         synthetic::journal(group, &format!("{group}_sweep"), "cuda:0", &outcomes);
     header.experiment = HOSTILE.to_owned();
-    header.config = json!({HOSTILE: [HOSTILE]});
+    header.config[HOSTILE] = json!([HOSTILE]);
     header.env["gpu"]["name"] = json!(HOSTILE);
     header.env["host"]["cpu"] = json!("x".repeat(10_000));
     for line in &mut lines {

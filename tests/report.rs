@@ -1,4 +1,4 @@
-//! From a journal to a folder of results, for each of the six experiments.
+//! From a journal to a folder of results, for each type of experiment.
 
 #![allow(clippy::unwrap_used)]
 
@@ -63,7 +63,8 @@ fn assert_png(path: &Path) {
     assert!(bytes.len() > 10_000, "{} has nearly nothing on it", path.display());
 }
 
-/// A results root that stays, in `target/tmp`: besides being checked, its plots are for a person to look at.
+/// A results root that stays, in `target/tmp`: besides being checked, its plots are for a person to
+/// look at.
 fn lasting(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
@@ -100,7 +101,7 @@ fn each_experiment_has_its_files_and_plots() {
             );
         }
         assert_valid(&written.folder);
-        fs::write(written.folder.join("table.txt"), &written.table).unwrap();
+        fs::write(root.join(format!("{group}.txt")), &written.table).unwrap();
 
         let rows = outcomes.iter().filter(|(case, _)| case.variant.is_none()).count();
         let first = written.table.lines().next().unwrap();
@@ -236,7 +237,8 @@ fn findings_say_what_the_formula_put_in() {
     let curve = &g3["curves"][0];
     assert_eq!(curve["points"], 81);
     assert_eq!(curve["fastest"]["dim"], 64);
-    // Odd sizes cost most, and among them those just below a multiple of 8: which one, the noise decides.
+    // Odd sizes cost most, and among them those just below a multiple of 8: which one, the noise
+    // decides.
     let worst = curve["worst_penalty"]["dim"].as_u64().unwrap();
     assert_eq!(worst % 8, 7);
     about(&curve["worst_penalty"]["ratio"], 2.7 * worst as f64 / (worst + 1) as f64);
@@ -385,7 +387,8 @@ fn doubtful_rows_carry_flags() {
         "{table}"
     );
     assert!(table.contains("! 1 of 5 rows ran below 95 % of the clock"), "{table}");
-    // Half of the samples lie at 1.000 and 1.004, half at 1.004 and 1.008, twice as many of the outer ones.
+    // Half of the samples lie at 1.000 and 1.004, half at 1.004 and 1.008, twice as many of the
+    // outer ones.
     let summary = json(&bench.write().unwrap().folder.join("summary.json"));
     assert!(summary["warnings"].to_string().contains("typically by 0.8 %"), "{summary}");
 }

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
+use night_sweep::experiments::TYPES;
 use night_sweep::measure::record::{Protocol, ProtocolKind};
-use night_sweep::spec::{Entry, Experiment, GemmAlgorithms, Kind, Spec, SpecError};
-use night_sweep::workload::operation::{AutoPolicy, Backend};
+use night_sweep::spec::{Entry, Experiment, Spec, SpecError};
+use night_sweep::workload::operation::Operation;
 use night_sweep::workload::shape::DType;
 use proptest::prelude::*;
 use serde_json::json;
@@ -25,6 +26,12 @@ fn entry(keys: &str) -> String {
 
 fn experiment(keys: &str) -> Experiment {
     parse(&entry(keys)).unwrap().experiment("X1_test").unwrap().clone()
+}
+
+/// The swept dimension of each row, in its order.
+fn dims(experiment: &Experiment) -> Vec<usize> {
+    let cases = experiment.cases();
+    cases.iter().filter(|case| case.variant.is_none()).map(|case| case.dim).collect()
 }
 
 const S1: &str = "type: sdpa_dense
@@ -58,10 +65,10 @@ const HET1: &str = "type: hetero_batching
 
 #[test]
 fn an_entry_of_each_type_round_trips_through_its_json() {
-    for (keys, type_name) in [S1, S2, C21, G3, G4, P1, HET1].into_iter().zip(Kind::TYPES) {
+    for (keys, kind) in [S1, S2, C21, G3, G4, P1, HET1].into_iter().zip(TYPES) {
         let read = experiment(keys);
-        assert_eq!(read.kind.type_name(), type_name);
-        assert_eq!(read.to_json()["type"], type_name);
+        assert_eq!(read.type_name(), kind.name);
+        assert_eq!(read.to_json()["type"], kind.name);
         let again = json!({"experiments": {"X1_test": read.to_json()}}).to_string();
         assert_eq!(parse(&again).unwrap().experiment("X1_test").unwrap(), &read);
     }
@@ -82,8 +89,7 @@ fn what_is_absent_is_taken_as_published() {
         read.protocol,
         Protocol { kind: ProtocolKind::Standard, warmup: 50, measure: 200, trials: 3 }
     );
-    let Kind::SdpaDense(sweep) = read.kind else { panic!("another type") };
-    assert_eq!(sweep.head_dims().len(), 81);
+    assert_eq!(dims(&read).len(), 81);
 }
 
 #[test]
@@ -98,10 +104,13 @@ fn every_key_is_read() {
         read.protocol,
         Protocol { kind: ProtocolKind::Standard, warmup: 0, measure: 7, trials: 1 }
     );
-    let Kind::SdpaDense(sweep) = read.kind else { panic!("another type") };
-    assert_eq!((sweep.dtype, sweep.backend, sweep.causal), (DType::Bf16, Backend::Flash, true));
-    assert_eq!(sweep.auto, AutoPolicy::Fastest);
-    assert_eq!(sweep.head_dims(), [64, 68, 72, 76, 80, 84, 88, 92, 96, 100, 120, 140, 160]);
+    let keys = read.to_json();
+    assert_eq!(
+        (&keys["backend"], &keys["causal"], &keys["auto"]),
+        (&json!("FLASH"), &json!(true), &json!("fastest"))
+    );
+    assert!(read.cases().iter().all(|case| case.dtype == DType::Bf16));
+    assert_eq!(dims(&read), [64, 68, 72, 76, 80, 84, 88, 92, 96, 100, 120, 140, 160]);
 }
 
 #[test]
@@ -109,31 +118,33 @@ fn the_selection_of_backends_loads_as_published() {
     let published = format!(
         "{C21}\ndescription: Verify\nbackends: [AUTO, FLASH, MEM_EFFICIENT, MATH]\ndetect_backend: true"
     );
-    let Kind::SdpaBackendSelection(sweep) = experiment(&published).kind else {
-        panic!("another type")
-    };
-    assert_eq!((sweep.backends.len(), sweep.head_dims()), (4, vec![107, 112]));
-    let Kind::SdpaBackendSelection(sweep) = experiment(C21).kind else { panic!("another type") };
-    assert_eq!(&sweep.backends[..], [Backend::Auto]);
-    assert_eq!((sweep.auto, sweep.detect_backend), (AutoPolicy::Torch, true));
+    let read = experiment(&published);
+    assert_eq!(read.to_json()["backends"].as_array().unwrap().len(), 4);
+    assert_eq!(dims(&read)[..3], [107, 112, 107]);
+    let keys = experiment(C21).to_json();
+    assert_eq!(keys["backends"], json!(["AUTO"]));
+    assert_eq!((&keys["auto"], &keys["detect_backend"]), (&json!("torch"), &json!(true)));
 }
 
 #[test]
-fn query_heads_share_heads_of_keys_where_the_spec_says_so() {
+fn query_heads_share_kv_heads_where_the_spec_says_so() {
     let shared = |kv: &str| {
         let keys = S1.replace("n_heads: 32", &format!("n_heads: 32, n_kv_heads: {kv}"));
-        let Kind::SdpaDense(sweep) = experiment(&keys).kind else { panic!("another type") };
-        let size = sweep.shapes[0];
-        (size.with_head_dim(64).n_kv_heads, size.id(), size.legend())
+        let case = experiment(&keys).cases().remove(0);
+        let Operation::Sdpa(sdpa) = case.operation else { panic!("another operation") };
+        (sdpa.shape.n_kv_heads, case.id, case.curve)
     };
     let text = |id: &str, legend: &str| (id.to_owned(), legend.to_owned());
     let (heads, id, legend) = shared("8");
     assert_eq!(heads, Some(8));
-    assert_eq!((id, legend), text("b4_s2048_h32_kv8", "batch 4, seq 2048, 32 heads on 8"));
+    assert_eq!(
+        (id, legend),
+        text("S1/b4_s2048_h32_kv8_fp16/d64", "batch 4, seq 2048, 32 heads on 8")
+    );
     // As many as of queries is plain attention, and named so.
     let (heads, id, legend) = shared("32");
     assert_eq!(heads, None);
-    assert_eq!((id, legend), text("b4_s2048_h32", "batch 4, seq 2048, 32 heads"));
+    assert_eq!((id, legend), text("S1/b4_s2048_h32_fp16/d64", "batch 4, seq 2048, 32 heads"));
 }
 
 #[test]
@@ -206,10 +217,8 @@ fn the_protocol_and_the_algorithms_are_chosen_by_name() {
         &["X1_test.protocol", "standard", "adaptive"],
     );
     let g3 = "type: gemm_k_dense\ndtypes: [fp16]\nshape: {M: 16, N: 16}\nK_range: [8, 16]";
-    let Kind::GemmKDense(sweep) = experiment(&format!("{g3}\ngemm_algorithms: best")).kind else {
-        panic!("another type")
-    };
-    assert_eq!(sweep.gemm_algorithms, GemmAlgorithms::Best);
+    let best = experiment(&format!("{g3}\ngemm_algorithms: best")).cases();
+    assert!(best.iter().any(|case| case.variant.as_deref() == Some("best_algorithm")));
     refused(
         &entry(&format!("{g3}\ngemm_algorithms: all")),
         "7:22",
@@ -458,7 +467,7 @@ fn names_that_are_no_folder() {
     refused(&escaping, "3:5", &["experiments.../../etc: the name", "letters, digits"]);
     refused(&entry(S1).replace("X1_test", "1S"), "3:5", &["a letter first"]);
     let dotted = parse(&entry(S1).replace("X1_test", "S.1-x_test")).unwrap();
-    assert_eq!(dotted.experiment("S.1-x_test").unwrap().group(), "S1x");
+    assert_eq!(dotted.experiment("S.1-x_test").unwrap().group(), "S1");
 }
 
 #[test]
@@ -482,7 +491,8 @@ proptest! {
         let _ = parse(&entry(&text));
     }
 
-    /// One edit somewhere in a valid spec: it loads, or the error is one line with a place in the file.
+    /// One edit somewhere in a valid spec: it loads, or the error is one line with a place in the
+    /// file.
     #[test]
     fn no_edit_of_a_valid_spec_panics(
         at in 0..PUBLISHED.len(), removed in 0..40usize,

@@ -1,11 +1,13 @@
 //! Many dimensions together, under a budget for their sum.
 //!
-//! Each item takes one of the measured dimensions near its own: up to the allowed overhead above, up to 10 % below.
-//! Going below costs: its time at its own dimension (at the nearest measured one, if that was not), times the part of
-//! the dimension that is lost, times its importance. What is minimised is the sum of the times and of these losses, with
-//! the sum of the dimensions within the budget: a multiple-choice knapsack, solved exactly by dynamic programming over
-//! that sum (Kellerer, Pferschy and Pisinger, *Knapsack Problems*, section 11.5). The paper behind this suite
-//! (arXiv 2604.09595) chooses among multiples of 8 in the same way; here the choice is among measured times.
+//! Each item takes one of the measured dimensions near its own: up to the allowed overhead above,
+//! up to 10 % below. Going below costs: its time at its own dimension (at the nearest measured one,
+//! if that was not), times the part of the dimension that is lost, times its importance. What is
+//! minimised is the sum of the times and of these losses, with the sum of the dimensions within the
+//! budget: a multiple-choice knapsack, solved exactly by dynamic programming over that sum
+//! (Kellerer, Pferschy and Pisinger, *Knapsack Problems*, section 11.5). The paper behind this
+//! suite (arXiv 2604.09595) chooses among multiples of 8 in the same way; here the choice is among
+//! measured times.
 
 use super::input::Item;
 use super::recommend::largest;
@@ -30,8 +32,8 @@ pub struct Comparison {
     pub round_up_to_8: Plan,
     /// Each dimension as it is.
     pub as_is: Plan,
-    /// Dimensions with nothing measured near them: kept as they are in every plan, counted in its sum and not in its
-    /// time.
+    /// Dimensions with nothing measured near them: kept as they are in every plan, counted in its
+    /// sum and not in its time.
     pub without_times: Vec<usize>,
 }
 
@@ -153,11 +155,11 @@ fn least(choices: &[Vec<Choice>]) -> usize {
     choices.iter().filter_map(|choices| choices.first()).map(|choice| choice.dim).sum()
 }
 
-/// The dimension of each item for which the costs add up to the least, and the dimensions to no more than `budget`;
-/// of equal costs, the smaller sum of dimensions.
+/// The dimension of each item for which the costs add up to the least, and the dimensions to no
+/// more than `budget`; of equal costs, the smaller sum of dimensions.
 ///
-/// The choices of an item are in ascending order of their dimensions; there is at least one, and the smallest ones
-/// fit the budget.
+/// The choices of an item are in ascending order of their dimensions; there is at least one, and
+/// the smallest ones fit the budget.
 ///
 /// # Errors
 /// If there are more sums to go through than memory allows.
@@ -169,11 +171,13 @@ pub fn choose(choices: &[Vec<Choice>], budget: usize) -> Result<Vec<usize>> {
     let sums = budget.saturating_sub(least).min(most) + 1;
     ensure!(
         sums.saturating_mul(choices.len()) <= MAX_STATES,
-        "{} dimensions and a budget of {budget} are too many to go through: give fewer, or a smaller --max-overhead",
+        "{} dimensions and a budget of {budget} are too many to go through: give fewer, or a \
+         smaller --max-overhead",
         choices.len()
     );
 
-    // best[s]: the least cost of the items so far whose dimensions add up to s above their smallest.
+    // best[s]: the least cost of the items so far whose dimensions add up to s above their
+    // smallest.
     let mut best = vec![f64::INFINITY; sums];
     best[0] = 0.0;
     let mut taken: Vec<Vec<u32>> = Vec::with_capacity(choices.len());

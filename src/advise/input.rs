@@ -12,7 +12,8 @@ pub struct Item {
     pub name: Option<String>,
     /// Its size now.
     pub dim: usize,
-    /// What a budget has to pay for making it smaller: at 1, losing 1 % of it weighs as much as 1 % of its time.
+    /// What a budget has to pay for making it smaller: at 1, losing 1 % of it weighs as much as 1 %
+    /// of its time.
     pub importance: f64,
 }
 
@@ -91,8 +92,8 @@ pub fn dims(text: &str) -> Result<Vec<Item>> {
         .collect()
 }
 
-/// A JSON list of numbers or of `{name, dim, importance}`, name and importance optional; or CSV with such columns, or
-/// with nothing but dimensions.
+/// A JSON list of numbers or of `{name, dim, importance}`, name and importance optional; or CSV
+/// with such columns, or with nothing but dimensions.
 ///
 /// # Errors
 /// If it is neither, or holds no dimension.

@@ -62,7 +62,8 @@ pub struct Advice {
 /// Answers.
 ///
 /// # Errors
-/// If the runs have no such curve, are of different devices, or no choice of dimensions fits the budget.
+/// If the runs have no such curve, are of different devices, or no choice of dimensions fits the
+/// budget.
 pub fn advise(runs: &[Raw], request: &Request) -> Result<Advice> {
     let times = Times::of(runs, request.operation, request.curve.as_deref())?;
     let recommendations = request

@@ -14,8 +14,8 @@ pub struct Recommendation {
     pub name: Option<String>,
     /// The dimension asked about.
     pub dim: usize,
-    /// The smallest dimension within 0.5 % of the fastest of those that may be used, possibly `dim` itself; null where
-    /// none of them was measured.
+    /// The smallest dimension within 0.5 % of the fastest of those that may be used, possibly `dim`
+    /// itself; null where none of them was measured.
     pub recommended_dim: Option<usize>,
     /// Median at `dim`, in ms.
     pub p50_ms: Option<f64>,
@@ -23,11 +23,13 @@ pub struct Recommendation {
     pub recommended_p50_ms: Option<f64>,
     /// The difference of both.
     pub saved_ms: Option<f64>,
-    /// An interval of it, from the far ends of the 95 % intervals of both medians: wider than need be.
+    /// An interval of it, from the far ends of the 95 % intervals of both medians: wider than need
+    /// be.
     pub saved_ci95_ms: Option<[f64; 2]>,
     /// `saved_ms` in per cent of `p50_ms`.
     pub saved_pct: Option<f64>,
-    /// How much larger the recommended dimension is, and with it the tensors that have it, in per cent.
+    /// How much larger the recommended dimension is, and with it the tensors that have it, in per
+    /// cent.
     pub memory_overhead_pct: Option<f64>,
     /// What runs here and there; null where the same kernels run, or none is known.
     pub kernel_change: Option<KernelChange>,

@@ -1,69 +1,13 @@
 //! The times of one curve, from one run or several of the same device.
 
+use crate::experiments;
 use crate::results::curve;
 use crate::results::curve::cliff::{self, Cliffs};
-use crate::results::raw::{Measured, Metadata, Point, Raw, Row, Shape};
+use crate::results::raw::{Measured, Raw, Row};
 use anyhow::{Context, Result, bail, ensure};
-use clap::ValueEnum;
-use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What has the dimension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Operation {
-    /// Attention: head_dim.
-    Sdpa,
-    /// A matrix product: the dimension that is summed over.
-    GemmK,
-    /// A matrix product: the columns of the result.
-    GemmN,
-}
-
-impl Operation {
-    /// What is swept in a row of this run; none for HET1, which sweeps patterns.
-    fn of(run: &Metadata, point: &Point) -> Option<Operation> {
-        match (&*run.group, point.shape) {
-            ("HET1", _) => None,
-            (_, Shape::Sdpa(_)) => Some(Operation::Sdpa),
-            ("G3", Shape::Gemm(_)) => Some(Operation::GemmK),
-            ("G4", Shape::Gemm(_)) => Some(Operation::GemmN),
-            (_, Shape::Gemm(shape)) if shape.k == point.dim => Some(Operation::GemmK),
-            (_, Shape::Gemm(shape)) if shape.n == point.dim => Some(Operation::GemmN),
-            _ => None,
-        }
-    }
-
-    /// What its dimension is called.
-    pub fn dim_name(self) -> &'static str {
-        match self {
-            Operation::Sdpa => "head_dim",
-            Operation::GemmK => "K",
-            Operation::GemmN => "N",
-        }
-    }
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::Sdpa => "sdpa",
-            Operation::GemmK => "gemm-k",
-            Operation::GemmN => "gemm-n",
-        }
-    }
-
-    /// The shape without the dimension: what all points of a curve have in common.
-    fn rest(self, shape: Shape) -> Shape {
-        let mut rest = shape;
-        match (self, &mut rest) {
-            (Operation::Sdpa, Shape::Sdpa(shape)) => shape.head_dim = 0,
-            (Operation::GemmK, Shape::Gemm(shape)) => shape.k = 0,
-            (Operation::GemmN, Shape::Gemm(shape)) => shape.n = 0,
-            _ => {}
-        }
-        rest
-    }
-}
+pub use crate::results::view::Axis as Operation;
 
 /// The times of one curve.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,19 +33,20 @@ pub struct Time {
 }
 
 impl Times {
-    /// The times of an operation on a curve. Where several runs have a dimension, the first one counts.
+    /// The times of an operation on a curve. Where several runs have a dimension, the first one
+    /// counts.
     ///
     /// # Errors
-    /// If no run has such a curve with a time on it, or those that do are not of one device and one problem.
+    /// If no run has such a curve with a time on it, or those that do are not of one device and one
+    /// problem.
     pub fn of(runs: &[Raw], operation: Option<Operation>, curve: Option<&str>) -> Result<Times> {
         let rows =
             || runs.iter().flat_map(|run| run.measurements.iter().map(move |row| (run, row)));
-        let operation_of = |(run, row): &(&Raw, &Row)| Operation::of(&run.metadata, row.point());
-        let operation = operation.or_else(|| rows().find_map(|row| operation_of(&row))).context(
-            "these runs sweep no dimension: advice is from runs of S1, S2, G3, G4 or P1",
-        )?;
+        let operation = operation
+            .or_else(|| rows().find_map(operation_of))
+            .context("these runs sweep no dimension that there could be advice for")?;
         let of_operation: Vec<(&Raw, &Row)> =
-            rows().filter(|row| operation_of(row) == Some(operation)).collect();
+            rows().filter(|&row| operation_of(row) == Some(operation)).collect();
         let curve = choose_curve(&of_operation, operation, curve)?;
         let on_curve: Vec<(&Raw, &Row)> =
             of_operation.into_iter().filter(|(_, row)| row.point().curve == curve).collect();
@@ -194,6 +139,13 @@ fn time(row: &Measured) -> Time {
         ci95_ms: row.ci95_p50,
         kernels: row.kernels.iter().map(|kernel| kernel.name.clone()).collect(),
     }
+}
+
+/// What is swept in a row.
+fn operation_of((run, row): (&Raw, &Row)) -> Option<Operation> {
+    let point = row.point();
+    let mut axes = experiments::view(&run.config).axes.iter().copied();
+    axes.find(|axis| axis.of(point.shape) == Some(point.dim))
 }
 
 /// The curve of that name, or the first.

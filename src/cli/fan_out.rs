@@ -1,11 +1,11 @@
 //! `night-sweep fan-out`.
 
-use super::spec_path;
 use crate::device::{DeviceChoice, cuda};
 use crate::fan_out::Request;
 use crate::fan_out::place::Gpus;
 use crate::process::executable::{self, Executable};
 use crate::run::settings::Settings;
+use crate::spec::Source;
 use anyhow::{Result, anyhow, bail, ensure};
 use clap::Args;
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ pub fn run(arguments: &FanOutArgs) -> Result<u8> {
     crate::fan_out::run(&Request {
         bench: arguments.bench.clone(),
         executable: Executable::find(&place, &arguments.bench)?,
-        spec: spec_path(settings.spec, is_cpu)?,
+        spec: Source::of(settings.spec.as_deref(), is_cpu)?,
         experiment: settings.experiment,
         places,
         run_id: arguments.run_id.clone(),

@@ -1,7 +1,7 @@
 //! `night-sweep gate`.
 
 use super::comparison::{Output, WHICH};
-use super::{is_cpu, spec_path};
+use super::is_cpu;
 use crate::advise::input::percentage;
 use crate::compare::gate::pairs::KIND;
 use crate::compare::gate::{self, Request, close, default_state};
@@ -10,6 +10,7 @@ use crate::files;
 use crate::process::child::Bench;
 use crate::process::executable::Executable;
 use crate::run::settings::Settings;
+use crate::spec::Source;
 use crate::terminal::say;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
@@ -107,7 +108,7 @@ fn request(arguments: &GateArgs, is_cpu: bool) -> Result<Request> {
         bench: arguments.bench.clone(),
         base: build(&arguments.base, &arguments.base_env)?,
         cand: arguments.cand.as_ref().map(|cand| build(cand, &arguments.cand_env)).transpose()?,
-        spec: spec_path(arguments.spec.clone(), is_cpu)?,
+        spec: Source::of(arguments.spec.as_deref(), is_cpu)?,
         filter: arguments.filter.clone(),
         launches: [if is_cpu { 2 } else { 10 }, 20],
         trials: match (arguments.trials, is_cpu) {
@@ -127,7 +128,7 @@ fn ensure_replaceable(arguments: &GateArgs, request: &Request) -> Result<()> {
         .chain(request.cand.as_ref().map(|cand| ("--cand", cand)))
         .map(|(name, build)| (name, &*build.executable.path));
     let others: Vec<(&str, &Path)> =
-        [("--noise-floor", &*request.noise_floor), ("the spec", &*request.spec)]
+        [("--noise-floor", &*request.noise_floor), ("the spec", &*request.spec.path)]
             .into_iter()
             .chain(executables)
             .collect();

@@ -1,9 +1,9 @@
 //! `night-sweep list`.
 
-use super::{device, is_cpu, spec_path};
+use super::{device, is_cpu};
 use crate::journal::home::runs_folder;
 use crate::journal::runs::{self, Unfinished};
-use crate::spec::{Experiment, Spec};
+use crate::spec::{Experiment, Source, Spec};
 use crate::terminal::{print, say};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -43,16 +43,13 @@ pub fn run(arguments: &ListArgs) -> Result<u8> {
     }
     let choice = device(&arguments.device)?;
     let named = arguments.spec.as_deref();
-    let spec = match named {
-        Some(path) => Spec::load(path)?,
-        None => Spec::load(&spec_path(None, is_cpu(choice))?)?,
-    };
+    let spec = Spec::of(&Source::of(named, is_cpu(choice))?)?;
     let each = spec.experiments().map(|experiment| match arguments.format {
         Format::Text => described(experiment, named),
         Format::Tsv => format!(
             "{}\t{}\t{}\t{}\n",
             experiment.name,
-            experiment.kind.type_name(),
+            experiment.kind.name,
             experiment.group(),
             experiment.bench_target()
         ),
@@ -68,7 +65,7 @@ fn described(experiment: &Experiment, spec: Option<&Path>) -> String {
     let description = experiment.description.iter().map(|text| format!("    {text}\n"));
     format!(
         "{name} ({})\n{}    {variable}NIGHT_SWEEP_EXPERIMENT={name} cargo bench --bench {}\n",
-        experiment.kind.type_name(),
+        experiment.kind.name,
         description.collect::<String>(),
         experiment.bench_target()
     )

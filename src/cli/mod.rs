@@ -16,9 +16,7 @@ pub mod validate;
 
 use crate::device::{DeviceChoice, cuda};
 use crate::run::settings::VARIABLES;
-use crate::spec::default_spec;
 use anyhow::{Result, anyhow};
-use std::path::PathBuf;
 
 /// The variables that steer a bench, for `night-sweep --help`.
 pub fn variables_help() -> String {
@@ -39,11 +37,4 @@ fn is_cpu(device: DeviceChoice) -> bool {
         DeviceChoice::Cuda(_) => false,
         DeviceChoice::Auto => cuda::present().is_err(),
     }
-}
-
-/// The spec that the benches take: one that the user names, else that of the device.
-fn spec_path(named: Option<PathBuf>, is_cpu: bool) -> Result<PathBuf> {
-    let default = || default_spec(if is_cpu { "night_sweep_cpu.yaml" } else { "night_sweep.yaml" });
-    let path = named.map_or_else(default, Ok)?;
-    Ok(std::path::absolute(path)?)
 }

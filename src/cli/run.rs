@@ -3,10 +3,11 @@
 //! Criterion reads the arguments of its process itself, so an experiment gets a process whose arguments are Criterion's:
 //! this program again, told by a variable which bench to be.
 
+use super::{device, is_cpu};
 use crate::process::child::RUN_BENCH;
 use crate::process::signals::{STOPPED, Signals};
 use crate::run::env::executable;
-use crate::spec::{Experiment, Spec, load_default};
+use crate::spec::{Experiment, Source, Spec};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use rustix::process::{Pid, kill_process};
@@ -33,10 +34,10 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "names")]
     all: bool,
     /// Where to measure: auto, cpu, cuda, cuda:N.
-    #[arg(long)]
-    device: Option<String>,
+    #[arg(long, env = "NIGHT_SWEEP_DEVICE", default_value = "auto")]
+    device: String,
     /// A spec; default: the built-in one for this device.
-    #[arg(long)]
+    #[arg(long, env = "NIGHT_SWEEP_SPEC")]
     spec: Option<PathBuf>,
     /// Name of the run; with one experiment only.
     #[arg(long)]
@@ -72,14 +73,8 @@ pub struct RunArgs {
 
 /// Runs the command.
 pub fn run(arguments: &RunArgs) -> Result<u8> {
-    let spec = match arguments
-        .spec
-        .clone()
-        .or_else(|| std::env::var_os("NIGHT_SWEEP_SPEC").map(PathBuf::from))
-    {
-        Some(path) => Spec::load(&path)?,
-        None => load_default("night_sweep.yaml")?,
-    };
+    let is_cpu = is_cpu(device(&arguments.device)?);
+    let spec = Spec::of(&Source::of(arguments.spec.as_deref(), is_cpu)?)?;
     let experiments: Vec<&Experiment> = match arguments.all {
         true => spec.experiments().collect(),
         false => {
@@ -124,7 +119,7 @@ fn command(arguments: &RunArgs, experiment: &Experiment) -> Result<Command> {
     let text = |value: &Option<String>| value.clone().map(Into::into);
     let path = |value: &Option<PathBuf>| value.clone().map(PathBuf::into_os_string);
     for (name, value) in [
-        ("DEVICE", text(&arguments.device)),
+        ("DEVICE", Some(arguments.device.clone().into())),
         ("SPEC", path(&arguments.spec)),
         ("RUN_ID", text(&arguments.run_id)),
         ("RESULTS_ROOT", path(&arguments.results_root)),

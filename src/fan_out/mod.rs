@@ -20,7 +20,7 @@ use crate::process::child::{Bench, RUN_BENCH};
 use crate::process::executable::Executable;
 use crate::process::signals::Signals;
 use crate::render::{self, run_folder::RunFolder};
-use crate::spec::Spec;
+use crate::spec::{Source, Spec};
 use crate::terminal::{print, say};
 use anyhow::{Context, Result, bail, ensure};
 use place::Place;
@@ -35,7 +35,7 @@ use std::time::Instant;
 pub(crate) struct Request {
     pub(crate) bench: String,
     pub(crate) executable: Executable,
-    pub(crate) spec: PathBuf,
+    pub(crate) spec: Source,
     /// The entry of the spec, if not the bench's own.
     pub(crate) experiment: Option<String>,
     /// A shard for each.
@@ -116,7 +116,7 @@ pub(crate) fn run(request: &Request) -> Result<u8> {
 /// The name and group of the spec entry that will run, as far as the spec tells; an error where it
 /// cannot.
 fn experiment(request: &Request) -> Result<(String, String)> {
-    let (spec, bench) = (Spec::load(&request.spec)?, &request.bench);
+    let (spec, bench) = (Spec::of(&request.spec)?, &request.bench);
     let experiment = match &request.experiment {
         Some(name) => {
             let experiment = spec.experiment(name)?;
@@ -127,7 +127,7 @@ fn experiment(request: &Request) -> Result<(String, String)> {
         None => spec.experiments().find(|experiment| experiment.bench_target() == bench),
     };
     let experiment = experiment.with_context(|| {
-        format!("{}: no experiment is run by a bench {bench}", request.spec.display())
+        format!("{}: no experiment is run by a bench {bench}", request.spec.path.display())
     })?;
     Ok((experiment.name.clone(), experiment.group()))
 }
@@ -220,7 +220,10 @@ fn jobs(request: &Request, state: &FanOut, shards: &[Part]) -> Result<Vec<Job>> 
     let open = shards.iter().filter(|shard| !shard.is_done());
     let home = std::path::absolute(criterion_home())?;
     open.map(|part| {
-        let bench = request.bench(part.place).part(&request.spec);
+        let bench = match &request.spec {
+            Source { path, is_file: true, .. } => request.bench(part.place).part(Some(path)),
+            _ => request.bench(part.place).part(None),
+        };
         let bench = bench
             .arguments(request.arguments())
             .set("CRITERION_HOME", &home)

@@ -28,11 +28,9 @@ pub struct FanOut {
 
 /// What makes two commands the same fan-out: everything that decides what is measured where.
 pub fn plan(request: &Request, variables: &BTreeMap<String, String>) -> Result<Value> {
-    let spec = &request.spec;
-    let text = fs::read_to_string(spec).with_context(|| format!("cannot read {}", spec.display()));
     Ok(json!({
         "build": request.executable.identity()?,
-        "spec": text?,
+        "spec": request.spec.text,
         "gpus": request.places,
         "arguments": request.arguments().collect::<Vec<_>>(),
         "variables": variables,

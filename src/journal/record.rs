@@ -40,7 +40,7 @@ pub struct Header {
     pub schema_version: String,
     /// `YYYYMMDD_HHMMSS_<experiment>`, or the name the user chose.
     pub run_id: String,
-    /// Short name of the experiment: S1, S2, G3, G4, P1, HET1.
+    /// Of the type of the experiment: first part of the ids of its cases.
     pub group: String,
     /// Name of the spec entry.
     pub experiment: String,

@@ -33,9 +33,14 @@ impl Bench {
         Bench { executable, set: Vec::new(), removed, arguments }
     }
 
-    /// A part of a larger measurement: the cases of `spec`, without a report of its own.
-    pub fn part(self, spec: &Path) -> Self {
-        self.set("NIGHT_SWEEP_SPEC", spec).set("NIGHT_SWEEP_REPORT", "no")
+    /// A part of a larger measurement: the cases of `spec`, of the built-in one if that is none,
+    /// without a report of its own.
+    pub fn part(self, spec: Option<&Path>) -> Self {
+        let bench = self.set("NIGHT_SWEEP_REPORT", "no");
+        match spec {
+            Some(spec) => bench.set("NIGHT_SWEEP_SPEC", spec),
+            None => bench.without("NIGHT_SWEEP_SPEC"),
+        }
     }
 
     /// Sets a variable.
@@ -138,7 +143,7 @@ mod tests {
             Bench::new(Executable { path: PathBuf::from("bench"), within })
                 .without("NIGHT_SWEEP_PROTOCOL")
                 .set("NIGHT_SWEEP_FAULT", "slow:K1:3")
-                .part(Path::new("spec.yaml"))
+                .part(Some(Path::new("spec.yaml")))
                 .command()
         };
         let command = bench(None);

@@ -7,9 +7,10 @@ pub(crate) mod run_folder;
 pub mod table;
 pub mod terminal;
 
+use crate::experiments;
 use crate::files;
 use crate::journal;
-use crate::results::{breakdown, build, summary};
+use crate::results::{breakdown, build, summarise};
 use anyhow::{Context, Result};
 use run_folder::RunFolder;
 use std::path::{Path, PathBuf};
@@ -24,14 +25,15 @@ pub struct Written {
     pub table: String,
 }
 
-/// Writes `<results_root>/<group>/<run_id>/`: `{config,env,raw,summary}.json`, `report.html` and `plots/`, whole or not at all. A
-/// folder of the same run is replaced if it holds only what night-sweep wrote.
+/// Writes `<results_root>/<group>/<run_id>/`: `{config,env,raw,summary}.json`, `report.html` and
+/// `plots/`, whole or not at all. A folder of the same run is replaced if it holds only what
+/// night-sweep wrote.
 ///
 /// `criterion_home` is where Criterion keeps its own folders, `<group>/<series>/<point>/new`.
 ///
 /// # Errors
-/// If the journal cannot be read, the folder of its run or group is a symbolic link or another's, or
-/// the disk refuses.
+/// If the journal cannot be read, the folder of its run or group is a symbolic link or another's,
+/// or the disk refuses.
 pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Result<Written> {
     let start = Instant::now();
     let run = journal::read(journal)?;
@@ -40,7 +42,8 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
 
     let (raw, warnings) = build::raw(&run, criterion_home)
         .with_context(|| format!("cannot report {}", journal.display()))?;
-    let mut summary = summary::of(&raw, &run, warnings);
+    let view = experiments::view(&raw.config);
+    let mut summary = summarise::of(&raw, &run, view, warnings);
     let plots = plot::draw(&raw, &summary)?;
     // Drawing is most of a report; the page, which shows this, and the files cannot be in it.
     summary.breakdown = breakdown::of(&run, start.elapsed().as_secs_f64());

@@ -1,13 +1,13 @@
 //! The table that closes a run.
 
+use crate::experiments;
 use crate::measure::record::Peaks;
-use crate::results::checks;
-use crate::results::findings::{backend, dim_name, pattern};
 use crate::results::raw::{Raw, Row, Variant};
 use crate::results::summary::{Curve, DimTime, Summary};
-use crate::units::{percent, ratio, time};
+use crate::results::view::{Bars, Layout};
+use crate::results::{checks, compared};
+use crate::units::{ratio, time};
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
-use std::collections::BTreeSet;
 
 /// No line is longer, in columns.
 pub const WIDTH: u16 = 100;
@@ -15,8 +15,8 @@ pub const WIDTH: u16 = 100;
 /// Findings shown; summary.json has them all.
 const FINDINGS: usize = 3;
 
-/// A title, a table of the experiment's own, failures by kind, warnings and findings; no colour, no newline at the
-/// end.
+/// A title, a table as the view of the run's type has it, failures by kind, warnings and findings;
+/// no colour, no newline at the end.
 pub fn of(raw: &Raw, summary: &Summary) -> String {
     let metadata = &raw.metadata;
     let partial =
@@ -36,11 +36,11 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
     if summary.successful == 0 {
         paragraphs.push("No point was measured.".to_owned());
     } else {
-        paragraphs.push(match &*metadata.group {
-            "S2" => backends(raw),
-            "P1" => padding(raw, summary),
-            "HET1" => patterns(raw, summary),
-            _ => curves(&summary.curves, dim_name(raw)),
+        let view = experiments::view(&raw.config);
+        paragraphs.push(match view.layout {
+            Layout::Sweep => curves(&summary.curves, view.dim),
+            Layout::Columns => columns(raw, view.dim),
+            Layout::Bars(of) => bars(raw, of, view.dim),
         });
     }
     if !summary.failures_by_kind.is_empty() {
@@ -58,7 +58,8 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
         wrapped(
             "",
             &format!(
-                "peaks here: {fp16_tflops:.0} TFLOP/s fp16, {bf16_tflops:.0} bf16, {copy_gbs:.0} GB/s{datasheet}"
+                "peaks here: {fp16_tflops:.0} TFLOP/s fp16, {bf16_tflops:.0} bf16, {copy_gbs:.0} \
+                 GB/s{datasheet}"
             ),
         )
     }));
@@ -93,69 +94,48 @@ fn curves(curves: &[Curve], dim: &str) -> String {
     table.trim_fmt()
 }
 
-/// A row per head_dim, a column per backend.
-fn backends(raw: &Raw) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for row in &raw.measurements {
-        if !names.contains(&backend(row)) {
-            names.push(backend(row));
-        }
-    }
-    let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
-    let mut table = table(&[&["head_dim"], &*names].concat());
-    for dim in dims {
-        let cell = |name: &&str| {
-            let row =
-                raw.measurements.iter().find(|row| row.point().dim == dim && backend(row) == *name);
-            row.map_or_else(|| "-".to_owned(), median)
-        };
-        table.add_row([vec![dim.to_string()], names.iter().map(cell).collect()].concat());
+/// A row per dimension, a column per backend.
+fn columns(raw: &Raw, dim: &str) -> String {
+    let (backends, by_dim) = raw.by_backend();
+    let backends: Vec<&str> = backends.into_iter().collect();
+    let mut table = table(&[&[dim], &*backends].concat());
+    for (dim, rows) in by_dim {
+        let cells = rows.into_iter().map(|row| row.map_or_else(|| "-".to_owned(), median));
+        table.add_row([dim.to_string()].into_iter().chain(cells));
     }
     table.trim_fmt()
 }
 
-fn padding(raw: &Raw, summary: &Summary) -> String {
-    let mut table =
-        table(&["operation", "dim", "median", "gain", "memory", "on the fly", "net gain"]);
+/// A row per row: its time and those of its variants, against its base.
+fn bars(raw: &Raw, bars: &Bars, dim: &str) -> String {
+    let compared = compared::of(raw, bars);
+    let variants = bars.variants_of(raw);
+    let mut header = if bars.by_curve { vec!["curve"] } else { vec![] };
+    header.extend([bars.name.unwrap_or(dim), bars.row.column, bars.ratio.column]);
+    header.extend(bars.note.column);
+    header.extend(variants.iter().flat_map(|bar| [Some(bar.column), bar.ratio_column]).flatten());
+    let mut table = table(&header);
     for row in &raw.measurements {
         let point = row.point();
-        let found =
-            summary.padding.iter().find(|p| p.curve == point.curve && p.physical_dim == point.dim);
-        let gain = |gain: Option<f64>| gain.map(ratio).unwrap_or_default();
-        let memory = found.and_then(|p| p.memory_overhead_pct);
-        table.add_row([
-            point.curve.clone(),
-            point.dim.to_string(),
-            median(row),
-            gain(found.map(|p| p.gain)),
-            memory.map(|pct| format!("+{}", percent(pct))).unwrap_or_default(),
-            row.variants().get("on_the_fly").map(variant_median).unwrap_or_default(),
-            gain(found.and_then(|p| p.on_the_fly_gain)),
-        ]);
-    }
-    table.trim_fmt()
-}
-
-fn patterns(raw: &Raw, summary: &Summary) -> String {
-    let names: BTreeSet<&str> =
-        raw.measurements.iter().flat_map(|row| row.variants().keys()).map(String::as_str).collect();
-    let titles: Vec<String> = names.iter().map(|name| name.replace('_', " ")).collect();
-    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
-    let mut table = table(&[&["pattern", "in sequence", "against uniform"], &*titles].concat());
-    for row in &raw.measurements {
-        let found = summary.heterogeneity.iter().find(|h| h.pattern == pattern(row));
-        let mut cells = vec![
-            pattern(row).to_owned(),
-            median(row),
-            found.map(|h| ratio(h.penalty)).unwrap_or_default(),
-        ];
-        let variant =
-            |name: &&str| row.variants().get(*name).map(variant_median).unwrap_or_default();
-        cells.extend(names.iter().map(variant));
+        let found = compared.get(&*point.case_id);
+        let of_base = |value: Option<f64>| value.map(ratio).unwrap_or_default();
+        let mut cells = if bars.by_curve { vec![point.curve.clone()] } else { vec![] };
+        cells.extend([bars.name_of(point), median(row), of_base(found.map(|found| found.ratio))]);
+        if bars.note.column.is_some() {
+            cells.push((bars.note.of)(point).map(|(value, _)| value).unwrap_or_default());
+        }
+        for bar in &variants {
+            cells.push(row.variants().get(bar.variant).map(variant_median).unwrap_or_default());
+            if bar.ratio_column.is_some() {
+                cells.push(of_base(found.and_then(|f| f.variants.get(bar.variant)).copied()));
+            }
+        }
         table.add_row(cells);
     }
-    let note = "against uniform: time per useful operation, relative to the pattern uniform";
-    format!("{}\n{note}", table.trim_fmt())
+    match bars.ratio.note {
+        None => table.trim_fmt(),
+        Some(note) => format!("{}\n{note}", table.trim_fmt()),
+    }
 }
 
 fn median(row: &Row) -> String {

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use std::io::Write;
 use std::path::Path;
 
-/// Prints the table of a run: in colour on a terminal, plain into a file, a pipe, or with `NO_COLOR` set.
+/// Prints the table of a run: in colour on a terminal, plain into a file, a pipe, or with
+/// `NO_COLOR` set.
 ///
 /// # Errors
 /// If standard output cannot be written: a full disk, or nobody who reads it.

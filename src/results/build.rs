@@ -1,16 +1,19 @@
 //! From a journal to the rows of raw.json.
 //!
 //! - A row pools the samples of its trials. What ran and the clocks are those of its last trial.
-//! - A case that failed in any trial has no time, whatever it took before: a wrong result may have been wrong all
-//!   along. Only one that was merely skipped keeps the trials it has.
-//! - A case with neither a time nor a failure, in a run that was killed, is an error of kind `skipped`.
-//! - Variants named `part_*` are products timed apart. They become one variant `sum_of_parts`: in each trial, the
-//!   i-th samples of all parts are added up, as far as the part with the fewest samples goes.
-//! - Flags: `fewer_trials`; `imprecise` where the adaptive protocol left half the interval of the median above 0.5 % of it;
-//!   `unstable` where the medians of the trials differ by more than 2 %; `drifting` where
-//!   that of the first half of all samples differs from that of the second, see [`stats::drifts`]; `clock_moved` where the SM
-//!   clocks of the trials differ by more than 0.5 %, which explains many of both; `below_settled_clock` where one was below 95 %
-//!   of the clock after burn-in; `power_capped` and `throttled: <reasons>` where the card said so during any trial.
+//! - A case that failed in any trial has no time, whatever it took before: a wrong result may have
+//!   been wrong all along. Only one that was merely skipped keeps the trials it has.
+//! - A case with neither a time nor a failure, in a run that was killed, is an error of kind
+//!   `skipped`.
+//! - Variants named `part_*` are GEMMs timed apart. They become one variant `sum_of_parts`: in each
+//!   trial, the i-th samples of all parts are added up, as far as the part with the fewest samples
+//!   goes.
+//! - Flags: `fewer_trials`; `imprecise` where the adaptive protocol left half the interval of the
+//!   median above 0.5 % of it; `unstable` where the medians of the trials differ by more than 2 %;
+//!   `drifting` where that of the first half of all samples differs from that of the second, see
+//!   [`stats::drifts`]; `clock_moved` where the SM clocks of the trials differ by more than 0.5 %,
+//!   which explains many of both; `below_settled_clock` where one was below 95 % of the clock after
+//!   burn-in; `power_capped` and `throttled: <reasons>` where the card said so during any trial.
 
 use super::raw::{
     CriterionEstimates, Derived, Failed, Measured, Metadata, Point, Raw, Row, Shape, Variant,
@@ -64,8 +67,8 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
                 Ok(Criterion::Same(estimates)) => measured.criterion = Some(estimates),
                 Ok(Criterion::OtherRun) => other_runs += 1,
                 Ok(Criterion::None) => {}
-                // Of a process that was killed as it wrote them, or another that writes them now: the journal has
-                // everything of record.
+                // Of a process that was killed as it wrote them, or another that writes them now:
+                // the journal has every sample.
                 Err(error) => broken.push(error),
             }
         }
@@ -95,12 +98,14 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     let mut warnings = Vec::new();
     if other_runs > 0 {
         warnings.push(format!(
-            "Criterion's files of {other_runs} rows are of another run: its estimates are left out there"
+            "Criterion's files of {other_runs} rows are of another run: its estimates are left \
+             out there"
         ));
     }
     if let Some(first) = broken.first() {
         warnings.push(format!(
-            "Criterion's files of {} rows cannot be read: its estimates are left out there ({first:#})",
+            "Criterion's files of {} rows cannot be read: its estimates are left out there \
+             ({first:#})",
             broken.len()
         ));
     }
@@ -153,10 +158,10 @@ fn row(
     let by_trial: Vec<&[f64]> = trials.iter().map(|trial| &*trial.samples_ms).collect();
     let trial_p50: Vec<f64> =
         trials.iter().filter_map(|trial| stats::median(&trial.samples_ms)).collect();
-    let products = match &case.operation {
-        Operation::GemmSequence(products)
-        | Operation::GemmGrouped(products)
-        | Operation::GemmConcurrent(products) => products.len(),
+    let gemms = match &case.operation {
+        Operation::GemmSequence(gemms)
+        | Operation::GemmGrouped(gemms)
+        | Operation::GemmConcurrent(gemms) => gemms.len(),
         _ => 1,
     };
     let (flops, bytes) = (case.operation.flops(), case.operation.bytes());
@@ -182,7 +187,7 @@ fn row(
         total_measurements: timing_raw.len(),
         launches_per_sample: last.launches_per_sample,
         timing,
-        total_latency_ms: (products > 1).then_some(timing.mean),
+        total_latency_ms: (gemms > 1).then_some(timing.mean),
         ci95_p50,
         isolated: secondary::isolated(trials),
         cold: secondary::cold(trials),
@@ -250,12 +255,12 @@ fn point(case: &Case) -> Result<Point> {
         Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
             Shape::Gemm(gemm.shape)
         }
-        Operation::GemmSequence(products)
-        | Operation::GemmGrouped(products)
-        | Operation::GemmConcurrent(products) => {
+        Operation::GemmSequence(gemms)
+        | Operation::GemmGrouped(gemms)
+        | Operation::GemmConcurrent(gemms) => {
             let first =
-                products.first().with_context(|| format!("{} is an empty sequence", case.id))?;
-            let n = products.iter().map(|product| product.shape.n).sum();
+                gemms.first().with_context(|| format!("{} is an empty sequence", case.id))?;
+            let n = gemms.iter().map(|gemm| gemm.shape.n).sum();
             Shape::Gemm(GemmShape { n, ..first.shape })
         }
         Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
@@ -419,7 +424,8 @@ enum Criterion {
     None,
 }
 
-/// Criterion's samples are averages over equal numbers of ours: their mean tells whether they are the same run's.
+/// Criterion's samples are averages over equal numbers of ours: their mean tells whether they are
+/// the same run's.
 fn criterion_estimates(home: &Path, row: &Measured) -> Result<Criterion> {
     let Some(found) = criterion_files::read(home, &row.point.case_id)? else {
         return Ok(Criterion::None);

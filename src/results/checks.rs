@@ -1,5 +1,6 @@
-//! What a run can vouch for, yes or no each, from its own rows: NVIDIA's guidelines for measuring products (power and clock
-//! declared, operands rotated, random data, no gaps between launches), and what else a reader has to take on trust.
+//! Validity checks, yes or no each, from the run's own rows: NVIDIA's guidelines for measuring
+//! GEMMs (power and clock declared, operands rotated, random data, no gaps between launches), and
+//! what else a reader has to take on trust.
 
 use super::raw::{Cold, Measured, Raw};
 use crate::measure::record::Calibration;
@@ -11,7 +12,8 @@ const HOST_FREE: &str = "GPU time without the host";
 
 /// A sample shorter than this, in milliseconds, would hold too much of the event pair around it.
 const LEAST_SAMPLE_MS: f64 = 0.3;
-/// Launches of a graph follow each other closely enough if an empty one takes no more of the shortest than this.
+/// Launches of a graph follow each other closely enough if an empty one takes no more of the
+/// shortest than this.
 const MOST_GAP: f64 = 0.1;
 /// Rotation makes caches cold if a bandwidth-bound copy gets slower by this factor at least.
 const LEAST_COLD_OVER_WARM: f64 = 1.5;
@@ -124,7 +126,7 @@ fn power(env: &Value) -> Check {
 fn settled(calibration: Option<&Calibration>) -> Check {
     let steady = calibration.and_then(|found| found.clock_settled);
     let detail = match (steady, calibration.and_then(|found| found.settled_sm_mhz)) {
-        (Some(true), Some(mhz)) => format!("steady at {mhz} MHz under a large product"),
+        (Some(true), Some(mhz)) => format!("steady at {mhz} MHz under a large GEMM"),
         (Some(false), Some(mhz)) => format!("still moving when burn-in ended, at {mhz} MHz"),
         _ => "burn-in was skipped, or NVML does not say".to_owned(),
     };
@@ -155,7 +157,8 @@ fn cold(rows: &[&Measured]) -> Check {
         "operands rotated to measure cold caches too",
         !rows.is_empty() && measured + refused == rows.len(),
         format!(
-            "{measured} of {} points; {refused} say why that cannot be, most as too large for the cache",
+            "{measured} of {} points; {refused} say why that cannot be, most as too large for the \
+             cache",
             rows.len()
         ),
     )

@@ -1,7 +1,8 @@
-//! Criterion's own files of a benchmark: `<home>/<group>/<function>/<value>/new/{benchmark,estimates,sample}.json`.
+//! Criterion's own files of a benchmark:
+//! `<home>/<group>/<function>/<value>/new/{benchmark,estimates,sample}.json`.
 //!
-//! They are undocumented: the fields are those of the version pinned in Cargo.toml. Times there are nanoseconds,
-//! since that is what the suite's measurement hands to Criterion.
+//! They are undocumented: the fields are those of the version pinned in Cargo.toml. Times there are
+//! nanoseconds, since that is what the suite's measurement hands to Criterion.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -79,7 +80,8 @@ impl CSample {
     }
 }
 
-/// The newest result of a benchmark by its id `group/function/value`; none if Criterion has no such folder.
+/// The newest result of a benchmark by its id `group/function/value`; none if Criterion has no such
+/// folder.
 ///
 /// # Errors
 /// If there are files that cannot be read as Criterion writes them.
@@ -138,7 +140,8 @@ mod tests {
         assert_eq!(path(&format!("{}ä", "x".repeat(63))), format!("home/{}", "x".repeat(63)));
     }
 
-    /// The files are made by Criterion itself, so that a new version of it that writes others is noticed here.
+    /// The files are made by Criterion itself, so that a new version of it that writes others is
+    /// noticed here.
     #[test]
     fn what_criterion_writes_is_read() {
         let home = tempfile::tempdir().unwrap();

@@ -5,7 +5,8 @@ use crate::measure::record::Peaks;
 use crate::workload::shape::DType;
 use serde::{Deserialize, Serialize};
 
-/// What the maker says of a GPU: dense products of 16-bit numbers with float32 accumulation, and memory.
+/// What the maker says of a GPU: dense GEMMs of 16-bit numbers with float32 accumulation, and
+/// memory.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Datasheet {
     /// In TFLOP/s.
@@ -14,8 +15,8 @@ pub struct Datasheet {
     pub memory_gbs: f64,
 }
 
-/// NVIDIA's datasheets of the A100 (2021), H100 (2023) and H200 (2024), by what the driver calls the card; the first name that
-/// fits.
+/// NVIDIA's datasheets of the A100 (2021), H100 (2023) and H200 (2024), by what the driver calls
+/// the card; the first name that fits.
 const DATASHEETS: [(&str, f64, f64); 8] = [
     ("A100-SXM4-80GB", 312.0, 2039.0),
     ("A100 80GB PCIe", 312.0, 1935.0),
@@ -33,8 +34,8 @@ pub fn datasheet(gpu: &str) -> Option<Datasheet> {
     Some(Datasheet { tflops, memory_gbs })
 }
 
-/// The shares of both peaks that a launch of `ms` reaches, and which of them bounds it: the one that would take longer at its
-/// peak.
+/// The shares of both peaks that a launch of `ms` reaches, and which of them bounds it: the one
+/// that would take longer at its peak.
 pub fn share(peaks: &Peaks, dtype: DType, flops: f64, bytes: f64, ms: f64) -> Share {
     let peak_tflops = match dtype {
         DType::Fp16 => peaks.fp16_tflops,

@@ -1,5 +1,5 @@
-//! raw.json: every sample of a run, a row per point. A superset of what the published suite writes, so that its
-//! readers work on it unchanged.
+//! raw.json: every sample of a run, a row per point. A superset of what the published suite writes,
+//! so that its readers work on it unchanged.
 
 use crate::device::clocks::Clocks;
 use crate::device::kernel::{Algorithm, Kernel};
@@ -10,6 +10,7 @@ use crate::ops::plan::Verification;
 use crate::stats::Timing;
 use crate::workload::provider::Provider;
 use crate::workload::shape::{DType, GemmShape, SdpaShape};
+use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ pub struct Metadata {
     pub run_id: String,
     /// Name of the spec entry, again: the published readers look here.
     pub experiment_name: String,
-    /// Short name of the experiment: S1, S2, G3, G4, P1, HET1.
+    /// Of the experiment's type: first part of the ids of its cases.
     pub group: String,
     /// `cpu`, or `cuda:N`.
     pub device: String,
@@ -96,7 +97,7 @@ pub struct Point {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Shape {
-    /// A product, or several of one M and K with the sum of their N.
+    /// A GEMM, or several of one M and K with the sum of their N.
     Gemm(GemmShape),
     /// An attention.
     Sdpa(SdpaShape),
@@ -116,7 +117,7 @@ pub struct Measured {
     pub launches_per_sample: usize,
     /// Over the samples, in ms.
     pub timing: Timing,
-    /// Mean of the products run one after the other, in ms; only where there is more than one.
+    /// Mean of the GEMMs run one after the other, in ms; only where there is more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_latency_ms: Option<f64>,
     /// Single launches that the host enqueued well before, in ms.
@@ -138,10 +139,12 @@ pub struct Measured {
     /// 95 % confidence interval of the median, in ms; absent below 6 samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95_p50: Option<[f64; 2]>,
-    /// Correlation of a sample with the next one of its trial; absent where there is none, as of equal samples.
+    /// Correlation of a sample with the next one of its trial; absent where there is none, as of
+    /// equal samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autocorrelation_lag1: Option<f64>,
-    /// How far the largest median of a trial lies above the smallest, in per cent; absent for a single trial.
+    /// How far the largest median of a trial lies above the smallest, in per cent; absent for a
+    /// single trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_spread_pct: Option<f64>,
     /// Criterion's own estimates from the same samples; absent if its files are of another run.
@@ -157,7 +160,7 @@ pub struct Measured {
     /// Why that backend: asked for by name, or the grounds of AUTO.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_reason: Option<String>,
-    /// The algorithm that the library chose for a product.
+    /// The algorithm that the library chose for a GEMM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
     /// The check against the reference.
@@ -260,16 +263,16 @@ pub struct Derived {
     /// How near the median comes to what the device was measured to do; absent on the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_peak: Option<Share>,
-    /// `tflops_mean` by the name that the published suite has for several products.
+    /// `tflops_mean` by the name that the published suite has for several GEMMs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_tflops: Option<f64>,
 }
 
-/// Shares of the measured peaks, 1 being all of it. Warm operands come from the L2 cache, which is faster than the memory of
-/// the peak.
+/// Shares of the measured peaks, 1 being all of it. Warm operands come from the L2 cache, which is
+/// faster than the memory of the peak.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// Of the rate of a large product.
+    /// Of the rate of a large GEMM.
     pub compute: f64,
     /// Of the bandwidth of a large copy.
     pub bandwidth: f64,
@@ -292,7 +295,8 @@ pub enum Bound {
 pub struct CriterionEstimates {
     /// Mean, in ms.
     pub mean_ms: f64,
-    /// Its bootstrapped 95 % confidence interval, in ms; absent if Criterion was told another level.
+    /// Its bootstrapped 95 % confidence interval, in ms; absent if Criterion was told another
+    /// level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_ci95_ms: Option<[f64; 2]>,
     /// Median, in ms.
@@ -301,7 +305,33 @@ pub struct CriterionEstimates {
     pub std_dev_ms: f64,
 }
 
+/// The series and legend of a curve.
+pub type CurveKey<'a> = (&'a str, &'a str);
+
 impl Raw {
+    /// The rows of each curve, in the order of the spec.
+    pub fn curves(&self) -> Vec<(CurveKey<'_>, Vec<&Row>)> {
+        let mut curves: IndexMap<CurveKey, Vec<&Row>> = IndexMap::new();
+        for row in &self.measurements {
+            let Point { series, curve, .. } = row.point();
+            curves.entry((series, curve)).or_default().push(row);
+        }
+        curves.into_iter().collect()
+    }
+
+    /// The backends that were asked for, and at each dimension their rows in the same order.
+    pub fn by_backend(&self) -> (IndexSet<&str>, BTreeMap<usize, Vec<Option<&Row>>>) {
+        let backends: IndexSet<&str> = self.measurements.iter().map(Row::backend).collect();
+        let mut by_dim: BTreeMap<usize, Vec<Option<&Row>>> = BTreeMap::new();
+        for row in &self.measurements {
+            let cells = by_dim.entry(row.point().dim).or_insert_with(|| vec![None; backends.len()]);
+            if let Some(at) = backends.get_index_of(row.backend()) {
+                cells[at].get_or_insert(row);
+            }
+        }
+        (backends, by_dim)
+    }
+
     /// The rows with a time.
     pub fn measured(&self) -> impl Iterator<Item = &Measured> {
         self.measurements.iter().filter_map(|row| match row {
@@ -333,6 +363,18 @@ impl Row {
             Row::Measured(row) => Some(row),
             Row::Failed(_) => None,
         }
+    }
+
+    /// The backend it was asked for.
+    pub fn backend(&self) -> &str {
+        let point = self.point();
+        point.text("backend").unwrap_or(&point.curve)
+    }
+
+    /// The backend that ran, or else the one it was asked for.
+    pub fn backend_that_ran(&self) -> &str {
+        let ran = self.measured().and_then(|row| row.backend_selected.as_deref());
+        ran.unwrap_or_else(|| self.backend())
     }
 
     /// What it is.

@@ -1,4 +1,4 @@
-//! What stands beside the number of record: the samples of all trials pooled.
+//! Secondary timings: the samples of all trials pooled.
 
 use super::raw::{Cold, ColdTiming, PerCall};
 use crate::measure::record::{self, Secondary, Trial};

@@ -18,7 +18,7 @@ use crate::measure::{ADAPTIVE_TRIALS, DeviceTime, Instruments};
 use crate::ops::error::{CaseError, ErrorKind};
 use crate::ops::planner::Planner;
 use crate::run::settings::Settings;
-use crate::spec::{Experiment, Spec, load_default};
+use crate::spec::{Experiment, Source, Spec};
 use crate::terminal::{print, say};
 use crate::workload::case::Case;
 use ::criterion::Criterion;
@@ -113,11 +113,8 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
 
 /// The entry that is run, with the protocol that the settings ask for.
 fn experiment(bench: &str, settings: &Settings, device: &Device) -> Result<Experiment> {
-    let spec = match (&settings.spec, device) {
-        (Some(path), _) => Spec::load(path)?,
-        (None, Device::Cpu) => load_default("night_sweep_cpu.yaml")?,
-        (None, Device::Cuda(_)) => load_default("night_sweep.yaml")?,
-    };
+    let source = Source::of(settings.spec.as_deref(), matches!(device, Device::Cpu))?;
+    let spec = Spec::of(&source)?;
     let mut experiment = spec.experiment_of(bench, settings.experiment.as_deref())?.clone();
     experiment.protocol.kind = settings.protocol.unwrap_or(experiment.protocol.kind);
     if experiment.protocol.kind == ProtocolKind::Adaptive {

@@ -1,6 +1,6 @@
 //! What is wrong with a spec, and where.
 
-use super::entry::Common;
+use super::common::Common;
 use super::{words, yaml};
 use serde_path_to_error::Segment;
 use serde_yaml::Value;

@@ -1,44 +1,25 @@
 //! A spec: a YAML file of experiments, read and checked before anything is allocated.
 //!
 //! The format is the published suite's, `experiments: {NAME: {type: ..., ...}}`, so its files load.
-//! `file` reads the text, `yaml` makes a value of it, and `entry` gives each entry to the struct of
-//! its type, whose fields are the keys of the YAML. `value` holds values that check themselves,
-//! `check` what several keys have to keep together; `error` and `words` say what is wrong.
-//!
-//! To add a type: a struct, and a line for it in each `match` of `experiment.rs`.
+//! `source` has the text, `yaml` makes a value of it, and `entry` reads each entry by its type's line
+//! in [`crate::experiments::TYPES`]; `error` and `words` say what is wrong.
 
-mod cases;
-mod check;
-mod embedded;
+mod common;
 mod entry;
 mod error;
 mod experiment;
-mod file;
-mod gemm;
-mod hetero;
 mod merge;
-mod padding;
-mod sdpa;
-mod value;
+mod source;
 mod words;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
 
-pub use embedded::load_default;
-pub use entry::Entry;
 pub use error::SpecError;
-pub use experiment::{Experiment, Kind};
-pub use file::default_spec;
-pub use gemm::{GemmAlgorithms, GemmKDense, GemmNDense, OutputSize};
-pub use hetero::{HeadGroup, HeteroBatching, Pattern};
-pub use padding::{GemmSize, Padded, PaddingRescue};
-pub use sdpa::{AttentionSize, SdpaBackendForced, SdpaBackendSelection, SdpaDense};
-pub use value::{DimRange, Integer, List, Size};
+pub use experiment::{Entry, Experiment};
+pub use source::Source;
 
-use crate::workload::operation::Backend;
-use crate::workload::shape::DType;
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 
@@ -54,21 +35,22 @@ pub struct Spec {
 impl Spec {
     /// Reads and checks a spec file.
     pub fn load(path: &Path) -> Result<Spec, SpecError> {
-        Spec::parse(&file::read(path)?, path)
+        Spec::parse(&source::read(path)?, path)
+    }
+
+    /// Reads and checks the spec of a source.
+    pub fn of(source: &Source) -> Result<Spec, SpecError> {
+        Spec::parse(&source.text, &source.path)
     }
 
     /// Checks the text of a spec, to the first error; `path` only stands in messages.
     pub fn parse(text: &str, path: &Path) -> Result<Spec, SpecError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text); // a byte order mark
         Ok(Spec { path: path.to_owned(), entries: entry::read(text, path)? })
     }
 
     /// Every experiment that can be run, in the order of the file.
     pub fn experiments(&self) -> impl Iterator<Item = &Experiment> {
-        self.entries.values().filter_map(|entry| match entry {
-            Entry::Experiment(experiment) => Some(&**experiment),
-            Entry::OtherType(_) => None,
-        })
+        self.entries.values().filter_map(Entry::experiment)
     }
 
     /// A line for each entry of a type that is not run here, with the nearest that is.
@@ -111,7 +93,7 @@ impl Spec {
             Some((experiment, target)) if target == bench => return Ok(experiment),
             Some((Experiment { name, kind, .. }, target)) => {
                 let advice = format!("run it with `cargo bench --bench {target}`");
-                format!("{name} is of type {}: {advice}", kind.type_name())
+                format!("{name} is of type {}: {advice}", kind.name)
             }
             None => {
                 let names = self.names().join(", ");
@@ -128,28 +110,4 @@ impl Spec {
     fn no_such<T>(&self, problem: String) -> Result<T, SpecError> {
         Err(SpecError::NoSuchExperiment { path: self.path.clone(), problem })
     }
-}
-
-// What the published suite takes where a key is absent.
-
-const BOUNDARY: usize = 128;
-
-fn boundary() -> Size {
-    Size::new(BOUNDARY)
-}
-
-fn one() -> Size {
-    Size::new(1)
-}
-
-fn two() -> Size {
-    Size::new(2)
-}
-
-fn fp16() -> DType {
-    DType::Fp16
-}
-
-fn auto() -> Backend {
-    Backend::Auto
 }

@@ -1,8 +1,8 @@
 //! The words of an error: what is wrong, what is allowed, what was perhaps meant.
 
-use super::Kind;
+use crate::experiments;
 
-/// Puts a message of serde's, or a [`super::check::Problem`], in the words of a spec.
+/// Puts a message of serde's, or a [`Problem`](crate::experiments::check::Problem), in the words of a spec.
 ///
 /// Serde has no other way to tell what it expected than a few phrases.
 pub(super) fn explain(place: &str, text: &str) -> String {
@@ -40,9 +40,10 @@ pub(super) fn expected(text: &str) -> Option<String> {
 /// An entry of a type that is not run here, with what is.
 pub(super) fn other_type(name: &str, type_name: &str) -> String {
     let alike = |known: &&str| (strsim::jaro_winkler(type_name, known) * 100.0) as u32;
-    let nearest = Kind::TYPES.into_iter().max_by_key(alike).filter(|known| alike(known) > 80);
+    let nearest =
+        experiments::names().into_iter().max_by_key(alike).filter(|known| alike(known) > 80);
     let meant = nearest.map_or_else(String::new, |known| format!("; did you mean \"{known}\"?"));
-    let types = Kind::TYPES.join(", ");
+    let types = experiments::names().join(", ");
     format!("{name} is of type {type_name:?}, which is not run here; allowed are {types}{meant}")
 }
 

@@ -75,7 +75,7 @@ fn a_cpu_pads_nothing_and_says_nothing_of_it() {
             "batch": 2, "seq_len": 16, "n_heads": 4, "n_kv_heads": 2, "head_dim": head_dim,
         });
         assert_eq!(row["shape"], shape);
-        assert_eq!(row["case_id"], format!("S1/b2_s16_h4_kv2_fp16/d{head_dim}"));
+        assert_eq!(row["case_id"], format!("S1/b2_s16_h4_kv2_fp16_causal_fastest/d{head_dim}"));
         assert_eq!(
             (&row["causal"], &row["backend_selected"]),
             (&json!(true), &json!("CPU_BLOCKED"))

@@ -15,11 +15,12 @@ use mutation::edits;
 use night_sweep::advise::{Request, advise, input};
 use night_sweep::compare::side::{criterion as baselines, runs};
 use night_sweep::compare::stored;
+use night_sweep::experiments;
 use night_sweep::journal::record::{Header, Line};
 use night_sweep::journal::{self, Journal};
 use night_sweep::measure::record::Cold;
 use night_sweep::render::{index, page, plot, table, terminal};
-use night_sweep::results::{build, criterion_files, summary};
+use night_sweep::results::{build, criterion_files, summarise};
 use night_sweep::spec::Spec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -168,7 +169,8 @@ fn run_journal(is_long: bool) {
         };
         run.open_trials();
         let Ok((raw, warnings)) = build::raw(&run, dir.path()) else { return };
-        let summary = summary::of(&raw, &run, warnings);
+        let view = experiments::view(&raw.config);
+        let summary = summarise::of(&raw, &run, view, warnings);
         let _ = page::of(&raw, &summary, &run.env());
         table::of(&raw, &summary);
         // Drawing takes a second.
@@ -211,7 +213,7 @@ fn criterion(is_long: bool) {
             }
             fs::write(folder.join(name), bytes).unwrap();
             let (raw, warnings) = build::raw(&run, home.path()).unwrap();
-            summary::of(&raw, &run, warnings);
+            summarise::of(&raw, &run, experiments::view(&raw.config), warnings);
             let Ok(side) = baselines::read(home.path(), "new") else { continue };
             let _ = stored::compare(&side, &side, 0.05, false);
         }
@@ -236,7 +238,8 @@ fn run_folder(is_long: bool) {
         lines.iter().for_each(|line| journal.append(line).unwrap());
         let run = journal::read(journal.path()).unwrap();
         let (raw, warnings) = build::raw(&run, dir.path()).unwrap();
-        let summary = summary::of(&raw, &run, warnings);
+        let view = experiments::view(&raw.config);
+        let summary = summarise::of(&raw, &run, view, warnings);
         let [sound, edited] = ["sound", "edited"].map(|root| {
             let folder =
                 dir.path().join(format!("{root}-{at}")).join(&run.header.group).join("run");

@@ -1,7 +1,9 @@
-//! Runs that never happened: times from a formula with seeded noise, in the form that a run leaves on disk.
+//! Runs that never happened: times from a formula with seeded noise, in the form that a run leaves
+//! on disk.
 
 use night_sweep::device::clocks::*;
 use night_sweep::device::kernel::*;
+use night_sweep::experiments::TYPES;
 use night_sweep::journal::record::*;
 use night_sweep::measure::record::*;
 use night_sweep::ops::error::*;
@@ -30,12 +32,13 @@ pub fn journal(
     let gpu = json!({"name": "Synthetic GPU", "uuid": "GPU-0", "compute_capability": "9.0", "sm_count": 132,
         "l2_bytes": 1, "memory_bytes": 1, "power_limit_w": 700, "ecc": true, "mig": false, "driver_version": "0"});
     let is_cpu = device == "cpu";
+    let kind = TYPES.iter().find(|kind| kind.group == group).map_or("synthetic", |kind| kind.name);
     let header = Header {
         schema_version: SCHEMA_VERSION.to_owned(),
         run_id: format!("20260101_000000_{experiment}"),
         group: group.to_owned(),
         experiment: experiment.to_owned(),
-        config: json!({"type": "synthetic", "dtype": "fp16", "warmup": 50, "measure": 200, "trials": 3}),
+        config: json!({"type": kind, "dtype": "fp16", "warmup": 50, "measure": 200, "trials": 3}),
         device: device.to_owned(),
         seed: 42,
         protocol: Protocol {
@@ -182,7 +185,7 @@ fn attention(batch: usize, seq_len: usize, head_dim: usize, backend: Backend) ->
     Sdpa::dense(shape, backend)
 }
 
-fn product(m: usize, n: usize, k: usize) -> Gemm {
+fn gemm(m: usize, n: usize, k: usize) -> Gemm {
     Gemm::dense(GemmShape { m, n, k })
 }
 
@@ -262,7 +265,7 @@ pub fn g3() -> Vec<Outcome> {
         for k in dims() {
             let factor = if dtype == DType::Bf16 { 1.02 } else { 1.0 };
             let ms = factor * 1.4e-4 * k as f64 * alignment(k);
-            let operation = Operation::Gemm(product(4096, 4096, k));
+            let operation = Operation::Gemm(gemm(4096, 4096, k));
             let case = Case::row("G3", dtype.name(), &format!("K{k}"), k, dtype, operation);
             outcomes.push((case, Ok(ms)));
         }
@@ -277,7 +280,7 @@ pub fn g4() -> Vec<Outcome> {
             for n in dims() {
                 let factor = if dtype == DType::Bf16 { 1.03 } else { 1.0 };
                 let ms = factor * (0.004 + 3e-6 * m as f64 * alignment(n).powf(0.8));
-                let operation = Operation::Gemm(product(m, n, 4096));
+                let operation = Operation::Gemm(gemm(m, n, 4096));
                 let series = format!("{}_M{m}", dtype.name());
                 let case = Case::row("G4", &series, &format!("N{n}"), n, dtype, operation)
                     .on_curve(format!("{} M={m}", dtype.name()));
@@ -343,7 +346,7 @@ pub fn het1() -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for (pattern, groups) in PATTERNS {
         let parts: Vec<Gemm> =
-            groups.iter().map(|(dim, count)| product(4096, dim * count, 4096)).collect();
+            groups.iter().map(|(dim, count)| gemm(4096, dim * count, 4096)).collect();
         let ms = |part: &Gemm| 0.008 + part.data.flops() / 7e11;
         let operation = Operation::GemmSequence(parts.clone());
         let total: usize = groups.iter().map(|(dim, count)| dim * count).sum();
@@ -361,7 +364,7 @@ pub fn het1() -> Vec<Outcome> {
             variants.push((case.variant("grouped", operation.clone()), Ok(0.93 * sum)));
             variants.push((case.variant("padded", operation.clone()), Ok(0.205)));
             let concurrent = if pattern == "severe" {
-                Err((ErrorKind::Cuda, "graph branches are not to be had"))
+                Err((ErrorKind::Cuda, "graph branches are not available"))
             } else {
                 Ok(0.97 * sum)
             };

@@ -17,6 +17,7 @@ use crate::files::{self, write_atomically};
 use crate::measure::record::{Protocol, ProtocolKind};
 use crate::process::child::{Bench, exactly};
 use crate::process::state::State;
+use crate::spec::Source;
 use anyhow::{Context, Result, ensure};
 use noise_floor::{NoiseFloor, Place};
 use pairs::{PairRecord, name};
@@ -35,7 +36,7 @@ pub struct Request {
     /// What to judge; none compares the base with itself, for the noise floor.
     pub cand: Option<Bench>,
     /// The spec whose cases are measured.
-    pub spec: PathBuf,
+    pub spec: Source,
     /// Criterion's filter on the ids of the cases.
     pub filter: Option<String>,
     /// Launches of a trial: warm-up, and measured.
@@ -72,8 +73,6 @@ struct Gate<'a> {
 /// If a build does not run, the threshold is below the noise floor, or the disk refuses. A slowdown
 /// is no error.
 pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)> {
-    let text = std::fs::read_to_string(&request.spec)
-        .with_context(|| format!("cannot read {}", request.spec.display()))?;
     let [warmup, measure] = request.launches;
     let protocols = request.trials.map(|trials| Protocol {
         kind: ProtocolKind::Standard,
@@ -81,9 +80,9 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
         measure,
         trials,
     });
-    let specs = protocols.map(|protocol| spec::with_protocol(&text, &protocol));
+    let specs = protocols.map(|protocol| spec::with_protocol(&request.spec.text, &protocol));
     let specs = specs.into_iter().collect::<Result<Vec<String>>>();
-    let specs = specs.with_context(|| request.spec.display().to_string())?;
+    let specs = specs.with_context(|| request.spec.path.display().to_string())?;
     let floor = NoiseFloor::read(&request.noise_floor)?;
     files::claim(&request.state, &pairs::KIND)?;
     let state = State::open(&request.state, &plan(request, &specs)?, &pairs::PURPOSE)?;
@@ -92,7 +91,8 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
         write_atomically(path, spec.as_bytes())?;
     }
 
-    let cases = |build: &Bench| build.clone().part(&paths[0]).cases(request.filter.as_deref());
+    let cases =
+        |build: &Bench| build.clone().part(Some(&paths[0])).cases(request.filter.as_deref());
     let base_ids = cases(&request.base)?;
     let cand_ids = request.cand.as_ref().map_or_else(|| Ok(base_ids.clone()), cases)?;
     let [of_base, of_cand] = [&base_ids, &cand_ids].map(|ids| ids.iter().collect::<HashSet<_>>());

@@ -84,7 +84,7 @@ pub fn measure(
     files::claim(home, &HOME)?;
     let bench = build
         .clone()
-        .part(spec)
+        .part(Some(spec))
         .arguments(["--discard-baseline"])
         .arguments(filter)
         .set("CRITERION_HOME", home.join("criterion"))

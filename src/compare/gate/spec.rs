@@ -39,7 +39,7 @@ mod tests {
                 (Spec::parse(&text, &path).unwrap(), Spec::parse(&gated, &path).unwrap());
             assert_eq!(old.experiments().count(), new.experiments().count());
             for (old, new) in old.experiments().zip(new.experiments()) {
-                assert_eq!((&old.name, &old.kind), (&new.name, &new.kind));
+                assert_eq!((&old.name, old.cases()), (&new.name, new.cases()));
                 assert_eq!(new.protocol, protocol);
             }
         }

@@ -26,7 +26,6 @@ use crate::terminal::say;
 use anyhow::{Context, Result, ensure};
 use gpu::Gpu;
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Cases that are probed at most: spread over the sweep.
@@ -97,16 +96,14 @@ fn probe(
     signals: &Signals,
 ) -> Result<Option<Interference>> {
     files::claim(home, &PROBE)?;
-    let text = fs::read_to_string(&request.spec)
-        .with_context(|| format!("cannot read {}", request.spec.display()))?;
     let is_cpu = request.places.iter().all(|place| place.uuid.is_none());
     let (kind, trials) = (ProtocolKind::Standard, TRIALS[usize::from(is_cpu)]);
     let protocol = Protocol { kind, warmup: 10, measure: 20, trials };
     let spec = home.join(SPEC);
-    write_atomically(&spec, with_protocol(&text, &protocol)?.as_bytes())?;
+    write_atomically(&spec, with_protocol(&request.spec.text, &protocol)?.as_bytes())?;
 
     let probe = |place: &Place| {
-        let bench = request.bench(place).part(&spec).without("NIGHT_SWEEP_PROTOCOL");
+        let bench = request.bench(place).part(Some(&spec)).without("NIGHT_SWEEP_PROTOCOL");
         bench.set("NIGHT_SWEEP_BURN_IN", BURN_IN_S)
     };
     let first = request.places.first().context("a fan-out has a place")?;

@@ -1,15 +1,16 @@
-//! index.html: all runs of a results root on one page, and the runs of one experiment laid over each other.
+//! index.html: all runs of a results root on one page, and the runs of one experiment laid over
+//! each other.
 
 mod reference;
 mod runs;
 
 use super::page::escape::{self, html, visible};
 use super::page::{SHARED, STYLE, template};
+use crate::experiments;
 use crate::files;
-use crate::results::findings::dim_name_of;
 use anyhow::Result;
 use indexmap::IndexMap;
-use reference::Reference;
+use reference::{OverlaidPoint, Reference};
 use runs::Run;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -31,11 +32,13 @@ pub struct Index {
     pub broken: Vec<String>,
 }
 
-/// Writes `<results_root>/index.html` over all runs there, in place of an earlier one. The points of `reference`, a file
-/// as in experiments/reference/, lie beside those of the runs of the same experiment.
+/// Writes `<results_root>/index.html` over all runs there, in place of an earlier one. The points
+/// of `reference`, a file as in experiments/reference/, lie beside those of the runs of the same
+/// experiment.
 ///
 /// # Errors
-/// If the folder cannot be listed or written, its index.html is not ours, or the reference cannot be read.
+/// If the folder cannot be listed or written, its index.html is not ours, or the reference cannot
+/// be read.
 pub fn write(results_root: &Path, reference: Option<&Path>) -> Result<Index> {
     let reference = reference.map(reference::read).transpose()?;
     let (runs, broken) = runs::read(results_root)?;
@@ -76,7 +79,8 @@ fn broken_list(broken: &[String]) -> String {
     }
     let items: String = broken.iter().map(|text| format!("<li>{}</li>", html(text))).collect();
     format!(
-        "<section class=\"warnings\" aria-labelledby=\"broken-title\"><h2 id=\"broken-title\">Left out</h2>\
+        "<section class=\"warnings\" aria-labelledby=\"broken-title\"><h2 \
+         id=\"broken-title\">Left out</h2>\
          <ul>{items}</ul></section>"
     )
 }
@@ -99,7 +103,8 @@ fn row(run: &Run) -> String {
         ),
     };
     format!(
-        "<tr><td class=\"number\">{}</td><td class=\"name\">{link}</td><td class=\"name\">{}</td><td class=\"number\">{}</td>\
+        "<tr><td class=\"number\">{}</td><td class=\"name\">{link}</td><td \
+         class=\"name\">{}</td><td class=\"number\">{}</td>\
          <td class=\"number\">{}</td><td class=\"finding\">{}{warnings}</td></tr>",
         html(&started(run)),
         html(&metadata.device_title()),
@@ -132,21 +137,19 @@ struct Overlaid {
     curves: IndexMap<String, Vec<OverlaidPoint>>,
 }
 
-/// Dimension, median in ms and TFLOP/s; null where there is no time.
-type OverlaidPoint = (usize, Option<f64>, Option<f64>);
-
 /// By name, those with several runs first.
 fn experiments(runs: &[Run], reference: Option<&Reference>) -> Vec<Experiment> {
     let mut experiments: IndexMap<&str, Experiment> = IndexMap::new();
     // The reference takes the place of the oldest run.
     let most = OVERLAID - usize::from(reference.is_some());
     for run in runs {
-        let Run { metadata, .. } = run;
+        let Run { metadata, config, .. } = run;
+        let view = experiments::view(config);
         let experiment =
             experiments.entry(&metadata.experiment_name).or_insert_with(|| Experiment {
                 name: visible(&metadata.experiment_name),
-                dim_name: dim_name_of(&metadata.group),
-                is_sparse: matches!(&*metadata.group, "S2" | "P1" | "HET1"),
+                dim_name: view.dim,
+                is_sparse: !view.is_sweep(),
                 runs: Vec::new(),
             });
         if experiment.runs.len() < most {

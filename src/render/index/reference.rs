@@ -1,12 +1,14 @@
 //! Published points of other suites and machines: to look at beside a run, never to judge one by.
 
-use super::OverlaidPoint;
 use crate::render::page::escape::visible;
 use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Dimension, median in ms and TFLOP/s; null where there is no time.
+pub type OverlaidPoint = (usize, Option<f64>, Option<f64>);
 
 /// A file of experiments/reference/.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

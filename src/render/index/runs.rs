@@ -7,6 +7,7 @@ use crate::results::summary::Summary;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
@@ -14,6 +15,8 @@ use std::path::Path;
 /// A run on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
+    /// The spec entry as run.
+    pub config: Value,
     /// What was run where and when.
     pub metadata: Metadata,
     /// Its counts and findings.
@@ -58,6 +61,7 @@ pub struct Rates {
 #[derive(Deserialize)]
 struct Raw {
     schema_version: String,
+    config: Value,
     metadata: Metadata,
     measurements: Vec<Row>,
 }
@@ -78,6 +82,7 @@ pub fn read(root: &Path) -> Result<(Vec<Run>, Vec<String>)> {
             match read_one(&path) {
                 Ok((raw, summary)) => runs.push(Run {
                     has_page: path.join("report.html").is_file(),
+                    config: raw.config,
                     metadata: raw.metadata,
                     rows: raw.measurements,
                     summary,

@@ -2,13 +2,14 @@
 
 use super::escape::visible;
 use super::kernels;
-use super::words::Words;
+use super::words;
 use crate::device::kernel::Kernel;
 use crate::ops::error::ErrorKind;
 use crate::render::plot::{common_fields, fields};
-use crate::results::findings::{dim_name, pattern};
+use crate::results::compared::{self, Compared};
 use crate::results::raw::{Cold, Derived, Point, Raw, Row, Variant};
-use crate::results::summary::{Curve, Summary, curves};
+use crate::results::summary::{Curve, Summary};
+use crate::results::view::{Bars, Layout, View};
 use crate::stats::{Timing, percentile, sorted};
 use crate::workload::operation::Backend;
 use indexmap::IndexSet;
@@ -18,8 +19,11 @@ use std::collections::BTreeMap;
 /// The whole of it. Texts are as [`visible`] leaves them; numbers have six digits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Data {
-    /// How the points are drawn.
-    pub view: View,
+    /// How the points are drawn: over a swept dimension, coloured by its alignment (`sweep`); over
+    /// a few dimensions side by side, coloured by curve (`columns`); a bar each (`bars`).
+    pub layout: &'static str,
+    /// Whether the bars of all panels are on one scale.
+    pub is_shared: bool,
     /// What the swept dimension is called.
     pub dim_name: &'static str,
     /// Titles of the panels.
@@ -34,20 +38,6 @@ pub struct Data {
     pub points: Vec<Dot>,
 }
 
-/// How points are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum View {
-    /// Over a swept dimension, coloured by its alignment.
-    Sweep,
-    /// Over a few dimensions side by side, coloured by curve.
-    Backends,
-    /// A bar each, panels of different scales: P1.
-    Padding,
-    /// A bar each, all on one scale: HET1.
-    Patterns,
-}
-
 /// A curve by its names.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CurveName {
@@ -59,7 +49,8 @@ pub struct CurveName {
     pub color: usize,
 }
 
-/// A row or a variant of one. Times are ms of one launch; `kernels`, `reason`, `flags` and `error` are indices.
+/// A row or a variant of one. Times are ms of one launch; `kernels`, `reason`, `flags` and `error`
+/// are indices.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Dot {
     panel: usize,
@@ -71,6 +62,9 @@ pub struct Dot {
     /// Name of its bar.
     #[serde(skip_serializing_if = "Option::is_none")]
     bar: Option<String>,
+    /// Whether it is what the others are compared with, and drawn so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    base: bool,
     /// What it gains or costs against the rest, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<String>,
@@ -121,24 +115,26 @@ struct Measured {
 }
 
 /// The points of a run.
-pub fn of(raw: &Raw, summary: &Summary) -> Data {
-    let view = match &*raw.metadata.group {
-        "P1" => View::Padding,
-        "HET1" => View::Patterns,
-        "S2" => View::Backends,
-        _ => View::Sweep,
-    };
+pub fn of(raw: &Raw, summary: &Summary, view: &View) -> Data {
+    let bars = bars(view);
     let mut data = Data {
-        view,
-        dim_name: dim_name(raw),
+        layout: match view.layout {
+            Layout::Sweep => "sweep",
+            Layout::Columns => "columns",
+            Layout::Bars(_) => "bars",
+        },
+        is_shared: bars.is_some_and(|bars| !bars.by_curve),
+        dim_name: view.dim,
         panels: Vec::new(),
         curves: Vec::new(),
         kernels: IndexSet::new(),
         texts: IndexSet::new(),
         points: Vec::new(),
     };
+    let mut panels: IndexSet<String> = IndexSet::new();
     let shapes = panel_titles(raw, view);
-    for (index, ((_, name), rows)) in curves(raw).into_iter().enumerate() {
+    let compared = bars.map(|bars| compared::of(raw, bars)).unwrap_or_default();
+    for (index, ((_, name), rows)) in raw.curves().into_iter().enumerate() {
         let name = visible(name);
         let backend = Backend::ALL.iter().position(|backend| backend.name() == name);
         let color = backend.unwrap_or(index % Backend::ALL.len());
@@ -149,37 +145,46 @@ pub fn of(raw: &Raw, summary: &Summary) -> Data {
             .map(|m| (m.point.dim, m.timing.p50))
             .collect();
         for row in rows {
-            let title = match view {
-                View::Patterns => visible(pattern(row)),
-                _ => shapes[index].clone(),
-            };
-            let panel = data.panels.iter().position(|panel| *panel == title).unwrap_or_else(|| {
-                data.panels.push(title);
-                data.panels.len() - 1
-            });
-            add(&mut data, (panel, index), row, &medians, summary);
+            let shape = || shapes[index].clone();
+            let title = bars.map_or_else(shape, |bars| words::panel(bars, row.point()));
+            let place = (panels.insert_full(title).0, index);
+            let words = Words { bars, found: compared.get(&*row.point().case_id) };
+            add(&mut data, place, row, &medians, &words, summary);
         }
     }
-    shorten(&mut data, raw);
+    data.panels = panels.into_iter().collect();
+    if view.is_sweep() {
+        shorten(&mut data, raw);
+    }
     data
 }
 
-/// The title of each curve's panel: the part of its shape that other curves do not share, where these are few.
-fn panel_titles(raw: &Raw, view: View) -> Vec<String> {
+fn bars(view: &View) -> Option<&'static Bars> {
+    match view.layout {
+        Layout::Bars(bars) => Some(bars),
+        Layout::Sweep | Layout::Columns => None,
+    }
+}
+
+/// What is said of a row where it is drawn as bars.
+struct Words<'a> {
+    bars: Option<&'static Bars>,
+    found: Option<&'a Compared<'a>>,
+}
+
+/// The title of each curve's panel: the part of its shape that other curves do not share, where
+/// these are few.
+fn panel_titles(raw: &Raw, view: &View) -> Vec<String> {
     const MOST: usize = 4;
     let common = common_fields(raw);
-    let dim = dim_name(raw);
-    let title = |((_, name), rows): &((&str, &str), Vec<&Row>)| {
-        if view == View::Padding {
-            return visible(name);
-        }
+    let title = |(_, rows): &(_, Vec<&Row>)| {
         let shape = rows.first().map(|row| fields(&row.point().shape)).unwrap_or_default();
-        let differing = shape.into_iter().filter(|f| f.0 != dim && !common.contains(f));
+        let differing = shape.into_iter().filter(|f| f.0 != view.dim && !common.contains(f));
         differing.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(" · ")
     };
-    let titles: Vec<String> = curves(raw).iter().map(title).collect();
+    let titles: Vec<String> = raw.curves().iter().map(title).collect();
     let distinct: IndexSet<&String> = titles.iter().collect();
-    if view == View::Sweep && distinct.len() > MOST {
+    if view.is_sweep() && distinct.len() > MOST {
         return vec![String::new(); titles.len()];
     }
     titles
@@ -187,10 +192,11 @@ fn panel_titles(raw: &Raw, view: View) -> Vec<String> {
 
 /// Within panels of a shape each, the element type tells the curves apart, if it does.
 fn shorten(data: &mut Data, raw: &Raw) {
-    if data.view != View::Sweep || data.panels.len() < 2 {
+    if data.panels.len() < 2 {
         return;
     }
-    let dtypes: Vec<&str> = curves(raw)
+    let dtypes: Vec<&str> = raw
+        .curves()
         .iter()
         .map(|(_, rows)| rows.first().map_or("", |row| row.point().dtype.name()))
         .collect();
@@ -210,17 +216,20 @@ fn add(
     (panel, curve): (usize, usize),
     row: &Row,
     medians: &BTreeMap<usize, f64>,
+    &Words { bars, found }: &Words,
     summary: &Summary,
 ) {
-    let words = Words::of(data.view, row, summary);
+    let point = row.point();
     let dot = |variant: Option<&str>, outcome: Outcome| Dot {
         panel,
         curve,
-        dim: row.point().dim,
-        case_id: visible(&row.point().case_id),
+        dim: point.dim,
+        case_id: visible(&point.case_id),
         variant: variant.map(|name| visible(&name.replace('_', " "))),
-        bar: words.bar(variant),
-        verdict: words.verdict(variant),
+        bar: bars.map(|bars| words::bar(bars, point, variant)),
+        base: variant.is_none()
+            && bars.is_some_and(|bars| bars.base.is_some() && (bars.is_base)(point)),
+        verdict: bars.zip(found).and_then(|(bars, found)| words::verdict(bars, found, variant)),
         outcome,
     };
     let outcome = match row {
@@ -237,7 +246,7 @@ fn add(
                 _ => None,
             },
             per_call_ms: row.per_call.map(|called| six_digits(called.timing.p50)),
-            pad: pad(data.view, summary, &row.point),
+            pad: bars.is_none().then(|| pad(summary, point)).flatten(),
             ..data.measured(&row.timing, &row.derived, &row.kernels)
         })),
         Row::Failed(row) => data.failed(row.error_kind, &row.error),
@@ -284,11 +293,8 @@ fn against(medians: &BTreeMap<usize, f64>, dim: usize) -> Option<(usize, f64)> {
     (dim != next).then(|| (next, six_digits(ratio)))
 }
 
-/// Where there are bars, they say themselves what padding gains.
-fn pad(view: View, summary: &Summary, point: &Point) -> Option<(usize, f64)> {
-    if !matches!(view, View::Sweep | View::Backends) {
-        return None;
-    }
+/// What to pad to, where that is faster; bars say themselves what padding gains.
+fn pad(summary: &Summary, point: &Point) -> Option<(usize, f64)> {
     let is_its = |curve: &&Curve| curve.series == point.series && curve.curve == point.curve;
     let curve = summary.curves.iter().find(is_its)?;
     let cliff = curve.cliffs.iter().find(|cliff| cliff.dim == point.dim)?;

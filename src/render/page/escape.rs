@@ -1,5 +1,5 @@
-//! Strings of a run on their way into a page. A spec, a driver or a host may hold any text; none of it becomes markup,
-//! script, or a page that reads backwards.
+//! Strings of a run on their way into a page. A spec, a driver or a host may hold any text; none of
+//! it becomes markup, script, or a page that reads backwards.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -23,8 +23,8 @@ pub fn html(text: &str) -> String {
     escaped
 }
 
-/// `value` as JSON for inside a `<script>` element, which ends at `</script` wherever it stands. The characters
-/// replaced occur in JSON only inside strings, where `\u` means the same.
+/// `value` as JSON for inside a `<script>` element, which ends at `</script` wherever it stands.
+/// The characters replaced occur in JSON only inside strings, where `\u` means the same.
 ///
 /// # Errors
 /// If `value` cannot be expressed in JSON.
@@ -41,8 +41,8 @@ pub fn json(value: &impl Serialize) -> Result<String> {
     Ok(escaped)
 }
 
-/// `text` without what a reader could not see, cut to [`LONGEST`] characters: control characters and the marks that
-/// turn the direction of writing become U+FFFD, line breaks and tabs a space.
+/// `text` without what a reader could not see, cut to [`LONGEST`] characters: control characters
+/// and the marks that turn the direction of writing become U+FFFD, line breaks and tabs a space.
 pub fn visible(text: &str) -> String {
     let replaced = text.chars().map(|c| match c {
         '\n' | '\r' | '\t' => ' ',

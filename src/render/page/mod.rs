@@ -1,10 +1,10 @@
 //! report.html: a run in one file that needs no network, for a browser and for paper.
 //!
-//! Text is built in Rust (`sections`, `tables`), drawings and the table of points by a script from the points as JSON (`data`).
-//! Whatever comes from a run passes `escape` on its way.
+//! Text is built in Rust (`sections`, `tables`), drawings and the table of points by a script from
+//! the points as JSON (`data`). Whatever comes from a run passes `escape` on its way.
 //!
-//! `report.html`, `style.css` and `js/` hold the page as it is written; each script is a part of one module, so that
-//! their names stay among them.
+//! `report.html`, `style.css` and `js/` hold the page as it is written; each script is a part of
+//! one module, so that their names stay among them.
 
 mod data;
 pub mod escape;
@@ -14,8 +14,10 @@ mod tables;
 pub mod template;
 mod words;
 
+use crate::experiments;
 use crate::results::raw::Raw;
 use crate::results::summary::Summary;
+use crate::results::view::Layout;
 use anyhow::Result;
 use escape::html;
 use serde_json::Value;
@@ -38,21 +40,15 @@ const OWN: &str =
 /// The page of a run; `env` as env.json has it.
 ///
 /// # Errors
-/// If something of the run cannot be expressed in JSON, or the template is broken: defects of this program.
+/// If something of the run cannot be expressed in JSON, or the template is broken: defects of this
+/// program.
 pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
-    let chart_title = match &*raw.metadata.group {
-        "P1" => "What padding buys back",
-        "HET1" => "What uneven head dimensions cost",
-        "S2" => "Attention by backend",
-        "S1" => "Attention over head_dim",
-        "C21" => "Attention by the backend that is chosen",
-        "G3" => "Matrix product over K",
-        "G4" => "Matrix product over N",
-        _ => "Curves",
-    };
-    let hint = match &*raw.metadata.group {
-        "P1" | "HET1" => "Point at a bar, or reach it with the Tab key.",
-        _ => "Point at a dot; or reach a drawing with the Tab key, then use the arrow keys.",
+    let view = experiments::view(&raw.config);
+    let hint = match view.layout {
+        Layout::Bars(_) => "Point at a bar, or reach it with the Tab key.",
+        Layout::Sweep | Layout::Columns => {
+            "Point at a dot; or reach a drawing with the Tab key, then use the arrow keys."
+        }
     };
     let title = format!("{} · {}", raw.experiment, raw.metadata.device_title());
     template::fill(
@@ -65,16 +61,16 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
             ("subtitle", &sections::subtitle(raw, summary)),
             ("warnings", &sections::warnings(&summary.warnings)),
             ("findings", &sections::findings(&summary.findings)),
-            ("chart_title", chart_title),
+            ("chart_title", view.title),
             ("hint", hint),
-            ("tables", &tables::of(raw, summary)),
+            ("tables", &tables::of(raw, summary, view)),
             ("checks", &sections::checks(&summary.checks)),
             ("protocol", &sections::protocol(raw)),
             ("environment", &sections::facts(env)),
             ("calibration", &sections::calibration(summary)?),
             ("breakdown", &sections::breakdown(&summary.breakdown)?),
             ("config", &sections::source(&raw.config)?),
-            ("data", &escape::json(&data::of(raw, summary))?),
+            ("data", &escape::json(&data::of(raw, summary, view))?),
             ("script", &format!("{SHARED}{OWN}")),
         ],
     )

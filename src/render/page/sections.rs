@@ -32,7 +32,8 @@ pub fn warnings(warnings: &[String]) -> String {
         return String::new();
     }
     format!(
-        "<section class=\"warnings\" aria-labelledby=\"warnings-title\"><h2 id=\"warnings-title\">Before you believe \
+        "<section class=\"warnings\" aria-labelledby=\"warnings-title\"><h2 \
+         id=\"warnings-title\">Before you believe \
          the numbers</h2><ul>{}</ul></section>",
         items(warnings)
     )
@@ -48,7 +49,8 @@ pub fn findings(findings: &[String]) -> String {
     let mut list = format!("<ol class=\"findings\">{}</ol>", items(first));
     if !rest.is_empty() {
         list.push_str(&format!(
-            "<details><summary>{} more</summary><ol class=\"findings\" start=\"{}\">{}</ol></details>",
+            "<details><summary>{} more</summary><ol class=\"findings\" \
+             start=\"{}\">{}</ol></details>",
             rest.len(),
             OPEN + 1,
             items(rest)
@@ -71,7 +73,8 @@ pub fn protocol(raw: &Raw) -> String {
             "Protocol",
             match protocol.kind {
                 ProtocolKind::Standard => format!(
-                    "{} trials; in each, every case once in a random order: at least {} launches to warm up, then at \
+                    "{} trials; in each, every case once in a random order: at least {} launches \
+                     to warm up, then at \
                      least {} timed ones; of variants {} and {}",
                     protocol.trials,
                     protocol.warmup,
@@ -80,7 +83,8 @@ pub fn protocol(raw: &Raw) -> String {
                     protocol.of_variants().measure
                 ),
                 ProtocolKind::Adaptive => format!(
-                    "adaptive: {} trials, in each every case once in a random order; the last takes as many samples \
+                    "adaptive: {} trials, in each every case once in a random order; the last \
+                     takes as many samples \
                      as the scatter of the first asks for",
                     protocol.trials
                 ),

@@ -1,27 +1,28 @@
-//! The tables of a page that depend on its experiment: what to pad to, what alignment costs, backends side by side.
+//! The tables of a page that depend on its layout: what to pad to, what alignment costs, backends
+//! side by side.
 
 use super::escape::html;
 use super::kernels;
 use crate::results::curve::cliff::Cliff;
 use crate::results::curve::tier::{Class, Tier};
-use crate::results::findings::{backend, dim_name};
 use crate::results::raw::{Raw, Row};
 use crate::results::summary::{Curve, Summary};
+use crate::results::view::{Layout, View};
 use crate::units::{list, percent, ratio, time};
 use indexmap::IndexSet;
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
-/// The tables that belong to the run's experiment.
-pub fn of(raw: &Raw, summary: &Summary) -> String {
-    match &*raw.metadata.group {
-        "S2" => backends(raw, summary),
-        "P1" | "HET1" => String::new(),
-        _ => format!("{}{}", padding_advice(raw, summary), tiers(summary)),
+/// The tables that belong to the run's layout.
+pub fn of(raw: &Raw, summary: &Summary, view: &View) -> String {
+    match view.layout {
+        Layout::Sweep => format!("{}{}", padding_advice(summary, view.dim), tiers(summary)),
+        Layout::Columns => columns(raw, summary, view.dim),
+        Layout::Bars(_) => String::new(),
     }
 }
 
 /// Cliffs next to each other that are best padded to the same dimension, as one row.
-fn padding_advice(raw: &Raw, summary: &Summary) -> String {
+fn padding_advice(summary: &Summary, dim: &str) -> String {
     let mut rows = String::new();
     for curve in &summary.curves {
         for group in curve.cliffs.chunk_by(|a, b| a.pad_to == b.pad_to) {
@@ -50,7 +51,6 @@ fn padding_advice(raw: &Raw, summary: &Summary) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let dim = dim_name(raw);
     let head = header(
         "Curve",
         &[
@@ -65,7 +65,8 @@ fn padding_advice(raw: &Raw, summary: &Summary) -> String {
     section(
         "padding",
         "What to pad to",
-        "Dimensions that are slower than a larger one within 16, with 99 % confidence over the whole curve.",
+        "Dimensions that are slower than a larger one within 16, with 99 % confidence over the \
+         whole curve.",
         &format!("<table>{head}<tbody>{rows}</tbody></table>"),
     )
 }
@@ -131,42 +132,30 @@ fn tiers(summary: &Summary) -> String {
     )
 }
 
-/// S2: a row per head_dim, a column per backend.
-fn backends(raw: &Raw, summary: &Summary) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for row in &raw.measurements {
-        if !names.contains(&backend(row)) {
-            names.push(backend(row));
+/// A row per dimension, a column per backend.
+fn columns(raw: &Raw, summary: &Summary, dim_name: &str) -> String {
+    let ratios: HashMap<(usize, &str), f64> =
+        summary.backends.iter().map(|r| ((r.dim, &*r.backend), r.ratio)).collect();
+    let cell = |row: Option<&Row>| match row {
+        None => Cell::number("–"),
+        Some(Row::Failed(failed)) => Cell::number(&failed.error_kind.name().replace('_', " ")),
+        Some(row @ Row::Measured(measured)) => {
+            let ratio = ratios.get(&(measured.point.dim, row.backend()));
+            Cell::compared(measured.timing.p50, ratio.copied())
         }
-    }
-    let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
-    let rows: String = dims
-        .into_iter()
-        .map(|dim| {
-            let cells = names.iter().map(|name| {
-                let found =
-                    raw.measurements.iter().find(|r| r.point().dim == dim && backend(r) == *name);
-                match found {
-                    None => Cell::number("–"),
-                    Some(Row::Failed(failed)) => {
-                        Cell::number(&failed.error_kind.name().replace('_', " "))
-                    }
-                    Some(Row::Measured(row)) => {
-                        let against =
-                            summary.backends.iter().find(|r| r.dim == dim && r.backend == *name);
-                        Cell::compared(row.timing.p50, against.map(|r| r.ratio))
-                    }
-                }
-            });
-            row(&[Cell::head(&dim.to_string())].into_iter().chain(cells).collect::<Vec<_>>())
-        })
-        .collect();
-    let head: Vec<(&str, bool)> = names.iter().map(|name| (*name, true)).collect();
+    };
+    let (backends, by_dim) = raw.by_backend();
+    let rows = by_dim.into_iter().map(|(dim, rows)| {
+        let cells = rows.into_iter().map(cell);
+        row(&[Cell::head(&dim.to_string())].into_iter().chain(cells).collect::<Vec<_>>())
+    });
+    let head: Vec<(&str, bool)> = backends.into_iter().map(|name| (name, true)).collect();
+    let (head, rows) = (header(dim_name, &head), rows.collect::<String>());
     section(
         "backends",
-        "Backends by head_dim",
-        "Median, and how many times that of the fastest backend at this head_dim.",
-        &format!("<table>{}<tbody>{rows}</tbody></table>", header("head_dim", &head)),
+        &format!("Backends by {dim_name}"),
+        &format!("Median, and how many times that of the fastest backend at this {dim_name}."),
+        &format!("<table>{head}<tbody>{rows}</tbody></table>"),
     )
 }
 
@@ -196,7 +185,8 @@ impl Cell {
         let against = against.map(ratio).unwrap_or_default();
         let (time, against) = (html(&time(ms)), html(&against));
         Cell(format!(
-            "<td class=\"number\"><span class=\"{class}\">{time}</span> <span class=\"ratio\">{against}</span></td>"
+            "<td class=\"number\"><span class=\"{class}\">{time}</span> <span \
+             class=\"ratio\">{against}</span></td>"
         ))
     }
 }
@@ -220,7 +210,9 @@ fn header(first: &str, columns: &[(&str, bool)]) -> String {
 
 fn section(id: &str, title: &str, note: &str, table: &str) -> String {
     format!(
-        "<section aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2><p class=\"note\">{note}</p>\
-         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"{id}-title\">{table}</div></section>"
+        "<section aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2><p \
+         class=\"note\">{note}</p>\
+         <div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         aria-labelledby=\"{id}-title\">{table}</div></section>"
     )
 }

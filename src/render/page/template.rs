@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 
-/// `template` with each `{{name}}` replaced by the value of that name. Values are not searched in turn: one that
-/// holds `{{name}}` shows just that.
+/// `template` with each `{{name}}` replaced by the value of that name. Values are not searched in
+/// turn: one that holds `{{name}}` shows just that.
 ///
 /// # Errors
 /// If the template names no value, or one that is not there: a defect of this program.

@@ -105,7 +105,8 @@ fn short(value: f64) -> String {
 /// Up to this many dimensions, each has a tick.
 pub const SPARSE: usize = 8;
 
-/// Where to put ticks under dimensions: at each if they are few, else at multiples of 8 or of a larger power of 2.
+/// Where to put ticks under dimensions: at each if they are few, else at multiples of 8 or of a
+/// larger power of 2.
 pub fn dim_ticks(dims: &[usize]) -> Vec<f64> {
     let mut dims = dims.to_vec();
     dims.sort_unstable();

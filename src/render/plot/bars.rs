@@ -1,4 +1,4 @@
-//! Bars: what padding buys, and what splitting a product costs.
+//! Bars: a row and its variants side by side.
 
 use super::axis::{Axis, Scale, time_unit};
 use super::canvas::{
@@ -6,10 +6,10 @@ use super::canvas::{
     font, header, text_width, trials,
 };
 use crate::measure::record::ProtocolKind;
-use crate::results::findings::pattern;
+use crate::results::compared;
 use crate::results::raw::{Raw, Row, Variant};
-use crate::results::summary::{Summary, curves};
-use crate::units::{percent, ratio, three_digits};
+use crate::results::view::{self, Bars, Plot};
+use crate::units::{ratio, three_digits};
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -29,93 +29,52 @@ struct Bar {
     badge: Option<String>,
 }
 
-/// P1: a panel per operation, a group per padded size.
-pub fn padding(area: &Area, raw: &Raw, summary: &Summary) -> Result<()> {
-    let [unpadded, padded, on_the_fly] = [MUTED, PALETTE[0], PALETTE[4]];
-    let title = format!("P1: What padding buys back — {}", raw.metadata.device_title());
+/// A group of bars for each row, in a panel for each curve or all in one.
+pub fn draw(area: &Area, raw: &Raw, plot: &Plot, bars: &Bars) -> Result<()> {
+    let metadata = &raw.metadata;
+    let title = format!("{}: {} — {}", metadata.group, plot.title, metadata.device_title());
     header(area, &title, &common_shape(raw))?;
-    let mut entries = vec![("as it is", unpadded), ("padded, tensors kept padded", padded)];
-    if raw.measurements.iter().any(|row| row.variants().contains_key("on_the_fly")) {
-        entries.push(("padded on the fly, copies timed too", on_the_fly));
-    }
+    let variants = bars.variants_of(raw);
+    let mut entries: Vec<(&str, RGBColor)> =
+        bars.base.iter().map(|legend| (*legend, MUTED)).collect();
+    let ways = [&bars.row].into_iter().chain(variants.iter().copied());
+    entries.extend(ways.map(|bar| (bar.legend, color(bar))));
     let top = legend(area, &entries)?;
-    foot(area, raw, "2.0×: that many times as fast as without padding.")?;
+    foot(area, raw, bars.ratio.caption)?;
 
-    let curves = curves(raw);
-    for (index, ((_, curve), rows)) in curves.iter().enumerate() {
-        let groups: Vec<Group> = rows
-            .iter()
-            .map(|row| {
-                let dim = row.point().dim;
-                let found =
-                    summary.padding.iter().find(|p| p.curve == *curve && p.physical_dim == dim);
-                let gain = found.map(|p| ratio(p.gain));
-                let color = if row.point().number("logical_dim") == Some(dim as f64) {
-                    unpadded
-                } else {
-                    padded
-                };
-                let mut bars = vec![Bar { value: median(row), color, badge: gain }];
-                if let Some(variant) = row.variants().get("on_the_fly") {
-                    let badge = found.and_then(|p| p.on_the_fly_gain).map(ratio);
-                    bars.push(Bar { value: variant_median(variant), color: on_the_fly, badge });
-                }
-                let memory = row.point().number("memory_overhead_pct").filter(|pct| *pct > 0.0);
-                let note = memory.map(|pct| format!("+{} memory", percent(pct)));
-                Group { name: dim.to_string(), note: note.unwrap_or_default(), bars }
-            })
-            .collect();
-        draw_panel(area, sheet(area, top, index, curves.len()), curve, &groups)?;
+    let compared = compared::of(raw, bars);
+    let group = |row: &Row| {
+        let found = compared.get(&*row.point().case_id);
+        let is_base = bars.base.is_some() && (bars.is_base)(row.point());
+        let own = Bar {
+            value: median(row),
+            color: if is_base { MUTED } else { color(&bars.row) },
+            badge: found.map(|found| ratio(found.ratio)),
+        };
+        let others = variants.iter().filter_map(|bar| {
+            let value = variant_median(row.variants().get(bar.variant)?);
+            let badge = found.and_then(|found| found.variants.get(bar.variant)).copied().map(ratio);
+            Some(Bar { value, color: color(bar), badge })
+        });
+        Group {
+            name: bars.name_of(row.point()),
+            note: bars.note_of(row.point()).unwrap_or_default(),
+            bars: [own].into_iter().chain(others).collect(),
+        }
+    };
+    let panels = match bars.by_curve {
+        true => raw.curves().into_iter().map(|((_, curve), rows)| (curve, rows)).collect(),
+        false => vec![("", raw.measurements.iter().collect())],
+    };
+    for (index, (title, rows)) in panels.iter().enumerate() {
+        let groups: Vec<Group> = rows.iter().map(|row| group(row)).collect();
+        draw_panel(area, sheet(area, top, index, panels.len()), title, &groups)?;
     }
     Ok(())
 }
 
-/// HET1: a group per pattern, a bar per way to compute it.
-pub fn patterns(area: &Area, raw: &Raw, summary: &Summary) -> Result<()> {
-    const WAYS: [(&str, &str); 4] = [
-        ("sum_of_parts", "parts timed apart, added up"),
-        ("grouped", "one grouped call"),
-        ("padded", "padded to the largest"),
-        ("concurrent", "parts side by side"),
-    ];
-    let title = format!("HET1: What uneven head dimensions cost — {}", raw.metadata.device_title());
-    header(area, &title, &common_shape(raw))?;
-    let is_measured =
-        |name: &str| raw.measurements.iter().any(|row| row.variants().contains_key(name));
-    let ways: Vec<(&str, &str, RGBColor)> = WAYS
-        .iter()
-        .zip(&PALETTE[1..])
-        .map(|((name, label), color)| (*name, *label, *color))
-        .filter(|(name, _, _)| is_measured(name))
-        .collect();
-    let mut entries = vec![("products one after the other", PALETTE[0])];
-    entries.extend(ways.iter().map(|(_, label, color)| (*label, *color)));
-    let top = legend(area, &entries)?;
-    foot(area, raw, "1.3×: time per useful operation against uniform.")?;
-
-    let groups: Vec<Group> = raw
-        .measurements
-        .iter()
-        .map(|row| {
-            let found = summary.heterogeneity.iter().find(|h| h.pattern == pattern(row));
-            let mut bars = vec![Bar {
-                value: median(row),
-                color: PALETTE[0],
-                badge: found.map(|h| ratio(h.penalty)),
-            }];
-            bars.extend(ways.iter().filter_map(|(name, _, color)| {
-                let value = variant_median(row.variants().get(*name)?);
-                let badge = found.and_then(|h| h.variants.get(*name)).copied().map(ratio);
-                Some(Bar { value, color: *color, badge })
-            }));
-            let calls = row.point().number("num_gemm_calls");
-            let note = calls.map_or_else(String::new, |n| {
-                if n == 1.0 { "1 product".to_owned() } else { format!("{n} products") }
-            });
-            Group { name: pattern(row).to_owned(), note, bars }
-        })
-        .collect();
-    draw_panel(area, sheet(area, top, 0, 1), "", &groups)
+fn color(bar: &view::Bar) -> RGBColor {
+    PALETTE[bar.color % PALETTE.len()]
 }
 
 fn median(row: &Row) -> Result<f64, String> {

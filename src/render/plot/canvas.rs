@@ -1,6 +1,5 @@
 //! The sheet that every plot is drawn on: size, fonts, colours, title and caption.
 
-use super::Plot;
 use crate::measure::record::{Protocol, ProtocolKind};
 use crate::results::raw::{Raw, Shape};
 use anyhow::{Context, Result, anyhow};
@@ -22,7 +21,8 @@ pub const MARGIN: i32 = 64;
 /// A drawing area in pixels.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Okabe and Ito's colours, which the colour-blind can tell apart, but for their yellow: too pale for a line.
+/// Okabe and Ito's colours, which the colour-blind can tell apart, but for their yellow: too pale
+/// for a line.
 pub const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -45,6 +45,17 @@ const FAMILY: &str = "Roboto, Helvetica, Arial, sans-serif";
 const REGULAR: &[u8] = include_bytes!("../../../assets/Roboto-Regular.ttf");
 const MEDIUM: &[u8] = include_bytes!("../../../assets/Roboto-Medium.ttf");
 
+/// A plot, drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plot {
+    /// File name without its ending.
+    pub name: &'static str,
+    /// For the web, and to zoom into.
+    pub svg: String,
+    /// The same in [`WIDTH`] by [`HEIGHT`] pixels.
+    pub png: Vec<u8>,
+}
+
 /// Draws a plot on a white sheet.
 pub fn plot(name: &'static str, draw: impl FnOnce(&Area) -> Result<()>) -> Result<Plot> {
     for (style, font) in [(FontStyle::Normal, REGULAR), (FontStyle::Bold, MEDIUM)] {
@@ -59,7 +70,7 @@ pub fn plot(name: &'static str, draw: impl FnOnce(&Area) -> Result<()>) -> Resul
     }
     // A driver's message may hold escape sequences and the like, which XML does not allow at all.
     svg.retain(|c| c == '\n' || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')));
-    // Drawn at twice its size, as coordinates are whole pixels; shown at the size of the layout.
+    // Plot at twice its size, as coordinates are whole pixels; shown at the size of the layout.
     let size = |scale: u32| format!("width=\"{}\" height=\"{}\"", WIDTH / scale, HEIGHT / scale);
     let svg = svg.replacen(&size(1), &size(2), 1);
     let png = rasterise(&svg).with_context(|| format!("cannot rasterise {name}"))?;
@@ -94,7 +105,8 @@ pub fn bold(size: u32, color: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> 
 
 /// Width in pixels of `text` in `style`.
 pub fn text_width(area: &Area, text: &str, style: &TextStyle) -> Result<i32> {
-    // The estimate takes the size to be that of a line, not of an em: a few per cent too wide, never too narrow.
+    // The estimate takes the size to be that of a line, not of an em: a few per cent too wide,
+    // never too narrow.
     Ok(area.estimate_text_size(text, style)?.0 as i32)
 }
 

@@ -1,14 +1,15 @@
-//! Curves over a swept dimension: a line through the medians, a band around it, a cross where there is no result.
+//! Curves over a swept dimension: a line through the medians, a band around it, a cross where there
+//! is no result.
 
 use super::axis::{SPARSE, Scale};
 use super::canvas::{
     Area, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, caption, common_fields, common_shape, fields,
     font, header, text_width, trials,
 };
-use super::panel::{Band, Curve, Look, Panel, Quantity};
-use crate::results::findings::{dim_name, selected};
+use super::panel::{Band, Curve, Look, Panel};
 use crate::results::raw::{Measured, Raw, Row};
-use crate::results::summary::{Summary, curves};
+use crate::results::summary::Summary;
+use crate::results::view::{Plot, Quantity};
 use crate::stats::{percentile, sorted};
 use crate::workload::operation::Backend;
 use anyhow::Result;
@@ -24,9 +25,8 @@ const SAME_SCALE: f64 = 6.0;
 const LABELS: i32 = 98;
 
 /// Draws all curves of a run.
-pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Result<()> {
-    let dim = dim_name(raw);
-    let mut panels = panels(raw, summary, quantity, dim);
+pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -> Result<()> {
+    let mut panels = panels(raw, summary, plot, dim);
     let by_dtype = panels.len() > 1 && panels.iter().all(|panel| unique_dtypes(&panel.curves));
     let mut names: Vec<&str> = Vec::new();
     for curve in panels.iter_mut().flat_map(|panel| &mut panel.curves) {
@@ -39,14 +39,8 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Re
         curve.color = color(curve.name, &names);
     }
 
-    let what = match (&*raw.metadata.group, quantity) {
-        ("S2", _) => "Attention latency by backend",
-        ("S1", _) => "Attention latency over head_dim",
-        ("C21", _) => "Attention latency by the backend that is chosen",
-        (_, Quantity::Throughput) => "Matrix product throughput",
-        (_, Quantity::Latency) => "Matrix product latency",
-    };
-    let title = format!("{}: {what} — {}", raw.metadata.group, raw.metadata.device_title());
+    let (group, device) = (&raw.metadata.group, raw.metadata.device_title());
+    let title = format!("{group}: {} — {device}", plot.title);
     header(area, &title, &common_shape(raw))?;
     let any_failed =
         panels.iter().flat_map(|panel| &panel.curves).any(|curve| !curve.failed.is_empty());
@@ -57,7 +51,8 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Re
         area,
         raw,
         &format!(
-            "Line: median of {}. Bands: its 95 % interval, and 10th to 90th percentile. {} dots: multiples of 8.",
+            "Line: median of {}. Bands: its 95 % interval, and 10th to 90th percentile. {} dots: \
+             multiples of 8.",
             trials(&raw.metadata.protocol),
             if is_sparse { "Filled" } else { "Large" }
         ),
@@ -68,23 +63,28 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, quantity: Quantity) -> Re
     let height = (HEIGHT as i32 - 80 - top - labels) / panels.len().max(1) as i32;
     for (index, panel) in panels.iter().enumerate() {
         let corner = (20, top + height * index as i32);
-        let is_log = raw.metadata.group == "S2" || spread(&panel.curves) > SAME_SCALE;
+        let is_log = plot.is_log || spread(&panel.curves) > SAME_SCALE;
         let scale = if is_log { Scale::Log } else { Scale::Linear };
         let is_last = index + 1 == panels.len();
         let size = (WIDTH - MARGIN as u32, (height + if is_last { labels } else { 0 }) as u32);
         let sheet = area.clone().shrink(corner, size);
-        let look = Look { quantity, scale, is_sparse, x_name: if is_last { dim } else { "" } };
+        let look = Look {
+            quantity: plot.quantity,
+            scale,
+            is_sparse,
+            x_name: if is_last { dim } else { "" },
+        };
         panel.draw(area, &sheet, look)?;
     }
     Ok(())
 }
 
 /// One panel, unless there are several shapes whose medians lie far apart.
-fn panels<'a>(raw: &'a Raw, summary: &'a Summary, quantity: Quantity, dim: &str) -> Vec<Panel<'a>> {
+fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, dim: &str) -> Vec<Panel<'a>> {
     let common = common_fields(raw);
-    let is_selection = raw.metadata.group == "C21";
+    let quantity = plot.quantity;
     let mut by_shape: Vec<Panel> = Vec::new();
-    for ((series, name), rows) in curves(raw) {
+    for ((series, name), rows) in raw.curves() {
         let Some(first) = rows.first().map(|row| row.point()) else { continue };
         let shape = fields(&first.shape)
             .into_iter()
@@ -95,9 +95,9 @@ fn panels<'a>(raw: &'a Raw, summary: &'a Summary, quantity: Quantity, dim: &str)
             by_shape.push(Panel { title, curves: Vec::new() });
             by_shape.len() - 1
         });
-        if is_selection {
+        if plot.by_backend {
             let dtype = first.dtype.name();
-            let by_backend = by_selected(&rows).into_iter();
+            let by_backend = by_backend(&rows).into_iter();
             let curves = by_backend.map(|(name, rows)| curve(name, dtype, &rows, quantity));
             by_shape[at].curves.extend(curves);
             continue;
@@ -112,7 +112,7 @@ fn panels<'a>(raw: &'a Raw, summary: &'a Summary, quantity: Quantity, dim: &str)
     let medians = by_shape.iter().flat_map(|panel| panel.curves.iter().filter_map(median));
     let (low, high) =
         medians.fold((f64::INFINITY, 0.0f64), |(low, high), m| (low.min(m), high.max(m)));
-    if (2..=4).contains(&by_shape.len()) && (is_selection || high > SAME_SCALE * low) {
+    if (2..=4).contains(&by_shape.len()) && (plot.by_backend || high > SAME_SCALE * low) {
         return by_shape;
     }
     vec![Panel {
@@ -122,12 +122,12 @@ fn panels<'a>(raw: &'a Raw, summary: &'a Summary, quantity: Quantity, dim: &str)
 }
 
 /// The rows of a curve by the backend that ran.
-fn by_selected<'a>(rows: &[&'a Row]) -> IndexMap<&'a str, Vec<&'a Row>> {
-    let mut by_selected: IndexMap<&str, Vec<&Row>> = IndexMap::new();
+fn by_backend<'a>(rows: &[&'a Row]) -> IndexMap<&'a str, Vec<&'a Row>> {
+    let mut by_backend: IndexMap<&str, Vec<&Row>> = IndexMap::new();
     for &row in rows {
-        by_selected.entry(selected(row)).or_default().push(row);
+        by_backend.entry(row.backend_that_ran()).or_default().push(row);
     }
-    by_selected
+    by_backend
 }
 
 fn curve<'a>(name: &'a str, dtype: &'static str, rows: &[&Row], quantity: Quantity) -> Curve<'a> {

@@ -3,19 +3,11 @@
 use super::axis::{Axis, Scale, dim_ticks, time_unit};
 use super::canvas::{Area, GRID, INK, MUTED, bold, font};
 use crate::results::curve::cliff::Cliff;
+use crate::results::view::Quantity;
 use crate::units::ratio;
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
-
-/// What stands on the vertical axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantity {
-    /// Time of a launch.
-    Latency,
-    /// Useful operations per second.
-    Throughput,
-}
 
 /// A curve on one panel.
 pub struct Curve<'a> {
@@ -199,8 +191,8 @@ impl Panel<'_> {
 }
 
 impl Curve<'_> {
-    /// Bands, line and dots. Later curves have smaller dots: one that lies on the first (another dtype, the backend that
-    /// AUTO took) leaves a ring of it visible.
+    /// Bands, line and dots. Later curves have smaller dots: one that lies on the first (another
+    /// dtype, the backend that AUTO took) leaves a ring of it visible.
     fn draw(&self, area: &Area, is_first: bool, is_sparse: bool, place: Place) -> Result<()> {
         let color = self.color;
         for stretch in self.stretches() {

@@ -1,13 +1,14 @@
 //! Cliffs: dimensions at which a larger one is faster.
 //!
-//! For a dimension d, `rho(d)` is its time over the least among the measured dimensions d' with d < d' <= d + 16. As
-//! padding with zeros to d' does more work, `rho(d) > 1` needs no model of what d ought to cost, and a curve that
-//! grows smoothly has no cliff. d is a cliff where the lower bound of rho exceeds 1.05.
+//! For a dimension d, `rho(d)` is its time over the least among the measured dimensions d' with d <
+//! d' <= d + 16. As padding with zeros to d' does more work, `rho(d) > 1` needs no model of what d
+//! ought to cost, and a curve that grows smoothly has no cliff. d is a cliff where the lower bound
+//! of rho exceeds 1.05.
 //!
-//! The least of several noisy times is too small. So each trial in turn is left out, the others choose d', and the
-//! trial left out says what d costs against it; the mean of these differences is unbiased (cross-validation). Its
-//! lower bound is simultaneous over the curve: Student's t at 1 - 0.01 / n for n dimensions, with the variance of
-//! the trials pooled over the curve.
+//! The least of several noisy times is too small. So each trial in turn is left out, the others
+//! choose d', and the trial left out says what d costs against it; the mean of these differences is
+//! unbiased (cross-validation). Its lower bound is simultaneous over the curve: Student's t at 1 -
+//! 0.01 / n for n dimensions, with the variance of the trials pooled over the curve.
 
 use super::kernel::KernelChange;
 use super::{Curve, NOTABLE_RATIO};
@@ -30,7 +31,8 @@ pub struct Cliff {
     pub ratio: f64,
     /// The ratio is at least this, at 99 % for all dimensions of the curve at once.
     pub ratio_lower: f64,
-    /// Time at `dim` over that at its next multiple of 8, itself included; null where that was not measured.
+    /// Time at `dim` over that at its next multiple of 8, itself included; null where that was not
+    /// measured.
     pub ratio_next_multiple_of_8: Option<f64>,
     /// How much larger `pad_to` is, in per cent of `dim`.
     pub overhead_pct: f64,
@@ -45,8 +47,8 @@ pub struct Cliffs {
     pub cliffs: Vec<Cliff>,
     /// Dimensions that seem to cost more than 5 % too much, but might not: in ascending order.
     pub suggestive: Vec<usize>,
-    /// Dimensions with nothing measured to compare them with, the last one of the range at least: in ascending
-    /// order.
+    /// Dimensions with nothing measured to compare them with, the last one of the range at least:
+    /// in ascending order.
     pub unclassified: Vec<usize>,
 }
 
@@ -102,13 +104,15 @@ fn window(curve: &Curve, at: usize) -> Window<'_> {
 }
 
 impl Window<'_> {
-    /// The first point whose time, by its logarithm, is as good as the least; none where there is no point.
+    /// The first point whose time, by its logarithm, is as good as the least; none where there is
+    /// no point.
     fn choose(&self, log_ms: impl Fn(usize) -> f64) -> Option<usize> {
         let least = self.others.clone().map(&log_ms).min_by(f64::total_cmp)?;
         self.others.clone().find(|&other| log_ms(other) <= least + AS_GOOD.ln())
     }
 
-    /// The logarithm of rho: its mean over the medians held out, each against the point that the others choose.
+    /// The logarithm of rho: its mean over the medians held out, each against the point that the
+    /// others choose.
     fn ln_rho(&self) -> f64 {
         let Curve { logs, means, held_out, .. } = self.curve;
         let differences = held_out.iter().filter_map(|&out| {

@@ -32,7 +32,8 @@ pub struct KernelBoundary {
     pub change: KernelChange,
 }
 
-/// Every change along the curve, in ascending order: between two of them all dimensions run the same kernels.
+/// Every change along the curve, in ascending order: between two of them all dimensions run the
+/// same kernels.
 pub fn boundaries(curve: &Curve) -> Vec<KernelBoundary> {
     let neighbours = 1..curve.points().len();
     neighbours

@@ -1,10 +1,11 @@
-//! A curve: how the time of an operation depends on one dimension, all else fixed. Its cliffs, steps and tiers.
+//! A curve: how the time of an operation depends on one dimension, all else fixed. Its cliffs,
+//! steps and tiers.
 //!
-//! All comparisons are differences of logarithms of medians, so that a result is a ratio. How far such a difference
-//! may be off by chance comes from how the trials of a point differ, pooled over the curve; the bounds hold for all
-//! points of a curve at once (Bonferroni). The division of labour: [`cliff`] asks whether a larger dimension is
-//! faster, [`step`] whether the time of the aligned dimensions jumps by more than the work, [`tier`] what alignment
-//! as such costs.
+//! All comparisons are differences of logarithms of medians, so that a result is a ratio. How far
+//! such a difference may be off by chance comes from how the trials of a point differ, pooled over
+//! the curve; the bounds hold for all points of a curve at once (Bonferroni). The division of
+//! labour: [`cliff`] asks whether a larger dimension is faster, [`step`] whether the time of the
+//! aligned dimensions jumps by more than the work, [`tier`] what alignment as such costs.
 
 pub mod cliff;
 pub mod kernel;
@@ -62,8 +63,8 @@ struct Noise {
 }
 
 impl Curve {
-    /// A curve of the trials that all points have. With a single trial nothing on it can be told from chance: see
-    /// [`Curve::of_halves`].
+    /// A curve of the trials that all points have. With a single trial nothing on it can be told
+    /// from chance: see [`Curve::of_halves`].
     pub fn of_trials(points: Vec<Point>) -> Curve {
         let trials = points.iter().map(|point| point.medians_ms.len()).min().unwrap_or_default();
         let mut curve = Curve::with(points, trials, (0..trials).collect());
@@ -74,8 +75,9 @@ impl Curve {
         curve
     }
 
-    /// A curve of a single trial, its medians those of the odd samples and of the even ones: the odd ones choose
-    /// what to compare, the even ones estimate. What a further trial would add is taken to be 0.5 %.
+    /// A curve of a single trial, its medians those of the odd samples and of the even ones: the
+    /// odd ones choose what to compare, the even ones estimate. What a further trial would add is
+    /// taken to be 0.5 %.
     pub fn of_halves(points: Vec<Point>) -> Curve {
         let halves = points.iter().map(|point| point.medians_ms.len().min(2)).min();
         let mut curve = Curve::with(points, halves.unwrap_or_default(), vec![1]);
@@ -86,7 +88,8 @@ impl Curve {
         curve
     }
 
-    /// The curve of these rows: of their trials, or of the halves of their samples where one has a single trial.
+    /// The curve of these rows: of their trials, or of the halves of their samples where one has a
+    /// single trial.
     pub fn of(rows: &[&Measured]) -> Curve {
         let trials = rows.iter().map(|row| row.trial_p50.len()).min().unwrap_or_default();
         let medians = |row: &Measured| match trials {
@@ -114,8 +117,8 @@ impl Curve {
         Curve { points, logs, means, held_out, noise: None }
     }
 
-    /// Variance of a median around the mean of its point, and its degrees of freedom; none with fewer than two
-    /// medians a point.
+    /// Variance of a median around the mean of its point, and its degrees of freedom; none with
+    /// fewer than two medians a point.
     fn pooled_variance(&self) -> Option<(f64, f64)> {
         let medians = self.logs.first()?.len();
         if medians < 2 {
@@ -133,8 +136,8 @@ impl Curve {
         &self.points
     }
 
-    /// How far a difference of two points may exceed the true one, in logarithms, so that none of `comparisons` of
-    /// them does at 99 %; none where there is nothing to tell it from.
+    /// How far a difference of two points may exceed the true one, in logarithms, so that none of
+    /// `comparisons` of them does at 99 %; none where there is nothing to tell it from.
     fn margin(&self, comparisons: usize) -> Option<f64> {
         let Noise { variance, degrees_of_freedom } = self.noise?;
         let student = StudentsT::new(0.0, 1.0, degrees_of_freedom).ok()?;
@@ -153,7 +156,8 @@ impl Curve {
     }
 }
 
-/// Medians of the first, third, fifth... sample and of those between; none where there are fewer than two.
+/// Medians of the first, third, fifth... sample and of those between; none where there are fewer
+/// than two.
 fn halves(samples: &[f64]) -> Vec<f64> {
     let every_other = |first| samples.iter().skip(first).step_by(2).copied().collect::<Vec<_>>();
     [0, 1].into_iter().filter_map(|first| median(&every_other(first))).collect()

@@ -1,9 +1,9 @@
-//! Steps: where the time of well aligned dimensions jumps by more than the work, as at the boundary of a tile or of
-//! a kernel.
+//! Steps: where the time of well aligned dimensions jumps by more than the work, as at the boundary
+//! of a tile or of a kernel.
 //!
-//! Only multiples of 8 are compared, each with the next one measured: their excess is `ln T(d2)/T(d1) - ln
-//! work(d2)/work(d1)`. It is a step where the excess minus Student's t at 1 - 0.01 / (m - 1), for m such dimensions,
-//! times the standard error of a difference is above ln 1.05.
+//! Only multiples of 8 are compared, each with the next one measured: their excess is `ln
+//! T(d2)/T(d1) - ln work(d2)/work(d1)`. It is a step where the excess minus Student's t at 1 - 0.01
+//! / (m - 1), for m such dimensions, times the standard error of a difference is above ln 1.05.
 
 use super::kernel::KernelChange;
 use super::{Curve, NOTABLE_RATIO};

@@ -44,8 +44,9 @@ fn smooth(dim: usize) -> f64 {
     0.1 + dim as f64 / 1000.0
 }
 
-/// S1 on an A100: the published times at 64 / 96 / 104 / 107 / 112 / 120 / 128, straight lines between them, the
-/// penalty of 107 for whatever is no multiple of 8, and an assumed gentle rise above 128. Test data, no measurement.
+/// S1 on an A100: the published times at 64 / 96 / 104 / 107 / 112 / 120 / 128, straight lines
+/// between them, the penalty of 107 for whatever is no multiple of 8, and an assumed gentle rise
+/// above 128. Test data, no measurement.
 fn a100_s1(dim: usize) -> f64 {
     let aligned = |dim: usize| {
         let anchors =
@@ -90,8 +91,8 @@ fn every_injected_cliff_is_found_and_only_that() {
     }
 }
 
-/// The bound is simultaneous: over many curves, the true ratio lies below it in fewer than 1 % of them, whatever
-/// the number of dimensions.
+/// The bound is simultaneous: over many curves, the true ratio lies below it in fewer than 1 % of
+/// them, whatever the number of dimensions.
 #[test]
 fn the_lower_bound_holds_for_all_dimensions_of_a_curve_at_once() {
     let missed = (0..300).filter(|&seed| {
@@ -101,7 +102,8 @@ fn the_lower_bound_holds_for_all_dimensions_of_a_curve_at_once() {
     assert!(missed.count() <= 3);
 }
 
-/// Section 5 of the method: an alignment cliff at 8 and none at 16, and a step at each of two tile boundaries.
+/// Section 5 of the method: an alignment cliff at 8 and none at 16, and a step at each of two tile
+/// boundaries.
 #[test]
 fn the_a100_has_one_alignment_cliff_and_two_steps() {
     let curve = trials(1, a100_s1);
@@ -200,8 +202,8 @@ fn what_cannot_be_told_from_chance_is_unclassified() {
     assert_eq!(cliff::find(&Curve::of_trials(far.to_vec())).unclassified, [64, 96]);
 }
 
-/// How often a cliff of this true ratio is found is what simulations of the method gave: 0.07 at 1.06, 0.70 at 1.07,
-/// 0.99 at 1.08. What is not found is suggestive.
+/// How often a cliff of this true ratio is found is what simulations of the method gave: 0.07 at
+/// 1.06, 0.70 at 1.07, 0.99 at 1.08. What is not found is suggestive.
 #[test]
 fn small_cliffs_are_found_as_often_as_the_method_promises() {
     for (ratio, expected) in [(1.06, 0.03..0.13), (1.07, 0.60..0.80), (1.08, 0.96..1.01)] {
@@ -240,7 +242,8 @@ fn kernels_are_named_where_they_change() {
     assert_eq!(kernel::boundaries(&Curve::of_trials(points)), []);
 }
 
-/// Degrees of freedom, comparisons, `scipy.stats.t.ppf(1 - 0.01 / comparisons, degrees of freedom)`.
+/// Degrees of freedom, comparisons, `scipy.stats.t.ppf(1 - 0.01 / comparisons, degrees of
+/// freedom)`.
 const SCIPY: [(f64, usize, f64); 7] = [
     (162.0, 81, 3.748749885540329),
     (12.0, 6, 3.648889276853286),

@@ -1,10 +1,11 @@
 //! Tiers: what the alignment of a dimension costs, by the largest power of two that divides it.
 //!
-//! Each dimension is compared with its next multiple of 16; a class costs the median of these ratios. Whether a class
-//! differs from the multiples of 8 by more than chance, a permutation test tells (Good, *Permutation, Parametric and
-//! Bootstrap Tests of Hypotheses*, 3rd ed., chapter 3): the labels of the two classes are permuted inside each block
-//! of 16 dimensions, so that growth along the curve plays no part, and the difference of the medians is compared with
-//! that of 999 draws. The multiples of 8 themselves are compared with those of 16.
+//! Each dimension is compared with its next multiple of 16; a class costs the median of these
+//! ratios. Whether a class differs from the multiples of 8 by more than chance, a permutation test
+//! tells (Good, *Permutation, Parametric and Bootstrap Tests of Hypotheses*, 3rd ed., chapter 3):
+//! the labels of the two classes are permuted inside each block of 16 dimensions, so that growth
+//! along the curve plays no part, and the difference of the medians is compared with that of 999
+//! draws. The multiples of 8 themselves are compared with those of 16.
 
 use super::Curve;
 use crate::stats::median;
@@ -38,8 +39,9 @@ pub struct Tier {
     pub points: usize,
     /// Median of their times over that at their next multiple of 16.
     pub multiplier: f64,
-    /// Chance that labels at random make the class as much slower than the multiples of 8 (which are compared with
-    /// those of 16); null for the multiples of 16, and where there is nothing to compare with.
+    /// Chance that labels at random make the class as much slower than the multiples of 8 (which
+    /// are compared with those of 16); null for the multiples of 16, and where there is nothing to
+    /// compare with.
     pub p_value: Option<f64>,
 }
 
@@ -119,8 +121,8 @@ fn excesses(curve: &Curve) -> Vec<Excess> {
         .collect()
 }
 
-/// Chance that `class` is as much slower than `reference` where labels are given at random; none where no block has
-/// both.
+/// Chance that `class` is as much slower than `reference` where labels are given at random; none
+/// where no block has both.
 fn p_value(excesses: &[Excess], class: Class, reference: Class) -> Option<f64> {
     let both: Vec<&Excess> =
         excesses.iter().filter(|e| [class, reference].contains(&e.class)).collect();

@@ -1,14 +1,15 @@
-//! S1: what padding within the launch costs, by the kernel alone beside the whole.
+//! What padding within the launch costs, by the kernel alone beside the whole.
 
 use crate::results::raw::{Raw, Variant};
-use crate::results::summary::curves;
+use crate::results::summary::Summary;
+use crate::results::view::View;
 use crate::stats::median;
 use crate::units::percent;
 
 /// A sentence per curve with such points.
-pub fn sentences(raw: &Raw) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for ((_, curve), rows) in curves(raw) {
+pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
+    let dim = view.dim;
+    for ((_, curve), rows) in raw.curves() {
         let shares: Vec<f64> = rows
             .iter()
             .filter_map(|row| row.measured())
@@ -19,11 +20,11 @@ pub fn sentences(raw: &Raw) -> Vec<String> {
             .collect();
         if let Some(share) = median(&shares) {
             let (share, count) = (percent(100.0 * share), shares.len());
-            sentences.push(format!(
-                "{curve}: where AUTO pads within the launch, the kernel alone takes {share} of the time \
-                 (median of {count} head_dims)."
+            summary.findings.push(format!(
+                "{curve}: where AUTO pads within the launch, the kernel alone takes {share} of \
+                 the time \
+                 (median of {count} {dim}s)."
             ));
         }
     }
-    sentences
 }

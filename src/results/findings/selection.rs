@@ -1,8 +1,8 @@
 //! Which backend AUTO takes where.
 
-use super::{backend, selected};
 use crate::results::raw::{Raw, Row};
-use crate::results::summary::curves;
+use crate::results::summary::Summary;
+use crate::results::view::View;
 use crate::units::list;
 use indexmap::IndexMap;
 
@@ -10,17 +10,19 @@ use indexmap::IndexMap;
 const LISTED: usize = 6;
 
 /// A sentence per curve that AUTO was asked for.
-pub fn sentences(raw: &Raw) -> Vec<String> {
-    curves(raw).iter().filter_map(|((_, curve), rows)| sentence(curve, rows)).collect()
+pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
+    let curves = raw.curves();
+    let sentences = curves.iter().filter_map(|((_, curve), rows)| sentence(curve, rows, view.dim));
+    summary.findings.extend(sentences);
 }
 
-fn sentence(curve: &str, rows: &[&Row]) -> Option<String> {
+fn sentence(curve: &str, rows: &[&Row], dim: &str) -> Option<String> {
     let mut taken: IndexMap<&str, Vec<usize>> = IndexMap::new();
-    for row in rows.iter().filter(|row| backend(row) == "AUTO" && row.measured().is_some()) {
-        taken.entry(selected(row)).or_default().push(row.point().dim);
+    for row in rows.iter().filter(|row| row.backend() == "AUTO" && row.measured().is_some()) {
+        taken.entry(row.backend_that_ran()).or_default().push(row.point().dim);
     }
     if let (1, Some((backend, dims))) = (taken.len(), taken.first()) {
-        return Some(format!("{curve}: AUTO takes {backend} at all {} head_dims.", dims.len()));
+        return Some(format!("{curve}: AUTO takes {backend} at all {} {dim}s.", dims.len()));
     }
     taken.sort_by(|_, a, _, b| a.len().cmp(&b.len()));
     let last = taken.len().checked_sub(1)?;
@@ -29,7 +31,7 @@ fn sentence(curve: &str, rows: &[&Row]) -> Option<String> {
         .enumerate()
         .map(|(index, (backend, dims))| match dims.len() {
             count if index == last && count > LISTED => format!("{backend} at the other {count}"),
-            count if count > LISTED => format!("{backend} at {count} head_dims"),
+            count if count > LISTED => format!("{backend} at {count} {dim}s"),
             _ => {
                 let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
                 format!("{backend} at {}", list(&dims))

@@ -3,21 +3,24 @@
 use crate::results::curve::NOTABLE_RATIO;
 use crate::results::curve::cliff::{Cliff, WINDOW};
 use crate::results::curve::tier::Class;
+use crate::results::raw::Raw;
 use crate::results::summary::{Curve, Summary};
+use crate::results::view::View;
 use crate::units::{list, percent, ratio};
 
 /// A p value from which on a tier is not worth a sentence.
 const SIGNIFICANT: f64 = 0.01;
 
 /// The worst cliff of each curve, worst first; then the steps, then the tiers.
-pub fn sentences(summary: &Summary, dim: &str) -> Vec<String> {
+pub fn add(summary: &mut Summary, _: &Raw, view: &View) {
     let mut curves: Vec<&Curve> = summary.curves.iter().collect();
     let worst = |curve: &Curve| worst_cliff(curve).map_or(0.0, |cliff| cliff.ratio);
     curves.sort_by(|a, b| worst(b).total_cmp(&worst(a)));
     let of_all = |of: fn(&Curve, &str) -> Option<String>| {
-        curves.iter().filter_map(|curve| of(curve, dim)).collect::<Vec<_>>()
+        curves.iter().filter_map(|curve| of(curve, view.dim)).collect::<Vec<_>>()
     };
-    [of_all(cliffs), of_all(steps), of_all(tiers)].concat()
+    let sentences = [of_all(cliffs), of_all(steps), of_all(tiers)].concat();
+    summary.findings.extend(sentences);
 }
 
 fn worst_cliff(curve: &Curve) -> Option<&Cliff> {
@@ -36,7 +39,8 @@ fn cliffs(curve: &Curve, dim: &str) -> Option<String> {
             _ => format!(" {count} of {classified} are cliffs."),
         };
         return Some(format!(
-            "{name}: {dim}={at} costs {costs} {dim}={pad_to} (at least {at_least}, 99 % over the curve); \
+            "{name}: {dim}={at} costs {costs} {dim}={pad_to} (at least {at_least}, 99 % over the \
+             curve); \
              pad +{overhead}.{others}"
         ));
     }

@@ -50,7 +50,7 @@ function readout(point) {
   const kind = alignment(point.dim);
   const swatch = svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, svg("circle", { cx: 6, cy: 6, r: 5, style: `fill: var(--${kind.key})` }));
   if (!point.bar) fact("Alignment", html("span", {}, swatch, " ", kind.key === "mod16" || kind.key === "odd" ? kind.name : `multiple ${kind.name}`));
-  if (!point.bar || data.view === "patterns") fact("Curve", curve);
+  if (!point.bar || data.is_shared) fact("Curve", curve);
   if (isMeasured(point)) {
     fact("Median", time(point.p50_ms));
     if (point.ci95_ms) fact("95 % CI", interval(point.ci95_ms));
@@ -59,7 +59,7 @@ function readout(point) {
     if (point.of_peak_pct) fact("Of peak", `${digits(point.of_peak_pct[0])} % compute, ${digits(point.of_peak_pct[1])} % bandwidth`);
     if (point.isolated_ms) fact("Isolated", `${time(point.isolated_ms[0])}, p99 ${time(point.isolated_ms[1])}`);
     if (point.cold_ms) fact("Cold caches", time(point.cold_ms));
-    if (point.per_call_ms) fact("As called", time(point.per_call_ms));
+    if (point.per_call_ms) fact("Per call", time(point.per_call_ms));
     if (point.against) fact(`Against ${point.against[0]}`, `${ratio(point.against[1])} the time`);
     if (point.verdict) fact("Verdict", point.verdict);
     if (point.backend) fact("Backend", point.backend);
@@ -77,7 +77,7 @@ function readout(point) {
 }
 
 function drawCurves(host, controls) {
-  const isSweep = data.view === "sweep";
+  const isSweep = data.layout === "sweep";
   const named = letters();
   const color = (index, point) => (isSweep ? `var(--${alignment(point.dim).key})` : `var(--c${data.curves[index].color})`);
   const rows = data.points.filter((point) => !point.variant);
@@ -162,9 +162,8 @@ function stretched(dims) {
 function drawBars(host, controls) {
   const panels = data.panels.map((title, panel) => ({ title, points: data.points.filter((point) => point.panel === panel) }));
   const names = [...new Set(data.points.map((point) => point.variant ?? ""))];
-  const isAsIs = (point) => data.view === "padding" && !point.variant && !point.verdict;
-  const color = (point) => (isAsIs(point) ? "var(--muted)" : `var(--c${names.indexOf(point.variant ?? "") % 6})`);
-  const change = barChart(host, { panels, isShared: data.view === "patterns", color, text }, readout);
+  const color = (point) => (point.base ? "var(--muted)" : `var(--c${names.indexOf(point.variant ?? "") % 6})`);
+  const change = barChart(host, { panels, isShared: data.is_shared, color, text }, readout);
   controls.append(radios("Show", "quantity", [["ms", "Latency"], ["tflops", "TFLOP/s"]], "ms", (quantity) => change({ quantity })));
   change({ quantity: "ms" });
 }
@@ -182,7 +181,7 @@ function listPoints() {
     { title: "% of peak", key: (point) => point.of_peak_pct?.[0], text: (point) => (point.of_peak_pct ? digits(point.of_peak_pct[0]) : ""), isNumber: true },
     { title: "Isolated p99", key: (point) => point.isolated_ms?.[1], text: (point) => ms(point.isolated_ms?.[1]), isNumber: true },
     { title: "Cold", key: (point) => point.cold_ms, text: (point) => ms(point.cold_ms), isNumber: true },
-    { title: "As called", key: (point) => point.per_call_ms, text: (point) => ms(point.per_call_ms), isNumber: true },
+    { title: "Per call", key: (point) => point.per_call_ms, text: (point) => ms(point.per_call_ms), isNumber: true },
     hasVariants
       ? { title: "Verdict", key: (point) => point.verdict, text: (point) => point.verdict, isWords: true }
       : { title: "× next of 8", key: (point) => point.against?.[1], text: (point) => (point.against ? ratio(point.against[1]) : ""), isNumber: true },
@@ -201,6 +200,6 @@ function listPoints() {
 themeButton(document.getElementById("theme"));
 const host = document.getElementById("drawing");
 const controls = document.getElementById("controls");
-if (data.view === "padding" || data.view === "patterns") drawBars(host, controls);
+if (data.view === "padding" || data.is_shared) drawBars(host, controls);
 else drawCurves(host, controls);
 listPoints();

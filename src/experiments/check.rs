@@ -4,11 +4,11 @@ use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS};
 use crate::workload::shape::{GemmShape, SdpaShape};
 use std::fmt::Display;
 
-/// What is wrong at a key of the entry; `error::explain` reads the key back out of it.
-pub(super) type Problem = String;
+/// What is wrong at a key of the entry, which [`problem`] puts first.
+pub type Problem = String;
 
 /// A problem at `key`.
-pub(super) fn problem(key: &str, what: impl Display) -> Problem {
+pub fn problem(key: &str, what: impl Display) -> Problem {
     format!("key `{key}`: {what}")
 }
 
@@ -23,23 +23,19 @@ fn tensor(key: &str, dims: &[usize]) -> Result<(), Problem> {
     Err(problem(key, format!("a tensor of {} is too large; allowed is {limit}", dims.join(" x "))))
 }
 
-/// Refuses a product one of whose matrices is too large.
-pub(super) fn gemm(key: &str, shape: GemmShape) -> Result<(), Problem> {
+/// Refuses a GEMM one of whose matrices is too large.
+pub fn gemm(key: &str, shape: GemmShape) -> Result<(), Problem> {
     let GemmShape { m, n, k } = shape;
     [[m, k], [k, n], [m, n]].iter().try_for_each(|matrix| tensor(key, matrix))
 }
 
 /// Refuses an attention whose tensors are too large.
-pub(super) fn sdpa(key: &str, shape: SdpaShape) -> Result<(), Problem> {
+pub fn sdpa(key: &str, shape: SdpaShape) -> Result<(), Problem> {
     tensor(key, &[shape.batch, shape.n_heads, shape.seq_len, shape.head_dim])
 }
 
 /// Refuses a sweep without a case, or with more than [`MAX_CASES`]: `dims` at each of `series`.
-pub(super) fn cases(
-    key: &str,
-    dims: impl Iterator<Item = usize>,
-    series: usize,
-) -> Result<(), Problem> {
+pub fn cases(key: &str, dims: impl Iterator<Item = usize>, series: usize) -> Result<(), Problem> {
     match dims.take(MAX_CASES + 1).count() {
         0 => Err(problem(key, "the steps leave no value in this range; widen it")),
         dims if dims.saturating_mul(series) > MAX_CASES => {

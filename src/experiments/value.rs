@@ -1,6 +1,8 @@
-//! The values of a spec that check themselves as they are read, so that an error has its line and column.
+//! The values of a spec that check themselves as they are read, so that an error has its line and
+//! column.
 
 use crate::workload::limits::MAX_ELEMENTS;
+use crate::workload::shape::DType;
 use indexmap::IndexSet;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
@@ -19,7 +21,7 @@ pub type Size = Integer<1, { MAX_ELEMENTS - 1 }>;
 
 impl<const MIN: usize, const MAX: usize> Integer<MIN, MAX> {
     /// A default written in the code.
-    pub(super) const fn new(value: usize) -> Self {
+    pub(crate) const fn new(value: usize) -> Self {
         assert!(MIN <= value && value <= MAX);
         Integer(value)
     }
@@ -72,9 +74,9 @@ impl DimRange {
 
     /// The values `step_1` apart from `lo` up to `boundary`, then those `step_2` apart above it.
     ///
-    /// As in the published suite the second part counts from `boundary`, whatever the last value of the first:
-    /// `boundary + step_2`, `boundary + 2 * step_2`, ... A range that starts above `boundary` has those of them
-    /// that lie in it, which may be none.
+    /// As in the published suite the second part counts from `boundary`, whatever the last value of
+    /// the first: `boundary + step_2`, `boundary + 2 * step_2`, ... A range that starts above
+    /// `boundary` has those of them that lie in it, which may be none.
     pub(super) fn stepped(
         self,
         boundary: usize,
@@ -180,6 +182,27 @@ impl<'de, T: Deserialize<'de> + Eq + Hash> Deserialize<'de> for List<T> {
         }
         deserializer.deserialize_seq(Items(PhantomData))
     }
+}
+
+// What the published suite takes where a key is absent.
+
+/// The last value of a range that is `step_1` from the one before.
+pub const BOUNDARY: usize = 128;
+
+pub(super) fn boundary() -> Size {
+    Size::new(BOUNDARY)
+}
+
+pub(super) fn one() -> Size {
+    Size::new(1)
+}
+
+pub(super) fn two() -> Size {
+    Size::new(2)
+}
+
+pub(super) fn fp16() -> DType {
+    DType::Fp16
 }
 
 #[cfg(test)]

@@ -1,0 +1,126 @@
+//! What the types that time attention share.
+
+use super::check::{self, Problem, problem};
+use super::value::Size;
+use crate::workload::case::Case;
+use crate::workload::operation::{AutoPolicy, Backend, Operation, Sdpa};
+use crate::workload::shape::{DType, SdpaShape};
+use serde::{Deserialize, Serialize};
+
+/// An attention but for its head_dim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a map {batch, seq_len, n_heads}")]
+pub struct AttentionSize {
+    /// Sequences.
+    pub batch: Size,
+    /// Tokens in each sequence.
+    pub seq_len: Size,
+    /// Attention heads.
+    pub n_heads: Size,
+    /// KV heads, a divisor of `n_heads`; as many as those if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<Size>,
+}
+
+impl AttentionSize {
+    /// With a longer [`AttentionSize::id`], the longest series built from it would pass the 64
+    /// bytes of a part.
+    const LONGEST_ID: usize = 28;
+
+    /// The attention at one head_dim. How AUTO chooses is nothing to a backend that is forced.
+    pub fn attention(
+        self,
+        head_dim: usize,
+        backend: Backend,
+        auto: AutoPolicy,
+        causal: bool,
+    ) -> Sdpa {
+        let shape = self.shape(head_dim);
+        let auto = if backend == Backend::Auto { auto } else { AutoPolicy::default() };
+        Sdpa { auto, causal, ..Sdpa::dense(shape, backend) }
+    }
+
+    fn shape(self, head_dim: usize) -> SdpaShape {
+        SdpaShape {
+            batch: self.batch.get(),
+            seq_len: self.seq_len.get(),
+            n_heads: self.n_heads.get(),
+            n_kv_heads: self.fewer_kv_heads().map(Size::get),
+            head_dim,
+        }
+    }
+
+    /// The middle part of a case's id, with all that changes what is computed but its head_dim:
+    /// `b4_s2048_h32_fp16`, `b4_s2048_h32_kv8_fp16_FLASH_causal`, `b4_s2048_h32_fp16_AUTO_fastest`.
+    pub fn series(self, dtype: DType, attention: &Sdpa, backend: Naming) -> String {
+        let mut series = format!("{}_{}", self.id(), dtype.name());
+        if backend == Naming::Always || attention.backend != Backend::Auto {
+            series += &format!("_{}", attention.backend.name());
+        }
+        if attention.causal {
+            series += "_causal";
+        }
+        if attention.auto == AutoPolicy::Fastest {
+            series += "_fastest";
+        }
+        series
+    }
+
+    /// The row of an attention whose backend is part of the question:
+    /// `S2/b4_s2048_h32_fp16_FLASH/d107`.
+    pub fn row(self, group: &str, dtype: DType, attention: Sdpa) -> Case {
+        let head_dim = attention.shape.head_dim;
+        let series = self.series(dtype, &attention, Naming::Always);
+        let operation = Operation::Sdpa(attention);
+        Case::row(group, &series, &format!("d{head_dim}"), head_dim, dtype, operation)
+            .label("head_dim", head_dim)
+            .label("backend", attention.backend.name())
+            .masked(attention.causal)
+    }
+
+    /// `b4_s2048_h32`, or `b4_s2048_h32_kv8`.
+    fn id(self) -> String {
+        let kv_heads =
+            self.fewer_kv_heads().map_or_else(String::new, |heads| format!("_kv{heads}"));
+        format!("b{}_s{}_h{}{kv_heads}", self.batch, self.seq_len, self.n_heads)
+    }
+
+    /// As a legend: `batch 4, seq 2048, 32 heads`, or `..., 32 heads on 8`.
+    pub fn legend(self) -> String {
+        let on = self.fewer_kv_heads().map_or_else(String::new, |heads| format!(" on {heads}"));
+        format!("batch {}, seq {}, {} heads{on}", self.batch, self.seq_len, self.n_heads)
+    }
+
+    fn fewer_kv_heads(self) -> Option<Size> {
+        self.n_kv_heads.filter(|heads| *heads != self.n_heads)
+    }
+
+    /// Refuses tensors that are too large, and heads that cannot be shared evenly.
+    pub fn check(self, key: &str, head_dim: usize) -> Result<(), Problem> {
+        let (heads, kv_heads) = (self.n_heads, self.n_kv_heads.unwrap_or(self.n_heads));
+        if !heads.get().is_multiple_of(kv_heads.get()) {
+            let what = format!("n_kv_heads {kv_heads} does not divide n_heads, {heads}");
+            return Err(problem(key, what));
+        }
+        check::sdpa(key, self.shape(head_dim))?;
+        if self.id().len() > Self::LONGEST_ID {
+            let what = format!("{} is too long for the ids of cases", self.id());
+            return Err(problem(key, what));
+        }
+        Ok(())
+    }
+}
+
+/// When a series names its backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// In experiments that compare backends.
+    Always,
+    /// Where it is not AUTO.
+    Forced,
+}
+
+/// The backend of a spec that names none.
+pub fn auto() -> Backend {
+    Backend::Auto
+}

@@ -1,0 +1,85 @@
+//! G4: a GEMM at every N of a range, as a projection of M tokens from K to N features.
+
+use super::check::{self, Problem};
+use super::gemm::{Curve, GemmAlgorithms};
+use super::sweep::{Sweep, Type, read};
+use super::value::{BOUNDARY, DimRange, List, Size, one, two};
+use crate::results::findings::sweep;
+use crate::results::view::{Axis, Layout, Plot, View};
+use crate::workload::case::Case;
+use crate::workload::shape::{DType, GemmShape};
+use serde::{Deserialize, Serialize};
+
+pub const TYPE: Type = Type {
+    name: "gemm_n_dense",
+    group: "G4",
+    bench: "g4_gemm_n_dense",
+    read: read::<GemmNDense>,
+    view: View {
+        dim: "N",
+        title: "GEMM over N",
+        layout: Layout::Sweep,
+        plots: &[Plot::latency("g4_latency_vs_N", "GEMM latency")],
+        findings: &[sweep::add],
+        axes: &[Axis::GemmN],
+    },
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GemmNDense {
+    /// With `m_values`, a curve each.
+    dtypes: List<DType>,
+    /// With `dtypes`, a curve each.
+    #[serde(rename = "M_values")]
+    m_values: List<Size>,
+    /// The dimension summed over.
+    #[serde(rename = "K")]
+    k: Size,
+    /// First and last N.
+    #[serde(rename = "N_range")]
+    n_range: DimRange,
+    /// Step up to N = 128.
+    #[serde(rename = "N_step_1", default = "one")]
+    n_step_1: Size,
+    /// Step above N = 128.
+    #[serde(rename = "N_step_2", default = "two")]
+    n_step_2: Size,
+    #[serde(default)]
+    gemm_algorithms: GemmAlgorithms,
+}
+
+impl GemmNDense {
+    fn n_values(&self) -> impl Iterator<Item = usize> {
+        self.n_range.stepped(BOUNDARY, self.n_step_1, self.n_step_2)
+    }
+
+    fn shape(&self, m: Size, n: usize) -> GemmShape {
+        GemmShape { m: m.get(), n, k: self.k.get() }
+    }
+}
+
+impl Sweep for GemmNDense {
+    fn check(&self) -> Result<(), Problem> {
+        let series = self.dtypes.len().saturating_mul(self.m_values.len());
+        check::cases("N_range", self.n_values(), series)?;
+        let largest = self.n_range.hi();
+        self.m_values.iter().try_for_each(|&m| check::gemm("M_values", self.shape(m, largest)))
+    }
+
+    /// A curve for each M and element type, a point for each N: `G4/M1024_K4096_fp16/N107`.
+    fn cases(&self, group: &str) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for &dtype in &self.dtypes {
+            for &m in &self.m_values {
+                let series = format!("M{m}_K{}_{}", self.k, dtype.name());
+                let legend = format!("M={m} {}", dtype.name());
+                let curve = Curve { group, series, legend, dtype, dim: "N" };
+                for n in self.n_values() {
+                    cases.extend(self.gemm_algorithms.cases(&curve, n, self.shape(m, n)));
+                }
+            }
+        }
+        cases
+    }
+}

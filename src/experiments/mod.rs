@@ -1,0 +1,60 @@
+//! The types of experiments: a file each, and the list of them.
+//!
+//! A file holds the struct of a type's YAML keys, its checks, its cases and its view. Nothing else
+//! knows a type: the spec reads it through [`TYPES`], table, plots, page, index and advice draw its
+//! [`View`].
+
+mod attention;
+pub(crate) mod check;
+mod gemm;
+mod gemm_k_dense;
+mod gemm_n_dense;
+mod hetero_batching;
+mod padding_rescue;
+mod sdpa_backend_forced;
+mod sdpa_backend_selection;
+mod sdpa_dense;
+pub mod sweep;
+pub(crate) mod value;
+
+use crate::results::findings;
+use crate::results::view::{Axis, Layout, Plot, View};
+use serde_json::Value;
+use sweep::Type;
+
+/// Every type that a spec may name.
+pub static TYPES: &[Type] = &[
+    sdpa_dense::TYPE,
+    sdpa_backend_forced::TYPE,
+    sdpa_backend_selection::TYPE,
+    gemm_k_dense::TYPE,
+    gemm_n_dense::TYPE,
+    padding_rescue::TYPE,
+    hetero_batching::TYPE,
+];
+
+/// Their names.
+pub fn names() -> Vec<&'static str> {
+    TYPES.iter().map(|known| known.name).collect()
+}
+
+/// The type of this name.
+pub fn find(name: &str) -> Option<&'static Type> {
+    TYPES.iter().find(|known| known.name == name)
+}
+
+/// How a run is shown whose spec entry is `config`: a plain sweep if its type is not known here.
+pub fn view(config: &Value) -> &'static View {
+    let known = config["type"].as_str().and_then(find);
+    known.map_or(&PLAIN, |known| &known.view)
+}
+
+/// A run of a type that this version does not know.
+static PLAIN: View = View {
+    dim: "dim",
+    title: "Curves",
+    layout: Layout::Sweep,
+    plots: &[Plot::latency("latency", "Latency")],
+    findings: &[findings::sweep::add],
+    axes: &[Axis::Sdpa, Axis::GemmK, Axis::GemmN, Axis::GemmM],
+};

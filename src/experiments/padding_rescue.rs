@@ -1,0 +1,240 @@
+//! P1: what padding an awkward dimension to a better one buys back.
+
+use super::attention::{AttentionSize, Naming};
+use super::check::{self, Problem, problem};
+use super::sweep::{Sweep, Type, read};
+use super::value::{List, Size, fp16};
+use crate::results::findings::padding;
+use crate::results::raw::Point;
+use crate::results::view::{Axis, Bar, Bars, Layout, Note, Plot, Ratio, View};
+use crate::units::percent;
+use crate::workload::case::Case;
+use crate::workload::operation::{AutoPolicy, Backend, Gemm, Operation, Sdpa};
+use crate::workload::shape::{DType, GemmShape};
+use serde::{Deserialize, Serialize};
+
+pub const TYPE: Type = Type {
+    name: "padding_rescue",
+    group: "P1",
+    bench: "p1_padding_rescue",
+    read: read::<PaddingRescue>,
+    view: View {
+        dim: "dim",
+        title: "What padding buys back",
+        layout: Layout::Bars(&BARS),
+        plots: &[Plot::latency("p1_padding_rescue", "What padding buys back")],
+        findings: &[padding::add],
+        axes: &[Axis::Sdpa, Axis::GemmK, Axis::GemmN],
+    },
+};
+
+const BARS: Bars = Bars {
+    by_curve: true,
+    name: None,
+    is_base: |point| point.number("logical_dim") == Some(point.dim as f64),
+    base: Some("as it is"),
+    row: Bar {
+        variant: "",
+        name: "kept padded",
+        legend: "padded, tensors kept padded",
+        column: "median",
+        ratio_column: None,
+        color: 0,
+    },
+    variants: &[Bar {
+        variant: "on_the_fly",
+        name: "padded on the fly",
+        legend: "padded on the fly, copies timed too",
+        column: "on the fly",
+        ratio_column: Some("net gain"),
+        color: 4,
+    }],
+    ratio: Ratio {
+        is_speedup: true,
+        column: "gain",
+        words: "as fast",
+        caption: "2.0×: that many times as fast as without padding.",
+        note: None,
+    },
+    note: Note { column: Some("memory"), of: memory },
+};
+
+fn memory(point: &Point) -> Option<(String, &'static str)> {
+    let overhead = point.number("memory_overhead_pct").filter(|pct| *pct > 0.0)?;
+    Some((format!("+{}", percent(overhead)), "memory"))
+}
+
+/// An attention and some GEMMs, each at a logical dimension padded to several physical ones.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaddingRescue {
+    #[serde(default = "fp16")]
+    dtype: DType,
+    /// The dimension that holds data.
+    logical_head_dim: Size,
+    /// What it is padded to; the logical dimension itself stands for no padding.
+    pad_options: List<Size>,
+    /// The attention whose head_dim is padded.
+    sdpa_shape: AttentionSize,
+    /// The GEMMs; K or N of each is the logical dimension.
+    gemm_shapes: List<GemmSize>,
+    /// How AUTO chooses the attention's backend.
+    #[serde(default)]
+    auto: AutoPolicy,
+    /// Mask out keys after the query.
+    #[serde(default)]
+    causal: bool,
+}
+
+/// A GEMM as a spec gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a map {M, N, K}")]
+struct GemmSize {
+    /// Rows of the result.
+    #[serde(rename = "M")]
+    m: Size,
+    /// Columns of the result.
+    #[serde(rename = "N")]
+    n: Size,
+    /// The dimension summed over.
+    #[serde(rename = "K")]
+    k: Size,
+}
+
+/// Which dimension of a GEMM is padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Padded {
+    /// K, the dimension summed over: columns of A and rows of B.
+    Reduction,
+    /// N, the width of the result: columns of B.
+    Projection,
+}
+
+impl Padded {
+    /// The published name, in the column `shape_type`.
+    fn shape_type(self) -> &'static str {
+        match self {
+            Padded::Reduction => "reduction",
+            Padded::Projection => "projection",
+        }
+    }
+}
+
+impl PaddingRescue {
+    /// The attention padded to `physical`; AUTO chooses its backend.
+    fn sdpa(&self, physical: usize) -> Sdpa {
+        let padded = self.sdpa_shape.attention(physical, Backend::Auto, self.auto, self.causal);
+        Sdpa { data_head_dim: self.logical_head_dim.get(), ..padded }
+    }
+
+    /// The GEMM `size` padded to `physical` in dimension `padded`.
+    fn gemm(&self, size: GemmSize, padded: Padded, physical: usize) -> Gemm {
+        let data = GemmShape { m: size.m.get(), n: size.n.get(), k: size.k.get() };
+        let shape = match padded {
+            Padded::Reduction => GemmShape { k: physical, ..data },
+            Padded::Projection => GemmShape { n: physical, ..data },
+        };
+        Gemm { shape, data }
+    }
+
+    /// The GEMMs, each with the dimension that is padded.
+    fn gemms(&self) -> impl Iterator<Item = (GemmSize, Padded)> {
+        self.gemm_shapes.iter().filter_map(|&size| Some((size, self.padded(size)?)))
+    }
+
+    /// How much larger a padded tensor is than its data, in percent.
+    fn memory_overhead_pct(&self, physical: usize) -> f64 {
+        let logical = self.logical_head_dim.get() as f64;
+        (physical as f64 - logical) / logical * 100.0
+    }
+
+    /// K if it is the logical dimension, else N if that is; a spec in which neither is does not
+    /// load.
+    fn padded(&self, size: GemmSize) -> Option<Padded> {
+        match self.logical_head_dim {
+            logical if logical == size.k => Some(Padded::Reduction),
+            logical if logical == size.n => Some(Padded::Projection),
+            _ => None,
+        }
+    }
+}
+
+impl Sweep for PaddingRescue {
+    fn check(&self) -> Result<(), Problem> {
+        let logical = self.logical_head_dim;
+        check::cases("pad_options", 0..self.pad_options.len(), 1 + self.gemm_shapes.len())?;
+        for &physical in &self.pad_options {
+            if physical < logical {
+                let what =
+                    format!("{physical} is below logical_head_dim, {logical}: data would be lost");
+                return Err(problem("pad_options", what));
+            }
+            self.sdpa_shape.check("sdpa_shape", physical.get())?;
+        }
+        for &size in &self.gemm_shapes {
+            let padded = self.padded(size).ok_or_else(|| {
+                let GemmSize { m, n, k } = size;
+                let what = format!("{{M: {m}, N: {n}, K: {k}}} has nothing to pad");
+                problem(
+                    "gemm_shapes",
+                    format!("{what}: K or N has to be logical_head_dim, {logical}"),
+                )
+            })?;
+            for &physical in &self.pad_options {
+                check::gemm("gemm_shapes", self.gemm(size, padded, physical.get()).shape)?;
+            }
+        }
+        Ok(())
+    }
+    /// A curve for the attention and for each GEMM, a point for each padded size:
+    /// `P1/sdpa_b4_s2048_h32_fp16/d107_to_112`, `P1/gemm_reduction_M4096_N4096_fp16/K107_to_112`;
+    /// each that is padded has the variant `on_the_fly`.
+    fn cases(&self, group: &str) -> Vec<Case> {
+        let (dtype, logical) = (self.dtype, self.logical_head_dim);
+        let physicals = || self.pad_options.iter().map(|physical| physical.get());
+        let labelled = |case: Case, physical: usize| {
+            case.label("logical_dim", logical.get())
+                .label("physical_dim", physical)
+                .label("memory_overhead_pct", self.memory_overhead_pct(physical))
+        };
+
+        let mut cases = Vec::new();
+        let mut add = |row: Case, on_the_fly: Operation| {
+            let is_padded = row.dim != logical.get();
+            let variant = is_padded.then(|| row.variant("on_the_fly", on_the_fly));
+            cases.push(row);
+            cases.extend(variant);
+        };
+        for physical in physicals() {
+            let attention = self.sdpa(physical);
+            let size = self.sdpa_shape;
+            let series = format!("sdpa_{}", size.series(dtype, &attention, Naming::Forced));
+            let point = format!("d{logical}_to_{physical}");
+            let operation = Operation::Sdpa(attention);
+            let case = Case::row(group, &series, &point, physical, dtype, operation)
+                .on_curve(format!("SDPA, {}", size.legend()))
+                .label("operation", "SDPA")
+                .masked(attention.causal);
+            add(labelled(case, physical), Operation::SdpaOnTheFly(attention));
+        }
+        for (size, padded) in self.gemms() {
+            let (name, other, kept) = match padded {
+                Padded::Reduction => ("K", "N", size.n),
+                Padded::Projection => ("N", "K", size.k),
+            };
+            let (m, shape_type) = (size.m, padded.shape_type());
+            let series = format!("gemm_{shape_type}_M{m}_{other}{kept}_{}", dtype.name());
+            for physical in physicals() {
+                let gemm = self.gemm(size, padded, physical);
+                let point = format!("{name}{logical}_to_{physical}");
+                let operation = Operation::Gemm(gemm);
+                let case = Case::row(group, &series, &point, physical, dtype, operation)
+                    .on_curve(format!("GEMM, {name} padded, M={m} {other}={kept}"))
+                    .label("operation", "GEMM")
+                    .label("shape_type", shape_type);
+                add(labelled(case, physical), Operation::GemmOnTheFly(gemm));
+            }
+        }
+        cases
+    }
+}

@@ -1,0 +1,92 @@
+//! S1: attention at every head_dim of a range.
+
+use super::attention::{AttentionSize, Naming, auto};
+use super::check::{self, Problem};
+use super::sweep::{Sweep, Type, read};
+use super::value::{DimRange, List, Size, boundary, fp16, one, two};
+use crate::results::findings::{kernel_only, sweep};
+use crate::results::view::{Axis, Layout, Plot, View};
+use crate::workload::case::Case;
+use crate::workload::operation::{AutoPolicy, Backend, Operation};
+use crate::workload::shape::DType;
+use serde::{Deserialize, Serialize};
+
+pub const TYPE: Type = Type {
+    name: "sdpa_dense",
+    group: "S1",
+    bench: "s1_sdpa_dense",
+    read: read::<SdpaDense>,
+    view: View {
+        dim: "head_dim",
+        title: "Attention over head_dim",
+        layout: Layout::Sweep,
+        plots: &[Plot::latency("s1_latency_vs_head_dim", "Attention latency over head_dim")],
+        findings: &[sweep::add, kernel_only::add],
+        axes: &[Axis::Sdpa],
+    },
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SdpaDense {
+    #[serde(default = "fp16")]
+    dtype: DType,
+    /// A curve each.
+    shapes: List<AttentionSize>,
+    /// First and last head_dim.
+    head_dim_range: DimRange,
+    /// The last head_dim that is `head_dim_step_1` from the one before.
+    #[serde(default = "boundary")]
+    head_dim_boundary: Size,
+    /// Step up to the boundary.
+    #[serde(default = "one")]
+    head_dim_step_1: Size,
+    /// Step above the boundary.
+    #[serde(default = "two")]
+    head_dim_step_2: Size,
+    #[serde(default = "auto")]
+    backend: Backend,
+    /// How AUTO chooses.
+    #[serde(default)]
+    auto: AutoPolicy,
+    /// Mask out keys after the query.
+    #[serde(default)]
+    causal: bool,
+}
+
+impl SdpaDense {
+    fn head_dims(&self) -> impl Iterator<Item = usize> {
+        let boundary = self.head_dim_boundary.get();
+        self.head_dim_range.stepped(boundary, self.head_dim_step_1, self.head_dim_step_2)
+    }
+}
+
+impl Sweep for SdpaDense {
+    fn check(&self) -> Result<(), Problem> {
+        check::cases("head_dim_range", self.head_dims(), self.shapes.len())?;
+        let largest = self.head_dim_range.hi();
+        self.shapes.iter().try_for_each(|shape| shape.check("shapes", largest))
+    }
+
+    /// A curve for each shape, a point for each head_dim, `S1/b4_s2048_h32_fp16/d107`. Where AUTO
+    /// gets a head_dim that is no multiple of 8, the variant `kernel_only` times the kernel without
+    /// the padding; a device that needs none leaves it out.
+    fn cases(&self, group: &str) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for &shape in &self.shapes {
+            for head_dim in self.head_dims() {
+                let attention = shape.attention(head_dim, self.backend, self.auto, self.causal);
+                let series = shape.series(self.dtype, &attention, Naming::Forced);
+                let (point, whole) = (format!("d{head_dim}"), Operation::Sdpa(attention));
+                let row = Case::row(group, &series, &point, head_dim, self.dtype, whole)
+                    .on_curve(shape.legend())
+                    .masked(self.causal);
+                cases.push(row.clone());
+                if self.backend == Backend::Auto && !head_dim.is_multiple_of(8) {
+                    cases.push(row.variant("kernel_only", Operation::SdpaKernelOnly(attention)));
+                }
+            }
+        }
+        cases
+    }
+}

@@ -1,0 +1,61 @@
+//! What every type of experiment is: a struct whose fields are the keys of its YAML, and a line in
+//! the registry.
+
+use super::check::Problem;
+use crate::results::view::View;
+use crate::workload::case::Case;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+
+/// An entry of a spec without the keys that all types share.
+pub trait Sweep: ToJson + fmt::Debug + Send + Sync {
+    /// Refuses what does not fit together, and more cases than anyone would wait for.
+    ///
+    /// # Errors
+    /// The first thing wrong.
+    fn check(&self) -> Result<(), Problem>;
+
+    /// The cases of the entry in its order, their ids below `group`.
+    fn cases(&self, group: &str) -> Vec<Case>;
+}
+
+/// Every sweep is written as it is read: in the keys of the YAML, defaults filled in.
+pub trait ToJson {
+    /// The entry without the keys that all types share.
+    fn to_json(&self) -> Value;
+}
+
+impl<T: Serialize> ToJson for T {
+    fn to_json(&self) -> Value {
+        serde_json::to_value(self).expect("a sweep holds only strings, numbers, lists and maps")
+    }
+}
+
+/// A type of experiment.
+#[derive(Debug)]
+pub struct Type {
+    /// What a spec calls it.
+    pub name: &'static str,
+    /// First part of the ids of its cases, and the folder of its reports.
+    pub group: &'static str,
+    /// The cargo bench target that runs it.
+    pub bench: &'static str,
+    /// Reads the keys that are its own.
+    pub read: fn(serde_yaml::Value) -> Result<Box<dyn Sweep>, ReadError>,
+    /// How its results are shown.
+    pub view: View,
+}
+
+/// What is wrong with the keys of an entry, and at which key.
+pub type ReadError = serde_path_to_error::Error<serde_yaml::Error>;
+
+/// [`Type::read`] of the type whose struct is `T`.
+pub(super) fn read<T>(keys: serde_yaml::Value) -> Result<Box<dyn Sweep>, ReadError>
+where
+    T: Sweep + DeserializeOwned + 'static,
+{
+    let sweep: T = serde_path_to_error::deserialize(keys)?;
+    Ok(Box::new(sweep))
+}

@@ -1,0 +1,66 @@
+//! Where a spec comes from: a file, or this program.
+
+use super::error::{SpecError, invalid};
+use std::fs::File;
+use std::io::{Error, Read};
+use std::path::{Path, PathBuf};
+
+/// The largest file that is read: the published spec is a fiftieth of it.
+const MAX_BYTES: u64 = 1_000_000;
+
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The specs of the repository, for a program that runs without it.
+const GPU: (&str, &str) = ("night_sweep.yaml", include_str!("../../experiments/night_sweep.yaml"));
+const CPU: (&str, &str) =
+    ("night_sweep_cpu.yaml", include_str!("../../experiments/night_sweep_cpu.yaml"));
+
+/// The text of a spec, and where it lies.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// For messages; of a built-in spec, where it lies in the repository.
+    pub path: PathBuf,
+    /// Its YAML.
+    pub text: String,
+    /// Whether `path` is a file that was read.
+    pub is_file: bool,
+}
+
+impl Source {
+    /// The spec that a bench takes: `named`, or else that of the device. This lies in `experiments/`
+    /// here, where cargo runs a bench, or else is built in.
+    pub fn of(named: Option<&Path>, is_cpu: bool) -> Result<Source, SpecError> {
+        let (name, built_in) = if is_cpu { CPU } else { GPU };
+        let here = Path::new("experiments").join(name);
+        match named {
+            None if !here.exists() => {
+                Ok(Source { path: here, text: built_in.to_owned(), is_file: false })
+            }
+            _ => {
+                let path = named.unwrap_or(&here);
+                Ok(Source { path: path.to_owned(), text: read(path)?, is_file: true })
+            }
+        }
+    }
+}
+
+/// The text of a file, without a byte order mark.
+pub(super) fn read(path: &Path) -> Result<String, SpecError> {
+    let mut bytes = Vec::new();
+    // A byte more than is allowed tells that there are too many, even of a file without an end.
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .and_then(|read| match read as u64 > MAX_BYTES {
+            true => Err(Error::other("it is larger than 1 MB, and no spec")),
+            false => Ok(()),
+        })
+        .map_err(|reason| SpecError::Unreadable { path: path.to_owned(), reason })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let text = String::from_utf8_lossy(valid);
+        let column = text.chars().rev().take_while(|&c| c != '\n').count();
+        invalid(path, (text.matches('\n').count() + 1, column + 1), "not UTF-8 text")
+    })?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
+}

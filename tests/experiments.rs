@@ -1,0 +1,203 @@
+//! What every registered type has to keep, whatever it sweeps and however its entry is called.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+#[allow(dead_code)]
+mod synthetic;
+
+use night_sweep::experiments::TYPES;
+use night_sweep::experiments::sweep::Type;
+use night_sweep::journal::Journal;
+use night_sweep::render::{self, Written};
+use night_sweep::results::view::Layout;
+use night_sweep::spec::{Experiment, Spec};
+use night_sweep::workload::operation::Operation;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use support::{assert_valid, json, names};
+use synthetic::Outcome;
+use tempfile::TempDir;
+
+/// A name that says nothing of the type.
+const NAME: &str = "Llama3_thing";
+
+/// The first entry of a type in the spec for CPUs.
+fn entry(kind: &Type) -> Value {
+    let text = include_str!("../experiments/night_sweep_cpu.yaml");
+    let spec = Spec::parse(text, Path::new("spec.yaml")).unwrap();
+    let found = spec.experiments().find(|experiment| experiment.type_name() == kind.name);
+    found.unwrap_or_else(|| panic!("night_sweep_cpu.yaml has no {}", kind.name)).to_json()
+}
+
+fn experiment(entry: &Value) -> Experiment {
+    let text = json!({"experiments": {NAME: entry}}).to_string();
+    Spec::parse(&text, Path::new("spec.yaml")).unwrap().experiment(NAME).unwrap().clone()
+}
+
+/// The report of a run that took longer the more work there was, and the less aligned the
+/// dimension.
+fn report(root: &Path, experiment: &Experiment, config: Value) -> Written {
+    let outcome = |case: night_sweep::workload::case::Case| -> Outcome {
+        let ms = 0.01
+            + case.operation.flops() / 1e9 * if case.dim.is_multiple_of(8) { 1.0 } else { 2.0 };
+        (case, Ok(ms))
+    };
+    let outcomes: Vec<Outcome> = experiment.cases().into_iter().map(outcome).collect();
+    let (mut header, lines) = synthetic::journal(&experiment.group(), NAME, "cuda:0", &outcomes);
+    header.config = config;
+    let mut journal = Journal::create(&root.join("journal"), header).unwrap();
+    lines.iter().for_each(|line| journal.append(line).unwrap());
+    render::write(journal.path(), &root.join("criterion"), &root.join("reports")).unwrap()
+}
+
+#[test]
+fn an_entry_of_any_name_has_the_plots_table_page_and_findings_of_its_type() {
+    for kind in TYPES {
+        let experiment = experiment(&entry(kind));
+        assert_eq!(
+            (experiment.group(), experiment.bench_target()),
+            (kind.group.into(), kind.bench)
+        );
+        let dir = TempDir::new().unwrap();
+        let written = report(dir.path(), &experiment, experiment.to_json());
+        let folder = format!("reports/{}/20260101_000000_{NAME}", kind.group);
+        assert_eq!(written.folder, dir.path().join(folder));
+        assert_valid(&written.folder);
+
+        let view = &kind.view;
+        let mut plots: Vec<String> = view.plots.iter().map(|p| p.name.to_owned()).collect();
+        plots = plots.iter().flat_map(|p| [format!("{p}.png"), format!("{p}.svg")]).collect();
+        plots.sort();
+        assert!(!plots.is_empty(), "{}", kind.name);
+        assert_eq!(names(&written.folder.join("plots")), plots);
+
+        let dim = match view.layout {
+            Layout::Bars(bars) => bars.name.unwrap_or(view.dim),
+            Layout::Sweep | Layout::Columns => view.dim,
+        };
+        let table = &written.table;
+        let header = table.lines().find(|line| line.split_whitespace().any(|word| word == dim));
+        assert!(header.is_some(), "{}: no {dim} in\n{table}", kind.name);
+
+        let summary = json(&written.folder.join("summary.json"));
+        let findings = summary["findings"].as_array().unwrap();
+        assert!(!findings.is_empty(), "{}", kind.name);
+        let page = fs::read_to_string(written.folder.join("report.html")).unwrap();
+        assert!(page.contains(&format!("<h1>{NAME}</h1>")) && page.contains(view.title));
+        assert!(page.contains(&format!("\"dim_name\":\"{}\"", view.dim)), "{}", kind.name);
+    }
+}
+
+#[test]
+fn a_run_of_an_unknown_type_is_a_plain_sweep() {
+    let experiment = experiment(&entry(&TYPES[0]));
+    let dir = TempDir::new().unwrap();
+    let written = report(dir.path(), &experiment, json!({"type": "of_the_future"}));
+    assert_eq!(names(&written.folder.join("plots")), ["latency.png", "latency.svg"]);
+    assert!(written.table.contains("fastest dim"), "{}", written.table);
+}
+
+#[test]
+fn types_have_names_and_plots_of_their_own() {
+    let mut seen = std::collections::HashSet::new();
+    for kind in TYPES {
+        assert!(seen.insert(kind.name), "{} stands twice", kind.name);
+        assert!(seen.insert(kind.group), "{} stands twice", kind.group);
+        assert!(kind.view.plots.iter().all(|plot| seen.insert(plot.name)), "{}", kind.name);
+    }
+}
+
+/// Every value of a key that changes what is computed.
+#[test]
+fn cases_of_different_operations_have_different_ids() {
+    let changes = [
+        ("causal", json!(true)),
+        ("auto", json!("fastest")),
+        ("backend", json!("FLASH")),
+        ("backend", json!("MATH")),
+        ("dtype", json!("bf16")),
+        ("n_kv_heads", json!(1)),
+        ("seq_len", json!(64)),
+        ("M", json!(24)),
+        ("N", json!(40)),
+        ("K", json!(48)),
+        ("M_values", json!([24])),
+        ("total_N", json!(256)),
+    ];
+    for kind in TYPES {
+        let mut entries = vec![entry(kind)];
+        for (key, value) in &changes {
+            // Each change alone, and together with those before it.
+            for base in [entries[0].clone(), entries.last().unwrap().clone()] {
+                let mut changed = base.clone();
+                if set(&mut changed, key, value) && changed != base {
+                    entries.push(changed);
+                }
+            }
+        }
+        assert!(entries.len() > 2, "{}", kind.name);
+        let mut known: HashMap<String, Operation> = HashMap::new();
+        for entry in &entries {
+            let text = json!({"experiments": {NAME: entry}}).to_string();
+            let Ok(spec) = Spec::parse(&text, Path::new("spec.yaml")) else { continue };
+            for case in spec.experiment(NAME).unwrap().cases() {
+                let operation = known.entry(case.id.clone()).or_insert(case.operation.clone());
+                assert_eq!(*operation, case.operation, "{} for {entry}", case.id);
+            }
+        }
+    }
+}
+
+/// Sets a key wherever it is in the entry; `n_kv_heads` wherever there are heads.
+fn set(entry: &mut Value, key: &str, value: &Value) -> bool {
+    match entry {
+        Value::Object(keys) => {
+            let beside = if key == "n_kv_heads" { "n_heads" } else { key };
+            let is_here = keys.contains_key(beside);
+            if is_here {
+                keys.insert(key.to_owned(), value.clone());
+            }
+            keys.values_mut().fold(is_here, |any, inner| set(inner, key, value) || any)
+        }
+        Value::Array(items) => {
+            items.iter_mut().filter_map(|item| set(item, key, value).then_some(())).count() > 0
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn two_entries_of_one_type_may_differ_in_what_they_compute() {
+    let dense = entry(&TYPES[0]);
+    let mut causal = dense.clone();
+    causal["causal"] = json!(true);
+    let text = json!({"experiments": {"A_dense": dense, "B_causal": causal}}).to_string();
+    let spec = Spec::parse(&text, Path::new("spec.yaml")).unwrap();
+    let ids = |name: &str| -> Vec<String> {
+        spec.experiment(name).unwrap().cases().into_iter().map(|case| case.id).collect()
+    };
+    let dense = ids("A_dense");
+    assert!(ids("B_causal").iter().all(|id| id.contains("_causal") && !dense.contains(id)));
+}
+
+#[test]
+fn two_entries_cannot_have_one_id_for_different_operations() {
+    let pattern = |dims: [usize; 2]| {
+        json!({"type": "hetero_batching", "total_N": 64, "H": 2,
+            "patterns": {"mild": {"groups": dims.map(|dim| json!({"dim": dim, "count": 1}))}}})
+    };
+    let parse = |second: Value| {
+        let text = json!({"experiments": {"H_a": pattern([8, 16]), "H_b": second}}).to_string();
+        Spec::parse(&text, Path::new("spec.yaml"))
+    };
+    // The same thing twice is no mistake: with another protocol, say.
+    parse(pattern([8, 16])).unwrap();
+    let error = parse(pattern([8, 24])).unwrap_err().to_string();
+    assert!(
+        error.contains("H_b: H_a has the id HET1/T64_H2_fp16/mild for something else"),
+        "{error}"
+    );
+}
