@@ -46,6 +46,7 @@ fn as_many_rows_as_published() {
             ("C21_backend_selection", 50),
             ("G3_gemm_k_dense", 162),
             ("G4_gemm_n_dense_projectionlike", 486),
+            ("G5_gemm_m_dense", 288),
             ("P1_padding_rescue", 9),
             ("HET1_head_hetero_batching_penalty", 4),
         ];

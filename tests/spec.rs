@@ -53,6 +53,10 @@ const G4: &str = "type: gemm_n_dense
     M_values: [1024]
     K: 4096
     N_range: [64, 160]";
+const G5: &str = "type: gemm_m_dense
+    dtypes: [fp16]
+    shape: {K: 4096, N: 4096}
+    M_range: [1, 160]";
 const P1: &str = "type: padding_rescue
     logical_head_dim: 107
     pad_options: [107, 112]
@@ -65,7 +69,7 @@ const HET1: &str = "type: hetero_batching
 
 #[test]
 fn an_entry_of_each_type_round_trips_through_its_json() {
-    for (keys, kind) in [S1, S2, C21, G3, G4, P1, HET1].into_iter().zip(TYPES) {
+    for (keys, kind) in [S1, S2, C21, G3, G4, G5, P1, HET1].into_iter().zip(TYPES) {
         let read = experiment(keys);
         assert_eq!(read.type_name(), kind.name);
         assert_eq!(read.to_json()["type"], kind.name);
@@ -156,6 +160,7 @@ fn the_two_specs_hold_the_same_experiments() {
         ("C21_backend_selection", "C21", "s2_sdpa_backend_forced"),
         ("G3_gemm_k_dense", "G3", "g3_gemm_k_dense"),
         ("G4_gemm_n_dense_projectionlike", "G4", "g4_gemm_n_dense"),
+        ("G5_gemm_m_dense", "G5", "g5_gemm_m_dense"),
         ("P1_padding_rescue", "P1", "p1_padding_rescue"),
         ("HET1_head_hetero_batching_penalty", "HET1", "het1_head_hetero"),
     ];

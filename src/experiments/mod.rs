@@ -8,6 +8,7 @@ mod attention;
 pub(crate) mod check;
 mod gemm;
 mod gemm_k_dense;
+mod gemm_m_dense;
 mod gemm_n_dense;
 mod hetero_batching;
 mod padding_rescue;
@@ -29,6 +30,7 @@ pub static TYPES: &[Type] = &[
     sdpa_backend_selection::TYPE,
     gemm_k_dense::TYPE,
     gemm_n_dense::TYPE,
+    gemm_m_dense::TYPE,
     padding_rescue::TYPE,
     hetero_batching::TYPE,
 ];
