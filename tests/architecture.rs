@@ -1,55 +1,400 @@
-//! What the sources have to keep, read from the sources.
+//! What the sources have to keep, read from the sources: the order of modules, and what lies where.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
+use night_sweep::experiments::TYPES;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use syn::visit::Visit;
 
-/// A source file below `src`, and its lines up to its tests.
+/// The modules of the crate, leaves first: one may use only what stands before it. `lib.rs` explains them.
+const ORDER: [&str; 20] = [
+    "stats",
+    "units",
+    "terminal",
+    "files",
+    "workload",
+    "device",
+    "ops",
+    "measure",
+    "journal",
+    "results",
+    "experiments",
+    "spec",
+    "render",
+    "advise",
+    "process",
+    "compare",
+    "criterion",
+    "run",
+    "fan_out",
+    "cli",
+];
+
+/// Lines of a file at most. Most have 100 to 150.
+const MOST_LINES: usize = 500;
+
+/// A source file.
 struct Source {
-    /// Relative to `src`.
-    path: PathBuf,
-    lines: Vec<String>,
+    /// Relative to `src`, as `journal/mod.rs`.
+    path: String,
+    text: String,
 }
 
-/// All of `src`, without tests.
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut folders, mut sources) = (vec![root.clone()], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
             if path.is_dir() {
                 folders.push(path);
-            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-                sources.push(Source {
-                    path: path.strip_prefix(&root).unwrap().to_owned(),
-                    lines: lines.map(str::to_owned).collect(),
-                });
+                let path = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                sources.push(Source { path, text });
             }
         }
     }
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
     assert!(sources.len() > 100, "{} sources", sources.len());
     sources
 }
 
-#[test]
-fn files_are_removed_and_replaced_in_one_module() {
-    // `persist` gives a temporary file the name of another; a `TempDir` removes its folder when dropped.
-    let words = ["remove_dir", "remove_file", "fs::rename", "rename(", ".persist(", "tempdir"];
-    let is_one = |line: &str| {
-        let code = line.split("//").next().unwrap();
-        words.iter().any(|word| code.contains(word))
-    };
-    let mut found = Vec::new();
-    let is_files = |path: &Path| path == Path::new("files.rs") || path.starts_with("files");
-    for Source { path, lines } in sources().iter().filter(|source| !is_files(&source.path)) {
-        for (index, line) in lines.iter().enumerate().filter(|(_, line)| is_one(line)) {
-            found.push(format!("src/{}:{}: {}", path.display(), index + 1, line.trim()));
+impl Source {
+    /// The lines of code that is no test, with their numbers, without comments.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+        let lines = lines.map(|line| line.split("//").next().unwrap()).enumerate();
+        lines
+            .take(if self.is_test() { 0 } else { usize::MAX })
+            .map(|(index, line)| (index + 1, line))
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
+    }
+
+    fn is_in(&self, module: &str) -> bool {
+        self.module().first().is_some_and(|first| first == module)
+    }
+
+    /// Its module path, as `[journal, record]`.
+    fn module(&self) -> Vec<String> {
+        let path = self.path.strip_suffix(".rs").unwrap();
+        let names = path.split('/').map(str::to_owned);
+        names.filter(|name| !["mod", "lib", "main"].contains(&&**name)).collect()
+    }
+
+    /// Lines of code in which `finds` finds something that has no place there.
+    fn misplaced(&self, finds: impl Fn(&str) -> bool) -> Vec<String> {
+        let found = self.code().filter(|(_, line)| finds(line));
+        found.map(|(at, line)| format!("src/{}:{at}: {}", self.path, line.trim())).collect()
+    }
+}
+
+/// What the code of a file names by paths.
+#[derive(Default)]
+struct Names {
+    /// Absolute paths below the crate, as `[journal, record, Trial]`.
+    paths: BTreeSet<Vec<String>>,
+    /// What it hands on: the name here, and the path of the item.
+    exports: BTreeMap<String, Vec<String>>,
+    module: Vec<String>,
+    children: BTreeSet<String>,
+}
+
+impl Names {
+    fn of(source: &Source) -> Names {
+        let file = syn::parse_file(&source.text)
+            .unwrap_or_else(|error| panic!("{}: {error}", source.path));
+        let is_module = |item: &syn::Item| match item {
+            syn::Item::Mod(item) => Some(item.ident.to_string()),
+            _ => None,
+        };
+        let children = file.items.iter().filter_map(is_module).collect();
+        let mut names = Names { module: source.module(), children, ..Names::default() };
+        names.visit_file(&file);
+        names
+    }
+
+    /// The absolute path of one written here; none if it leads out of the crate.
+    fn absolute(&self, path: &[String]) -> Option<Vec<String>> {
+        let (first, rest) = path.split_first()?;
+        let mut absolute = match &**first {
+            "crate" | "night_sweep" => Vec::new(),
+            "self" => self.module.clone(),
+            "super" => self.module[..self.module.len().checked_sub(1)?].to_vec(),
+            child if self.children.contains(child) => {
+                [&self.module[..], &[child.to_owned()]].concat()
+            }
+            _ => return None,
+        };
+        for name in rest {
+            match &**name {
+                "super" => drop(absolute.pop()),
+                "self" => {}
+                _ => absolute.push(name.clone()),
+            }
+        }
+        Some(absolute)
+    }
+
+    fn tree(&mut self, tree: &syn::UseTree, before: &[String], is_export: bool) {
+        let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
+        match tree {
+            syn::UseTree::Path(path) => self.tree(&path.tree, &with(&path.ident), is_export),
+            syn::UseTree::Group(group) => {
+                group.items.iter().for_each(|tree| self.tree(tree, before, is_export));
+            }
+            syn::UseTree::Glob(_) => self.paths.extend(self.absolute(before)),
+            syn::UseTree::Name(syn::UseName { ident }) => self.item(&with(ident), ident, is_export),
+            syn::UseTree::Rename(use_as) => {
+                self.item(&with(&use_as.ident), &use_as.rename, is_export)
+            }
         }
     }
-    assert!(found.is_empty(), "use night_sweep::files:\n{}", found.join("\n"));
+
+    fn item(&mut self, path: &[String], name: &syn::Ident, is_export: bool) {
+        let Some(path) = self.absolute(path) else { return };
+        match is_export {
+            true => drop(self.exports.insert(name.to_string(), path)),
+            false => drop(self.paths.insert(path)),
+        }
+    }
+}
+
+impl Visit<'_> for Names {
+    fn visit_item(&mut self, item: &syn::Item) {
+        let attributes = match item {
+            syn::Item::Mod(item) => &item.attrs,
+            syn::Item::Fn(item) => &item.attrs,
+            syn::Item::Impl(item) => &item.attrs,
+            syn::Item::Use(item) => &item.attrs,
+            _ => return syn::visit::visit_item(self, item),
+        };
+        let is_test = |attribute: &syn::Attribute| {
+            attribute.path().is_ident("cfg")
+                && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
+        };
+        if !attributes.iter().any(is_test) {
+            syn::visit::visit_item(self, item);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &syn::ItemUse) {
+        self.tree(&item.tree, &[], !matches!(item.vis, syn::Visibility::Inherited));
+    }
+
+    fn visit_path(&mut self, path: &syn::Path) {
+        let names: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        if names.len() > 1 {
+            self.paths.extend(self.absolute(&names));
+        }
+        syn::visit::visit_path(self, path);
+    }
+}
+
+/// Which file uses which: paths of files, and below each those it uses, with what it names there.
+type Graph = BTreeMap<String, BTreeMap<String, String>>;
+
+fn graph(sources: &[Source]) -> Graph {
+    let sources: Vec<_> = sources.iter().filter(|source| !source.is_test()).collect();
+    let names: Vec<_> = sources.iter().map(|source| Names::of(source)).collect();
+    let files: BTreeMap<_, _> = sources.iter().map(|source| (source.module(), source)).collect();
+    let exports: BTreeMap<_, _> =
+        names.iter().map(|names| (&names.module, &names.exports)).collect();
+    // What a module hands on is of the file that defines it.
+    let defined_in = |path: &[String]| {
+        let mut path = path.to_vec();
+        loop {
+            let module = (0..=path.len())
+                .rev()
+                .map(|n| &path[..n])
+                .find(|part| files.contains_key(*part))?;
+            let (module, rest) = (module.to_vec(), path[module.len()..].to_vec());
+            match rest.first().and_then(|name| exports.get(&module)?.get(name)) {
+                Some(item) => path = [&item[..], &rest[1..]].concat(),
+                None => return Some((files[&module], rest.join("::"))),
+            }
+        }
+    };
+    let mut graph = Graph::new();
+    for (source, names) in sources.iter().zip(&names) {
+        let uses = graph.entry(source.path.clone()).or_default();
+        for (used, item) in names.paths.iter().filter_map(|path| defined_in(path)) {
+            // The name of a module is no use of it, and an item of the file itself is not either.
+            if used.path != source.path && !item.is_empty() {
+                uses.insert(used.path.clone(), item);
+            }
+        }
+    }
+    graph
+}
+
+/// The module of the crate that a file is of.
+fn top(path: &str) -> &str {
+    path.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+fn upward(graph: &Graph) -> Vec<String> {
+    let place = |path: &str| ORDER.iter().position(|name| *name == top(path));
+    let mut found = Vec::new();
+    for (file, uses) in graph {
+        let is_root = ["lib.rs", "main.rs"].contains(&&**file);
+        match place(file) {
+            None if is_root => {}
+            None => found.push(format!("src/{file} is in no module of the order")),
+            Some(at) => found.extend(
+                uses.iter()
+                    .filter(|(used, _)| place(used).is_none_or(|used| used > at))
+                    .map(|(used, item)| format!("src/{file} uses {item} of src/{used}")),
+            ),
+        }
+    }
+    found
+}
+
+/// Files that use each other, directly or by way of others: one way round for each.
+fn cycles(graph: &Graph) -> Vec<String> {
+    let reaches = |from: &str, to: &str| {
+        let (mut open, mut seen) = (vec![vec![from.to_owned()]], BTreeSet::new());
+        while let Some(way) = (!open.is_empty()).then(|| open.remove(0)) {
+            for next in graph.get(way.last().unwrap()).into_iter().flat_map(BTreeMap::keys) {
+                let longer = [&way[..], &[next.clone()]].concat();
+                if next == to {
+                    return Some(longer);
+                }
+                if seen.insert(next.clone()) {
+                    open.push(longer);
+                }
+            }
+        }
+        None
+    };
+    let ways = graph.keys().filter_map(|file| reaches(file, file));
+    // The same way begins at each of its files.
+    ways.filter(|way| way.iter().min() == way.first()).map(|way| way.join(" -> ")).collect()
+}
+
+fn unsafe_outside_device(source: &Source) -> Vec<String> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let has_unsafe = |line: &str| line.split(|c| !is_word(c)).any(|word| word == "unsafe");
+    if source.is_in("device") { Vec::new() } else { source.misplaced(has_unsafe) }
+}
+
+/// Names that only `experiments` may know: of types, of their groups and benches.
+fn names_of_experiments(source: &Source) -> Vec<String> {
+    let names = TYPES.iter().flat_map(|known| [known.name, known.group, known.bench]);
+    let quoted: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+    let names_one = |line: &str| quoted.iter().any(|name| line.contains(name));
+    if source.is_in("experiments") { Vec::new() } else { source.misplaced(names_one) }
+}
+
+/// What removes files or gives them the name of another, outside the module that knows which files
+/// are ours. `persist` replaces a file; a `TempDir` removes its folder when it is dropped.
+fn removals(source: &Source) -> Vec<String> {
+    let words = ["remove_dir", "remove_file", "fs::rename", "rename(", ".persist(", "tempdir"];
+    let removes = |line: &str| words.iter().any(|word| line.contains(word));
+    if source.is_in("files") { Vec::new() } else { source.misplaced(removes) }
+}
+
+fn too_long(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    let found = (lines > MOST_LINES).then(|| format!("src/{} has {lines} lines", source.path));
+    found.into_iter().collect()
+}
+
+/// A rule for one file.
+type Rule = fn(&Source) -> Vec<String>;
+
+const RULES: [(Rule, &str); 4] = [
+    (unsafe_outside_device, "unsafe code lies in src/device"),
+    (names_of_experiments, "ask the type or its view: src/experiments"),
+    (removals, "use night_sweep::files"),
+    (too_long, "divide it"),
+];
+
+fn assert_none(found: &[String], instead: &str) {
+    assert!(found.is_empty(), "{instead}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_module_uses_only_modules_before_it() {
+    assert_none(&upward(&graph(&sources())), "the order is explained in src/lib.rs");
+}
+
+#[test]
+fn files_do_not_use_each_other_in_a_circle() {
+    assert_none(&cycles(&graph(&sources())), "move what both need to a third file");
+}
+
+#[test]
+fn everything_lies_where_it_belongs() {
+    let sources = sources();
+    for (rule, instead) in RULES {
+        let found: Vec<String> = sources.iter().flat_map(rule).collect();
+        assert_none(&found, instead);
+    }
+}
+
+fn source(path: &str, text: &str) -> Source {
+    Source { path: path.to_owned(), text: text.to_owned() }
+}
+
+#[test]
+fn an_import_upward_is_found() {
+    let found = |used: &str| {
+        let user = source("stats/mod.rs", used);
+        upward(&graph(&[user, source("spec/mod.rs", ""), source("units.rs", "")]))
+    };
+    let expected = ["src/stats/mod.rs uses Spec of src/spec/mod.rs"];
+    assert_eq!(found("use crate::spec::Spec;"), expected);
+    assert_eq!(found("use crate::{spec::{Spec as S}};"), expected);
+    assert_eq!(found("fn f() -> crate::spec::Spec { todo!() }"), expected);
+    assert_eq!(found("mod inner { use crate::spec::Spec; }"), expected);
+    assert!(found("#[cfg(test)]\nmod tests { use crate::spec::Spec; }").is_empty());
+    assert!(found("use std::spec::Spec;").is_empty());
+    let unknown = upward(&graph(&[source("extra.rs", "")]));
+    assert_eq!(unknown, ["src/extra.rs is in no module of the order"]);
+    let down = [source("stats/mod.rs", ""), source("spec/mod.rs", "use crate::stats::median;")];
+    assert!(upward(&graph(&down)).is_empty());
+}
+
+#[test]
+fn a_cycle_of_files_is_found_also_by_way_of_a_third_and_of_a_re_export() {
+    let of = |texts: [&str; 3]| {
+        let paths = ["spec/mod.rs", "spec/a.rs", "spec/b.rs"];
+        let sources: Vec<_> =
+            paths.iter().zip(texts).map(|(path, text)| source(path, text)).collect();
+        cycles(&graph(&sources))
+    };
+    let child_and_parent = of(["mod a; use a::A;", "use super::P;", ""]);
+    assert_eq!(child_and_parent, ["spec/a.rs -> spec/mod.rs -> spec/a.rs"]);
+    let siblings = of(["mod a; mod b; pub use b::B;", "use super::B;", "use super::a::A;"]);
+    assert_eq!(siblings, ["spec/a.rs -> spec/b.rs -> spec/a.rs"]);
+    let third = of(["mod a; use a::A;", "use super::b::B;", "fn f() { crate::spec::p() }"]);
+    assert_eq!(third, ["spec/a.rs -> spec/b.rs -> spec/mod.rs -> spec/a.rs"]);
+    // A module that only hands on is no part of one.
+    assert!(of(["mod a; mod b; pub use b::B; pub use a::A;", "use super::B;", ""]).is_empty());
+}
+
+#[test]
+fn what_lies_in_the_wrong_place_is_found() {
+    let broken = [
+        "fn f() { unsafe { g() } }".to_owned(),
+        "match group { \"S1\" => 1 }".to_owned(),
+        "fs::remove_dir_all(path)".to_owned(),
+        "\n".repeat(MOST_LINES + 1),
+    ];
+    for ((rule, _), text) in RULES.iter().zip(&broken) {
+        assert_eq!(rule(&source("run/mod.rs", text)).len(), 1, "{text}");
+    }
+    let allowed = ["device/cpu.rs", "experiments/sdpa_dense.rs", "files/owned.rs"];
+    for ((rule, _), (text, path)) in RULES.iter().zip(broken.iter().zip(allowed)) {
+        assert!(rule(&source(path, text)).is_empty(), "{path}");
+        assert!(rule(&source("run/mod.rs", &format!("// {text}"))).is_empty(), "{text}");
+        assert!(rule(&source("run/mod.rs", &format!("#[cfg(test)]\n{text}"))).is_empty());
+    }
 }

@@ -7,6 +7,7 @@
 
 mod interference;
 pub(crate) mod place;
+mod request;
 mod side_by_side;
 mod state;
 
@@ -16,39 +17,20 @@ use crate::journal::merge::merge;
 use crate::journal::record::Status;
 use crate::journal::shard::Shard;
 use crate::journal::{self, FILE_NAME};
-use crate::process::child::{Bench, RUN_BENCH};
-use crate::process::executable::Executable;
+use crate::process::child::RUN_BENCH;
 use crate::process::signals::Signals;
 use crate::render::{self, run_folder::RunFolder};
 use crate::spec::{Source, Spec};
 use crate::terminal::{print, say};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use place::Place;
-use side_by_side::{Ended, Job, side_by_side};
+pub(crate) use request::Request;
+use side_by_side::{Ended, Job, failed, side_by_side};
 use state::FanOut;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// What to measure, and where.
-pub(crate) struct Request {
-    pub(crate) bench: String,
-    pub(crate) executable: Executable,
-    pub(crate) spec: Source,
-    /// The entry of the spec, if not the bench's own.
-    pub(crate) experiment: Option<String>,
-    /// A shard for each.
-    pub(crate) places: Vec<Place>,
-    pub(crate) run_id: Option<String>,
-    pub(crate) results_root: PathBuf,
-    pub(crate) filter: Option<String>,
-    /// Criterion's arguments.
-    pub(crate) criterion: Vec<String>,
-    pub(crate) interference: bool,
-    /// Whether the run ends with its report.
-    pub(crate) report: bool,
-}
 
 /// Measures, merges and reports; the last line of stdout is the run folder, or the journal where no
 /// report is wanted. The exit code is not 0 if somebody asked to stop.
@@ -146,20 +128,6 @@ fn variables() -> BTreeMap<String, String> {
     text.filter(|(name, _)| !is_set(name)).collect()
 }
 
-impl Request {
-    /// The arguments of every shard.
-    fn arguments(&self) -> impl Iterator<Item = &String> {
-        self.filter.iter().chain(&self.criterion)
-    }
-
-    /// The bench at a place.
-    fn bench(&self, place: &Place) -> Bench {
-        Bench::new(self.executable.clone())
-            .set("NIGHT_SWEEP_RESULTS_ROOT", &self.results_root)
-            .set_all(place.variables())
-    }
-}
-
 /// A part of the sweep.
 struct Part<'a> {
     shard: Shard,
@@ -237,22 +205,4 @@ fn jobs(request: &Request, state: &FanOut, shards: &[Part]) -> Result<Vec<Job>> 
         })
     })
     .collect()
-}
-
-/// Stops here if a shard failed, and says which.
-fn failed(ended: &[Ended], signals: &Signals) -> Result<()> {
-    let failed: Vec<String> = ended
-        .iter()
-        .filter(|ended| !ended.is_done() && !ended.is_stopped(signals))
-        .map(Ended::describe)
-        .collect();
-    if failed.is_empty() {
-        return Ok(());
-    }
-    let done = ended.iter().filter(|ended| ended.is_done()).count();
-    bail!(
-        "{}; {done} others are done; what is measured is kept: the same command goes on with what \
-         is missing",
-        failed.join("; ")
-    )
 }

@@ -4,7 +4,7 @@ use crate::journal::record::Line;
 use crate::process::child::last_lines;
 use crate::process::signals::{STOPPED, Signals};
 use crate::run::progress::Progress;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::MultiProgress;
 use rustix::process::{Pid, kill_process};
 use std::fs::{File, OpenOptions};
@@ -209,4 +209,22 @@ impl Watched {
             progress.finish();
         }
     }
+}
+
+/// Stops here if a shard failed, and says which.
+pub fn failed(ended: &[Ended], signals: &Signals) -> Result<()> {
+    let failed: Vec<String> = ended
+        .iter()
+        .filter(|ended| !ended.is_done() && !ended.is_stopped(signals))
+        .map(Ended::describe)
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let done = ended.iter().filter(|ended| ended.is_done()).count();
+    bail!(
+        "{}; {done} others are done; what is measured is kept: the same command goes on with what \
+         is missing",
+        failed.join("; ")
+    )
 }

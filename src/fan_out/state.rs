@@ -1,6 +1,6 @@
 //! A fan-out on disk: its plan and its logs, in `<run id>.fan-out` beside the journals.
 
-use super::Request;
+use super::request::Request;
 use crate::journal::FILE_NAME;
 use crate::journal::home::runs_folder;
 use crate::journal::runs;

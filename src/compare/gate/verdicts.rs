@@ -1,8 +1,9 @@
 //! From what a gate found out to its verdicts.
 
+use super::measuring::Gate;
 use super::noise_floor::NoiseFloor;
 use super::process::{Case, Record};
-use super::{Gate, variables};
+use super::request::variables;
 use crate::compare::comparison::{
     Comparison, Kind, Measured, Mismatch, Outcome, Row, Side, Suite, Times,
 };

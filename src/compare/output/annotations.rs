@@ -1,6 +1,6 @@
 //! GitHub's workflow commands: printed in a step, they annotate its run.
 
-use super::{answer, change, interval, reasons};
+use super::words::{answer, change, interval, reasons};
 use crate::compare::comparison::{Comparison, Outcome, Row};
 
 /// GitHub shows ten errors of a step.

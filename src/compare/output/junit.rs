@@ -1,6 +1,6 @@
 //! JUnit XML, as CI servers read it.
 
-use super::{answer, change, interval, reasons, title};
+use super::words::{answer, change, interval, reasons, title};
 use crate::compare::comparison::{Comparison, Outcome, Row};
 use crate::compare::verdict::Verdict;
 

@@ -1,6 +1,6 @@
 //! For a pull request: the answer and what failed; everything else folded away.
 
-use super::{answer, change, counts, interval, reasons, title};
+use super::words::{answer, change, counts, interval, reasons, title};
 use crate::compare::comparison::{Comparison, Outcome, Row, Times};
 use crate::compare::verdict::Verdict;
 use crate::units::time;

@@ -1,6 +1,6 @@
 //! Two plots: every case by its time on both sides, and every case by how much it changed.
 
-use super::{answer, title};
+use super::words::{answer, title};
 use crate::compare::comparison::{Comparison, Row};
 use crate::compare::verdict::Verdict;
 use crate::render::plot::Plot;

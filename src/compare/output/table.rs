@@ -1,6 +1,6 @@
 //! The table on a terminal.
 
-use super::{answer, change, counts, interval, reasons, title};
+use super::words::{answer, change, counts, interval, reasons, title};
 use crate::compare::comparison::{Comparison, Row};
 use crate::compare::verdict::Verdict;
 use crate::render::table::{table, wrapped};

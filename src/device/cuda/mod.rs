@@ -6,6 +6,7 @@ mod branches;
 mod compile;
 mod graph;
 mod grouped;
+mod hold;
 mod kernels;
 mod listed;
 mod lt;

@@ -1,22 +1,16 @@
-//! What measuring asks of the GPU itself: to hold launches back, and to count the cycles of its SM
-//! clock.
+//! What measuring shares with the GPU: words of host memory, and the cycles counted in them.
 
-use super::{Cuda, Mapped};
-use crate::device::DeviceError;
+use super::Mapped;
 use std::cell::Cell;
-use std::time::{Duration, Instant};
-
-/// The longest that launches are held back: the GPU goes on by itself, whatever became of the host.
-const HOLD_LIMIT: Duration = Duration::from_millis(20);
 
 /// Words of host memory: the gate, then the two stamps of a pair of words each.
 pub(super) type Words = Mapped<5>;
-const GATE: usize = 4;
+pub(super) const GATE: usize = 4;
 
 /// The host's side of the kernels `hold` and `stamp_cycles`.
 pub(super) struct Timing {
     pub(super) words: Words,
-    ticket: Cell<u32>,
+    pub(super) ticket: Cell<u32>,
 }
 
 /// Cycles of an SM, and the nanoseconds they took.
@@ -47,54 +41,6 @@ impl Cycles {
 impl Timing {
     pub(super) fn new(words: Words) -> Self {
         Timing { words, ticket: Cell::new(0) }
-    }
-}
-
-impl Cuda {
-    /// Enqueues what `enqueue` enqueues, and lets the GPU start with it only when all of it is
-    /// there. False where the host took so long that the GPU did not wait for it; nothing is known
-    /// of such launches.
-    pub fn held_back<E: From<DeviceError>>(
-        &self,
-        enqueue: impl FnOnce() -> Result<(), E>,
-    ) -> Result<bool, E> {
-        let timing = &self.timing;
-        let ticket = timing.ticket.get().wrapping_add(1);
-        timing.ticket.set(ticket);
-        let start = Instant::now();
-        self.kernels().hold(
-            self.stream(),
-            timing.words.address(GATE),
-            ticket,
-            HOLD_LIMIT.as_nanos() as u64,
-        )?;
-        let enqueued = enqueue();
-        timing.words.write(GATE, u64::from(ticket));
-        // The GPU started to wait after `start`, so it has waited for less than this.
-        enqueued.map(|()| start.elapsed() < HOLD_LIMIT)
-    }
-
-    /// Counts the SM's cycles while the GPU does what `enqueue` enqueues, and waits for that.
-    pub fn counting<T, E: From<DeviceError>>(
-        &self,
-        enqueue: impl FnOnce() -> Result<T, E>,
-    ) -> Result<(T, Cycles), E> {
-        let words = &self.timing.words;
-        (0..4).for_each(|index| words.write(index, 0));
-        let stamp = |index| {
-            let blocks = 4 * self.properties().sm_count as u32;
-            self.kernels().stamp_cycles(self.stream(), words.address(index), blocks)
-        };
-        stamp(0)?;
-        let enqueued = enqueue()?;
-        stamp(2)?;
-        self.synchronize()?;
-        // A stamp that stayed 0 saw no block on SM 0.
-        let difference = |index: usize| {
-            let (start, end) = (words.read(index), words.read(index + 2));
-            if start == 0 { 0 } else { end.saturating_sub(start) }
-        };
-        Ok((enqueued, Cycles { cycles: difference(0), nanoseconds: difference(1) }))
     }
 }
 

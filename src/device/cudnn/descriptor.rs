@@ -1,10 +1,9 @@
 //! Backend descriptors, made of attributes and of each other.
 
-use super::library::{RawDescriptor, RawHandle};
+use super::library::{ElementType, RawDescriptor, RawHandle};
 use super::{
     Attribute, Cudnn, CudnnError, DataType, HeuristicMode, Kind, Library, PointwiseMode, Reduction,
 };
-use cudarc::cudnn::sys;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::rc::Rc;
@@ -28,6 +27,32 @@ impl Drop for Owned {
     fn drop(&mut self) {
         // SAFETY: the descriptor is ours alone. Its parts and its handle go after it.
         unsafe { (self.library.backend_destroy)(self.raw) };
+    }
+}
+
+impl Library {
+    /// A descriptor of `kind` without attributes.
+    pub fn draft(&'static self, kind: Kind) -> Result<Draft, CudnnError> {
+        Draft::new(self, kind)
+    }
+}
+
+impl Cudnn {
+    /// Enqueues `plan` on the handle's stream, with the addresses in `variant_pack`.
+    ///
+    /// # Safety
+    /// The addresses hold tensors as large as the plan's, and the workspace, until the stream has
+    /// passed the launch; those of by-value tensors are host addresses. A fault on the device shows
+    /// at a later call.
+    pub(super) unsafe fn execute(
+        &self,
+        plan: &Descriptor,
+        variant_pack: &Descriptor,
+    ) -> Result<(), CudnnError> {
+        // SAFETY: the three are alive, the addresses as the caller promises.
+        let status =
+            unsafe { (self.library.backend_execute)(self.raw, plan.raw(), variant_pack.raw()) };
+        self.library.check(status, || "execute".to_owned())
     }
 }
 
@@ -163,8 +188,6 @@ impl Descriptor {
         Ok(count as usize)
     }
 }
-
-pub(super) type ElementType = sys::cudnnBackendAttributeType_t;
 
 /// What an attribute can be made of.
 ///

@@ -5,7 +5,6 @@
 //! symbol is missing. The dozen functions used here are therefore looked up anew, with the status
 //! as the integer that it is in C.
 
-use super::descriptor::{Draft, ElementType};
 use super::{Attribute, Kind};
 use crate::device::{DeviceError, DeviceErrorKind};
 use cudarc::cudnn::sys;
@@ -14,6 +13,7 @@ use std::sync::OnceLock;
 
 type Status = u32;
 pub(super) type RawHandle = sys::cudnnHandle_t;
+pub(super) type ElementType = sys::cudnnBackendAttributeType_t;
 pub(super) type RawDescriptor = sys::cudnnBackendDescriptor_t;
 
 const OLDEST_VERSION: usize = 90_000;
@@ -103,11 +103,6 @@ impl Library {
     /// The version as NVIDIA writes it: `9.14.0`.
     pub fn version_text(&self) -> String {
         version_text(self.version)
-    }
-
-    /// A descriptor of `kind` without attributes.
-    pub fn draft(&'static self, kind: Kind) -> Result<Draft, CudnnError> {
-        Draft::new(self, kind)
     }
 
     pub(super) fn check(

@@ -10,9 +10,9 @@ pub mod output;
 mod verdict;
 
 use super::place::Place;
-use super::side_by_side::{Ended, Job, side_by_side};
+use super::request::Request;
+use super::side_by_side::{Ended, Job, failed, side_by_side};
 use super::state::FanOut;
-use super::{Request, failed};
 use crate::compare::gate::spec::with_protocol;
 use crate::compare::pair2::shift::evenly;
 use crate::files::{self, Kind, write_atomically};
