@@ -262,7 +262,7 @@ fn cycles(graph: &Graph) -> Vec<String> {
         let (mut open, mut seen) = (vec![vec![from.to_owned()]], BTreeSet::new());
         while let Some(way) = (!open.is_empty()).then(|| open.remove(0)) {
             for next in graph.get(way.last().unwrap()).into_iter().flat_map(BTreeMap::keys) {
-                let longer = [&way[..], &[next.clone()]].concat();
+                let longer = [&way[..], std::slice::from_ref(next)].concat();
                 if next == to {
                     return Some(longer);
                 }

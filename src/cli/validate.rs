@@ -18,10 +18,12 @@ pub struct ValidateArgs {
 pub fn run(arguments: &ValidateArgs) -> Result<u8> {
     let mut wrong = 0;
     for path in &arguments.specs {
-        match Spec::load(path) {
-            Ok(spec) => {
-                let count = spec.experiments().count();
+        match Spec::load(path).and_then(|spec| Ok((spec.runnable()?, spec))) {
+            Ok((count, spec)) => {
                 print(&format!("{}: {count} experiments", path.display()))?;
+                for other in spec.other_types() {
+                    say(&format!("night-sweep: {}: {other}", path.display()));
+                }
             }
             Err(error) => {
                 wrong += 1;
