@@ -39,5 +39,5 @@ pub mod run;
 pub mod spec;
 pub mod stats;
 pub mod terminal;
-pub mod units;
+pub(crate) mod units;
 pub mod workload;

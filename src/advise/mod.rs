@@ -9,7 +9,7 @@
 
 pub mod budget;
 pub mod input;
-pub mod output;
+pub(crate) mod output;
 pub mod recommend;
 pub mod times;
 

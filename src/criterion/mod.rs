@@ -1,6 +1,6 @@
 //! The adapter to Criterion: its arguments, its baselines, and the samples that it is handed after the measurement.
 
-pub mod arguments;
-pub mod baseline;
-pub mod feed;
-pub mod quiet;
+pub(crate) mod arguments;
+pub(crate) mod baseline;
+pub(crate) mod feed;
+pub(crate) mod quiet;

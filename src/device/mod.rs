@@ -2,14 +2,14 @@
 
 mod clock;
 pub mod clocks;
-pub mod cpu;
+pub(crate) mod cpu;
 pub mod cuda;
 pub mod cudnn;
 pub mod cupti;
 mod error;
 pub mod kernel;
 mod library;
-pub mod nvml;
+pub(crate) mod nvml;
 mod telemetry;
 
 pub use clock::{Clock, Mark};

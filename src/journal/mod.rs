@@ -6,11 +6,11 @@
 
 mod by_case;
 mod check;
-pub mod home;
+pub(crate) mod home;
 pub mod merge;
 pub mod record;
 pub mod runs;
-pub mod shard;
+pub(crate) mod shard;
 
 pub use by_case::ByCase;
 

@@ -5,7 +5,7 @@
 mod calibrate;
 mod cold;
 mod device_time;
-pub mod fault;
+pub(crate) mod fault;
 mod instruments;
 pub mod record;
 mod sampler;

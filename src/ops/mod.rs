@@ -5,6 +5,6 @@ pub mod error;
 pub mod gemm;
 pub mod plan;
 pub mod planner;
-pub mod resize;
+pub(crate) mod resize;
 pub mod sdpa;
 pub mod verify;

@@ -8,14 +8,14 @@
 //! Everything after [`build`] is a function of [`raw::Raw`] alone, so that a run folder can be read
 //! back and reported again.
 
-pub mod breakdown;
+pub(crate) mod breakdown;
 pub mod build;
-pub mod checks;
-pub mod compared;
+pub(crate) mod checks;
+pub(crate) mod compared;
 pub mod criterion_files;
-pub mod curve;
-pub mod findings;
-pub mod peak;
+pub(crate) mod curve;
+pub(crate) mod findings;
+pub(crate) mod peak;
 pub mod raw;
 mod secondary;
 pub mod summarise;

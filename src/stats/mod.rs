@@ -1,6 +1,6 @@
 //! Statistics of samples, as numpy computes them: the published reports come from there.
 
-pub mod student;
+pub(crate) mod student;
 
 use serde::{Deserialize, Serialize};
 

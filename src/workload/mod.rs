@@ -2,7 +2,7 @@
 
 pub mod case;
 pub mod convert;
-pub mod limits;
+pub(crate) mod limits;
 pub mod operation;
 pub mod philox;
 pub mod provider;

@@ -6,8 +6,8 @@
 
 mod host;
 mod measuring;
-pub mod noise_floor;
-pub mod pairs;
+pub(crate) mod noise_floor;
+pub(crate) mod pairs;
 pub mod process;
 mod request;
 pub mod spec;

@@ -15,12 +15,12 @@
 //! [`run`] asks for one pair after the other and knows nothing of processes: the tests let it ask a
 //! simulation.
 
-pub mod confirm;
-pub mod floor;
-pub mod moderation;
+pub(crate) mod confirm;
+pub(crate) mod floor;
+pub(crate) mod moderation;
 mod rules;
-pub mod screen;
-pub mod shift;
+pub(crate) mod screen;
+pub(crate) mod shift;
 #[cfg(test)]
 mod simulation;
 

@@ -6,7 +6,7 @@
 //! they cost each other.
 
 mod gpu;
-pub mod output;
+pub(crate) mod output;
 mod verdict;
 
 use super::place::Place;

@@ -20,7 +20,7 @@ mod math;
 mod math_fp16;
 mod mem_efficient;
 mod on_the_fly;
-pub mod policy;
+pub(crate) mod policy;
 mod problem;
 mod timing;
 

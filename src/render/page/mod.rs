@@ -7,11 +7,11 @@
 //! one module, so that their names stay among them.
 
 mod data;
-pub mod escape;
+pub(crate) mod escape;
 mod kernels;
 mod sections;
 mod tables;
-pub mod template;
+pub(crate) mod template;
 mod words;
 
 use crate::experiments;

@@ -7,10 +7,10 @@
 //! labour: [`cliff`] asks whether a larger dimension is faster, [`step`] whether the time of the
 //! aligned dimensions jumps by more than the work, [`tier`] what alignment as such costs.
 
-pub mod cliff;
+pub(crate) mod cliff;
 pub mod kernel;
-pub mod step;
-pub mod tier;
+pub(crate) mod step;
+pub(crate) mod tier;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! What an experiment was made to find out, as numbers and as sentences: a file each, listed in the
 //! views that make sense of them.
 
-pub mod backends;
-pub mod heterogeneity;
-pub mod kernel_only;
-pub mod padding;
-pub mod selection;
+pub(crate) mod backends;
+pub(crate) mod heterogeneity;
+pub(crate) mod kernel_only;
+pub(crate) mod padding;
+pub(crate) mod selection;
 pub mod sweep;
