@@ -1,7 +1,7 @@
 // Shared by all kernels: 16-bit conversions, reductions, the counter-based generator.
 //
-// No toolkit header is included, so that NVRTC compiles these files wherever libnvrtc is. 16-bit numbers are
-// unsigned shorts; `Type` says what their bits mean.
+// No toolkit header is included, so that NVRTC compiles these files wherever libnvrtc is. 16-bit
+// numbers are unsigned shorts; `Type` says what their bits mean.
 
 enum Type { FP16 = 0, BF16 = 1 };
 
@@ -23,7 +23,8 @@ __device__ inline unsigned short from_float(float value, int type) {
     return bits;
 }
 
-// All threads of the block get the result; blockDim.x is a multiple of 32. `scratch` holds 32 floats.
+// All threads of the block get the result; blockDim.x is a multiple of 32. `scratch` holds 32
+// floats.
 template <typename Combine>
 __device__ float block_reduce(float value, float identity, float* scratch, Combine combine) {
     for (int lane = 16; lane > 0; lane /= 2) {

@@ -1,8 +1,10 @@
-// Seeded test data, made where it is used. The numbers are those of src/philox.rs: the same on every device.
+// Seeded test data, made where it is used. The numbers are those of src/philox.rs: the same on
+// every device.
 
 #include "common.cuh"
 
-// Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+// Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
+// 2011.
 __device__ inline uint4 philox4x32(uint4 counter, uint2 key) {
     for (int trial = 0; trial < 10; trial++) {
         unsigned high0 = __umulhi(0xD2511F53u, counter.x), low0 = 0xD2511F53u * counter.x;
@@ -28,7 +30,8 @@ __device__ inline float normal(unsigned long long seed, unsigned tensor, unsigne
     return index % 2 == 0 ? radius * cosf(angle) : radius * sinf(angle);
 }
 
-// out[rows, columns], row-major: normal numbers in the upper left data_rows x data_columns, zeros around them.
+// out[rows, columns], row-major: normal numbers in the upper left data_rows x data_columns, zeros
+// around them.
 extern "C" __global__ void fill_normal(unsigned short* out, unsigned long long seed, unsigned tensor,
                                        unsigned long long rows, unsigned long long columns,
                                        unsigned long long data_rows, unsigned long long data_columns, int type) {

@@ -1,21 +1,23 @@
-// FlashAttention-2 forward (Dao 2023) for sm_80 and later: O = softmax(scale Q K^T) V without the scores in memory.
+// FlashAttention-2 forward (Dao 2023) for sm_80 and later: O = softmax(scale Q K^T) V without the
+// scores in memory.
 //
-// A block owns QUERIES rows of Q and walks over the keys from the last step to the first, so that only the first steps
-// need a mask. Two steps of K and V are in shared memory: one is used while the next arrives. A row is rescaled only
-// when a score exceeds its reference by SLACK, which is seldom after the first steps.
+// A block owns QUERIES rows of Q and walks over the keys from the last step to the first, so that
+// only the first steps need a mask. Two steps of K and V are in shared memory: one is used while
+// the next arrives. A row is rescaled only when a score exceeds its reference by SLACK, which is
+// seldom after the first steps.
 //
-// Compiled per variant, by macros: NAME, HEAD_DIM (a multiple of 8 up to 256), TYPE, CAUSAL, and how it is cut:
-// QUERIES        queries of a block
-// KEYS           keys of a step
-// WARPS          each owns QUERIES / WARPS queries, all keys and the whole head
-// BLOCKS         blocks per multiprocessor that the registers must allow
-// QUERY_REGISTERS  steps of 16 columns of Q that stay in registers; the others are read again for each step
-// DATA_DIM       columns of the tensors. Where fewer than HEAD_DIM, their rows begin at any even address; shared memory
+// Compiled per variant, by macros: NAME, HEAD_DIM (a multiple of 8 up to 256), TYPE, CAUSAL, and
+// how it is cut: QUERIES        queries of a block KEYS           keys of a step WARPS
+// each owns QUERIES / WARPS queries, all keys and the whole head BLOCKS         blocks per
+// multiprocessor that the registers must allow QUERY_REGISTERS  steps of 16 columns of Q that stay
+// in registers; the others are read again for each step DATA_DIM       columns of the tensors.
+// Where fewer than HEAD_DIM, their rows begin at any even address; shared memory
 //                has the others as zeros, and the result is written as wide as the tensors are
 //
-// Registers and spilled bytes with the tilings of src/device/cuda/attention.rs, by NVRTC 12.9, fp16, every multiple of
-// 8 from 8 to 256: sm_80 77 to 255, and none but 12 bytes at 128 and 144, causal; sm_90 77 to 255, and none but 12
-// bytes at 144 (causal 24), 16 at 168 (causal 8) and 8 at 184, causal. With DATA_DIM 107 and 129: up to 12 bytes.
+// Registers and spilled bytes with the tilings of src/device/cuda/attention.rs, by NVRTC 12.9,
+// fp16, every multiple of 8 from 8 to 256: sm_80 77 to 255, and none but 12 bytes at 128 and 144,
+// causal; sm_90 77 to 255, and none but 12 bytes at 144 (causal 24), 16 at 168 (causal 8) and 8 at
+// 184, causal. With DATA_DIM 107 and 129: up to 12 bytes.
 
 #include "mma.cuh"
 
@@ -28,9 +30,10 @@ const bool HALF_STEP = DIM_TILES % 2 == 1;
 const int ROW_BYTES = 2 * HEAD_DIM;
 const int TILE_BYTES = KEYS * ROW_BYTES;
 
-// Rows lie in shared memory as in global memory, without gaps, so that a line of 128 bytes stays one. ldmatrix reads
-// one chunk of eight rows at a time: they lie in different banks if the number of chunks is odd, and otherwise once
-// the chunks of a row trade places within aligned groups of 2, 4 or 8, the largest that divides the row.
+// Rows lie in shared memory as in global memory, without gaps, so that a line of 128 bytes stays
+// one. ldmatrix reads one chunk of eight rows at a time: they lie in different banks if the number
+// of chunks is odd, and otherwise once the chunks of a row trade places within aligned groups of 2,
+// 4 or 8, the largest that divides the row.
 const int GROUP = HALF_STEP ? 1 : DIM_TILES % 4 == 2 ? 2 : DIM_TILES % 8 == 4 ? 4 : 8;
 const int GROUP_BITS = GROUP == 1 ? 0 : GROUP == 2 ? 1 : GROUP == 4 ? 2 : 3;
 const int TURNS = GROUP > 2 ? GROUP / 2 : 1;  // places that two neighbouring chunks may take
@@ -42,11 +45,12 @@ __device__ constexpr int period() {
 constexpr int PERIOD = period();
 // Chunk c of row r lies at place c ^ turn(r).
 __device__ inline int turn(int row) { return row % 8 * GROUP / 8; }
-// How far, in powers of two, a score may exceed the reference of its row before the row is rescaled.
+// How far, in powers of two, a score may exceed the reference of its row before the row is
+// rescaled.
 const float SLACK = 6.0f;
 
-// Copies rows, contiguous in global memory, into shared memory; zeros after the first `rows` if CHECKED. `from` is this
-// thread's first chunk, and `turns` what turned() gives.
+// Copies rows, contiguous in global memory, into shared memory; zeros after the first `rows` if
+// CHECKED. `from` is this thread's first chunk, and `turns` what turned() gives.
 template <int ROWS, bool CHECKED>
 __device__ inline void load_rows(unsigned to, const char* from, unsigned thread, unsigned turns, int rows) {
     const int CHUNKS = ROWS * DIM_TILES;
@@ -65,7 +69,8 @@ __device__ inline void load_rows(unsigned to, const char* from, unsigned thread,
     }
 }
 
-// The turns of the rows that this thread copies to, 16-fold and packed: they repeat every PERIOD chunks of a thread.
+// The turns of the rows that this thread copies to, 16-fold and packed: they repeat every PERIOD
+// chunks of a thread.
 __device__ inline unsigned turned(unsigned thread) {
     unsigned turns = 0;
 #pragma unroll
@@ -73,9 +78,10 @@ __device__ inline unsigned turned(unsigned thread) {
     return turns;
 }
 
-// Rows that are not aligned to 16 bytes. A warp copies pairs of rows, 2 (warp + WARPS i) and the next, in units of 8
-// bytes or, where DATA_DIM is no multiple of 4, of 4. Where it is odd one row of each pair begins in the middle of a
-// unit: it is copied with the number before it, and moved by one once it has arrived.
+// Rows that are not aligned to 16 bytes. A warp copies pairs of rows, 2 (warp + WARPS i) and the
+// next, in units of 8 bytes or, where DATA_DIM is no multiple of 4, of 4. Where it is odd one row
+// of each pair begins in the middle of a unit: it is copied with the number before it, and moved by
+// one once it has arrived.
 const bool UNALIGNED = DATA_DIM != HEAD_DIM;
 const bool ODD = DATA_DIM % 2 == 1;
 const int UNIT = DATA_DIM % 4 == 0 ? 4 : 2;  // numbers of a unit
@@ -90,11 +96,13 @@ struct Pairs {
     unsigned to[2];          // where those two go in a tile
     bool ends_in_half[2];    // whether its last unit of that row begins with the row's last number
     bool in_last_round;
-    // Chunks of the rows to move: where this thread's first one lies and where the one after it; whether they exist.
+    // Chunks of the rows to move: where this thread's first one lies and where the one after it;
+    // whether they exist.
     unsigned moved, after_moved;
     bool moves, has_after;
 
-    // `parity` of the number of elements before the rows: 1 if their first one begins in the middle of a unit.
+    // `parity` of the number of elements before the rows: 1 if their first one begins in the middle
+    // of a unit.
     __device__ Pairs(unsigned thread, unsigned parity) {
         unsigned lane = thread % 32, warp = thread / 32;
         unsigned odd_row = ODD ? 1 - parity : 2;  // of a pair
@@ -113,9 +121,10 @@ struct Pairs {
         after_moved = row * ROW_BYTES + 16 * ((has_after ? chunk + 1 : 0) ^ turn(row));
     }
 
-    // `from` is the rows plus thread_start. If CHECKED, zeros after the first `rows`, and nothing beyond their last
-    // number is read. Else there is a row after the last one: the last unit of a row that is not moved brings its first
-    // number along, into a column where Q has a zero and of which the result is not written.
+    // `from` is the rows plus thread_start. If CHECKED, zeros after the first `rows`, and nothing
+    // beyond their last number is read. Else there is a row after the last one: the last unit of a
+    // row that is not moved brings its first number along, into a column where Q has a zero and of
+    // which the result is not written.
     template <int ROWS, bool CHECKED>
     __device__ void copy(unsigned tile, const char* from, int rows) const {
         const char* starts[2] = {from, from + (int)next_row};
@@ -168,7 +177,8 @@ struct Rows {
     bool large;                 // whether the reference of a row is LARGE
 };
 
-// Where this thread's row of a matrix of two by two 8x8 matrices begins, for each place that step % TURNS may give it.
+// Where this thread's row of a matrix of two by two 8x8 matrices begins, for each place that step %
+// TURNS may give it.
 struct Places {
     unsigned at[TURNS];
     __device__ Places(unsigned row, unsigned half) {
@@ -236,7 +246,8 @@ __device__ inline void scores(float (&s)[TILES][KEY_TILES][4], unsigned (&kept)[
     }
 }
 
-// Replaces the scores by weights relative to each row's reference, which is raised first where a score exceeds it.
+// Replaces the scores by weights relative to each row's reference, which is raised first where a
+// score exceeds it.
 __device__ inline void weigh(float (&s)[TILES][KEY_TILES][4], Rows& rows, float scale) {
     float top[TILES][2], offset[TILES][2];
     bool exceeds = rows.large;
@@ -326,7 +337,8 @@ __device__ inline void accumulate(Rows& rows, float (&s)[TILES][KEY_TILES][4], c
     }
 }
 
-// Grid (blocks of queries, heads, batch). `group` query heads share a head of K and V; `scale` includes log2(e).
+// Grid (blocks of queries, heads, batch). `group` query heads share a head of K and V; `scale`
+// includes log2(e).
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     NAME(const unsigned short* q, const unsigned short* k, const unsigned short* v, unsigned short* out, int seq,
          int group, float scale) {

@@ -1,4 +1,5 @@
-// The parts of MATH attention between its two products: casts with scaling, and the softmax of whole rows.
+// The parts of MATH attention between its two products: casts with scaling, and the softmax of
+// whole rows.
 
 #include "common.cuh"
 
@@ -43,8 +44,8 @@ struct Narrow {
     static __device__ unsigned short store(float value, int type) { return from_float(value, type); }
 };
 
-// A maximum, and the sum of exponentials relative to it: what one pass over the scores gives (online softmax, Milakov
-// and Gimelshein 2018).
+// A maximum, and the sum of exponentials relative to it: what one pass over the scores gives
+// (online softmax, Milakov and Gimelshein 2018).
 struct Partial {
     float top, sum;
     __device__ void add(Partial other) {
@@ -58,13 +59,14 @@ struct Partial {
     }
 };
 
-// Scores of a row that a thread keeps in registers. Those of a row longer than KEPT * blockDim.x are read twice.
+// Scores of a row that a thread keeps in registers. Those of a row longer than KEPT * blockDim.x
+// are read twice.
 const unsigned KEPT = 8;
 
-// Softmax of each row of scores[rows, seq], in place; row r belongs to query r % seq and, if causal, sees the keys up
-// to its own. One block a row, of KEPT scores a thread. A row without any key gets zeros, as PyTorch's _safe_softmax
-// gives.
-// FOUR elements are read and written at once where rows are aligned so.
+// Softmax of each row of scores[rows, seq], in place; row r belongs to query r % seq and, if
+// causal, sees the keys up to its own. One block a row, of KEPT scores a thread. A row without any
+// key gets zeros, as PyTorch's _safe_softmax gives. FOUR elements are read and written at once
+// where rows are aligned so.
 template <typename Width, bool FOUR>
 __device__ void softmax(typename Width::Element* scores, unsigned seq, int causal, int type) {
     __shared__ Partial partials[32];

@@ -1,17 +1,17 @@
-// Memory-efficient attention (Rabe and Staats 2021) as CUTLASS tiles it: two products of 32x32 warp tiles back to back,
-// with the weights between them in shared memory.
+// Memory-efficient attention (Rabe and Staats 2021) as CUTLASS tiles it: two products of 32x32 warp
+// tiles back to back, with the weights between them in shared memory.
 //
-// The head_dim is a parameter, a multiple of 8. Compiled per variant, by macros: NAME, TYPE, CAUSAL, and the tile:
-// QUERIES  queries of a block
-// KEYS     keys of a step, and the columns of the result that are computed at once
-// BLOCKS   blocks per multiprocessor that the registers must allow
-// STAGES   slices of K and V in shared memory
-// GLOBAL   whether the result has more than KEYS columns: those beyond are kept in global memory in float32, and read
+// The head_dim is a parameter, a multiple of 8. Compiled per variant, by macros: NAME, TYPE,
+// CAUSAL, and the tile: QUERIES  queries of a block KEYS     keys of a step, and the columns of the
+// result that are computed at once BLOCKS   blocks per multiprocessor that the registers must allow
+// STAGES   slices of K and V in shared memory GLOBAL   whether the result has more than KEYS
+// columns: those beyond are kept in global memory in float32, and read
 //          and written for each block of keys; the first KEYS stay in registers
-// The tiles are CUTLASS's: 64x64 for a head_dim up to 64, 64x128 up to 128, 32x128 with GLOBAL for any.
+// The tiles are CUTLASS's: 64x64 for a head_dim up to 64, 64x128 up to 128, 32x128 with GLOBAL for
+// any.
 //
-// Registers and spilled bytes by NVRTC 12.9, fp16, in this order: sm_80 123 and 0, 128 and 0, 168 and 24; sm_90 126
-// (causal 128) and 0, 128 and 0, 168 and 0.
+// Registers and spilled bytes by NVRTC 12.9, fp16, in this order: sm_80 123 and 0, 128 and 0, 168
+// and 24; sm_90 126 (causal 128) and 0, 128 and 0, 168 and 0.
 
 #include "mma.cuh"
 
@@ -20,11 +20,12 @@ const int SLICE = 64;                          // columns of a slice of K or Q, 
 const int SLICE_BYTES = KEYS * SLICE * 2;     // KEYS rows of SLICE columns, or the other way trial
 const int Q_SLICE_BYTES = QUERIES * SLICE * 2;
 
-// Where chunk `chunk` of row `row` lies in rows of `chunks` chunks, a multiple of 8: the rows that ldmatrix reads at
-// once lie in different banks.
+// Where chunk `chunk` of row `row` lies in rows of `chunks` chunks, a multiple of 8: the rows that
+// ldmatrix reads at once lie in different banks.
 __device__ inline unsigned place(int row, int chunk, int chunks) { return 16 * (row * chunks + (chunk ^ (row % 8))); }
 
-// Copies ROWS x COLUMNS of a matrix of `dim` columns into a slice; zeros after row `rows` and column `columns`.
+// Copies ROWS x COLUMNS of a matrix of `dim` columns into a slice; zeros after row `rows` and
+// column `columns`.
 template <int ROWS, int COLUMNS>
 __device__ inline void load_slice(unsigned to, const unsigned short* from, int dim, int rows, int columns) {
     const int CHUNKS = COLUMNS / 8;
@@ -36,8 +37,8 @@ __device__ inline void load_slice(unsigned to, const unsigned short* from, int d
     }
 }
 
-// c += a b over 16 of the dimension summed over: a 32x16 from rows of `a_chunks` chunks, b 16x32 from K, whose rows are
-// the columns of b, or from V.
+// c += a b over 16 of the dimension summed over: a 32x16 from rows of `a_chunks` chunks, b 16x32
+// from K, whose rows are the columns of b, or from V.
 template <bool FROM_V>
 __device__ inline void multiply_step(float (&c)[2][4][4], unsigned a_tile, int a_row, int a_chunk, int a_chunks,
                                      unsigned b_tile, int b_row, int b_chunk, int b_chunks) {
@@ -74,8 +75,8 @@ __device__ inline void clear(float (&c)[2][4][4]) {
             for (int e = 0; e < 4; e++) c[i][j][e] = 0.0f;
 }
 
-// Slices in the order they are used: those of K over the columns, then those of V over the blocks of result columns
-// and the rows of each; then the next block of keys.
+// Slices in the order they are used: those of K over the columns, then those of V over the blocks
+// of result columns and the rows of each; then the next block of keys.
 struct Slices {
     const unsigned short *k, *v;
     int dim, seq, blocks;
@@ -104,8 +105,8 @@ struct Slices {
     }
 };
 
-// Grid (blocks of queries, heads, batch). `group` query heads share a head of K and V; `scale` includes log2(e).
-// `kept` holds the columns of the result beyond KEYS, in float32, if GLOBAL.
+// Grid (blocks of queries, heads, batch). `group` query heads share a head of K and V; `scale`
+// includes log2(e). `kept` holds the columns of the result beyond KEYS, in float32, if GLOBAL.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     NAME(const unsigned short* q, const unsigned short* k, const unsigned short* v, unsigned short* out, float* kept,
          int seq, int dim, int group, float scale) {
@@ -235,7 +236,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                 }
             }
 
-        // The result of these keys, KEYS columns at a time; the first slice of V also publishes the weights.
+        // The result of these keys, KEYS columns at a time; the first slice of V also publishes the
+        // weights.
 #pragma unroll
         for (int i = 0; i < 2; i++)
 #pragma unroll

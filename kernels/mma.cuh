@@ -1,7 +1,9 @@
-// What the attention kernels share: the tensor core and asynchronous copy instructions of sm_80 and later, by name.
+// What the attention kernels share: the tensor core and asynchronous copy instructions of sm_80 and
+// later, by name.
 //
-// FP16 or BF16 operands, chosen by the macro TYPE; float32 accumulators. Fragments are as the PTX manual lays them out
-// over a warp: thread t holds, of an 8x8 matrix, the elements 2 (t % 4) and 2 (t % 4) + 1 of row t / 4.
+// FP16 or BF16 operands, chosen by the macro TYPE; float32 accumulators. Fragments are as the PTX
+// manual lays them out over a warp: thread t holds, of an 8x8 matrix, the elements 2 (t % 4) and 2
+// (t % 4) + 1 of row t / 4.
 
 #include "common.cuh"
 
@@ -107,9 +109,11 @@ __device__ inline unsigned pack(float low, float high) {
     return pair;
 }
 
-// What the scores of a row are relative to before there is one: finite, so that no difference is NaN.
+// What the scores of a row are relative to before there is one: finite, so that no difference is
+// NaN.
 const float LOWEST = -1e30f;
-// Beyond it the product of a score and the scale trials by too much, and the difference of the scores comes first.
+// Beyond it the product of a score and the scale trials by too much, and the difference of the
+// scores comes first.
 const float LARGE = 1048576.0f;
 
 // 2^x, to 2 units in the last place; 0 for -inf.

@@ -1,4 +1,5 @@
-// Pads or slices row-major matrices of 16-bit numbers: up to three in one launch, as attention has Q, K and V.
+// Pads or slices row-major matrices of 16-bit numbers: up to three in one launch, as attention has
+// Q, K and V.
 
 struct Matrices {
     const unsigned short* from[3];
@@ -13,7 +14,8 @@ const unsigned CHUNK = 8;   // numbers of a 16-byte store
 const unsigned CHUNKS = 2;  // of a thread: independent loads keep the memory busy
 const unsigned THREADS = 128;
 
-// Numbers [at, at + 8) of `from`, at any alignment; ten numbers from the even one at or before `at` are read.
+// Numbers [at, at + 8) of `from`, at any alignment; ten numbers from the even one at or before `at`
+// are read.
 __device__ inline uint4 load_chunk(const unsigned short* from, size_t at) {
     const unsigned* words = (const unsigned*)from + at / 2;
     unsigned shift = at % 2 * 16;
@@ -33,8 +35,8 @@ __device__ inline uint4 keep(uint4 chunk, int begin, int end) {
                       keep(chunk.w, 6, begin, end));
 }
 
-// The eight numbers of the result from (row, column) on, which lie in one row or two; `row` and the next two are in
-// `from`, so that what is read beyond the chunk is too.
+// The eight numbers of the result from (row, column) on, which lie in one row or two; `row` and the
+// next two are in `from`, so that what is read beyond the chunk is too.
 __device__ inline uint4 chunk_of(const unsigned short* from, const Sizes& sizes, unsigned row, unsigned column) {
     size_t begin = (size_t)row * sizes.from_columns;
     int here = (int)min(CHUNK, sizes.to_columns - column);  // in this row; the others begin the next one
@@ -49,8 +51,8 @@ __device__ inline uint4 chunk_of(const unsigned short* from, const Sizes& sizes,
     return chunk;
 }
 
-// to[r][c] = from[r][c] inside of from, else 0. Grid (blocks, matrices); a block writes CHUNKS * CHUNK * THREADS
-// numbers.
+// to[r][c] = from[r][c] inside of from, else 0. Grid (blocks, matrices); a block writes CHUNKS *
+// CHUNK * THREADS numbers.
 extern "C" __global__ void __launch_bounds__(THREADS) resize(Matrices matrices, Sizes sizes) {
     unsigned matrix = blockIdx.y;
     const unsigned short* from = matrix == 0 ? matrices.from[0] : matrix == 1 ? matrices.from[1] : matrices.from[2];

@@ -1,4 +1,5 @@
-// What measuring needs on the GPU itself: to keep it busy, to hold it back, to count its cycles, and to do nothing.
+// What measuring needs on the GPU itself: to keep it busy, to hold it back, to count its cycles,
+// and to do nothing.
 
 __device__ unsigned long long now_ns() {
     unsigned long long now;
@@ -6,16 +7,16 @@ __device__ unsigned long long now_ns() {
     return now;
 }
 
-// Keeps the GPU busy while the host enqueues, so that what follows starts without waiting for it. One thread. Ends by
-// itself: nothing that the host does or fails to do can hang the GPU here.
+// Keeps the GPU busy while the host enqueues, so that what follows starts without waiting for it.
+// One thread. Ends by itself: nothing that the host does or fails to do can hang the GPU here.
 extern "C" __global__ void spin(unsigned long long nanoseconds) {
     unsigned long long start = now_ns();
     while (now_ns() - start < nanoseconds) {
     }
 }
 
-// Holds back what is enqueued behind it until the host writes `ticket` or a later one to `gate` (host memory), or the
-// time is over. One thread.
+// Holds back what is enqueued behind it until the host writes `ticket` or a later one to `gate`
+// (host memory), or the time is over. One thread.
 extern "C" __global__ void hold(const unsigned* gate, unsigned ticket, unsigned long long limit_ns) {
     unsigned long long start = now_ns();
     unsigned shown;
@@ -24,8 +25,9 @@ extern "C" __global__ void hold(const unsigned* gate, unsigned ticket, unsigned 
     } while ((int)(shown - ticket) < 0 && now_ns() - start < limit_ns);
 }
 
-// The cycle counter of SM 0 and the time, as a pair, to `stamp` (host memory). Every SM counts by itself, and a block
-// cannot choose where it runs: so there are enough blocks for all SMs, and those elsewhere do nothing.
+// The cycle counter of SM 0 and the time, as a pair, to `stamp` (host memory). Every SM counts by
+// itself, and a block cannot choose where it runs: so there are enough blocks for all SMs, and
+// those elsewhere do nothing.
 extern "C" __global__ void stamp_cycles(ulonglong2* stamp) {
     unsigned sm;
     asm volatile("mov.u32 %0, %%smid;" : "=r"(sm));

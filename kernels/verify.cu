@@ -1,9 +1,11 @@
-// The references that every plan is checked against: sampled rows, float32 accumulation, no tensor cores, no tiling.
-// Each adds ||out - reference||^2 and ||reference||^2 of row i to errors[2 i] and errors[2 i + 1].
+// The references that every plan is checked against: sampled rows, float32 accumulation, no tensor
+// cores, no tiling. Each adds ||out - reference||^2 and ||reference||^2 of row i to errors[2 i] and
+// errors[2 i + 1].
 
 #include "common.cuh"
 
-// C[M,N] = A[M,K] B[K,N], row-major. Grid (sampled rows, ceil(N / 256)), 256 threads: a thread per element.
+// C[M,N] = A[M,K] B[K,N], row-major. Grid (sampled rows, ceil(N / 256)), 256 threads: a thread per
+// element.
 extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned short* b, const unsigned short* c,
                                        const unsigned* rows, float* errors, unsigned n, unsigned k, int type) {
     __shared__ float scratch[32];
@@ -27,9 +29,9 @@ extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned s
     }
 }
 
-// O = softmax(scale Q K^T) V. Q, K, V, O are [heads, seq, dim] with batch and heads as one; rows[] indexes [heads * seq].
-// Head h of Q and O takes head h / group of K and V.
-// Grid (sampled rows), 256 threads, shared memory: seq + dim floats.
+// O = softmax(scale Q K^T) V. Q, K, V, O are [heads, seq, dim] with batch and heads as one; rows[]
+// indexes [heads * seq]. Head h of Q and O takes head h / group of K and V. Grid (sampled rows),
+// 256 threads, shared memory: seq + dim floats.
 extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned short* k, const unsigned short* v,
                                        const unsigned short* o, const unsigned* rows, float* errors, unsigned seq,
                                        unsigned dim, unsigned group, float scale, int causal, int type) {

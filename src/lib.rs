@@ -3,23 +3,41 @@
 //! The data flows one way:
 //!
 //! ```text
-//! experiments/*.yaml -> spec -> benches/*.rs -> Vec<Case> -> suite -> journal.jsonl -> report -> target-reports/ -> advise, compare
-//!                                                              |
-//!                                    gemm, sdpa: plans   measurement: Criterion's clock   device: CPU or CUDA
+//! experiments/*.yaml --spec--> cases --run--> journal.jsonl --results--> raw.json, summary.json
+//!                                                 |                              |
+//!                            measure: trials      |       render: table, plots, page, index
+//!                            ops: plans           |       advise, compare
+//!                            device: CUDA, CPU    +--criterion: its files, once all is measured
 //! ```
 //!
-//! `spec`, `shape`, `case`, `record`, `report`, `advise` and `compare` never see CUDA. `gemm` and `sdpa` offer plans and know
-//! nothing of Criterion. `suite` ties them together. `unsafe` lives under `device/`.
+//! The modules, leaves first. Each uses only modules above it; `tests/architecture.rs` checks that.
 //!
-//! A journal may be one shard of a sweep (`shard`): `merge` joins the journals of all into one before it is reported.
-//! `fan_out` runs the shards of a sweep on the GPUs of one node, as processes, and merges them.
+//! | module | holds |
+//! |---|---|
+//! | [`stats`], `units` | medians, intervals; times and rates as people read them |
+//! | [`terminal`], `files` | all that is printed for people; all that is replaced or removed |
+//! | [`workload`] | element types, shapes, operations, cases: what is computed |
+//! | [`device`] | CUDA, cuDNN, NVML, CUPTI, the host's cores: all `unsafe` code |
+//! | [`ops`] | plans of GEMMs and attention, a file a backend, and their verification |
+//! | [`measure`] | the protocol: [`measure::trial`] reads from top to bottom |
+//! | [`journal`] | what a run measured, on disk: append, read, shard, merge |
+//! | [`results`] | from a journal to `raw.json`, and its analysis to `summary.json` |
+//! | [`experiments`] | the types, a file each: YAML keys, checks, cases, view |
+//! | [`spec`] | a YAML file of experiments |
+//! | [`render`] | table, plots, page and index, of results and a view |
+//! | [`advise`] | which dimension to take instead |
+//! | [`process`] | benches as child processes, signals, exit codes |
+//! | [`compare`] | stored runs, and gates of two builds |
+//! | [`criterion`] | Criterion's arguments, samples and baselines |
+//! | [`run`] | a bench: settings, sweep, resume, stop, progress |
+//! | `fan_out`, [`cli`] | a sweep on several GPUs; a command a file |
 //!
-//! To add a type of experiment touch: a file in `src/experiments/` (its YAML keys, checks, cases and
-//! view), its line in [`experiments::TYPES`], a file in `benches/` and its name in `Cargo.toml`, an
-//! entry in `experiments/night_sweep.yaml` and `night_sweep_cpu.yaml`, a line in the table of
-//! README.md. Nothing else knows a type.
-//! To add an attention backend: a file in `ops/sdpa/`, a line in its `backends`, and its name in
-//! [`workload::operation::Backend`].
+//! To add a type of experiment touch: a file in `src/experiments/`, its line in
+//! [`experiments::TYPES`], a bench of a few lines and its name in `Cargo.toml`, an entry in the two
+//! specs of `experiments/`, a line in the table of README.md. Nothing else knows a type. To add an
+//! attention backend: a file in `src/ops/sdpa/`, a line in its `backends`, and its name in
+//! [`workload::operation::Backend`]. To add a command: a file in `src/cli/`, and its line in
+//! `main.rs`.
 
 pub mod advise;
 pub mod cli;

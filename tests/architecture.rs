@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 use syn::visit::Visit;
 
-/// The modules of the crate, leaves first: one may use only what stands before it. `lib.rs` explains them.
+/// The modules of the crate, leaves first: one may use only what stands before it. `lib.rs`
+/// explains them.
 const ORDER: [&str; 20] = [
     "stats",
     "units",

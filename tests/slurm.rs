@@ -1,5 +1,5 @@
-//! The scripts in slurm/ on a real cluster, on the CPU at sizes that take no time: `cargo test --test slurm -- --ignored`
-//! where `SLURM_CONF` points to one, slurm/dev-cluster.sh's say.
+//! The scripts in slurm/ on a real cluster, on the CPU at sizes that take no time: `cargo test
+//! --test slurm -- --ignored` where `SLURM_CONF` points to one, slurm/dev-cluster.sh's say.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 

@@ -1,7 +1,7 @@
 //! `night-sweep run`: any experiment from the one binary.
 //!
-//! Criterion reads the arguments of its process itself, so an experiment gets a process whose arguments are Criterion's:
-//! this program again, told by a variable which bench to be.
+//! Criterion reads the arguments of its process itself, so an experiment gets a process whose
+//! arguments are Criterion's: this program again, told by a variable which bench to be.
 
 use super::{device, is_cpu};
 use crate::process::child::RUN_BENCH;

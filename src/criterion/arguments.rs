@@ -1,7 +1,8 @@
 //! Criterion's command line, as far as the suite has to know it.
 //!
-//! Criterion parses its arguments itself and keeps them private: its filter and mode are read here a second time, to
-//! know which cases to prepare. What Criterion would take and then ignore is refused.
+//! Criterion parses its arguments itself and keeps them private: its filter and mode are read here
+//! a second time, to know which cases to prepare. What Criterion would take and then ignore is
+//! refused.
 
 use crate::journal::runs::run_id;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -52,7 +53,8 @@ const REFUSED: [(&str, &str); 5] = [
 ];
 
 impl Arguments {
-    /// Reads the process's arguments. A wrong one ends the process here, with Criterion's own message and code 2.
+    /// Reads the process's arguments. A wrong one ends the process here, with Criterion's own
+    /// message and code 2.
     ///
     /// # Errors
     /// An option that would have no effect, or a filter that is no regular expression.

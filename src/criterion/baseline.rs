@@ -4,7 +4,8 @@ use crate::journal::home::criterion_home;
 use crate::workload::case::Case;
 use anyhow::{Result, bail};
 
-/// Refuses a baseline that a case does not have. Criterion would panic at the first of them, with everything measured.
+/// Refuses a baseline that a case does not have. Criterion would panic at the first of them, with
+/// everything measured.
 ///
 /// # Errors
 /// How many cases lack it, and how to get it.

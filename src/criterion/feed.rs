@@ -1,5 +1,5 @@
-//! Criterion gets the samples of a case that was measured before: it prints, saves its folder and compares with
-//! baselines, as if it had asked for each.
+//! Criterion gets the samples of a case that was measured before: it prints, saves its folder and
+//! compares with baselines, as if it had asked for each.
 
 use super::quiet;
 use crate::measure::{CRITERION_SAMPLES, DeviceTime};
@@ -15,7 +15,8 @@ const WARM_UP: Duration = Duration::from_micros(20);
 /// Hands Criterion the samples of the trials of `case`, in milliseconds per launch.
 ///
 /// # Errors
-/// If the streams cannot be redirected: what Criterion says it is about to do is nothing that it does.
+/// If the streams cannot be redirected: what Criterion says it is about to do is nothing that it
+/// does.
 pub fn feed(
     criterion: &mut Criterion<DeviceTime>,
     case: &Case,
@@ -41,8 +42,8 @@ pub fn feed(
     })
 }
 
-/// Criterion's samples in nanoseconds: means of as many of ours each, trial by trial, so that their mean is the mean of
-/// all.
+/// Criterion's samples in nanoseconds: means of as many of ours each, trial by trial, so that their
+/// mean is the mean of all.
 fn criterion_samples(trials_ms: &[&[f64]]) -> Vec<f64> {
     let common = trials_ms.iter().fold(0, |common, trial| greatest_divisor(common, trial.len()));
     let each = (common / CRITERION_SAMPLES).max(1);

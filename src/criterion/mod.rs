@@ -1,4 +1,5 @@
-//! The adapter to Criterion: its arguments, its baselines, and the samples that it is handed after the measurement.
+//! The adapter to Criterion: its arguments, its baselines, and the samples that it is handed after
+//! the measurement.
 
 pub(crate) mod arguments;
 pub(crate) mod baseline;

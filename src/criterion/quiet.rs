@@ -1,6 +1,6 @@
-//! Criterion prints what it is about to do, and its verbosity cannot be set by a program; and its `println!` panics where
-//! standard output cannot be written, a log on a full disk say. So while it is at work, and nothing else is, its status
-//! goes nowhere and its results go to memory first.
+//! Criterion prints what it is about to do, and its verbosity cannot be set by a program; and its
+//! `println!` panics where standard output cannot be written, a log on a full disk say. So while it
+//! is at work, and nothing else is, its status goes nowhere and its results go to memory first.
 
 use crate::terminal::say;
 use rustix::fd::OwnedFd;
@@ -10,8 +10,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Result, Seek, Write};
 use std::sync::Once;
 
-/// Runs `work`, and then prints what it wrote to standard output. A pipe would have to be read meanwhile; memory takes
-/// whatever a library's thread may add.
+/// Runs `work`, and then prints what it wrote to standard output. A pipe would have to be read
+/// meanwhile; memory takes whatever a library's thread may add.
 ///
 /// # Errors
 /// If the streams cannot be redirected.
@@ -36,7 +36,8 @@ pub fn during<T>(work: impl FnOnce() -> T) -> Result<T> {
     Ok(done)
 }
 
-/// From here on a panic is reported on today's stderr, wherever that is redirected to then: Criterion panics too.
+/// From here on a panic is reported on today's stderr, wherever that is redirected to then:
+/// Criterion panics too.
 pub fn report_panics() {
     let Ok(stderr) = rustix::io::dup(stderr()) else { return };
     let stderr = File::from(stderr);

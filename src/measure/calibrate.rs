@@ -1,4 +1,5 @@
-//! Before the first trial: the card at its settled clock, what timing costs on it, and what it can do.
+//! Before the first trial: the card at its settled clock, what timing costs on it, and what it can
+//! do.
 
 use crate::device::cuda::{Graph, Tensor};
 use crate::device::{Clock, Cuda, Mark, nvml::Monitor};
@@ -26,7 +27,8 @@ const PAIRS: usize = 500;
 const EMPTY_LAUNCHES: usize = 32;
 /// Empty kernels in a graph.
 const NODES: usize = 1000;
-/// M, N and K of the product that stands for the peak: large enough to fill every SM many times over.
+/// M, N and K of the product that stands for the peak: large enough to fill every SM many times
+/// over.
 const PEAK_SIZE: usize = 8192;
 /// Products before that, 0.1 s on an H200.
 const PEAK_WARM_UP: usize = 60;
@@ -72,8 +74,8 @@ pub fn calibrate(
     })
 }
 
-/// The card is at its power limit after all this work, and its clock below what most cases get: it recovers within 0.15 s
-/// on an H200.
+/// The card is at its power limit after all this work, and its clock below what most cases get: it
+/// recovers within 0.15 s on an H200.
 const RECOVERY: Duration = Duration::from_millis(150);
 
 /// How burn-in ended; nothing is known where nobody looked.
@@ -148,7 +150,8 @@ impl Buffers {
     }
 }
 
-/// A copy within an eighth of the L2 cache, over and over; and the same copy on rotating buffers, 2.5 caches in all.
+/// A copy within an eighth of the L2 cache, over and over; and the same copy on rotating buffers,
+/// 2.5 caches in all.
 fn cold_over_warm(cuda: &Cuda) -> Result<Option<f64>, CaseError> {
     const SETS: usize = 20;
     let elements = cuda.properties().l2_bytes as usize / 8 / 2 / size_of::<u16>();

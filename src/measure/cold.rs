@@ -1,4 +1,5 @@
-//! Cold latency: launches that rotate over sets of operands, so that none finds its own in the L2 cache.
+//! Cold latency: launches that rotate over sets of operands, so that none finds its own in the L2
+//! cache.
 
 use super::cold_ms;
 use super::instruments::Instruments;
@@ -10,7 +11,8 @@ use crate::workload::case::Case;
 
 /// All sets together are this many L2 caches.
 const L2_CACHES: f64 = 2.0;
-/// Sets that are made at most: more means operands so small that planning them would take longer than the rest.
+/// Sets that are made at most: more means operands so small that planning them would take longer
+/// than the rest.
 const MAX_BUFFER_SETS: usize = 256;
 
 /// The cold latency of `case`, one launch of which takes about `launch_ns`; or why it has none.

@@ -31,8 +31,8 @@ impl DeviceTime {
         self.fault.borrow_mut().take()
     }
 
-    /// The value, or 0 with the error kept for [`DeviceTime::take_fault`]: of a benchmark with a zero sample
-    /// Criterion writes no files, which is what a failed case deserves.
+    /// The value, or 0 with the error kept for [`DeviceTime::take_fault`]: of a benchmark with a
+    /// zero sample Criterion writes no files, which is what a failed case deserves.
     pub fn value_or_fault(&self, value: Result<f64, CaseError>) -> f64 {
         value.unwrap_or_else(|error| {
             self.fault.borrow_mut().get_or_insert(error);
@@ -73,7 +73,8 @@ impl Measurement for DeviceTime {
     }
 }
 
-/// Writes times in ns, us, ms or s, and `Throughput::Elements`, which here are floating-point operations, as FLOP/s.
+/// Writes times in ns, us, ms or s, and `Throughput::Elements`, which here are floating-point
+/// operations, as FLOP/s.
 struct Formatter;
 
 /// The largest unit that `value` reaches, and its factor.

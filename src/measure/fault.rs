@@ -1,12 +1,14 @@
 //! Fault injection, by `NIGHT_SWEEP_FAULT`: what is there to catch a fault can be seen to do so.
 //!
-//! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part so much longer. The delay is
-//! real work inside the timed region: on the host a busy wait after each launch, in proportion to what that launch took; on
-//! a GPU the kernel `spin` in the captured graph.
+//! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part so
+//! much longer. The delay is real work inside the timed region: on the host a busy wait after each
+//! launch, in proportion to what that launch took; on a GPU the kernel `spin` in the captured
+//! graph.
 //!
-//! `sticky:<part of an id>` puts a kernel that traps behind every launch of such a case: the CUDA context is lost, as it is
-//! after an illegal address. The host has nothing like it; there the launch fails, and so does every later one of the
-//! process. `vanished:<part of an id>` does the same on a GPU, and the process that is started for the rest sees none.
+//! `sticky:<part of an id>` puts a kernel that traps behind every launch of such a case: the CUDA
+//! context is lost, as it is after an illegal address. The host has nothing like it; there the
+//! launch fails, and so does every later one of the process. `vanished:<part of an id>` does the
+//! same on a GPU, and the process that is started for the rest sees none.
 
 use super::Sampler;
 use crate::device::kernel::Algorithm;
@@ -158,9 +160,9 @@ struct Slowed {
 
 /// What makes it take longer.
 enum Delay {
-    /// On the host: a busy wait after each launch, this share of what it took. A wait of a fixed length would have to be
-    /// measured, and a neighbour makes launches half as long again from one moment to the next. `clock` is what it costs
-    /// to read the clock.
+    /// On the host: a busy wait after each launch, this share of what it took. A wait of a fixed
+    /// length would have to be measured, and a neighbour makes launches half as long again from one
+    /// moment to the next. `clock` is what it costs to read the clock.
     Wait { share: f64, clock: Duration },
     /// On a GPU: a kernel that spins, after every so many launches.
     Spin { cuda: Rc<Cuda>, delay_ns: f64, every: usize, launches: usize },
@@ -184,15 +186,16 @@ impl Slowed {
         };
         let launch_ns = median_launch_ns(plan.as_mut(), device)?;
         let wanted_ns = launch_ns * share;
-        // A kernel more in the graph costs some time of its own: more than 3 % of a short launch. So it stands after
-        // as many launches as together may take it.
+        // A kernel more in the graph costs some time of its own: more than 3 % of a short launch.
+        // So it stands after as many launches as together may take it.
         let mut slowed = Slowed { plan, delay: spin(PROBE_NS, 1.0) };
         let own_ns = (median_launch_ns(&mut slowed, device)? - launch_ns - PROBE_NS).max(0.0);
         let every = (1.25 * own_ns / wanted_ns).ceil().max(1.0);
         let mut delay_ns = every * wanted_ns - own_ns;
         slowed.delay = spin(delay_ns, every);
-        // A short spin is not as long as it was asked to be: what is missing is measured and made good. The launch by
-        // itself is measured anew beside it, as a card that warms up gets slower by more than what is missing.
+        // A short spin is not as long as it was asked to be: what is missing is measured and made
+        // good. The launch by itself is measured anew beside it, as a card that warms up gets
+        // slower by more than what is missing.
         for _ in 0..CORRECTIONS {
             let launch_ns = median_launch_ns(slowed.plan.as_mut(), device)?;
             let missing_ns = launch_ns * (1.0 + share) - median_launch_ns(&mut slowed, device)?;
@@ -210,7 +213,8 @@ impl Plan for Slowed {
                 let start = Instant::now();
                 self.plan.launch()?;
                 let took = start.elapsed().saturating_sub(*clock);
-                // What comes before the first reading and after the last is one more, and the last is half of one late.
+                // What comes before the first reading and after the last is one more, and the last
+                // is half of one late.
                 let until = took.mul_f64(1.0 + *share).saturating_sub(clock.mul_f64(1.5));
                 while start.elapsed() < until {}
                 Ok(())

@@ -33,8 +33,8 @@ pub struct Which<'a> {
     pub earlier: &'a [Trial],
 }
 
-/// Buffer placement changes the time of a GEMM by up to 10 % on an H200. Each trial has its operands that much further
-/// on, so that the trials show it instead of all sharing one place.
+/// Buffer placement changes the time of a GEMM by up to 10 % on an H200. Each trial has its
+/// operands that much further on, so that the trials show it instead of all sharing one place.
 const SHIFT_BYTES: usize = 38 << 20;
 
 impl Instruments {
@@ -53,8 +53,8 @@ impl Instruments {
         }
     }
 
-    /// Whether nothing can be launched in this process any more: after an illegal address, say, every further call of
-    /// the driver fails.
+    /// Whether nothing can be launched in this process any more: after an illegal address, say,
+    /// every further call of the driver fails.
     pub fn is_lost(&self) -> bool {
         self.injector.as_ref().is_some_and(Injector::is_lost) || self.device.is_lost()
     }

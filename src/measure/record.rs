@@ -21,8 +21,8 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// How often variants are launched: they are there to be compared with their rows, which a quarter of the launches
-    /// does. More than half of S1 would be variants.
+    /// How often variants are launched: they are there to be compared with their rows, which a
+    /// quarter of the launches does. More than half of S1 would be variants.
     pub fn of_variants(self) -> Protocol {
         const SHARE: usize = 4;
         Protocol {
@@ -40,19 +40,21 @@ pub enum ProtocolKind {
     /// `measure` launches and 20 samples in each trial, at least.
     #[default]
     Standard,
-    /// As many as the median needs: the last trial is as long as the scatter of the earlier ones asks for.
+    /// As many as the median needs: the last trial is as long as the scatter of the earlier ones
+    /// asks for.
     Adaptive,
 }
 
-/// What timing costs on this device, never subtracted from a sample, and what the device can do at its settled clock.
+/// What timing costs on this device, never subtracted from a sample, and what the device can do at
+/// its settled clock.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Smallest step between two different event times, in nanoseconds.
     pub event_tick_ns: f64,
     /// Median time between two events with nothing between them, in nanoseconds.
     pub empty_pair_ns: f64,
-    /// Median of an event pair around one launch of an empty kernel that the host enqueued well before, in
-    /// nanoseconds: what `isolated` adds to a short kernel.
+    /// Median of an event pair around one launch of an empty kernel that the host enqueued well
+    /// before, in nanoseconds: what `isolated` adds to a short kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty_launch_ns: Option<f64>,
     /// Time from one empty kernel to the next in a graph, in nanoseconds.
@@ -67,8 +69,8 @@ pub struct Calibration {
     /// What this device reaches; the denominators of the shares of peak.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peaks: Option<Peaks>,
-    /// Time of a bandwidth-bound copy over rotating buffers, twice the L2 cache in total, over its time within the
-    /// cache: well above 1 where rotation makes caches cold.
+    /// Time of a bandwidth-bound copy over rotating buffers, twice the L2 cache in total, over its
+    /// time within the cache: well above 1 where rotation makes caches cold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold_over_warm: Option<f64>,
     /// Seconds that burn-in and calibration took.
@@ -125,7 +127,8 @@ pub struct Secondary {
     /// Milliseconds per launch in graphs that rotate over buffers; only the first trial has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold: Option<Cold>,
-    /// Milliseconds between two events around a single launch on an idle GPU, with the host in it: the published way.
+    /// Milliseconds between two events around a single launch on an idle GPU, with the host in it:
+    /// the published way.
     pub per_call_ms: Vec<f64>,
     /// Median time that the host needs to enqueue one launch, in microseconds.
     pub enqueue_us: f64,

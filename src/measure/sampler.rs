@@ -1,8 +1,9 @@
 //! The number of record: how a plan is warmed up, and how its samples are taken.
 //!
-//! On a GPU a sample is one replay of a CUDA graph between two events. An event pair costs 2 to 3 us, and a short
-//! launch by itself is timed with the host in it; so the graph of a short operation holds as many launches as make
-//! the sample [`SAMPLE_NS`] long. On the CPU a sample is that many calls in a row.
+//! On a GPU a sample is one replay of a CUDA graph between two events. An event pair costs 2 to 3
+//! us, and a short launch by itself is timed with the host in it; so the graph of a short operation
+//! holds as many launches as make the sample [`SAMPLE_NS`] long. On the CPU a sample is that many
+//! calls in a row.
 
 use crate::device::cuda::{Cycles, Graph};
 use crate::device::kernel::Kernel;
@@ -10,7 +11,8 @@ use crate::device::{Clock, Cuda, Device, Mark};
 use crate::ops::error::CaseError;
 use crate::ops::plan::Plan;
 
-/// Samples are made to last this long, unless one launch does already: 300 us are asked for, and the clock may rise.
+/// Samples are made to last this long, unless one launch does already: 300 us are asked for, and
+/// the clock may rise.
 const SAMPLE_NS: f64 = 350_000.0;
 /// A sample that turns out shorter is made anew.
 const SHORT_SAMPLE_NS: f64 = 310_000.0;
@@ -18,8 +20,8 @@ const SHORT_SAMPLE_NS: f64 = 310_000.0;
 const MAX_LAUNCHES: usize = 1000;
 /// Samples enqueued before the host waits for them.
 const IN_FLIGHT: usize = 32;
-/// The GPU spins this long before the first of them: else the host's way from the first mark to the launch, 0.6 us
-/// on an H200, would be part of that sample.
+/// The GPU spins this long before the first of them: else the host's way from the first mark to the
+/// launch, 0.6 us on an H200, would be part of that sample.
 const LEAD_IN_NS: u64 = 20_000;
 
 /// Takes the samples of one plan.
@@ -51,7 +53,8 @@ enum Unit {
 }
 
 impl<'a> Sampler<'a> {
-    /// Finds how many launches make a sample and how long one takes, unless both are `known` from an earlier trial.
+    /// Finds how many launches make a sample and how long one takes, unless both are `known` from
+    /// an earlier trial.
     ///
     /// # Errors
     /// What the driver or the library reports, a launch that cannot be captured among it.
@@ -86,12 +89,13 @@ impl<'a> Sampler<'a> {
         Ok(sampler)
     }
 
-    /// Launches that are not recorded, a sample at least, until there were `launches` in all; samples have to follow at
-    /// once.
+    /// Launches that are not recorded, a sample at least, until there were `launches` in all;
+    /// samples have to follow at once.
     ///
-    /// The graph of a sample is captured by [`Sampler::prepare`], before others and not replayed until here: where it was
-    /// replayed before others were made, or made after them, a third of the graphs took 0.24 us more for each of their
-    /// kernels, the same ones in every run (H200, driver 580).
+    /// The graph of a sample is captured by [`Sampler::prepare`], before others and not replayed
+    /// until here: where it was replayed before others were made, or made after them, a third of
+    /// the graphs took 0.24 us more for each of their kernels, the same ones in every run (H200,
+    /// driver 580).
     ///
     /// # Errors
     /// What the driver or the library reports.
@@ -99,7 +103,8 @@ impl<'a> Sampler<'a> {
         let missing = launches.saturating_sub(self.launches);
         let samples_ms = self.take(missing.div_ceil(self.launches_per_sample).max(1))?;
         let sample_ns = least(&samples_ms) * 1e6 * self.launches_per_sample as f64;
-        // Launches speed up as the card and its caches warm up; a known number has to stay as it is.
+        // Launches speed up as the card and its caches warm up; a known number has to stay as it
+        // is.
         if !self.is_known && self.launches_per_sample > 1 && sample_ns < SHORT_SAMPLE_NS {
             self.launch_ns = least(&samples_ms) * 1e6;
             self.launches_per_sample = launches_in(SAMPLE_NS, self.launch_ns);
@@ -137,7 +142,8 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// One launch alone, if that is a sample by itself; else the mean of as many as that makes one of.
+    /// One launch alone, if that is a sample by itself; else the mean of as many as that makes one
+    /// of.
     fn estimate_launch_ns(&mut self) -> Result<f64, CaseError> {
         // With the host in it: too long, so what follows is shorter than a sample.
         let alone_ns = self.time_samples(1)?[0];
@@ -147,7 +153,8 @@ impl<'a> Sampler<'a> {
         }
         self.launches_per_sample = launches;
         self.unit = self.unit_of(launches)?;
-        // The least of them: one held up by the host or a slow clock would make all samples too short.
+        // The least of them: one held up by the host or a slow clock would make all samples too
+        // short.
         let least_ns = least(&self.time_samples(2)?);
         Ok((least_ns / launches as f64).max(1.0))
     }
@@ -159,7 +166,8 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// Durations of `count` samples in nanoseconds. All are enqueued before the first is waited for.
+    /// Durations of `count` samples in nanoseconds. All are enqueued before the first is waited
+    /// for.
     fn time_samples(&mut self, count: usize) -> Result<Vec<f64>, CaseError> {
         let mut enqueue = || -> Result<Vec<(Mark, Mark)>, CaseError> {
             let sample = |_| {

@@ -13,7 +13,8 @@ const MIN_SAMPLES: usize = 20;
 pub const ADAPTIVE_TRIALS: usize = 2;
 /// Launches over all trials of the adaptive protocol, at least, where each is a sample.
 const MIN_LAUNCHES: usize = 50;
-/// What the adaptive protocol aims at: half the 95 % interval of the median, as a share of the median.
+/// What the adaptive protocol aims at: half the 95 % interval of the median, as a share of the
+/// median.
 const PRECISION: f64 = 0.005;
 /// Its warm-up has no fewer launches than this, all that a trial makes before its samples included.
 const MIN_WARM_UP: usize = 3;
@@ -22,7 +23,8 @@ const WARM_UP_NS: f64 = 5e6;
 /// What single launches may take of a trial, in all: long ones are fewer.
 const ISOLATED_NS: f64 = 7e5;
 const PER_CALL_NS: f64 = 3e5;
-/// How many there are of them. 34 are two batches that the GPU is held back for, and more than 100 in three trials.
+/// How many there are of them. 34 are two batches that the GPU is held back for, and more than 100
+/// in three trials.
 const ISOLATED: RangeInclusive<usize> = 10..=34;
 const PER_CALL: RangeInclusive<usize> = 5..=12;
 
@@ -42,9 +44,10 @@ pub struct Sampling {
 impl Sampling {
     /// For the plan of `sampler`.
     ///
-    /// The standard protocol takes at least `measure` launches and 20 samples. The adaptive one takes 10 samples (30
-    /// of single launches) in its first trial, and in its last as many as the scatter of those asks for: an interval
-    /// narrows with the root of their number. Its single and cold launches are all in the first.
+    /// The standard protocol takes at least `measure` launches and 20 samples. The adaptive one
+    /// takes 10 samples (30 of single launches) in its first trial, and in its last as many as the
+    /// scatter of those asks for: an interval narrows with the root of their number. Its single and
+    /// cold launches are all in the first.
     pub fn of(protocol: &Protocol, sampler: &Sampler, which: Which) -> Self {
         let earlier_ms: Vec<f64> = match which.is_last {
             true => which.earlier.iter().flat_map(|trial| &trial.samples_ms).copied().collect(),
@@ -53,8 +56,8 @@ impl Sampling {
         Self::after(protocol, sampler.launches_per_sample, sampler.launch_ns, &earlier_ms)
     }
 
-    /// For a case of `launches_per_sample`, each of about `launch_ns`; `earlier_ms` are the samples of the trials
-    /// before the last, and empty before that.
+    /// For a case of `launches_per_sample`, each of about `launch_ns`; `earlier_ms` are the samples
+    /// of the trials before the last, and empty before that.
     fn after(
         protocol: &Protocol,
         launches_per_sample: usize,
@@ -80,7 +83,8 @@ impl Sampling {
                     _ => 1,
                 };
                 let first = usize::from(earlier_ms.is_empty());
-                // Long launches draw power: the clock has to find its level again after another case.
+                // Long launches draw power: the clock has to find its level again after another
+                // case.
                 let launches = match launches_per_sample {
                     1 => ((WARM_UP_NS / launch_ns) as usize).max(MIN_WARM_UP),
                     _ => MIN_WARM_UP,

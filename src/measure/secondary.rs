@@ -1,4 +1,5 @@
-//! What stands beside the number of record, on a GPU: the same launches isolated, per call, and with cold caches.
+//! What stands beside the number of record, on a GPU: the same launches isolated, per call, and
+//! with cold caches.
 
 use super::Sampler;
 use crate::device::cuda::Graph;
@@ -7,8 +8,8 @@ use crate::ops::error::CaseError;
 use crate::ops::plan::Plan;
 use std::time::Instant;
 
-/// Launches held back at once: far below the thousand or so at which the driver makes the host wait, even if one is
-/// ten kernels.
+/// Launches held back at once: far below the thousand or so at which the driver makes the host
+/// wait, even if one is ten kernels.
 const HELD_BACK: usize = 17;
 /// Batches given up because the host was too slow, before the rest is given up too.
 const SLOW_BATCHES: usize = 3;
@@ -18,9 +19,10 @@ const COLD_SAMPLE_NS: f64 = 300_000.0;
 const COLD_SAMPLES: usize = 6;
 
 impl Sampler<'_> {
-    /// Milliseconds between two events around single launches, all of them enqueued before the GPU starts with the
-    /// first: the host is not in them, what an event and a launch cost the GPU is. Empty on the CPU; fewer than asked
-    /// for on a host that is too busy to enqueue a few launches in milliseconds.
+    /// Milliseconds between two events around single launches, all of them enqueued before the GPU
+    /// starts with the first: the host is not in them, what an event and a launch cost the GPU is.
+    /// Empty on the CPU; fewer than asked for on a host that is too busy to enqueue a few launches
+    /// in milliseconds.
     ///
     /// # Errors
     /// What the driver or the library reports.
@@ -46,8 +48,9 @@ impl Sampler<'_> {
         Ok(times_ms)
     }
 
-    /// Milliseconds between two events around single launches on a GPU that has nothing else to do, as the published
-    /// suite times them, and the median microseconds that the host needs to enqueue one. Empty on the CPU.
+    /// Milliseconds between two events around single launches on a GPU that has nothing else to do,
+    /// as the published suite times them, and the median microseconds that the host needs to
+    /// enqueue one. Empty on the CPU.
     ///
     /// # Errors
     /// What the driver or the library reports.
@@ -84,9 +87,10 @@ impl Sampler<'_> {
     }
 }
 
-/// Milliseconds per launch with cold caches: graphs in which each of `plans`, the same operation on buffers of its
-/// own, takes its turn, so that between two launches on the same buffers all the others went through the cache. The
-/// second value is the GPU's time in nanoseconds. `launch_ns` is about what a launch takes.
+/// Milliseconds per launch with cold caches: graphs in which each of `plans`, the same operation on
+/// buffers of its own, takes its turn, so that between two launches on the same buffers all the
+/// others went through the cache. The second value is the GPU's time in nanoseconds. `launch_ns` is
+/// about what a launch takes.
 ///
 /// # Errors
 /// What the driver or the library reports.

@@ -1,4 +1,5 @@
-//! The protocol: [`trial`] measures one case once, from its plan to its samples, and reads from top to bottom.
+//! The protocol: [`trial`] measures one case once, from its plan to its samples, and reads from top
+//! to bottom.
 
 use super::cold::cold;
 use super::instruments::{Instruments, Which};
@@ -25,7 +26,8 @@ pub fn trial(
     let (started_at, start) = (jiff::Timestamp::now(), Instant::now());
     let mut spent = Spent::default();
 
-    // Plan and data, at another place in memory than in the trial before. The result has to be right.
+    // Plan and data, at another place in memory than in the trial before. The result has to be
+    // right.
     let _kept_until_the_end = with.shift(which.number);
     let mut planned = timing(&mut spent.planning_s, || with.plan(case))?;
     timing(&mut spent.filling_s, || with.device.synchronize())?;
@@ -47,8 +49,8 @@ pub fn trial(
         sdpa::prove(chosen, &kernels)?;
     }
 
-    // The secondary timings come first: they warm up what the samples need warm. A variant has none, as it is there to
-    // be compared with the latency of its row.
+    // The secondary timings come first: they warm up what the samples need warm. A variant has
+    // none, as it is there to be compared with the latency of its row.
     let protocol = if case.variant.is_none() { protocol } else { protocol.of_variants() };
     let sampling = Sampling::of(&protocol, &sampler, which);
     let secondary = match case.variant {
@@ -58,7 +60,8 @@ pub fn trial(
         _ => None,
     };
 
-    // The latency: all samples are enqueued at once, so that the device does not fall idle between two.
+    // The latency: all samples are enqueued at once, so that the device does not fall idle between
+    // two.
     let sampling_from = Instant::now();
     sampler.warm_up(sampling.warmup)?;
     let warmup_launches = sampler.launches;

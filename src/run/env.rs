@@ -8,7 +8,8 @@ use std::fs::File;
 use std::path::PathBuf;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-/// The git revision this was built from, with `-dirty` if the tree differed; empty outside a checkout.
+/// The git revision this was built from, with `-dirty` if the tree differed; empty outside a
+/// checkout.
 const GIT: &str = git_version::git_version!(
     args = ["--always", "--dirty=-dirty", "--abbrev=40", "--exclude=*"],
     fallback = ""
@@ -27,7 +28,8 @@ const SLURM: [&str; 9] = [
     "SLURMD_NODENAME",
 ];
 
-/// Describes the host, the device, the libraries and this program; what cannot be found out is null.
+/// Describes the host, the device, the libraries and this program; what cannot be found out is
+/// null.
 pub fn describe(device: &Device) -> Value {
     json!({
         "host": host(),
@@ -47,7 +49,8 @@ pub fn describe(device: &Device) -> Value {
     })
 }
 
-/// What this process runs. On Linux this finds it even where a build has put another file in its place.
+/// What this process runs. On Linux this finds it even where a build has put another file in its
+/// place.
 ///
 /// # Errors
 /// If the system does not tell.
@@ -56,7 +59,8 @@ pub fn executable() -> std::io::Result<PathBuf> {
     if running.exists() { Ok(running) } else { std::env::current_exe() }
 }
 
-/// By this a build is known: two of one git revision may differ in their flags, or in what was not committed.
+/// By this a build is known: two of one git revision may differ in their flags, or in what was not
+/// committed.
 fn executable_sha256() -> Option<String> {
     let (mut file, mut hash) = (File::open(executable().ok()?).ok()?, Sha256::new());
     std::io::copy(&mut file, &mut hash).ok()?;

@@ -30,15 +30,16 @@ use std::sync::Arc;
 use std::time::Instant;
 use stop::Stop;
 
-/// Bootstrap resamples of Criterion's own statistics: the least that it takes without a warning. Its default of 100,000
-/// takes a second a case. The statistics in raw.json are ours.
+/// Bootstrap resamples of Criterion's own statistics: the least that it takes without a warning.
+/// Its default of 100,000 takes a second a case. The statistics in raw.json are ours.
 const RESAMPLES: usize = 1001;
 
-/// The `main` of the bench target `bench`: runs the first entry of the spec that is of one of its types, or the one
-/// that the environment names.
+/// The `main` of the bench target `bench`: runs the first entry of the spec that is of one of its
+/// types, or the one that the environment names.
 ///
-/// The process ends with 0, with 1 if `--test` found a case that does not run, with 2 for bad input, with 75 if SIGTERM or
-/// SIGUSR1 stopped it before it was done or its GPU is gone, or with 130 if Ctrl-C did.
+/// The process ends with 0, with 1 if `--test` found a case that does not run, with 2 for bad
+/// input, with 75 if SIGTERM or SIGUSR1 stopped it before it was done or its GPU is gone, or with
+/// 130 if Ctrl-C did.
 pub fn bench(bench: &str) -> ExitCode {
     match try_bench(bench) {
         Ok(code) => code,
@@ -123,7 +124,8 @@ fn experiment(bench: &str, settings: &Settings, device: &Device) -> Result<Exper
     Ok(experiment)
 }
 
-/// Verifies each case and launches it. A case that the device does not support is said, and is no failure.
+/// Verifies each case and launches it. A case that the device does not support is said, and is no
+/// failure.
 fn try_each(
     with: &Instruments,
     criterion: &mut Criterion<DeviceTime>,

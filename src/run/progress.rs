@@ -1,4 +1,5 @@
-//! How far a run is: a bar with the time left on a terminal, a line every tenth of the way in a log.
+//! How far a run is: a bar with the time left on a terminal, a line every tenth of the way in a
+//! log.
 
 use crate::terminal::say;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};

@@ -1,4 +1,5 @@
-//! A run in several processes: one that was stopped or killed goes on, and one whose GPU was lost to it starts anew.
+//! A run in several processes: one that was stopped or killed goes on, and one whose GPU was lost
+//! to it starts anew.
 
 use crate::device::Device;
 use crate::journal::FILE_NAME;
@@ -16,7 +17,8 @@ use serde_json::json;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-/// Refuses to mix two runs in one journal: the spec entry, the executable and the device have to be those of its start.
+/// Refuses to mix two runs in one journal: the spec entry, the executable and the device have to be
+/// those of its start.
 pub fn ensure_same_run(old: &Header, new: &Header) -> Result<()> {
     let mut differs = differences(old, new);
     let mut compare = |what: &str, is_same: bool, details: String| {
@@ -52,9 +54,11 @@ pub fn ensure_same_run(old: &Header, new: &Header) -> Result<()> {
     Ok(())
 }
 
-/// After an error that leaves the device useless to this process: the same once more, for what is left of the run.
+/// After an error that leaves the device useless to this process: the same once more, for what is
+/// left of the run.
 ///
-/// The case goes along unrecorded. The new process records it once it has the device: without one, no case is to blame.
+/// The case goes along unrecorded. The new process records it once it has the device: without one,
+/// no case is to blame.
 pub fn start_anew(
     run_id: &str,
     device: &Device,
@@ -83,7 +87,8 @@ pub fn start_anew(
     Err(error).with_context(|| format!("go on by hand with NIGHT_SWEEP_RESUME={run_id}"))
 }
 
-/// Where [`start_anew`] ends if the new process does not get the device, for `reason`: with a report of what there is.
+/// Where [`start_anew`] ends if the new process does not get the device, for `reason`: with a
+/// report of what there is.
 ///
 /// # Errors
 /// If that cannot be written.

@@ -1,4 +1,5 @@
-//! The environment variables that steer a bench: `cargo bench` hands only Criterion's own arguments on.
+//! The environment variables that steer a bench: `cargo bench` hands only Criterion's own arguments
+//! on.
 
 use crate::device::DeviceChoice;
 use crate::journal::record::Failure;
@@ -62,7 +63,8 @@ pub const VARIABLES: [(&str, &str, &str); 12] = [
     ),
 ];
 
-/// In this variable a bench that lost its device hands the case that did it to the process that goes on.
+/// In this variable a bench that lost its device hands the case that did it to the process that
+/// goes on.
 pub const LOST_CASE: &str = "NIGHT_SWEEP_LOST_CASE";
 
 /// No path and no name is longer; Linux has this limit too.
@@ -103,7 +105,8 @@ impl Settings {
     /// Reads the environment.
     ///
     /// # Errors
-    /// One line: the variable, its value, what is allowed; or a variable that does not exist, with the nearest name.
+    /// One line: the variable, its value, what is allowed; or a variable that does not exist, with
+    /// the nearest name.
     pub fn from_env() -> Result<Self, String> {
         let mut found = Vec::new();
         for (name, value) in std::env::vars_os() {

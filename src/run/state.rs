@@ -39,11 +39,12 @@ struct Known {
 }
 
 impl State {
-    /// Starts a journal with `header`, or goes on with the one that the settings name; works the device until its clock is
-    /// steady.
+    /// Starts a journal with `header`, or goes on with the one that the settings name; works the
+    /// device until its clock is steady.
     ///
     /// # Errors
-    /// If the run to go on with is another one, the results root would refuse the report, or the disk refuses.
+    /// If the run to go on with is another one, the results root would refuse the report, or the
+    /// disk refuses.
     pub fn open(
         header: Header,
         device: &Device,
@@ -138,7 +139,8 @@ impl State {
         self.known.iter().map(settled).sum()
     }
 
-    /// The cases without an error, in the order of the spec, each with the samples of its trials in milliseconds per launch.
+    /// The cases without an error, in the order of the spec, each with the samples of its trials in
+    /// milliseconds per launch.
     pub fn complete(&self) -> impl Iterator<Item = (&Case, Vec<&[f64]>)> {
         let cases = self.header.cases.iter().zip(&self.known);
         cases.filter(|(_, known)| !known.has_failed && !known.trials.is_empty()).map(

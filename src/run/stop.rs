@@ -1,4 +1,5 @@
-//! A run that is asked to stop: by Ctrl-C, or by a cluster that wants its node back. It stops between two trials.
+//! A run that is asked to stop: by Ctrl-C, or by a cluster that wants its node back. It stops
+//! between two trials.
 
 use crate::process::exit::{INTERRUPTED, TRY_AGAIN};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
@@ -23,7 +24,8 @@ pub struct Asked {
 }
 
 impl Stop {
-    /// From here on SIGTERM, SIGUSR1 and Ctrl-C are noted. The second Ctrl-C ends the process at once.
+    /// From here on SIGTERM, SIGUSR1 and Ctrl-C are noted. The second Ctrl-C ends the process at
+    /// once.
     ///
     /// # Errors
     /// If the system refuses.
@@ -32,7 +34,8 @@ impl Stop {
         // In this order: the first Ctrl-C must not yet see what it sets.
         flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&interrupted))?;
         flag::register(SIGINT, interrupted)?;
-        // A file that outgrows the limit of `ulimit -f` is then an error of its write, and not the end of the process.
+        // A file that outgrows the limit of `ulimit -f` is then an error of its write, and not the
+        // end of the process.
         flag::register(SIGXFSZ, Arc::default())?;
         for number in [SIGINT, SIGTERM, SIGUSR1] {
             flag::register_usize(number, Arc::clone(&signal), number as usize)?;

@@ -1,5 +1,5 @@
-//! A sweep: every case once in each trial, in random order, journalled one by one. Criterion gets the samples when all are
-//! taken, and the report follows.
+//! A sweep: every case once in each trial, in random order, journalled one by one. Criterion gets
+//! the samples when all are taken, and the report follows.
 
 use super::progress::Progress;
 use super::resume::start_anew;
@@ -25,8 +25,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Measures what is left of the run, hands Criterion the samples and writes the report; the process began at `start`.
-/// The last line of stdout is the report's folder.
+/// Measures what is left of the run, hands Criterion the samples and writes the report; the process
+/// began at `start`. The last line of stdout is the report's folder.
 ///
 /// A signal that asks it to stop ends it between two trials, with a partial report.
 ///
@@ -144,8 +144,8 @@ enum Next {
     StartAnew(Failure),
 }
 
-/// Where the device is lost the process that is started anew records the failure, once it has the device: without one no
-/// case is to blame. Nor is one if this process is to stop.
+/// Where the device is lost the process that is started anew records the failure, once it has the
+/// device: without one no case is to blame. Nor is one if this process is to stop.
 fn next(line: Line, is_lost: bool, asked: Option<Asked>) -> Next {
     match (line, asked) {
         (Line::Failure(_), Some(asked)) if is_lost => Next::Stop(asked),
@@ -164,8 +164,8 @@ fn tell(line: &Line, progress: &mut Progress, trials_left: usize) {
     }
 }
 
-/// Trials of a case during which heat or hardware slowed the card that are made again later: then one is kept as it is,
-/// and flagged. An unbounded wait for a cool card could last all night.
+/// Trials of a case during which heat or hardware slowed the card that are made again later: then
+/// one is kept as it is, and flagged. An unbounded wait for a cool card could last all night.
 const SLOWED_TRIALS: usize = 2;
 
 fn is_slowed(line: &Line) -> bool {

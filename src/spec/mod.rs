@@ -1,8 +1,8 @@
 //! A spec: a YAML file of experiments, read and checked before anything is allocated.
 //!
 //! The format is the published suite's, `experiments: {NAME: {type: ..., ...}}`, so its files load.
-//! `source` has the text, `yaml` makes a value of it, and `entry` reads each entry by its type's line
-//! in [`crate::experiments::TYPES`]; `error` and `words` say what is wrong.
+//! `source` has the text, `yaml` makes a value of it, and `entry` reads each entry by its type's
+//! line in [`crate::experiments::TYPES`]; `error` and `words` say what is wrong.
 
 mod common;
 mod entry;

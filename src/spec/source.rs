@@ -28,8 +28,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// The spec that a bench takes: `named`, or else that of the device. This lies in `experiments/`
-    /// here, where cargo runs a bench, or else is built in.
+    /// The spec that a bench takes: `named`, or else that of the device. This lies in
+    /// `experiments/` here, where cargo runs a bench, or else is built in.
     pub fn of(named: Option<&Path>, is_cpu: bool) -> Result<Source, SpecError> {
         let (name, built_in) = if is_cpu { CPU } else { GPU };
         let here = Path::new("experiments").join(name);

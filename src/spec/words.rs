@@ -2,7 +2,8 @@
 
 use crate::experiments;
 
-/// Puts a message of serde's, or a [`Problem`](crate::experiments::check::Problem), in the words of a spec.
+/// Puts a message of serde's, or a [`Problem`](crate::experiments::check::Problem), in the words of
+/// a spec.
 ///
 /// Serde has no other way to tell what it expected than a few phrases.
 pub(super) fn explain(place: &str, text: &str) -> String {

@@ -62,8 +62,8 @@ pub fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// The `percent`-th percentile (0 to 100) of values in ascending order, interpolated linearly between the two
-/// nearest as numpy's `percentile` does by default; none of nothing.
+/// The `percent`-th percentile (0 to 100) of values in ascending order, interpolated linearly
+/// between the two nearest as numpy's `percentile` does by default; none of nothing.
 pub fn percentile(sorted: &[f64], percent: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let position = (percent / 100.0).clamp(0.0, 1.0) * last as f64;
@@ -78,20 +78,22 @@ pub fn percentile(sorted: &[f64], percent: f64) -> Option<f64> {
     })
 }
 
-/// A confidence interval of the median at 95 % or a little more, from two of the samples themselves; none for
-/// fewer than 6 samples, where there is no such interval.
+/// A confidence interval of the median at 95 % or a little more, from two of the samples
+/// themselves; none for fewer than 6 samples, where there is no such interval.
 ///
-/// The number of samples below the median is binomial with p = 1/2, whatever their distribution: the interval
-/// leaves out as many samples at each end as fall there with a probability of at most 2.5 %. See Conover,
-/// *Practical Nonparametric Statistics*, 3rd ed., section 3.2. It takes samples to be independent; those of one
-/// trial are not entirely, which is why the medians of the trials stand beside it.
+/// The number of samples below the median is binomial with p = 1/2, whatever their distribution:
+/// the interval leaves out as many samples at each end as fall there with a probability of at most
+/// 2.5 %. See Conover, *Practical Nonparametric Statistics*, 3rd ed., section 3.2. It takes samples
+/// to be independent; those of one trial are not entirely, which is why the medians of the trials
+/// stand beside it.
 pub fn median_ci95(samples: &[f64]) -> Option<[f64; 2]> {
     let left_out = binomial_quantile(samples.len())?;
     let sorted = sorted(samples);
     Some([sorted[left_out], sorted[sorted.len() - 1 - left_out]])
 }
 
-/// The largest `r` with `P(X <= r) <= 0.025` for X binomial of `n` and 1/2; none if even `P(X = 0)` is larger.
+/// The largest `r` with `P(X <= r) <= 0.025` for X binomial of `n` and 1/2; none if even `P(X = 0)`
+/// is larger.
 fn binomial_quantile(n: usize) -> Option<usize> {
     // In logarithms: 2^-n underflows from n = 1075 on.
     let mut ln_probability = -(n as f64) * std::f64::consts::LN_2;
@@ -108,8 +110,9 @@ fn binomial_quantile(n: usize) -> Option<usize> {
     quantile
 }
 
-/// The correlation of neighbours within the trials, `sum (x[i] - m) (x[i+1] - m) / sum (x[i] - m)^2` with `m` the
-/// mean of the trial and both sums over all trials; none where all samples of each trial are equal.
+/// The correlation of neighbours within the trials, `sum (x[i] - m) (x[i+1] - m) / sum (x[i] -
+/// m)^2` with `m` the mean of the trial and both sums over all trials; none where all samples of
+/// each trial are equal.
 pub fn autocorrelation_lag1(trials: &[&[f64]]) -> Option<f64> {
     let (mut neighbours, mut squares) = (0.0, 0.0);
     for trial in trials {
@@ -127,15 +130,16 @@ pub fn spread_pct(values: &[f64]) -> Option<f64> {
     (sorted.len() > 1).then(|| (max / min - 1.0) * 100.0)
 }
 
-/// How far the median of the second half of the samples lies from that of the first, as a share of the median of all.
+/// How far the median of the second half of the samples lies from that of the first, as a share of
+/// the median of all.
 pub fn moved(samples: &[f64]) -> Option<f64> {
     let (first, second) = samples.split_at(samples.len() / 2);
     Some((median(second)? - median(first)?).abs() / median(samples)?)
 }
 
-/// Whether the median moved between the first half of the samples and the second: by more than 0.3 % of the median,
-/// and by more than 2.5 standard errors of such a difference. Those follow from the intervals of both medians; fewer
-/// than 12 samples have none, and do not drift.
+/// Whether the median moved between the first half of the samples and the second: by more than 0.3
+/// % of the median, and by more than 2.5 standard errors of such a difference. Those follow from
+/// the intervals of both medians; fewer than 12 samples have none, and do not drift.
 pub fn drifts(samples: &[f64]) -> bool {
     let (first, second) = samples.split_at(samples.len() / 2);
     let standard_error = |half: &[f64]| {
@@ -200,7 +204,8 @@ mod tests {
         assert_eq!(mean(&[]), None);
     }
 
-    /// Ranks from exact binomial sums in integers; those up to 100 stand in the tables of the literature.
+    /// Ranks from exact binomial sums in integers; those up to 100 stand in the tables of the
+    /// literature.
     #[test]
     fn the_interval_of_the_median_has_the_known_ranks() {
         for (n, low, high) in [
@@ -219,8 +224,8 @@ mod tests {
         assert_eq!(median_ci95(&[]), None);
     }
 
-    /// `a, b = x[:8] - x[:8].mean(), x[8:] - x[8:].mean()`, `(a[:-1] @ a[1:] + b[:-1] @ b[1:]) / (a @ a + b @ b)`,
-    /// numpy 2.
+    /// `a, b = x[:8] - x[:8].mean(), x[8:] - x[8:].mean()`, `(a[:-1] @ a[1:] + b[:-1] @ b[1:]) / (a
+    /// @ a + b @ b)`, numpy 2.
     #[test]
     fn the_correlation_is_that_of_numpy() {
         let x = [
@@ -229,7 +234,8 @@ mod tests {
         ];
         assert_close(autocorrelation_lag1(&[&x[..8], &x[8..]]).unwrap(), 0.5540609471736062);
         assert_close(autocorrelation_lag1(&[&x]).unwrap(), 0.5644854333318406);
-        // Trials at different levels, each of one value and noise that alternates: nothing of the levels counts.
+        // Trials at different levels, each of one value and noise that alternates: nothing of the
+        // levels counts.
         let correlation = autocorrelation_lag1(&[&[1.0, 1.1, 1.0, 1.1], &[5.0, 5.1, 5.0, 5.1]]);
         assert!((correlation.unwrap() + 0.75).abs() < 1e-9, "{correlation:?}");
         assert_eq!(autocorrelation_lag1(&[&[1.0, 1.0], &[2.0]]), None);

@@ -29,9 +29,9 @@ impl Mean {
         Some(Mean { mean, deviation: (squares / freedom).sqrt(), count, freedom })
     }
 
-    /// Of `values` without the `cut` smallest and the `cut` largest, which count as the nearest ones left do (Yuen, The
-    /// Two-Sample Trimmed t for Unequal Population Variances, Biometrika 61, 1974); `count` is what is left. None for
-    /// fewer than two.
+    /// Of `values` without the `cut` smallest and the `cut` largest, which count as the nearest
+    /// ones left do (Yuen, The Two-Sample Trimmed t for Unequal Population Variances, Biometrika
+    /// 61, 1974); `count` is what is left. None for fewer than two.
     pub fn trimmed(values: &[f64], cut: usize) -> Option<Mean> {
         let mut values = values.to_vec();
         values.sort_by(f64::total_cmp);
@@ -87,7 +87,8 @@ fn t(freedom: f64) -> Option<StudentsT> {
     (freedom < NORMAL_FROM).then(|| StudentsT::new(0.0, 1.0, freedom).ok()).flatten()
 }
 
-/// The values of `p` adjusted by Benjamini and Hochberg: to call those below 5 % found is to be wrong about 5 % of them.
+/// The values of `p` adjusted by Benjamini and Hochberg: to call those below 5 % found is to be
+/// wrong about 5 % of them.
 pub fn false_discovery(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
@@ -120,7 +121,8 @@ mod tests {
         assert_eq!(Mean::of(&[1.0]), None);
     }
 
-    /// By hand: of 0.04, 0.045, 0.05 and 0.055, and the squares of these with 0.04 and 0.055 once more over h (h - 1).
+    /// By hand: of 0.04, 0.045, 0.05 and 0.055, and the squares of these with 0.04 and 0.055 once
+    /// more over h (h - 1).
     #[test]
     fn a_trimmed_mean_does_not_see_one_outlier() {
         let mut values = [0.05, 0.04, 0.06, 0.045, 0.055, -0.6];

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn rounding_is_to_nearest_and_ties_to_even() {
-        // One plus half a unit in the last place goes to one; one and a half units go up to two of them.
+        // One plus half a unit in the last place goes to one; one and a half units go up to two of
+        // them.
         for (dtype, unit) in [(DType::Fp16, 2f32.powi(-10)), (DType::Bf16, 2f32.powi(-7))] {
             let rounded = |value| to_f32(dtype, from_f32(dtype, value));
             assert_eq!(rounded(1.0 + 0.5 * unit), 1.0);

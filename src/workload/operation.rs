@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Operation {
     /// A matrix product.
     Gemm(Gemm),
-    /// A matrix product by the fastest of all algorithms that the library offers, not the one that it chooses.
+    /// A matrix product by the fastest of all algorithms that the library offers, not the one that
+    /// it chooses.
     GemmBest(Gemm),
     /// Matrix products one after the other, counted as one launch.
     GemmSequence(Vec<Gemm>),
@@ -17,11 +18,13 @@ pub enum Operation {
     GemmGrouped(Vec<Gemm>),
     /// The same products side by side.
     GemmConcurrent(Vec<Gemm>),
-    /// A product of tensors kept without padding: each launch pads the operands, and cuts the result.
+    /// A product of tensors kept without padding: each launch pads the operands, and cuts the
+    /// result.
     GemmOnTheFly(Gemm),
     /// Scaled dot-product attention, forward.
     Sdpa(Sdpa),
-    /// Attention over tensors kept without padding: each launch pads Q, K and V, and cuts the result.
+    /// Attention over tensors kept without padding: each launch pads Q, K and V, and cuts the
+    /// result.
     SdpaOnTheFly(Sdpa),
     /// The kernel of an attention alone: the tensors are kept as large as the backend pads them.
     SdpaKernelOnly(Sdpa),
@@ -59,7 +62,8 @@ pub enum AutoPolicy {
     /// As PyTorch 2.11 does for this compute capability and cuDNN version: see `sdpa::policy`.
     #[default]
     Torch,
-    /// The fastest in a short trial of all that support the shape, padded or not, made once for each shape.
+    /// The fastest in a short trial of all that support the shape, padded or not, made once for
+    /// each shape.
     Fastest,
 }
 
@@ -69,7 +73,8 @@ pub enum AutoPolicy {
 pub enum Backend {
     /// What [`AutoPolicy`] says.
     Auto,
-    /// FlashAttention-2. A head_dim that is no multiple of 8 is padded to the next one, in the launch.
+    /// FlashAttention-2. A head_dim that is no multiple of 8 is padded to the next one, in the
+    /// launch.
     Flash,
     /// As FLASH, by a kernel that reads unaligned rows itself.
     FlashUnpadded,

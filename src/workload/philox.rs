@@ -1,7 +1,8 @@
 //! Seeded normal data, the same on the host and on the device: element `i` depends on `i` alone.
 //!
-//! Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, SC'11) turns a
-//! counter into four random words without any state, so that each thread makes its own elements.
+//! Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, SC'11)
+//! turns a counter into four random words without any state, so that each thread makes its own
+//! elements.
 
 use crate::workload::convert::from_f32;
 use crate::workload::shape::DType;
@@ -34,8 +35,8 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 /// r  = sqrt(-2 · ln(u1))
 /// normal = r · (index%2 == 0 ? cos(2π·u2) : sin(2π·u2))
 /// ```
-/// Logarithm, sine and cosine differ by some units in the last place between libraries, about 1e-6 here; rounded
-/// to 16 bits, about one element in a thousand then differs in its last place.
+/// Logarithm, sine and cosine differ by some units in the last place between libraries, about 1e-6
+/// here; rounded to 16 bits, about one element in a thousand then differs in its last place.
 pub fn normal(seed: u64, tensor: u32, index: u64) -> f32 {
     four_normals(seed, tensor, index / 4)[(index % 4) as usize]
 }
@@ -54,11 +55,12 @@ fn four_normals(seed: u64, tensor: u32, group: u64) -> [f32; 4] {
     [n0, n1, n2, n3]
 }
 
-/// Fills a row-major matrix of `size` rows and columns whose top left `data` rows and columns hold normal numbers
-/// and whose rest is zero.
+/// Fills a row-major matrix of `size` rows and columns whose top left `data` rows and columns hold
+/// normal numbers and whose rest is zero.
 ///
-/// Element `(r, c)` is [`normal`] at index `r · data columns + c`, so a padded tensor holds the numbers of the
-/// unpadded one. The rows of an attention tensor are batch · heads · seq_len, its columns head_dim.
+/// Element `(r, c)` is [`normal`] at index `r · data columns + c`, so a padded tensor holds the
+/// numbers of the unpadded one. The rows of an attention tensor are batch · heads · seq_len, its
+/// columns head_dim.
 ///
 /// # Panics
 /// If `out` does not have `size` elements.

@@ -55,8 +55,8 @@ impl GemmShape {
     }
 }
 
-/// The tensors of a self-attention, `[batch, n_heads, seq_len, head_dim]` each, contiguous (BHSD); keys and values have
-/// `n_kv_heads`, where that is given.
+/// The tensors of a self-attention, `[batch, n_heads, seq_len, head_dim]` each, contiguous (BHSD);
+/// keys and values have `n_kv_heads`, where that is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SdpaShape {
@@ -66,7 +66,8 @@ pub struct SdpaShape {
     pub seq_len: usize,
     /// Attention heads: those of the queries and the result.
     pub n_heads: usize,
-    /// Heads of the keys and values where they are fewer (grouped-query attention): a divisor of `n_heads` below it.
+    /// Heads of the keys and values where they are fewer (grouped-query attention): a divisor of
+    /// `n_heads` below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_kv_heads: Option<usize>,
     /// Elements of each head's vectors.
@@ -79,8 +80,8 @@ impl SdpaShape {
         self.n_kv_heads.unwrap_or(self.n_heads)
     }
 
-    /// Query heads that share one KV head and values. Head `h` of the queries, counted over the batch, takes head
-    /// `h / heads_per_kv_head`.
+    /// Query heads that share one KV head and values. Head `h` of the queries, counted over the
+    /// batch, takes head `h / heads_per_kv_head`.
     pub fn heads_per_kv_head(&self) -> usize {
         self.n_heads / self.kv_heads()
     }

@@ -50,7 +50,8 @@ fn a_list_that_nobody_reads_on_ends_without_a_word() {
     }
 }
 
-/// Criterion's arguments are read twice, by Criterion and by the suite: what either misses shows here.
+/// Criterion's arguments are read twice, by Criterion and by the suite: what either misses shows
+/// here.
 #[test]
 fn no_flag_hides_what_follows_it() {
     let sandbox = Sandbox::new();

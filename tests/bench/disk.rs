@@ -16,7 +16,8 @@ fn spec() -> String {
     SPEC.replace("[8, 12]", "[8, 31]")
 }
 
-/// Runs G3 with no file larger than so many KiB: what outgrows that is refused with EFBIG, which takes the way of ENOSPC.
+/// Runs G3 with no file larger than so many KiB: what outgrows that is refused with EFBIG, which
+/// takes the way of ENOSPC.
 fn limited(sandbox: &Sandbox, kib: usize, variable: &str) -> Ran {
     let mut command = sandbox.command(Path::new("bash"));
     command

@@ -1,5 +1,5 @@
-//! What a run goes on after: an error that leaves the device useless, and whatever else made it stop; and what it does
-//! not go on with: another build, another machine.
+//! What a run goes on after: an error that leaves the device useless, and whatever else made it
+//! stop; and what it does not go on with: another build, another machine.
 
 use crate::sandbox::{G3_IDS, SPEC, Sandbox, TRIALS, bench, finish};
 use crate::support::{assert_valid, json};
@@ -37,7 +37,8 @@ fn a_processor_does_not_vanish() {
     sandbox.assert_untouched();
 }
 
-/// What a bench sets for the process that goes on after a lost context, on a machine that has no GPU (any more).
+/// What a bench sets for the process that goes on after a lost context, on a machine that has no
+/// GPU (any more).
 #[test]
 fn a_gpu_that_is_gone_blames_no_case() {
     if cuda::present().is_ok() {

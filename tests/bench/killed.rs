@@ -165,7 +165,8 @@ fn ends_in(sandbox: &Sandbox) -> usize {
     text.matches("{\"line\":\"end\"").count()
 }
 
-/// Criterion panics where the baseline is gone that it was to compare with: by then all is measured.
+/// Criterion panics where the baseline is gone that it was to compare with: by then all is
+/// measured.
 #[test]
 fn a_panic_of_criterion_is_heard_and_costs_nothing() {
     let sandbox = Sandbox::new();

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Preloaded, it writes to both streams for as long as the process lives: far more than a pipe holds.
+/// Preloaded, it writes to both streams for as long as the process lives: far more than a pipe
+/// holds.
 const LOUD: &str = r#"
 #include <pthread.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-//! The bench executables and `night-sweep`, driven as a user drives them: on the CPU, at sizes that take no time.
+//! The bench executables and `night-sweep`, driven as a user drives them: on the CPU, at sizes that
+//! take no time.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 

@@ -39,7 +39,8 @@ fn the_adaptive_protocol_makes_two_trials_and_tells_criterion_of_both() {
         let [first, last] = [0, 1].map(|at| row["trial_p50"][at].as_f64().unwrap());
         assert!(first > 0.0 && last > 0.0);
         assert!(row["total_measurements"].as_u64().unwrap() >= 20, "{row}");
-        // Its estimates are there: so its samples have our mean, though the trials are of different lengths.
+        // Its estimates are there: so its samples have our mean, though the trials are of different
+        // lengths.
         assert!(row["criterion"]["mean_ms"].is_f64(), "{row}");
     }
     for unwanted in ["Warning", "Unable to complete", "panicked"] {

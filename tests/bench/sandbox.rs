@@ -1,4 +1,5 @@
-//! A place of its own for each test: a spec, Criterion's folder and a results root, and what is run in it.
+//! A place of its own for each test: a spec, Criterion's folder and a results root, and what is run
+//! in it.
 
 use serde_json::Value;
 use std::collections::HashMap;
@@ -155,7 +156,8 @@ impl Ran {
         self
     }
 
-    /// Checks that bad input was refused in one line before anything was printed, and returns that line.
+    /// Checks that bad input was refused in one line before anything was printed, and returns that
+    /// line.
     pub fn refused(self) -> String {
         assert_eq!(self.code, Some(2), "{}", self.stderr);
         assert!(self.stdout.is_empty(), "{}", self.stdout);
@@ -182,7 +184,8 @@ pub fn finish(command: Command) -> Ran {
     Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// The executable of a bench target. Cargo names those of binaries only, so both are built once and asked for.
+/// The executable of a bench target. Cargo names those of binaries only, so both are built once and
+/// asked for.
 pub fn bench(target: &str) -> &'static Path {
     static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
     &BUILT.get_or_init(build)[target]

@@ -2,7 +2,8 @@
 
 use crate::sandbox::{SPEC, Sandbox};
 
-/// Runs G3 on [`SPEC`] with `from` replaced by `to`, and returns the refusal behind the path of the spec.
+/// Runs G3 on [`SPEC`] with `from` replaced by `to`, and returns the refusal behind the path of the
+/// spec.
 fn refusal(from: &str, to: &str) -> String {
     assert_eq!(SPEC.matches(from).count(), 1, "{from}");
     refusal_of(&SPEC.replace(from, to))
@@ -66,7 +67,8 @@ fn a_file_cut_short_is_refused_and_so_is_none() {
     sandbox.assert_untouched();
 }
 
-/// Nine lines that stand for 10^9 items, and a short text that stands again and again for a long one.
+/// Nine lines that stand for 10^9 items, and a short text that stands again and again for a long
+/// one.
 #[test]
 fn aliases_that_stand_for_gigabytes_are_refused() {
     let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();

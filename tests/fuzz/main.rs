@@ -1,5 +1,6 @@
-//! Whatever stands in a file, a reader of it hands back what is there or an error: it does not panic, and takes no more
-//! memory and time than the file is worth. Inputs are valid files with some edits, and arbitrary bytes.
+//! Whatever stands in a file, a reader of it hands back what is there or an error: it does not
+//! panic, and takes no more memory and time than the file is worth. Inputs are valid files with
+//! some edits, and arbitrary bytes.
 //!
 //! Some hundred inputs a reader in `cargo test`; for minutes with
 //! `NIGHT_SWEEP_FUZZ_S=600 cargo test --test fuzz -- --ignored --nocapture`.
@@ -58,7 +59,8 @@ fn fuzz(name: &str, corpus: &[Vec<u8>], is_long: bool, read: impl Fn(&[u8])) {
         let slowest_here = std::cell::Cell::new(slowest);
         let done = TestRunner::new(config).run(&inputs, |bytes| {
             if is_long {
-                // An input that takes all memory ends the process, and nobody would know which one it was.
+                // An input that takes all memory ends the process, and nobody would know which one
+                // it was.
                 fs::write(&path, &bytes).unwrap();
             }
             let since = Instant::now();

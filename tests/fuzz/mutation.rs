@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// What a number becomes: limits of its types, what JSON and YAML read differently, and what is no number.
+/// What a number becomes: limits of its types, what JSON and YAML read differently, and what is no
+/// number.
 const EXTREMES: [&str; 24] = [
     "0",
     "-0",
@@ -31,7 +32,8 @@ const EXTREMES: [&str; 24] = [
     "\"7\"",
 ];
 
-/// What text is put in: brackets, escapes, bytes that are no UTF-8, a byte-order mark, a NUL, an alias.
+/// What text is put in: brackets, escapes, bytes that are no UTF-8, a byte-order mark, a NUL, an
+/// alias.
 const PIECES: [&[u8]; 18] = [
     b"{",
     b"}",
@@ -70,7 +72,8 @@ pub enum Edit {
     Line(Index, Index),
 }
 
-/// A few edits, mostly one or two: an input that is wrong in one way gets further than one that is wrong in many.
+/// A few edits, mostly one or two: an input that is wrong in one way gets further than one that is
+/// wrong in many.
 pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let at = any::<Index>;
     let edit = prop_oneof![

@@ -74,7 +74,8 @@ fn is_ours(name: &Path, is_dir: bool) -> bool {
     !is_dir && files.any(|file| name == Path::new(file))
 }
 
-/// Writes a folder with every format and the plots, whole or not at all, in place of an earlier one.
+/// Writes a folder with every format and the plots, whole or not at all, in place of an earlier
+/// one.
 pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
     let plots = plot::draw(comparison)?;
     files::replace(&std::path::absolute(target)?, &FOLDER, |dir| {

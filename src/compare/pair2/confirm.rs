@@ -21,8 +21,8 @@ pub struct Confirmed {
     pub is_real: bool,
 }
 
-/// Measures the flagged cases, by `measure(first pair, pairs, cases)`, and judges them; those that the
-/// first look leaves open get as many pairs again. Cases with fewer than two times are left
+/// Measures the flagged cases, by `measure(first pair, pairs, cases)`, and judges them; those that
+/// the first look leaves open get as many pairs again. Cases with fewer than two times are left
 /// out. The direction returned is that of the fresh pairs, where they are sure of one: bad luck in
 /// the screen makes a slower case look faster.
 pub fn confirm(
@@ -73,8 +73,8 @@ pub fn confirm(
     Ok(judged.collect())
 }
 
-/// What the pairs say of each of their first cases, the flagged ones; none of one with fewer than two
-/// times.
+/// What the pairs say of each of their first cases, the flagged ones; none of one with fewer than
+/// two times.
 fn judge(pairs: &[Pair], flagged: usize, level: f64, rules: &Rules) -> Vec<Option<Confirmed>> {
     let differences = match rules.controls {
         0 => differences(pairs, |_, _| 0.0),
@@ -125,8 +125,8 @@ fn differences(pairs: &[Pair], removed: impl Fn(&Pair, usize) -> f64) -> Vec<Vec
     (0..cases).map(of_case).collect()
 }
 
-/// What a pair did to the controls, which come after the flagged cases. Where they are too few to mean
-/// anything, as in a small suite most of which are flagged, all others than `case` stand for
+/// What a pair did to the controls, which come after the flagged cases. Where they are too few to
+/// mean anything, as in a small suite most of which are flagged, all others than `case` stand for
 /// them.
 fn others(pair: &Pair, flagged: usize, case: usize) -> f64 {
     let is_control = pair.differences.len() - flagged >= MIN_SUITE;
