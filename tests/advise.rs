@@ -3,55 +3,38 @@
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code)]
+mod support;
+#[allow(dead_code)]
 mod synthetic;
 
-use assert_cmd::Command;
 use night_sweep::advise::budget::Plan;
 use night_sweep::advise::input::{self, Item};
 use night_sweep::advise::recommend::recommend;
 use night_sweep::advise::times::{Operation, Times};
 use night_sweep::advise::{Advice, Request, advise};
-use night_sweep::journal::Run;
-use night_sweep::journal::record::{Line, Start};
 use night_sweep::ops::error::ErrorKind;
 use night_sweep::results::build;
 use night_sweep::results::raw::Raw;
 use night_sweep::workload::case::Case;
-use night_sweep::workload::operation::Gemm;
+use night_sweep::workload::operation::{Gemm, Operation as Workload};
 use night_sweep::workload::shape::{DType, GemmShape};
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
+use support::{Ran, assert_contains, night_sweep};
 use synthetic::{Outcome, journal};
 use tempfile::TempDir;
 
-/// The rows that a run with these outcomes leaves.
 fn raw(group: &str, outcomes: &[Outcome]) -> Raw {
-    let (header, lines) = journal(group, &format!("{group}_run"), "cuda:0", outcomes);
-    let mut run = Run {
-        starts: vec![Start::of(&header)],
-        header,
-        trials: vec![],
-        failures: vec![],
-        end: None,
-        path: "nowhere".into(),
-    };
-    for line in lines {
-        match line {
-            Line::Trial(trial) => run.trials.push(*trial),
-            Line::Failure(failure) => run.failures.push(failure),
-            Line::End(end) => run.end = Some(end),
-            Line::Header(_) | Line::Start(_) => {}
-        }
-    }
-    build::raw(&run, Path::new("/nonexistent")).unwrap().0
+    let (header, lines) = journal(group, outcomes);
+    build::raw(&synthetic::run(header, &lines), Path::new("/nonexistent")).unwrap().0
 }
 
 /// A sweep of K with these times in ms.
 fn sweep(times: impl IntoIterator<Item = (usize, f64)>) -> Raw {
     let outcome = |(k, ms): (usize, f64)| {
         let gemm = Gemm::dense(GemmShape { m: 64, n: 64, k });
-        let operation = night_sweep::workload::operation::Operation::Gemm(gemm);
+        let operation = Workload::Gemm(gemm);
         (Case::row("G3", "fp16", &format!("K{k}"), k, DType::Fp16, operation), Ok(ms))
     };
     raw("G3", &times.into_iter().map(outcome).collect::<Vec<_>>())
@@ -82,8 +65,7 @@ fn a_cliff_is_padded_and_the_reason_given() {
     assert!((padded.saved_ms.unwrap() / true_ms - 1.0).abs() < 0.02, "{padded:?}");
     assert!((padded.memory_overhead_pct.unwrap() - 100.0 * 5.0 / 107.0).abs() < 1e-9);
     let change = padded.kernel_change.as_ref().unwrap();
-    assert_eq!(change.from, ["synthetic_align1"]);
-    assert_eq!(change.to, ["synthetic_align8"]);
+    assert_eq!([&change.from[..], &change.to].concat(), ["synthetic_align1", "synthetic_align8"]);
     assert!(padded.reason.starts_with("a cliff: 2.5"), "{}", padded.reason);
     assert_eq!((kept.recommended_dim, kept.saved_ms), (Some(112), Some(0.0)));
     assert_eq!(kept.reason, "nothing measured up to 123 is faster");
@@ -97,10 +79,8 @@ fn what_was_not_measured_is_said_and_not_guessed() {
     assert_eq!((below.recommended_dim, below.p50_ms, below.saved_ms), (Some(64), None, None));
     assert_eq!(below.reason, "was not measured; 64 is the best up to 69");
     assert_eq!((between.recommended_dim, between.saved_ci95_ms), (Some(136), None));
-    assert_eq!(
-        (last.recommended_dim, &*last.reason),
-        (Some(160), "nothing above it was measured up to 176")
-    );
+    assert_eq!(last.recommended_dim, Some(160));
+    assert_eq!(last.reason, "nothing above it was measured up to 176");
     assert_eq!((above.recommended_dim, above.recommended_p50_ms), (None, None));
     assert_eq!(above.reason, "outside what was measured, 64 to 160");
 
@@ -121,12 +101,12 @@ fn runs_are_joined_if_they_measured_the_same_thing() {
     let mut elsewhere = high.clone();
     elsewhere.metadata.device_name = Some("Other GPU".to_owned());
     let says = error(&[low.clone(), elsewhere], &request("70"));
-    assert!(says.contains("Synthetic GPU") && says.contains("Other GPU"), "{says}");
+    assert_contains(&says, &["Synthetic GPU", "Other GPU"]);
     let shape = GemmShape { m: 128, n: 64, k: 96 };
-    let operation = night_sweep::workload::operation::Operation::Gemm(Gemm::dense(shape));
+    let operation = Workload::Gemm(Gemm::dense(shape));
     let case = Case::row("G3", "fp16", "K96", 96, DType::Fp16, operation);
     let says = error(&[low, raw("G3", &[(case, Ok(1.0))])], &request("70"));
-    assert!(says.contains("differ in more than K"), "{says}");
+    assert_contains(&says, &["differ in more than K"]);
 }
 
 #[test]
@@ -165,7 +145,6 @@ fn cost(times: &Times, items: &[Item], dims: &[usize]) -> Option<f64> {
     items.iter().zip(dims).map(cost).sum()
 }
 
-/// Every plan within the budget and the limits.
 fn plans(times: &Times, items: &[Item], budget: usize) -> Vec<Vec<usize>> {
     let Some((item, rest)) = items.split_first() else { return vec![vec![]] };
     let near = |dim: &usize| 10 * dim >= 9 * item.dim && 10 * dim <= 11 * item.dim;
@@ -187,13 +166,16 @@ proptest! {
         room in 0usize..16,
     ) {
         let run = sweep(times.into_iter().enumerate().map(|(at, ms)| (20 + at, ms)));
-        let items: Vec<Item> = items.into_iter().map(|(dim, importance)| Item { name: None, dim, importance }).collect();
+        let item = |(dim, importance)| Item { name: None, dim, importance };
+        let items: Vec<Item> = items.into_iter().map(item).collect();
         let times = Times::of(std::slice::from_ref(&run), None, None).unwrap();
         let least: usize = items.iter().map(|item| (item.dim - item.dim / 10).max(20)).sum();
         let budget = least + room;
         let request = Request { items: items.clone(), budget: Some(budget), ..request("1") };
         let found = advise(&[run], &request).unwrap().budget.unwrap();
-        let best = plans(&times, &items, budget).iter().filter_map(|dims| cost(&times, &items, dims)).fold(f64::INFINITY, f64::min);
+        let plans = plans(&times, &items, budget);
+        let costs = plans.iter().filter_map(|dims| cost(&times, &items, dims));
+        let best = costs.fold(f64::INFINITY, f64::min);
         let Plan { dims, total_dims, total_ms, loss_ms, within_budget, .. } = &found.optimised;
         prop_assert!(*within_budget && *total_dims <= budget);
         prop_assert!((cost(&times, &items, dims).unwrap() - best).abs() < 1e-9);
@@ -204,7 +186,9 @@ proptest! {
     }
 
     #[test]
-    fn no_recommendation_is_beaten(times in prop::collection::vec(0.5f64..2.0, 24), dim in 20usize..44) {
+    fn no_recommendation_is_beaten(
+        times in prop::collection::vec(0.5f64..2.0, 24), dim in 20usize..44,
+    ) {
         let run = sweep(times.into_iter().enumerate().map(|(at, ms)| (20 + at, ms)));
         let times = Times::of(&[run], None, None).unwrap();
         let item = Item { name: None, dim, importance: 1.0 };
@@ -255,7 +239,6 @@ fn a_budget_compares_three_plans() {
     assert!(ask("200", 300).unwrap_err().to_string().contains("near a measured one"));
 }
 
-/// A folder with the raw.json of G3.
 fn folder() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let raw = serde_json::to_string(&raw("G3", &synthetic::g3())).unwrap();
@@ -263,11 +246,8 @@ fn folder() -> TempDir {
     dir
 }
 
-fn command(dir: &TempDir, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::cargo_bin("night-sweep").unwrap();
-    let output = command.arg("advise").arg(dir.path()).args(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+fn command(dir: &TempDir, arguments: &[&str]) -> Ran {
+    night_sweep(&[&["advise", dir.path().to_str().unwrap()], arguments].concat())
 }
 
 #[test]
@@ -277,16 +257,14 @@ fn the_command_prints_a_table_json_or_csv() {
     fs::write(&list, "name,dim,importance\n\"q, first\",107,2\nv,113,0\n").unwrap();
     let file = ["--dims-file", list.to_str().unwrap(), "--budget", "232"];
     let print = |format| {
-        let (code, stdout, stderr) = command(&dir, &[&file[..], &["--format", format]].concat());
-        assert_eq!((code, &*stderr), (0, ""));
-        stdout
+        let ran = command(&dir, &[&file[..], &["--format", format]].concat()).succeeded();
+        assert_eq!(ran.stderr, "");
+        ran.stdout
     };
     let table = print("table");
-    assert!(
-        table.starts_with("gemm-k on cuda:0 Synthetic GPU, fp16: K 64 to 160 measured"),
-        "{table}"
-    );
-    assert!(table.contains("q, first, 107: a cliff") && table.contains("round up to 8"), "{table}");
+    let start = "gemm-k on cuda:0 Synthetic GPU, fp16: K 64 to 160 measured";
+    assert!(table.starts_with(start), "{table}");
+    assert_contains(&table, &["q, first, 107: a cliff", "round up to 8"]);
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
 
     let json: serde_json::Value = serde_json::from_str(&print("json")).unwrap();
@@ -324,15 +302,8 @@ fn bad_input_is_exit_code_2_and_a_line() {
         (&["--dims-file", "/nonexistent.csv"], "/nonexistent.csv"),
         (&["--dims", "107", "/nonexistent"], "cannot read /nonexistent"),
     ] {
-        let (code, stdout, stderr) = command(&dir, arguments);
-        assert_eq!((code, &*stdout), (2, ""), "{stderr}");
-        assert!(stderr.contains(says) && stderr.lines().count() == 1, "{stderr}");
+        command(&dir, arguments).refused_for(&[says]);
     }
     fs::write(dir.path().join("raw.json"), "{\"half\": ").unwrap();
-    let (code, _, stderr) = command(&dir, &["--dims", "107"]);
-    assert_eq!(code, 2);
-    assert!(
-        stderr.contains("raw.json is no raw.json of a run") && stderr.lines().count() == 1,
-        "{stderr}"
-    );
+    command(&dir, &["--dims", "107"]).refused_for(&["raw.json is no raw.json of a run"]);
 }

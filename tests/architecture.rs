@@ -10,75 +10,60 @@ use syn::visit::Visit;
 
 /// The modules of the crate, leaves first: one may use only what stands before it. `lib.rs`
 /// explains them.
-const ORDER: [&str; 20] = [
-    "stats",
-    "units",
-    "terminal",
-    "files",
-    "workload",
-    "device",
-    "ops",
-    "measure",
-    "journal",
-    "results",
-    "experiments",
-    "spec",
-    "render",
-    "advise",
-    "process",
-    "compare",
-    "criterion",
-    "run",
-    "fan_out",
-    "cli",
-];
+const ORDER: &str = "stats units terminal files workload device ops measure journal results \
+                     experiments spec render advise process compare criterion run fan_out cli";
 
-/// Lines of a file at most. Most have 100 to 150.
 const MOST_LINES: usize = 500;
 
-/// A source file.
+const MOST_COLUMNS: usize = 100;
+
 struct Source {
-    /// Relative to `src`, as `journal/mod.rs`.
+    /// Relative to `src`, as `journal/mod.rs`; of [`texts`], to the repository.
     path: String,
     text: String,
 }
 
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut folders, mut sources) = (vec![root.clone()], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-                sources.push(Source { path, text });
-            }
+/// The files below some files and folders of the repository with these extensions, by path.
+fn read(places: &[&str], extensions: &[&str], relative_to: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut open: Vec<_> = places.iter().map(|place| root.join(place)).collect();
+    let mut sources = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|e| extensions.contains(&e.to_str().unwrap())) {
+            let text = fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root.join(relative_to)).unwrap();
+            sources.push(Source { path: path.to_str().unwrap().to_owned(), text });
         }
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
+    sources
+}
+
+fn sources() -> Vec<Source> {
+    let sources = read(&["src"], &["rs"], "src");
     assert!(sources.len() > 100, "{} sources", sources.len());
     sources
+}
+
+/// What people read line by line.
+fn texts() -> Vec<Source> {
+    let code = ["src", "tests", "benches", "examples", "kernels"];
+    let documents = ["docs", "README.md", "METHODOLOGY.md"];
+    read(&[&code[..], &documents].concat(), &["rs", "cu", "cuh", "js", "css", "md"], "")
 }
 
 impl Source {
     /// The lines of code that is no test, with their numbers, without comments.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-        let lines = lines.map(|line| line.split("//").next().unwrap()).enumerate();
-        lines
-            .take(if self.is_test() { 0 } else { usize::MAX })
-            .map(|(index, line)| (index + 1, line))
+        let is_code = |line: &&str| !self.is_test() && !line.starts_with("#[cfg(test)]");
+        let lines = self.text.lines().take_while(is_code);
+        lines.map(|line| line.split("//").next().unwrap()).zip(1..).map(|(line, at)| (at, line))
     }
 
     fn is_test(&self) -> bool {
         self.path.ends_with("tests.rs") || self.path.contains("/tests/")
-    }
-
-    fn is_in(&self, module: &str) -> bool {
-        self.module().first().is_some_and(|first| first == module)
     }
 
     /// Its module path, as `[journal, record]`.
@@ -88,9 +73,9 @@ impl Source {
         names.filter(|name| !["mod", "lib", "main"].contains(&&**name)).collect()
     }
 
-    /// Lines of code in which `finds` finds something that has no place there.
-    fn misplaced(&self, finds: impl Fn(&str) -> bool) -> Vec<String> {
-        let found = self.code().filter(|(_, line)| finds(line));
+    /// Lines of code outside of `module` in which `finds` finds something that belongs there.
+    fn misplaced(&self, module: &str, finds: impl Fn(&str) -> bool) -> Vec<String> {
+        let found = self.code().filter(|(_, line)| top(&self.path) != module && finds(line));
         found.map(|(at, line)| format!("src/{}:{at}: {}", self.path, line.trim())).collect()
     }
 }
@@ -110,11 +95,12 @@ impl Names {
     fn of(source: &Source) -> Names {
         let file = syn::parse_file(&source.text)
             .unwrap_or_else(|error| panic!("{}: {error}", source.path));
-        let is_module = |item: &syn::Item| match item {
-            syn::Item::Mod(item) => Some(item.ident.to_string()),
-            _ => None,
-        };
-        let children = file.items.iter().filter_map(is_module).collect();
+        let mut children = BTreeSet::new();
+        for item in &file.items {
+            if let syn::Item::Mod(item) = item {
+                children.insert(item.ident.to_string());
+            }
+        }
         let mut names = Names { module: source.module(), children, ..Names::default() };
         names.visit_file(&file);
         names
@@ -234,25 +220,22 @@ fn graph(sources: &[Source]) -> Graph {
     graph
 }
 
-/// The module of the crate that a file is of.
 fn top(path: &str) -> &str {
     path.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
 fn upward(graph: &Graph) -> Vec<String> {
-    let place = |path: &str| ORDER.iter().position(|name| *name == top(path));
+    let place = |path: &str| ORDER.split(' ').position(|name| name == top(path));
     let mut found = Vec::new();
     for (file, uses) in graph {
-        let is_root = ["lib.rs", "main.rs"].contains(&&**file);
-        match place(file) {
-            None if is_root => {}
-            None => found.push(format!("src/{file} is in no module of the order")),
-            Some(at) => found.extend(
-                uses.iter()
-                    .filter(|(used, _)| place(used).is_none_or(|used| used > at))
-                    .map(|(used, item)| format!("src/{file} uses {item} of src/{used}")),
-            ),
-        }
+        let Some(at) = place(file) else {
+            if !["lib.rs", "main.rs"].contains(&&**file) {
+                found.push(format!("src/{file} is in no module of the order"));
+            }
+            continue;
+        };
+        let above = uses.iter().filter(|(used, _)| place(used).is_none_or(|used| used > at));
+        found.extend(above.map(|(used, item)| format!("src/{file} uses {item} of src/{used}")));
     }
     found
 }
@@ -282,7 +265,7 @@ fn cycles(graph: &Graph) -> Vec<String> {
 fn unsafe_outside_device(source: &Source) -> Vec<String> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let has_unsafe = |line: &str| line.split(|c| !is_word(c)).any(|word| word == "unsafe");
-    if source.is_in("device") { Vec::new() } else { source.misplaced(has_unsafe) }
+    source.misplaced("device", has_unsafe)
 }
 
 /// Names that only `experiments` may know: of types, of their groups and benches.
@@ -290,7 +273,7 @@ fn names_of_experiments(source: &Source) -> Vec<String> {
     let names = TYPES.iter().flat_map(|known| [known.name, known.group, known.bench]);
     let quoted: Vec<String> = names.map(|name| format!("{name:?}")).collect();
     let names_one = |line: &str| quoted.iter().any(|name| line.contains(name));
-    if source.is_in("experiments") { Vec::new() } else { source.misplaced(names_one) }
+    source.misplaced("experiments", names_one)
 }
 
 /// What removes files or gives them the name of another, outside the module that knows which files
@@ -298,7 +281,7 @@ fn names_of_experiments(source: &Source) -> Vec<String> {
 fn removals(source: &Source) -> Vec<String> {
     let words = ["remove_dir", "remove_file", "fs::rename", "rename(", ".persist(", "tempdir"];
     let removes = |line: &str| words.iter().any(|word| line.contains(word));
-    if source.is_in("files") { Vec::new() } else { source.misplaced(removes) }
+    source.misplaced("files", removes)
 }
 
 fn too_long(source: &Source) -> Vec<String> {
@@ -307,7 +290,20 @@ fn too_long(source: &Source) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// A rule for one file.
+/// In Markdown a row of a table cannot be broken, nor can a line that is a link.
+fn too_wide(source: &Source) -> Vec<String> {
+    let is_markdown = source.path.ends_with(".md");
+    let is_whole = |line: &str| {
+        let line = line.trim().trim_start_matches(['-', ' ', '!']);
+        let is_link = line.starts_with('[') && (line.ends_with(')') || line.contains("]: "));
+        line.starts_with('|') || is_link || !line.contains(' ')
+    };
+    let is_wide =
+        |line: &str| line.chars().count() > MOST_COLUMNS && !(is_markdown && is_whole(line));
+    let found = source.text.lines().zip(1..).filter(|(line, _)| is_wide(line));
+    found.map(|(line, at)| format!("{}:{at}: {line}", source.path)).collect()
+}
+
 type Rule = fn(&Source) -> Vec<String>;
 
 const RULES: [(Rule, &str); 4] = [
@@ -329,6 +325,12 @@ fn a_module_uses_only_modules_before_it() {
 #[test]
 fn files_do_not_use_each_other_in_a_circle() {
     assert_none(&cycles(&graph(&sources())), "move what both need to a third file");
+}
+
+#[test]
+fn no_line_is_wider_than_a_screen() {
+    let found: Vec<String> = texts().iter().flat_map(too_wide).collect();
+    assert_none(&found, &format!("wrap at {MOST_COLUMNS} columns"));
 }
 
 #[test]
@@ -368,7 +370,7 @@ fn a_cycle_of_files_is_found_also_by_way_of_a_third_and_of_a_re_export() {
     let of = |texts: [&str; 3]| {
         let paths = ["spec/mod.rs", "spec/a.rs", "spec/b.rs"];
         let sources: Vec<_> =
-            paths.iter().zip(texts).map(|(path, text)| source(path, text)).collect();
+            paths.into_iter().zip(texts).map(|(p, text)| source(p, text)).collect();
         cycles(&graph(&sources))
     };
     let child_and_parent = of(["mod a; use a::A;", "use super::P;", ""]);
@@ -397,5 +399,18 @@ fn what_lies_in_the_wrong_place_is_found() {
         assert!(rule(&source(path, text)).is_empty(), "{path}");
         assert!(rule(&source("run/mod.rs", &format!("// {text}"))).is_empty(), "{text}");
         assert!(rule(&source("run/mod.rs", &format!("#[cfg(test)]\n{text}"))).is_empty());
+    }
+}
+
+#[test]
+fn a_line_that_is_too_wide_is_found() {
+    let wide = "é".repeat(MOST_COLUMNS) + " x";
+    let found = |path: &str, text: &str| too_wide(&source(path, &format!("ok\n{text}\n")));
+    assert_eq!(found("src/lib.rs", &wide), [format!("src/lib.rs:2: {wide}")]);
+    assert_eq!(found("docs/gpu.md", &wide).len(), 1);
+    assert!(found("src/lib.rs", wide.strip_suffix(" x").unwrap()).is_empty());
+    for text in [format!("| {wide} |"), format!("[1]: {wide}"), wide.replace(' ', "/")] {
+        assert!(found("docs/gpu.md", &text).is_empty(), "{text}");
+        assert_eq!(found("tests/page.rs", &text).len(), 1, "{text}");
     }
 }

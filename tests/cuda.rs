@@ -4,8 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use night_sweep::device::cuda::{Graph, Grouped, Matrix, Strided, Tensor};
-use night_sweep::device::{Cuda, Device, DeviceChoice, DeviceError};
+mod gpu;
+
+use gpu::{DTYPES, SEED, attention_row, download, gpu, upload, values};
+use night_sweep::device::cuda::{Graph, Grouped, Matrix, Strided};
+use night_sweep::device::kernel::Kernel;
+use night_sweep::device::{Device, DeviceChoice, DeviceError};
 use night_sweep::ops::error::ErrorKind;
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::ops::plan::Plan;
@@ -15,25 +19,7 @@ use night_sweep::ops::verify;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::convert::{from_f32, to_f32};
 use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
-use night_sweep::workload::philox;
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
-use std::rc::Rc;
-
-const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
-const SEED: u64 = 42;
-
-fn gpu() -> (Rc<Cuda>, Device) {
-    let cuda = Rc::new(Cuda::open(0).unwrap());
-    (cuda.clone(), Device::Cuda(cuda))
-}
-
-fn download(cuda: &Cuda, tensor: &Tensor) -> Vec<u16> {
-    cuda.stream().clone_dtoh(tensor).unwrap()
-}
-
-fn upload(cuda: &Cuda, bits: &[u16]) -> Tensor {
-    cuda.stream().clone_htod(bits).unwrap()
-}
 
 /// Row-major `a[m,k] b[k,n]` in float64, rounded once.
 fn product(a: &[u16], b: &[u16], shape: GemmShape, dtype: DType) -> Vec<u16> {
@@ -49,30 +35,12 @@ fn product(a: &[u16], b: &[u16], shape: GemmShape, dtype: DType) -> Vec<u16> {
     c
 }
 
-/// Attention of every row in float64, rounded once.
 fn attention(problem: &SdpaProblem<Vec<u16>>) -> Vec<u16> {
-    let shape = problem.sdpa.shape;
-    let SdpaShape { seq_len, head_dim, .. } = shape;
-    let value = |bits: u16| f64::from(to_f32(problem.dtype, bits));
-    let scale = 1.0 / (problem.sdpa.data_head_dim as f64).sqrt();
-    let mut o = Vec::with_capacity(problem.q.len());
-    for (row, q) in problem.q.chunks(head_dim).enumerate() {
-        let keys = if problem.sdpa.causal { row % seq_len + 1 } else { seq_len };
-        let head = row / seq_len * shape.kv_heads() / shape.n_heads * seq_len * head_dim;
-        let (k, v) = (&problem.k[head..][..keys * head_dim], &problem.v[head..][..keys * head_dim]);
-        let dot =
-            |k: &[u16]| q.iter().zip(k).map(|(&q, &k)| value(q) * value(k)).sum::<f64>() * scale;
-        let scores: Vec<f64> = k.chunks(head_dim).map(dot).collect();
-        let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        for d in 0..head_dim {
-            let sum: f64 =
-                weights.iter().zip(v.chunks(head_dim)).map(|(w, v)| w * value(v[d])).sum();
-            o.push(from_f32(problem.dtype, (sum / total) as f32));
-        }
-    }
-    o
+    let SdpaProblem { sdpa, dtype, q, k, v, .. } = problem;
+    let [q, k, v] = [q, k, v].map(|bits| values(*dtype, bits));
+    let rows = 0..q.len() / sdpa.shape.head_dim;
+    let o = rows.flat_map(|row| attention_row(sdpa, [&q, &k, &v], row));
+    o.map(|value| from_f32(*dtype, value as f32)).collect()
 }
 
 fn sdpa(seq_len: usize, head_dim: usize, causal: bool, backend: Backend) -> Sdpa {
@@ -85,15 +53,14 @@ fn sdpa(seq_len: usize, head_dim: usize, causal: bool, backend: Backend) -> Sdpa
 fn data_are_those_of_the_host() {
     let (cuda, _) = gpu();
     for dtype in DTYPES {
-        let gemm = Gemm {
-            shape: GemmShape { m: 300, n: 64, k: 112 },
-            data: GemmShape { m: 300, n: 64, k: 107 },
-        };
-        let (host, device) = (
-            GemmProblem::on_host(gemm, dtype, SEED),
-            GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap(),
-        );
-        for (host, device) in [(&host.a, &device.a), (&host.b, &device.b)] {
+        let data = GemmShape { m: 300, n: 64, k: 107 };
+        let gemm = Gemm { shape: GemmShape { k: 112, ..data }, data };
+        let host = GemmProblem::on_host(gemm, dtype, SEED);
+        let device = GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap();
+        let sdpa = Sdpa { data_head_dim: 107, ..sdpa(2, 112, false, Backend::Auto) };
+        let host_q = SdpaProblem::on_host(sdpa, dtype, SEED).q;
+        let q = SdpaProblem::on_cuda(&cuda, sdpa, dtype, SEED).unwrap().q;
+        for (host, device) in [(&host.a, &device.a), (&host.b, &device.b), (&host_q, &q)] {
             let device = download(&cuda, device);
             // Logarithm and sine of the two machines differ in their last place: so may one element
             // in hundreds.
@@ -176,10 +143,8 @@ fn gemms_are_right_at_odd_sizes() {
             let shape = GemmShape { m, n, k };
             CublasLtGemm::new(&cuda, Gemm::dense(shape), dtype, SEED).unwrap().verify().unwrap();
         }
-        let padded = Gemm {
-            shape: GemmShape { m: 256, n: 256, k: 112 },
-            data: GemmShape { m: 256, n: 256, k: 107 },
-        };
+        let data = GemmShape { m: 256, n: 256, k: 107 };
+        let padded = Gemm { shape: GemmShape { k: 112, ..data }, data };
         CublasLtGemm::new(&cuda, padded, dtype, SEED).unwrap().verify().unwrap();
     }
 }
@@ -215,9 +180,8 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
     plan.verify().unwrap();
     let one = Graph::capture(&cuda, 1, || plan.launch()).unwrap().kernels(&cuda).unwrap();
     let three = Graph::capture(&cuda, 3, || plan.launch()).unwrap();
-    assert!(
-        !one.is_empty() && one.iter().all(|kernel| !kernel.name.is_empty() && kernel.block[0] > 0)
-    );
+    let is_named = |kernel: &Kernel| !kernel.name.is_empty() && kernel.block[0] > 0;
+    assert!(!one.is_empty() && one.iter().all(is_named), "{one:?}");
     assert_eq!(three.kernels(&cuda).unwrap(), [one.clone(), one.clone(), one].concat());
     three.launch().unwrap();
     cuda.synchronize().unwrap();
@@ -228,11 +192,8 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
     math.launch().unwrap();
     let kernels = Graph::capture(&cuda, 1, || math.launch()).unwrap().kernels(&cuda).unwrap();
     let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
-    assert_eq!(
-        (names[0], names[4], names[6], names.len()),
-        ("widen", "softmax_f32", "narrow", 7),
-        "{names:?}"
-    );
+    assert_eq!([names[0], names[4], names[6]], ["widen", "softmax_f32", "narrow"], "{names:?}");
+    assert_eq!(names.len(), 7, "{names:?}");
 }
 
 #[test]
@@ -263,37 +224,10 @@ fn what_does_not_fit_is_out_of_memory_and_the_next_case_runs() {
 #[test]
 #[ignore = "needs a CUDA GPU"]
 fn a_device_that_does_not_exist_is_named() {
-    let message = Device::open(DeviceChoice::Cuda(99)).err().unwrap();
-    let message = message.message;
+    let message = Device::open(DeviceChoice::Cuda(99)).err().unwrap().message;
     assert!(message.starts_with("there is no cuda:99: this machine has cuda:0"), "{message}");
     let (device, note) = Device::open(DeviceChoice::Auto).unwrap();
     assert_eq!((device.name().as_str(), note), ("cuda:0", None));
-}
-
-#[test]
-#[ignore = "needs a CUDA GPU"]
-fn padding_changes_nothing_but_zeros() {
-    let (cuda, _) = gpu();
-    let mut host = vec![0; 6 * 112];
-    philox::fill(&mut host, DType::Fp16, SEED, 0, [6, 112], [6, 107]);
-    let shape = SdpaShape { batch: 1, seq_len: 2, n_heads: 3, n_kv_heads: None, head_dim: 112 };
-    let padded = Sdpa { data_head_dim: 107, ..Sdpa::dense(shape, Backend::Auto) };
-    let device = SdpaProblem::on_cuda(&cuda, padded, DType::Fp16, SEED).unwrap();
-    let device = download(&cuda, &device.q);
-    let close = |(&host, &device): (&u16, &u16)| host.abs_diff(device) <= 2;
-    assert!(host.iter().zip(&device).all(close));
-}
-
-#[test]
-#[ignore = "needs a CUDA GPU"]
-fn the_spin_kernel_takes_its_time_and_ends() {
-    let (cuda, device) = gpu();
-    let clock = device.clock();
-    cuda.kernels().spin(cuda.stream(), 1).unwrap();
-    let start = clock.mark().unwrap();
-    cuda.kernels().spin(cuda.stream(), 500_000).unwrap();
-    let end = clock.mark().unwrap();
-    assert!(clock.elapsed_ns(&start, &end).unwrap() >= 490_000.0);
 }
 
 #[test]

@@ -6,17 +6,15 @@ mod browser;
 #[allow(dead_code)]
 mod synthetic;
 
-use night_sweep::journal::Journal;
-use night_sweep::journal::record::{Header, Line};
+use night_sweep::journal::record::Header;
 use night_sweep::render::{self, index};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use synthetic::{Outcome, g3, journal, p1};
 
-/// Reports a run under `root`, on a GPU of this name.
 fn report(root: &Path, group: &str, day: u32, gpu: &str, outcomes: &[Outcome]) {
-    let (header, lines) = journal(group, &format!("{group}_sweep"), "cuda:0", outcomes);
+    let (header, lines) = journal(group, outcomes);
     let mut env = header.env.clone();
     env["gpu"]["name"] = json!(gpu);
     let header = Header {
@@ -26,20 +24,14 @@ fn report(root: &Path, group: &str, day: u32, gpu: &str, outcomes: &[Outcome]) {
         ..header
     };
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::create(dir.path(), header).unwrap();
-    lines.iter().for_each(|line: &Line| journal.append(line).unwrap());
-    render::write(journal.path(), &dir.path().join("criterion"), root).unwrap();
+    let journal = synthetic::write(dir.path(), header, &lines);
+    render::write(&journal, &dir.path().join("criterion"), root).unwrap();
 }
 
 fn page(root: &Path) -> String {
     let written = index::write(root, None).unwrap();
     assert_eq!(written.path, root.join("index.html"));
     fs::read_to_string(written.path).unwrap()
-}
-
-fn data(page: &str) -> Value {
-    let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
-    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
 }
 
 #[test]
@@ -58,7 +50,7 @@ fn runs_are_listed_newest_first_and_overlaid_by_experiment() {
     assert!(page.contains("cuda:0 &lt;New&gt; GPU") && !page.contains("<New>"));
     assert!(page.contains("3 runs, newest first"));
 
-    let data = data(&page);
+    let data = browser::data(&page);
     assert_eq!((&data[0]["name"], &data[0]["dim_name"]), (&json!("G3_sweep"), &json!("K")));
     let runs = data[0]["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 2);
@@ -133,22 +125,19 @@ fn published_points_lie_beside_the_runs_when_they_are_asked_for() {
     let root = root.path();
     report(root, "P1", 1, "GPU", &p1());
     let published = |page: &str| {
-        let runs = data(page)[0]["runs"].clone();
-        runs.as_array()
-            .unwrap()
-            .iter()
-            .find(|run| run["label"].as_str().unwrap().starts_with("published"))
-            .cloned()
+        let runs = browser::data(page)[0]["runs"].clone();
+        let is_published = |run: &&Value| run["label"].as_str().unwrap().starts_with("published");
+        runs.as_array().unwrap().iter().find(is_published).cloned()
     };
     assert_eq!(published(&page(root)), None);
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/reference/a100_published.yaml");
-    let written = index::write(root, Some(&file)).unwrap();
+    let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let written = index::write(root, Some(&experiments.join("reference/a100_published.yaml")));
+    let written = written.unwrap();
     let run = published(&fs::read_to_string(written.path).unwrap()).unwrap();
     let points = &run["curves"]["SDPA, batch 4, seq 2048, 32 heads"];
-    assert_eq!(points[0], serde_json::json!([107, 2.192, null]));
+    assert_eq!(points[0], json!([107, 2.192, null]));
     // A file that is no reference is an error, and leaves the index as it was.
-    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/night_sweep.yaml");
+    let spec = experiments.join("night_sweep.yaml");
     let error = format!("{:#}", index::write(root, Some(&spec)).unwrap_err());
     assert!(error.starts_with("cannot read the reference"), "{error}");
 }

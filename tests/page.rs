@@ -4,23 +4,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod browser;
+#[allow(dead_code)]
 mod synthetic;
 
 use night_sweep::experiments;
-use night_sweep::journal;
-use night_sweep::journal::record::{Header, Line, Start};
+use night_sweep::journal::record::{Header, Line};
 use night_sweep::measure::record::Calibration;
-use night_sweep::ops::error::ErrorKind;
 use night_sweep::render::page;
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
 use night_sweep::results::{build, summarise};
 use regex::Regex;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use synthetic::{Outcome, all};
 
-/// A run and its page.
 struct Run {
     raw: Raw,
     summary: Summary,
@@ -29,41 +27,18 @@ struct Run {
 
 impl Run {
     fn of(group: &str, outcomes: &[Outcome]) -> Run {
-        let (header, lines) =
-            synthetic::journal(group, &format!("{group}_sweep"), "cuda:0", outcomes);
+        let (header, lines) = synthetic::journal(group, outcomes);
         Run::new(header, &lines)
     }
 
     fn new(header: Header, lines: &[Line]) -> Run {
-        let mut run = journal::Run {
-            starts: vec![Start::of(&header)],
-            header,
-            trials: Vec::new(),
-            failures: Vec::new(),
-            end: None,
-            path: PathBuf::from("journal.jsonl"),
-        };
-        for line in lines.iter().cloned() {
-            match line {
-                Line::Header(header) => run.header = *header,
-                Line::Trial(trial) => run.trials.push(*trial),
-                Line::Failure(failure) => run.failures.push(failure),
-                Line::Start(start) => run.starts.push(start),
-                Line::End(end) => run.end = Some(end),
-            }
-        }
+        let run = synthetic::run(header, lines);
         let (raw, warnings) = build::raw(&run, Path::new("no criterion home")).unwrap();
         let view = experiments::view(&raw.config);
         let summary = summarise::of(&raw, &run, view, warnings);
         let page = page::of(&raw, &summary, &run.header.env).unwrap();
         Run { raw, summary, page }
     }
-}
-
-/// The points embedded in a page.
-fn data(page: &str) -> Value {
-    let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
-    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
 }
 
 /// Every tag with its attributes, in order, but for what a title says; scripts and style are not of
@@ -77,7 +52,7 @@ fn tags(page: &str) -> Vec<String> {
 
 #[test]
 fn each_experiment_has_a_page_of_its_own() {
-    for (group, _, outcomes, _) in all() {
+    for (group, outcomes, _) in all() {
         let run = Run::of(group, &outcomes);
         let page = &run.page;
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
@@ -89,7 +64,7 @@ fn each_experiment_has_a_page_of_its_own() {
         assert!(!page.contains("{{"), "a hole is left");
         assert!(page.len() < 1_500_000, "{} bytes", page.len());
 
-        let data = data(page);
+        let data = browser::data(page);
         let rows = &run.raw.measurements;
         let expected: usize = rows.iter().map(|row| 1 + row.variants().len()).sum();
         let points = data["points"].as_array().unwrap();
@@ -104,7 +79,7 @@ fn each_experiment_has_a_page_of_its_own() {
 #[test]
 fn a_page_asks_the_network_for_nothing() {
     let address = Regex::new(r#"(?:https?:)?//[a-z0-9.]+\.[a-z]{2,}[^"\s]*"#).unwrap();
-    for (group, _, outcomes, _) in all() {
+    for (group, outcomes, _) in all() {
         let page = Run::of(group, &outcomes).page;
         assert!(page.contains("default-src 'none'"));
         let addresses: Vec<&str> = address.find_iter(&page).map(|found| found.as_str()).collect();
@@ -122,7 +97,7 @@ fn cliffs_say_what_to_pad_to() {
     assert!(cliffs.len() > 40, "{}", cliffs.len());
     let page = run.page;
     assert!(page.contains("What to pad to") && page.contains("What alignment costs"));
-    let points = data(&page)["points"].clone();
+    let points = browser::data(&page)["points"].clone();
     let at = |dim: usize| points.as_array().unwrap().iter().find(|p| p["dim"] == dim).unwrap();
     for cliff in cliffs {
         let pad = &at(cliff.dim)["pad"];
@@ -135,17 +110,21 @@ fn cliffs_say_what_to_pad_to() {
 
 #[test]
 fn a_run_says_what_it_can_vouch_for() {
-    let (header, lines) = synthetic::journal("G3", "G3_sweep", "cuda:0", &synthetic::g3());
+    let (header, lines) = synthetic::journal("G3", &synthetic::g3());
     let verdict = |run: &Run, check: &str| {
         let (_, rest) = run.page.split_once(&format!("<dt>{check}</dt><dd>")).unwrap();
         rest.split_once(':').unwrap().0.to_owned()
     };
     let run = Run::new(header.clone(), &lines);
-    assert_eq!(verdict(&run, "Result checked before it was timed"), "yes");
-    assert_eq!(verdict(&run, "GPU time without the host"), "by construction");
-    assert_eq!(verdict(&run, "All trials made"), "yes");
-    assert_eq!(verdict(&run, "Operands rotated to measure cold caches too"), "yes");
-    assert_eq!(verdict(&run, "Clock settled before the first trial"), "yes");
+    for (check, expected) in [
+        ("Result checked before it was timed", "yes"),
+        ("GPU time without the host", "by construction"),
+        ("All trials made", "yes"),
+        ("Operands rotated to measure cold caches too", "yes"),
+        ("Clock settled before the first trial", "yes"),
+    ] {
+        assert_eq!(verdict(&run, check), expected, "{check}");
+    }
 
     let mut unsettled = header.clone();
     unsettled.calibration = header.calibration.map(|found| Calibration {
@@ -155,9 +134,13 @@ fn a_run_says_what_it_can_vouch_for() {
         ..found
     });
     let unsettled = Run::new(unsettled, &lines);
-    assert_eq!(verdict(&unsettled, "Clock settled before the first trial"), "no");
-    assert_eq!(verdict(&unsettled, "Rotation proven to make caches cold"), "no");
-    assert_eq!(verdict(&unsettled, "No gaps between launches"), "no");
+    for check in [
+        "Clock settled before the first trial",
+        "Rotation proven to make caches cold",
+        "No gaps between launches",
+    ] {
+        assert_eq!(verdict(&unsettled, check), "no", "{check}");
+    }
 
     let on_cpu = Run::new(Header { device: "cpu".to_owned(), ..header.clone() }, &lines);
     assert_eq!(verdict(&on_cpu, "GPU time without the host"), "no");
@@ -170,21 +153,17 @@ fn a_run_says_what_it_can_vouch_for() {
 
 #[test]
 fn a_run_without_a_single_time_has_a_page() {
-    for (group, _, mut outcomes, _) in all() {
-        outcomes.iter_mut().for_each(|(_, outcome)| {
-            *outcome = Err((ErrorKind::OutOfMemory, "too large"));
-        });
-        let page = Run::of(group, &outcomes).page;
-        let data = data(&page);
-        assert!(
-            data["points"].as_array().unwrap().iter().all(|p| p["error_kind"] == "out of memory")
-        );
+    for (group, outcomes, _) in all() {
+        let page = Run::of(group, &synthetic::without_times(outcomes, "too large")).page;
+        let data = browser::data(&page);
+        let points = data["points"].as_array().unwrap();
+        assert!(points.iter().all(|point| point["error_kind"] == "out of memory"));
         assert_eq!(data["texts"][0], "too large");
     }
 }
 
-/// Text that tries to be more than text.
-const HOSTILE: &str = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'>\
+const HOSTILE: &str = "</script><script>window.broken = 1</script>\
+                       <img src=x onerror='window.broken = 1'>\
                        \"'`{{data}}${1}<!--\u{202e}\u{2066}\u{0}]]>&amp;";
 
 /// A run whose every free text is hostile, or 10 kB long.
@@ -196,8 +175,7 @@ fn hostile(group: &str, outcomes: &[Outcome]) -> Run {
             *error = HOSTILE;
         }
     }
-    let (mut header, mut lines) =
-        synthetic::journal(group, &format!("{group}_sweep"), "cuda:0", &outcomes);
+    let (mut header, mut lines) = synthetic::journal(group, &outcomes);
     header.experiment = HOSTILE.to_owned();
     header.config[HOSTILE] = json!([HOSTILE]);
     header.env["gpu"]["name"] = json!(HOSTILE);
@@ -213,13 +191,16 @@ fn hostile(group: &str, outcomes: &[Outcome]) -> Run {
 
 #[test]
 fn hostile_texts_stay_texts() {
-    for (group, _, outcomes, _) in all() {
+    for (group, outcomes, _) in all() {
         let page = hostile(group, &outcomes).page;
         assert_eq!(page.matches("<script").count(), 2, "the data and our own");
         assert_eq!(page.matches("</script").count(), 2);
         assert!(!page.contains(['\u{202e}', '\u{2066}', '\0']));
         assert!(!page.contains("<img"));
-        assert!(data(&page)["kernels"][0].as_str().unwrap().contains("</script>"), "as a text");
+        assert!(
+            browser::data(&page)["kernels"][0].as_str().unwrap().contains("</script>"),
+            "as a text"
+        );
         let harmless: Vec<String> = tags(&Run::of(group, &outcomes).page);
         let config = |tag: &String| tag.contains("dt>") || tag.contains("dd>");
         let of = |tags: Vec<String>| tags.into_iter().filter(|t| !config(t)).collect::<Vec<_>>();
@@ -233,7 +214,7 @@ fn seen(run: &Run) -> Value {
 
 #[test]
 #[ignore = "needs chromium"]
-fn curves_answer_to_pointer_and_keyboard() {
+fn curves_switches_and_the_table_answer_to_pointer_and_keyboard() {
     let seen = seen(&Run::of("S1", &synthetic::s1()));
     assert_eq!(seen["panels"], 2);
     assert_eq!(seen["dots"], 158);
@@ -249,24 +230,14 @@ fn curves_answer_to_pointer_and_keyboard() {
     assert!(seen["key_end"].as_str().unwrap().contains("head_dim 160"), "{seen}");
     assert_eq!(seen["live"], "polite");
     assert!(seen["narrowest"].as_f64().unwrap() > 150.0, "{seen}");
-}
 
-#[test]
-#[ignore = "needs chromium"]
-fn switches_change_the_drawing() {
-    let seen = seen(&Run::of("S1", &synthetic::s1()));
     assert!(seen["unit"].as_str().unwrap().contains("latency (µs)"), "{seen}");
     assert!(seen["unit_tflops"].as_str().unwrap().contains("throughput (TFLOP/s)"), "{seen}");
     assert_ne!(seen["heights"], seen["heights_log"], "a logarithmic axis moves the dots");
     assert_eq!(seen["dots_one_off"], 81);
     assert_eq!(seen["themes"].as_array().unwrap().len(), 2);
     assert_ne!(seen["themes"][0], seen["themes"][1]);
-}
 
-#[test]
-#[ignore = "needs chromium"]
-fn the_table_sorts_and_filters() {
-    let seen = seen(&Run::of("S1", &synthetic::s1()));
     // 162 points, and 68 kernels alone beside padded ones.
     assert_eq!(seen["rows"], 230);
     assert_eq!(seen["sorted"], "ascending");
@@ -292,7 +263,7 @@ fn bars_and_backends_are_drawn() {
 #[test]
 #[ignore = "needs chromium"]
 fn hostile_texts_do_nothing() {
-    for (group, _, outcomes, _) in all() {
+    for (group, outcomes, _) in all() {
         let run = hostile(group, &outcomes);
         let seen = seen(&run);
         assert_eq!(seen["broken"], false);
@@ -304,9 +275,8 @@ fn hostile_texts_do_nothing() {
 #[test]
 #[ignore = "needs chromium"]
 fn a_run_without_a_single_time_is_drawn_without_a_fault() {
-    for (group, _, mut outcomes, _) in all() {
-        outcomes.iter_mut().for_each(|(_, o)| *o = Err((ErrorKind::OutOfMemory, "too large")));
-        let seen = seen(&Run::of(group, &outcomes));
+    for (group, outcomes, _) in all() {
+        let seen = seen(&Run::of(group, &synthetic::without_times(outcomes, "too large")));
         assert_eq!(seen["dots"], 0);
         assert!(seen["rows"].as_u64().unwrap() >= 4, "{seen}");
     }

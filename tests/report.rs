@@ -2,20 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
 mod support;
+#[allow(dead_code)]
 mod synthetic;
 
-use night_sweep::journal::Journal;
-use night_sweep::journal::record::{Header, Line};
+use night_sweep::journal::record::{Failure, Header, Line};
 use night_sweep::ops::error::ErrorKind;
 use night_sweep::render::{self, Written, plot};
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::{assert_valid, json, names};
-use synthetic::{Outcome, SAMPLES, TRIALS, all, journal};
+use support::{RUN_FOLDER, assert_contains, assert_valid, json, names};
+use synthetic::{Outcome, SAMPLES, TRIALS, all, c21, g3, het1, journal, p1, s1, s2};
 use tempfile::TempDir;
 
 /// A place to report in, with the journal of a run.
@@ -27,14 +28,12 @@ struct Bench {
 impl Bench {
     fn new(header: Header, lines: &[Line]) -> Bench {
         let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(&dir.path().join("journal"), header).unwrap();
-        lines.iter().for_each(|line| journal.append(line).unwrap());
-        let journal = journal.path().to_owned();
+        let journal = synthetic::write(&dir.path().join("journal"), header, lines);
         Bench { dir, journal }
     }
 
-    fn of(group: &str, experiment: &str, outcomes: &[Outcome]) -> Bench {
-        let (header, lines) = journal(group, experiment, "cuda:0", outcomes);
+    fn of(group: &str, outcomes: &[Outcome]) -> Bench {
+        let (header, lines) = journal(group, outcomes);
         Bench::new(header, &lines)
     }
 
@@ -46,13 +45,29 @@ impl Bench {
         self.dir.path().join("criterion")
     }
 
-    fn write(&self) -> anyhow::Result<Written> {
-        render::write(&self.journal, &self.criterion_home(), &self.root())
+    fn try_write(&self, root: &Path) -> anyhow::Result<Written> {
+        render::write(&self.journal, &self.criterion_home(), root)
+    }
+
+    fn write(&self) -> Written {
+        self.try_write(&self.root()).unwrap()
+    }
+
+    fn refusal(&self) -> String {
+        format!("{:#}", self.try_write(&self.root()).err().unwrap())
     }
 
     fn raw(&self) -> Value {
-        json(&self.write().unwrap().folder.join("raw.json"))
+        json(&self.write().folder.join("raw.json"))
     }
+
+    fn summary(&self) -> Value {
+        json(&self.write().folder.join("summary.json"))
+    }
+}
+
+fn few(cases: usize) -> (Header, Vec<Line>) {
+    journal("G3", &g3()[..cases])
 }
 
 fn assert_png(path: &Path) {
@@ -72,22 +87,11 @@ fn lasting(name: &str) -> PathBuf {
 #[test]
 fn each_experiment_has_its_files_and_plots() {
     let root = lasting("reports");
-    for (group, experiment, outcomes, plots) in all() {
-        let bench = Bench::of(group, experiment, &outcomes);
-        let written = render::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
-        assert_eq!(written.folder, root.join(group).join(format!("20260101_000000_{experiment}")));
-        assert_eq!(
-            names(&written.folder),
-            [
-                ".night-sweep",
-                "config.json",
-                "env.json",
-                "plots",
-                "raw.json",
-                "report.html",
-                "summary.json"
-            ]
-        );
+    for (group, outcomes, plots) in all() {
+        let bench = Bench::of(group, &outcomes);
+        let written = bench.try_write(&root).unwrap();
+        assert_eq!(written.folder, root.join(format!("{group}/20260101_000000_{group}_sweep")));
+        assert_eq!(names(&written.folder), RUN_FOLDER);
         let mut expected: Vec<String> =
             plots.iter().flat_map(|name| [format!("{name}.png"), format!("{name}.svg")]).collect();
         expected.sort();
@@ -105,10 +109,8 @@ fn each_experiment_has_its_files_and_plots() {
 
         let rows = outcomes.iter().filter(|(case, _)| case.variant.is_none()).count();
         let first = written.table.lines().next().unwrap();
-        assert!(
-            first.starts_with(&format!("{experiment} on cuda:0 Synthetic GPU: {rows} points, ")),
-            "{first}"
-        );
+        let start = format!("{group}_sweep on cuda:0 Synthetic GPU: {rows} points, ");
+        assert!(first.starts_with(&start), "{first}");
         assert!(first.ends_with(" failed, 3 trials"), "{first}");
         assert!(written.table.lines().all(|line| line.chars().count() <= 100), "{}", written.table);
     }
@@ -116,9 +118,9 @@ fn each_experiment_has_its_files_and_plots() {
 
 #[test]
 fn what_is_on_disk_reads_back_into_its_types() {
-    for (group, experiment, outcomes, _) in [all().swap_remove(1), all().swap_remove(5)] {
-        let bench = Bench::of(group, experiment, &outcomes);
-        let folder = bench.write().unwrap().folder;
+    for (group, outcomes) in [("S2", s2()), ("HET1", het1())] {
+        let bench = Bench::of(group, &outcomes);
+        let folder = bench.write().folder;
         let value = json(&folder.join("raw.json"));
         let raw: Raw = serde_json::from_value(value.clone()).unwrap();
         assert_eq!(raw.measured().count() + raw.failed().count(), raw.measurements.len());
@@ -133,14 +135,13 @@ fn what_is_on_disk_reads_back_into_its_types() {
 /// As scripts/plot_night_sweep.py of the published suite reads them.
 #[test]
 fn the_published_readers_find_what_they_look_for() {
-    for (group, experiment, outcomes, _) in all() {
-        let raw = Bench::of(group, experiment, &outcomes).raw();
-        assert_eq!(raw["experiment"], experiment);
+    for (group, outcomes, _) in all() {
+        let raw = Bench::of(group, &outcomes).raw();
+        assert_eq!(raw["experiment"], format!("{group}_sweep"));
         let rows = raw["measurements"].as_array().unwrap();
         for row in rows {
-            let row = row.as_object().unwrap();
-            if row.contains_key("error") {
-                assert!(!row.contains_key("timing"));
+            if row.get("error").is_some() {
+                assert!(row.get("timing").is_none());
                 continue;
             }
             let timing = &row["timing"];
@@ -151,29 +152,28 @@ fn the_published_readers_find_what_they_look_for() {
             assert_eq!(row["total_measurements"], TRIALS * SAMPLES);
             assert_eq!(row["trials"], TRIALS);
             assert_eq!(row["dtype"].as_str().unwrap().len(), 4);
-            match group {
-                "S1" => assert!(
-                    ["batch", "seq_len", "n_heads", "head_dim"]
-                        .iter()
-                        .all(|key| row["shape"][key].is_u64())
+            let (integers, floats, texts) = match group {
+                "S1" => ("shape/batch shape/seq_len shape/n_heads shape/head_dim", "", ""),
+                "S2" | "C21" => ("head_dim", "", "backend"),
+                "G3" | "G4" => (
+                    "shape/M shape/N shape/K",
+                    "derived/tflops_mean derived/bandwidth_gbs_mean derived/tflops_stats/p50",
+                    "",
                 ),
-                "S2" | "C21" => assert!(row["head_dim"].is_u64() && row["backend"].is_string()),
-                "G3" | "G4" => {
-                    assert!(["M", "N", "K"].iter().all(|key| row["shape"][key].is_u64()));
-                    assert!(row["derived"]["tflops_mean"].is_f64());
-                    assert!(row["derived"]["bandwidth_gbs_mean"].is_f64());
-                    assert!(row["derived"]["tflops_stats"]["p50"].is_f64());
-                }
-                "P1" => {
-                    assert!(row["operation"].is_string() && row["memory_overhead_pct"].is_f64());
-                    assert!(row["physical_dim"].is_u64() && row["logical_dim"] == 107);
-                }
-                _ => {
-                    assert!(row["pattern"].is_string() && row["num_gemm_calls"].is_u64());
-                    let several = row["num_gemm_calls"].as_u64() > Some(1);
-                    assert_eq!(row.contains_key("total_latency_ms"), several);
-                    assert!(row["derived"]["effective_tflops"].is_f64());
-                }
+                "P1" => ("physical_dim logical_dim", "memory_overhead_pct", "operation"),
+                _ => ("num_gemm_calls", "derived/effective_tflops", "pattern"),
+            };
+            let all = |paths: &str, is: fn(&Value) -> bool| {
+                let mut values =
+                    paths.split_whitespace().map(|path| row.pointer(&format!("/{path}")));
+                values.all(|value| value.is_some_and(is))
+            };
+            assert!(all(integers, Value::is_u64) && all(texts, Value::is_string), "{row}");
+            assert!(all(floats, Value::is_f64), "{row}");
+            assert!(group != "P1" || row["logical_dim"] == 107);
+            if group == "HET1" {
+                let several = row["num_gemm_calls"].as_u64() > Some(1);
+                assert_eq!(row.get("total_latency_ms").is_some(), several);
             }
         }
     }
@@ -181,7 +181,7 @@ fn the_published_readers_find_what_they_look_for() {
 
 #[test]
 fn numbers_are_those_of_the_journal() {
-    let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3());
+    let (header, lines) = journal("G3", &g3());
     let of_first = |line: &Line| match line {
         Line::Trial(trial) if trial.case_id == "G3/fp16/K64" => Some(trial.samples_ms.clone()),
         _ => None,
@@ -189,23 +189,21 @@ fn numbers_are_those_of_the_journal() {
     let samples: Vec<f64> = lines.iter().filter_map(of_first).flatten().collect();
     let raw = Bench::new(header, &lines).raw();
     let row = &raw["measurements"][0];
-    assert_eq!(row["timing_raw"], serde_json::json!(samples));
+    assert_eq!(row["timing_raw"], json!(samples));
     let mean = samples.iter().sum::<f64>() / samples.len() as f64;
     let close =
         |value: &Value, expected: f64| (value.as_f64().unwrap() / expected - 1.0).abs() < 1e-12;
     assert!(close(&row["timing"]["mean"], mean));
-    assert!(close(
-        &row["derived"]["tflops_mean"],
-        2.0 * 4096.0 * 4096.0 * 64.0 / (mean * 1e-3) / 1e12
-    ));
+    let flops = 2.0 * 4096.0 * 4096.0 * 64.0;
+    assert!(close(&row["derived"]["tflops_mean"], flops / (mean * 1e-3) / 1e12));
     let bytes = 2.0 * (4096.0 * 64.0 * 2.0 + 4096.0 * 4096.0);
     assert!(close(&row["derived"]["bandwidth_gbs_mean"], bytes / (mean * 1e-3) / 1e9));
-    assert_eq!(row["flags"], serde_json::json!([]));
+    assert_eq!(row["flags"], json!([]));
 }
 
 #[test]
 fn parts_are_added_up_and_a_failed_variant_says_so() {
-    let bench = Bench::of("HET1", "HET1_head_hetero_batching_penalty", &synthetic::het1());
+    let bench = Bench::of("HET1", &het1());
     let raw = bench.raw();
     let severe = &raw["measurements"][3];
     assert_eq!(severe["shape"]["N"], 8 * (128 + 112 + 107 + 96));
@@ -225,16 +223,13 @@ fn parts_are_added_up_and_a_failed_variant_says_so() {
 
 #[test]
 fn findings_say_what_the_formula_put_in() {
-    let summary = |group, experiment, outcomes: &[Outcome]| {
-        let written = Bench::of(group, experiment, outcomes);
-        json(&written.write().unwrap().folder.join("summary.json"))
-    };
+    let summary = |group: &str, outcomes: &[Outcome]| Bench::of(group, outcomes).summary();
     let about = |value: &Value, expected: f64| {
         let value = value.as_f64().unwrap();
         assert!((value / expected - 1.0).abs() < 0.02, "{value} is not about {expected}");
     };
-    let g3 = summary("G3", "G3_gemm_k_dense", &synthetic::g3());
-    let curve = &g3["curves"][0];
+    let found = summary("G3", &g3());
+    let curve = &found["curves"][0];
     assert_eq!(curve["points"], 81);
     assert_eq!(curve["fastest"]["dim"], 64);
     // Odd sizes cost most, and among them those just below a multiple of 8: which one, the noise
@@ -243,8 +238,8 @@ fn findings_say_what_the_formula_put_in() {
     assert_eq!(worst % 8, 7);
     about(&curve["worst_penalty"]["ratio"], 2.7 * worst as f64 / (worst + 1) as f64);
     about(&curve["alignment_classes"]["mod8"], 1.0);
-    let findings = g3["findings"].to_string();
-    assert!(findings.contains(" costs 2.6"), "{findings}");
+    let findings = found["findings"].to_string();
+    assert_contains(&findings, &[" costs 2.6"]);
 
     let cliffs = curve["cliffs"].as_array().unwrap();
     let at_107 = cliffs.iter().find(|cliff| cliff["dim"] == 107).unwrap();
@@ -252,43 +247,43 @@ fn findings_say_what_the_formula_put_in() {
     about(&at_107["ratio"], 2.7 * 107.0 / 112.0);
     assert!(at_107["ratio_lower"].as_f64() < at_107["ratio"].as_f64());
     about(&at_107["overhead_pct"], 100.0 * 5.0 / 107.0);
-    let kernels = serde_json::json!({"from": ["synthetic_align1"], "to": ["synthetic_align8"]});
+    let kernels = json!({"from": ["synthetic_align1"], "to": ["synthetic_align8"]});
     assert_eq!(at_107["kernel_change"], kernels);
     assert!(cliffs.iter().all(|cliff| cliff["dim"].as_u64().unwrap() % 8 != 0), "{cliffs:?}");
-    assert_eq!(curve["unclassified"], serde_json::json!([160]));
-    assert_eq!(curve["steps"], serde_json::json!([]), "a line through the origin has none");
+    assert_eq!(curve["unclassified"], json!([160]));
+    assert_eq!(curve["steps"], json!([]), "a line through the origin has none");
     let odd = &curve["tiers"][0];
     assert_eq!((&odd["class"], &odd["points"]), (&"odd".into(), &32.into()));
     assert!(odd["p_value"].as_f64().unwrap() <= 0.01, "{odd}");
     assert_eq!(curve["kernel_changes"].as_array().unwrap().len(), 24);
     assert_eq!(curve["kernel_changes"][1]["to_dim"], 72);
 
-    let p1 = summary("P1", "P1_padding_rescue", &synthetic::p1());
-    assert_eq!(p1["padding"].as_array().unwrap().len(), 6);
-    about(&p1["padding"][0]["gain"], 2.5);
-    about(&p1["padding"][0]["on_the_fly_gain"], 1.0 / 0.65);
+    let found = summary("P1", &p1());
+    assert_eq!(found["padding"].as_array().unwrap().len(), 6);
+    about(&found["padding"][0]["gain"], 2.5);
+    about(&found["padding"][0]["on_the_fly_gain"], 1.0 / 0.65);
 
-    let s2 = summary("S2", "S2_sdpa_backend_forced", &synthetic::s2());
-    assert_eq!(s2["failures_by_kind"]["unsupported"], 2);
-    let findings = s2["findings"].to_string();
-    assert!(findings.contains("FLASH at 107"), "{findings}");
-    assert!(findings.contains("Unsupported: CUDNN at 107; MEM_EFFICIENT at 107."), "{findings}");
+    let found = summary("S2", &s2());
+    assert_eq!(found["failures_by_kind"]["unsupported"], 2);
+    let findings = found["findings"].to_string();
+    assert_contains(&findings, &["FLASH at 107"]);
+    assert_contains(&findings, &["Unsupported: CUDNN at 107; MEM_EFFICIENT at 107."]);
 
-    let s1 = summary("S1", "S1_sdpa_dense_sweep", &synthetic::s1());
-    let findings = s1["findings"].to_string();
-    assert!(findings.contains("the kernel alone takes 75.0 % of the time"), "{findings}");
+    let found = summary("S1", &s1());
+    let findings = found["findings"].to_string();
+    assert_contains(&findings, &["the kernel alone takes 75.0 % of the time"]);
     assert_eq!(findings.matches("the kernel alone").count(), 1, "{findings}");
 
-    let c21 = summary("C21", "C21_backend_selection", &synthetic::c21());
-    let findings = c21["findings"].to_string();
+    let found = summary("C21", &c21());
+    let findings = found["findings"].to_string();
     for shape in ["batch 4, seq 2048", "batch 1, seq 4096"] {
         let sentence =
             format!("{shape}: AUTO takes CUDNN at 104, 112, 120 and 128; FLASH at the other 21.");
-        assert!(findings.contains(&sentence), "{findings}");
+        assert_contains(&findings, &[&sentence]);
     }
 
-    let het1 = summary("HET1", "HET1_head_hetero_batching_penalty", &synthetic::het1());
-    let severe = &het1["heterogeneity"][2];
+    let found = summary("HET1", &het1());
+    let severe = &found["heterogeneity"][2];
     assert_eq!(severe["pattern"], "severe");
     let flops = |n: f64| 2.0 * 4096.0 * 4096.0 * n;
     let (uniform, split) = (flops(4096.0), flops(8.0 * 443.0));
@@ -299,17 +294,17 @@ fn findings_say_what_the_formula_put_in() {
 
 #[test]
 fn a_killed_run_is_reported_as_far_as_it_got() {
-    let (header, lines) = journal("S2", "S2_sdpa_backend_forced", "cuda:0", &synthetic::s2());
+    let (header, lines) = journal("S2", &s2());
     let bench = Bench::new(header.clone(), &lines[..12]);
     let raw = bench.raw();
     assert_eq!(raw["metadata"]["status"], "partial");
-    assert_eq!(raw["measurements"][0]["flags"], serde_json::json!(["fewer_trials"]));
+    assert_eq!(raw["measurements"][0]["flags"], json!(["fewer_trials"]));
     assert_eq!(raw["measurements"][0]["trials"], 1);
     let last = raw["measurements"].as_array().unwrap().last().unwrap();
     assert_eq!(last["error_kind"], "skipped");
     assert_eq!(last["backend_unsupported"], false);
-    assert_valid(&bench.write().unwrap().folder);
-    assert!(bench.write().unwrap().table.contains("partial"));
+    assert_valid(&bench.write().folder);
+    assert!(bench.write().table.contains("partial"));
 
     let whole = Bench::new(header.clone(), &lines);
     assert_eq!(whole.raw()["metadata"]["status"], "complete");
@@ -318,16 +313,16 @@ fn a_killed_run_is_reported_as_far_as_it_got() {
     assert_eq!(unsupported["backend_unsupported"], true);
 
     let nothing = Bench::new(header, &[]);
-    assert_valid(&nothing.write().unwrap().folder);
+    assert_valid(&nothing.write().folder);
 }
 
 #[test]
 fn a_case_that_failed_after_all_has_no_time() {
-    let (header, mut lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..2]);
+    let (header, mut lines) = few(2);
     let Line::Trial(last) = lines.remove(lines.len() - 2) else {
         panic!("the last trial of the last case")
     };
-    lines.push(Line::Failure(night_sweep::journal::record::Failure {
+    lines.push(Line::Failure(Failure {
         case_id: last.case_id,
         trial: 2,
         error_kind: ErrorKind::WrongResult,
@@ -340,7 +335,7 @@ fn a_case_that_failed_after_all_has_no_time() {
 
 #[test]
 fn doubtful_rows_carry_flags() {
-    let (header, mut lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..5]);
+    let (header, mut lines) = few(5);
     for line in &mut lines {
         let Line::Trial(trial) = line else { continue };
         if trial.case_id == "G3/fp16/K68" && trial.trial == 2 {
@@ -366,12 +361,15 @@ fn doubtful_rows_carry_flags() {
     }
     let bench = Bench::new(header, &lines);
     let raw = bench.raw();
-    let flags = |row: usize| raw["measurements"][row]["flags"].clone();
-    assert_eq!(flags(0), serde_json::json!(["power_capped"]));
-    assert_eq!(flags(1), serde_json::json!(["throttled: HW_THERMAL_SLOWDOWN"]));
-    assert_eq!(flags(2), serde_json::json!(["unstable"]));
-    assert_eq!(flags(3), serde_json::json!(["drifting"]));
-    assert_eq!(flags(4), serde_json::json!(["clock_moved", "below_settled_clock"]));
+    let flags = raw["measurements"].as_array().unwrap().iter().map(|row| row["flags"].clone());
+    let expected = [
+        json!(["power_capped"]),
+        json!(["throttled: HW_THERMAL_SLOWDOWN"]),
+        json!(["unstable"]),
+        json!(["drifting"]),
+        json!(["clock_moved", "below_settled_clock"]),
+    ];
+    assert_eq!(flags.collect::<Vec<_>>(), expected);
     let row = &raw["measurements"][3];
     let close = |value: &Value, expected: f64| {
         let value = value.as_f64().unwrap();
@@ -380,52 +378,44 @@ fn doubtful_rows_carry_flags() {
     close(&row["trial_spread_pct"], 100.0 * (1.008095 / 1.000095 - 1.0));
     // numpy: x = np.arange(20) - 9.5; (x[:-1] @ x[1:]) / (x @ x)
     close(&row["autocorrelation_lag1"], 0.85);
-    assert_valid(&bench.write().unwrap().folder);
-    let table = bench.write().unwrap().table;
-    assert!(
-        table.contains("! 1 of 5 rows have trials whose medians differ by more than 2 %"),
-        "{table}"
-    );
-    assert!(table.contains("! 1 of 5 rows ran below 95 % of the clock"), "{table}");
+    assert_valid(&bench.write().folder);
+    let table = bench.write().table;
+    let differ = "! 1 of 5 rows have trials whose medians differ by more than 2 %";
+    assert_contains(&table, &[differ]);
+    assert_contains(&table, &["! 1 of 5 rows ran below 95 % of the clock"]);
     // Half of the samples lie at 1.000 and 1.004, half at 1.004 and 1.008, twice as many of the
     // outer ones.
-    let summary = json(&bench.write().unwrap().folder.join("summary.json"));
+    let summary = bench.summary();
     assert!(summary["warnings"].to_string().contains("typically by 0.8 %"), "{summary}");
 }
 
 #[test]
 fn a_run_without_a_single_time_is_reported_too() {
-    for (group, experiment, mut outcomes, plots) in all() {
-        outcomes.iter_mut().for_each(|(_, outcome)| {
-            *outcome = Err((ErrorKind::OutOfMemory, "too large <&> \u{1b}[31m\0"))
-        });
-        let bench = Bench::of(group, experiment, &outcomes);
+    for (group, outcomes, plots) in all() {
+        let outcomes = synthetic::without_times(outcomes, "too large <&> \u{1b}[31m\0");
+        let bench = Bench::of(group, &outcomes);
         let root = lasting("reports-without-times");
-        let written = render::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
+        let written = bench.try_write(&root).unwrap();
         assert_valid(&written.folder);
         assert_png(&written.folder.join(format!("plots/{}.png", plots[0])));
-        let svg =
-            fs::read_to_string(written.folder.join(format!("plots/{}.svg", plots[0]))).unwrap();
-        assert!(
-            svg.contains("no point was measured") && svg.contains("too large &lt;&amp;&gt; [31m")
-        );
-        assert!(written.table.contains("No point was measured."), "{}", written.table);
-        assert!(written.table.contains("out of memory"), "{}", written.table);
+        let svg = written.folder.join(format!("plots/{}.svg", plots[0]));
+        let svg = fs::read_to_string(svg).unwrap();
+        assert_contains(&svg, &["no point was measured"]);
+        assert_contains(&svg, &["too large &lt;&amp;&gt; [31m"]);
+        assert_contains(&written.table, &["No point was measured."]);
+        assert_contains(&written.table, &["out of memory"]);
     }
 }
 
 #[test]
 fn the_cpu_is_called_by_its_name_wherever_a_number_stands() {
-    let (header, lines) = journal("P1", "P1_padding_rescue", "cpu", &synthetic::p1());
+    let (header, lines) = synthetic::journal_of("P1", "P1_sweep", "cpu", &p1());
     let bench = Bench::new(header, &lines);
     let root = lasting("reports-cpu");
-    let written = render::write(&bench.journal, &bench.criterion_home(), &root).unwrap();
+    let written = bench.try_write(&root).unwrap();
     assert_valid(&written.folder);
-    assert!(
-        written.table.lines().next().unwrap().contains("on device: cpu (Synthetic CPU)"),
-        "{}",
-        written.table
-    );
+    let first = written.table.lines().next().unwrap();
+    assert_contains(first, &["on device: cpu (Synthetic CPU)"]);
     let svg = fs::read_to_string(written.folder.join("plots/p1_padding_rescue.svg")).unwrap();
     assert!(svg.contains("device: cpu"));
     let raw = bench.raw();
@@ -436,7 +426,7 @@ fn the_cpu_is_called_by_its_name_wherever_a_number_stands() {
 /// Criterion's files hold nanoseconds; only those of this very run are quoted.
 #[test]
 fn criterions_estimates_are_quoted_unless_they_are_of_another_run() {
-    let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..2]);
+    let (header, lines) = few(2);
     let bench = Bench::new(header, &lines);
     for (row, factor) in [(0, 1.0), (1, 1.01)] {
         let raw = bench.raw();
@@ -445,25 +435,18 @@ fn criterions_estimates_are_quoted_unless_they_are_of_another_run() {
         let mean_ns = factor * 1e6 * row["timing"]["mean"].as_f64().unwrap();
         let dir = bench.criterion_home().join(id).join("new");
         fs::create_dir_all(&dir).unwrap();
-        let estimate = |value: f64| {
-            let interval = serde_json::json!({"confidence_level": 0.95, "lower_bound": value, "upper_bound": 2.0 * value});
-            serde_json::json!({"confidence_interval": interval, "point_estimate": value, "standard_error": 1.0})
-        };
-        let estimates = serde_json::json!({"mean": estimate(mean_ns), "median": estimate(mean_ns), "std_dev": estimate(1e3)});
-        fs::write(dir.join("benchmark.json"), serde_json::json!({"full_id": id}).to_string())
-            .unwrap();
-        fs::write(dir.join("estimates.json"), estimates.to_string()).unwrap();
-        let sample = serde_json::json!({"sampling_mode": "Flat", "iters": [2.0, 2.0], "times": [mean_ns, 3.0 * mean_ns]});
-        fs::write(dir.join("sample.json"), sample.to_string()).unwrap();
+        for (name, file) in synthetic::criterion_files(id, mean_ns) {
+            fs::write(dir.join(name), file).unwrap();
+        }
     }
     let raw = bench.raw();
     let quoted = &raw["measurements"][0]["criterion"];
-    let ratio = quoted["mean_ms"].as_f64().unwrap()
-        / raw["measurements"][0]["timing"]["mean"].as_f64().unwrap();
+    let mean_ms = raw["measurements"][0]["timing"]["mean"].as_f64().unwrap();
+    let ratio = quoted["mean_ms"].as_f64().unwrap() / mean_ms;
     assert!((ratio - 1.0).abs() < 1e-9, "{quoted}");
     assert!((quoted["std_dev_ms"].as_f64().unwrap() - 1e-3).abs() < 1e-12);
     assert!(raw["measurements"][1].get("criterion").is_none());
-    let written = bench.write().unwrap();
+    let written = bench.write();
     assert_valid(&written.folder);
     let warnings = json(&written.folder.join("summary.json"))["warnings"].clone();
     assert_eq!(warnings.as_array().unwrap().len(), 1);
@@ -472,45 +455,45 @@ fn criterions_estimates_are_quoted_unless_they_are_of_another_run() {
 
 #[test]
 fn a_folder_of_the_same_run_is_replaced() {
-    let bench = Bench::of("G3", "G3_gemm_k_dense", &synthetic::g3()[..4]);
-    let folder = bench.write().unwrap().folder;
+    let bench = Bench::of("G3", &g3()[..4]);
+    let folder = bench.write().folder;
     fs::write(folder.join("plots/stale.svg"), "").unwrap();
-    assert_eq!(bench.write().unwrap().folder, folder);
+    assert_eq!(bench.write().folder, folder);
     assert!(!folder.join("plots/stale.svg").exists());
     assert_eq!(names(folder.parent().unwrap()).len(), 1);
 
     // Older ones have no mark.
     fs::remove_file(folder.join(".night-sweep")).unwrap();
-    bench.write().unwrap();
+    bench.write();
     assert!(folder.join(".night-sweep").exists());
     fs::write(folder.join("notes.txt"), "precious").unwrap();
-    let error = format!("{:#}", bench.write().unwrap_err());
-    assert!(error.contains("did not write") && error.contains("notes.txt"), "{error}");
+    let error = bench.refusal();
+    assert_contains(&error, &["did not write", "notes.txt"]);
     assert_eq!(fs::read_to_string(folder.join("notes.txt")).unwrap(), "precious");
 }
 
 #[test]
 fn the_folder_of_another_is_not_replaced() {
     // A journal from elsewhere names a folder of the source code.
-    let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..1]);
+    let (header, lines) = few(1);
     let header = Header { group: "src".to_owned(), run_id: "bin".to_owned(), ..header };
     let bench = Bench::new(header.clone(), &lines);
     let folder = bench.root().join("src/bin");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("main.rs"), "precious").unwrap();
-    let error = format!("{:#}", bench.write().unwrap_err());
-    assert!(error.contains("is not empty"), "{error}");
+    let error = bench.refusal();
+    assert_contains(&error, &["is not empty"]);
     assert_eq!(names(&folder), ["main.rs"]);
     fs::remove_file(folder.join("main.rs")).unwrap();
-    bench.write().unwrap();
+    bench.write();
 
     // Another run with the same name, with and without a mark.
     let later = Header { started_at: "2026-01-02T00:00:00Z".to_owned(), ..header };
     let other = Bench::new(later, &lines);
     for _ in 0..2 {
-        let replace = render::write(&other.journal, &other.criterion_home(), &bench.root());
+        let replace = other.try_write(&bench.root());
         let error = format!("{:#}", replace.unwrap_err());
-        assert!(error.contains("is not empty"), "{error}");
+        assert_contains(&error, &["is not empty"]);
         let _ = fs::remove_file(folder.join(".night-sweep"));
     }
     assert_eq!(json(&folder.join("raw.json"))["metadata"]["started_at"], "2026-01-01T00:00:00Z");
@@ -521,31 +504,31 @@ fn names_that_lead_elsewhere_are_refused() {
     for (run_id, group) in
         [("../escape", "G3"), ("a/b", "G3"), (".hidden", "G3"), ("", "G3"), ("run", "..")]
     {
-        let (header, lines) = journal("G3", "G3_gemm_k_dense", "cuda:0", &synthetic::g3()[..1]);
+        let (header, lines) = few(1);
         let header = Header { run_id: run_id.to_owned(), group: group.to_owned(), ..header };
         let bench = Bench::new(header, &lines);
-        let error = format!("{:#}", bench.write().unwrap_err());
-        assert!(error.contains("letters, digits"), "{error}");
+        let error = bench.refusal();
+        assert_contains(&error, &["letters, digits"]);
         assert!(!bench.root().exists());
     }
 }
 
 #[test]
 fn a_root_that_cannot_be_written_is_an_error_and_nothing_is_left() {
-    let bench = Bench::of("G3", "G3_gemm_k_dense", &synthetic::g3()[..1]);
+    let bench = Bench::of("G3", &g3()[..1]);
     fs::write(bench.root(), "a file, no folder").unwrap();
-    let error = format!("{:#}", bench.write().unwrap_err());
-    assert!(error.contains("reports"), "{error}");
+    let error = bench.refusal();
+    assert_contains(&error, &["reports"]);
     assert_eq!(fs::read_to_string(bench.root()).unwrap(), "a file, no folder");
 
     fs::remove_file(bench.root()).unwrap();
     fs::create_dir(bench.root()).unwrap();
-    let folder = bench.root().join("G3/20260101_000000_G3_gemm_k_dense");
+    let folder = bench.root().join("G3/20260101_000000_G3_sweep");
     fs::create_dir(bench.root().join("G3")).unwrap();
     // A file of the run's name is none of ours to replace.
     fs::write(&folder, "precious").unwrap();
-    let error = format!("{:#}", bench.write().unwrap_err());
-    assert!(error.contains("no folder"), "{error}");
+    let error = bench.refusal();
+    assert_contains(&error, &["no folder"]);
     assert_eq!(names(&bench.root().join("G3")).len(), 1, "nothing hidden is left");
     assert_eq!(fs::read_to_string(&folder).unwrap(), "precious");
 }

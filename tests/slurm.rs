@@ -3,30 +3,54 @@
 
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
+#[allow(dead_code)]
+mod support;
+
 use night_sweep::journal::record::Status;
 use night_sweep::journal::{self, Run};
 use serde_json::Value;
-use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::process::Command;
 use std::time::{Duration, Instant};
+use support::{Ran, assert_contains, benches, json, without_our_variables};
 use tempfile::TempDir;
 
 /// A job that is waited for in vain fails its test.
 const TIME_OUT: Duration = Duration::from_secs(240);
 
+/// `FAST` is a protocol that takes no time.
 const SPEC: &str = "\
 experiments:
-  S1_sdpa_dense_sweep: {type: sdpa_dense, shapes: [{batch: 1, seq_len: 16, n_heads: 1}], head_dim_range: [64, 66], warmup: 1, measure: 2, trials: 2}
-  S2_sdpa_backend_forced: {type: sdpa_backend_forced, shape: {batch: 1, seq_len: 16, n_heads: 1}, head_dims: [64, 65], backends: [AUTO, MATH], warmup: 1, measure: 2, trials: 2}
-  G3_gemm_k_dense: {type: gemm_k_dense, dtypes: [fp16], shape: {M: 16, N: 16}, K_range: [8, 18], warmup: 1, measure: 2, trials: 2}
-  G4_gemm_n_dense_projectionlike: {type: gemm_n_dense, dtypes: [fp16], M_values: [16], K: 16, N_range: [8, 10], warmup: 1, measure: 2, trials: 2}
-  P1_padding_rescue: {type: padding_rescue, logical_head_dim: 7, pad_options: [7, 8], sdpa_shape: {batch: 1, seq_len: 16, n_heads: 1}, gemm_shapes: [{M: 16, N: 16, K: 7}], warmup: 1, measure: 2, trials: 2}
-  HET1_head_hetero_batching_penalty: {type: hetero_batching, total_N: 64, H: 2, patterns: {uniform: {groups: [{dim: 32, count: 2}]}, mild: {groups: [{dim: 32, count: 1}, {dim: 24, count: 1}]}}, warmup: 1, measure: 2, trials: 2}
-  G3_slow: {type: gemm_k_dense, dtypes: [fp16], shape: {M: 256, N: 256}, K_range: [256, 295], warmup: 1, measure: 200, trials: 1}
+  S1_sdpa_dense_sweep:
+    {type: sdpa_dense, shapes: [{batch: 1, seq_len: 16, n_heads: 1}],
+    head_dim_range: [64, 66], FAST}
+  S2_sdpa_backend_forced:
+    {type: sdpa_backend_forced, shape: {batch: 1, seq_len: 16, n_heads: 1}, head_dims: [64, 65],
+    backends: [AUTO, MATH], FAST}
+  G3_gemm_k_dense:
+    {type: gemm_k_dense, dtypes: [fp16], shape: {M: 16, N: 16}, K_range: [8, 18], FAST}
+  G4_gemm_n_dense_projectionlike:
+    {type: gemm_n_dense, dtypes: [fp16], M_values: [16], K: 16, N_range: [8, 10], FAST}
+  P1_padding_rescue:
+    {type: padding_rescue, logical_head_dim: 7, pad_options: [7, 8], FAST,
+    sdpa_shape: {batch: 1, seq_len: 16, n_heads: 1}, gemm_shapes: [{M: 16, N: 16, K: 7}]}
+  HET1_head_hetero_batching_penalty:
+    {type: hetero_batching, total_N: 64, H: 2, FAST, patterns: {
+    uniform: {groups: [{dim: 32, count: 2}]},
+    mild: {groups: [{dim: 32, count: 1}, {dim: 24, count: 1}]}}}
+  G3_slow:
+    {type: gemm_k_dense, dtypes: [fp16], shape: {M: 256, N: 256}, K_range: [256, 295],
+    warmup: 1, measure: 200, trials: 1}
 ";
+
+fn spec() -> String {
+    SPEC.replace("FAST", "warmup: 1, measure: 2, trials: 2")
+}
+
+const LAUNCH: [&str; 6] =
+    ["bash", "slurm/launch_all.sh", "--spec", "spec.yaml", "--bin-dir", "bin"];
 
 /// A submission folder of its own: the scripts, executables, a spec and the site's settings.
 struct Site {
@@ -35,28 +59,28 @@ struct Site {
 
 impl Site {
     fn on_cluster() -> Site {
-        assert!(
-            std::env::var_os("SLURM_CONF").is_some(),
-            "set SLURM_CONF: bash slurm/dev-cluster.sh up"
-        );
+        let is_set = std::env::var_os("SLURM_CONF").is_some();
+        assert!(is_set, "set SLURM_CONF: bash slurm/dev-cluster.sh up");
         Site::new()
     }
 
     fn new() -> Site {
         let site = Site { dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap() };
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("slurm");
-        site.make_dir("slurm");
-        site.make_dir("slurm_logs");
-        site.make_dir("bin");
+        for name in ["slurm", "slurm_logs", "bin"] {
+            fs::create_dir(site.path(name)).unwrap();
+        }
         for entry in fs::read_dir(scripts).unwrap() {
             let path = entry.unwrap().path();
             fs::copy(&path, site.path("slurm").join(path.file_name().unwrap())).unwrap();
         }
         let settings = "DEVICE=cpu CPUS=1 MEM=1G TIME=00:10:00\n";
         fs::write(site.path("slurm/site.env"), settings).unwrap();
-        fs::write(site.path("spec.yaml"), SPEC).unwrap();
-        for (name, executable) in executables() {
-            std::os::unix::fs::symlink(executable, site.path("bin").join(name)).unwrap();
+        fs::write(site.path("spec.yaml"), spec()).unwrap();
+        let night_sweep = ("night-sweep".to_owned(), env!("CARGO_BIN_EXE_night-sweep").into());
+        let benches = benches().iter().map(|(name, path)| (name.clone(), path.clone()));
+        for (name, executable) in benches.chain([night_sweep]) {
+            symlink::<PathBuf, _>(executable, site.path("bin").join(name)).unwrap();
         }
         site
     }
@@ -65,16 +89,10 @@ impl Site {
         self.dir.path().join(name)
     }
 
-    fn make_dir(&self, name: &str) {
-        fs::create_dir(self.path(name)).unwrap();
-    }
-
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            let ours = name.starts_with("NIGHT_SWEEP_") || name == "CRITERION_HOME";
-            if ours || (name.starts_with("SLURM_") && name != "SLURM_CONF") {
+        let mut command = without_our_variables(program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name != "SLURM_CONF") {
+            if name.to_str().is_some_and(|name| name.starts_with("SLURM_")) {
                 command.env_remove(name);
             }
         }
@@ -82,23 +100,33 @@ impl Site {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Output {
-        self.command(words[0]).args(&words[1..]).output().unwrap()
+    fn run(&self, words: &[&str]) -> Ran {
+        self.command(words[0]).args(&words[1..]).output().unwrap().into()
     }
 
-    /// Submits one experiment, and returns the number of its job.
+    /// Launches all experiments but for what `more` says, and waits for them.
+    fn launch(&self, more: &[&str]) -> Ran {
+        self.run(&[&LAUNCH[..], &["--wait"], more].concat())
+    }
+
+    /// Runs an experiment as a job does, without Slurm.
+    fn job(&self, experiment: &str, run_id: &str, spec: &str, env: &[(&str, &str)]) -> Ran {
+        let mut job = self.command("bash");
+        job.args(["slurm/run_experiment.sbatch", "--exp", experiment, "--run-id", run_id]);
+        job.args(["--bin-dir", "bin", "--spec", spec]).envs(env.iter().copied());
+        job.output().unwrap().into()
+    }
+
     fn submit(&self, options: &[&str], arguments: &[&str]) -> String {
         let own = ["sbatch", "--parsable", "--mem=1G", "--gres=gpu:1"];
         let job = ["slurm/run_experiment.sbatch", "--spec", "spec.yaml", "--bin-dir", "bin"];
-        let output = self.run(&[&own, options, &job, arguments].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        let ran = self.run(&[&own, options, &job, arguments].concat()).succeeded();
+        ran.stdout.trim().to_owned()
     }
 
     /// `NAME=value` of a job, as scontrol tells it.
     fn field(&self, job: &str, name: &str) -> String {
-        let output = self.run(&["scontrol", "show", "job", job]);
-        let text = String::from_utf8(output.stdout).unwrap();
+        let text = self.run(&["scontrol", "show", "job", job]).stdout;
         let prefix = format!("{name}=");
         let word = text.split_whitespace().find_map(|word| word.strip_prefix(&prefix));
         word.unwrap_or_default().to_owned()
@@ -112,14 +140,21 @@ impl Site {
         }
     }
 
-    /// Waits for the job to end, and returns its state.
+    fn wait_for_partial(&self, run_id: &str) {
+        let is_partial = |raw: Value| raw["metadata"]["status"] == "partial";
+        self.wait("a partial report", || self.raw("G3", run_id).is_some_and(is_partial));
+    }
+
+    fn assert_completes(&self, job: &str) {
+        assert_eq!(self.state(job), "COMPLETED", "{}", self.logs());
+    }
+
     fn state(&self, job: &str) -> String {
         let ended = ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"];
         self.wait("the job ends", || ended.contains(&&*self.field(job, "JobState")));
         self.field(job, "JobState")
     }
 
-    /// What all jobs wrote.
     fn logs(&self) -> String {
         let entries = fs::read_dir(self.path("slurm_logs")).unwrap();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -135,32 +170,9 @@ impl Site {
 
     fn raw(&self, group: &str, run_id: &str) -> Option<Value> {
         let folder = self.path("target-reports").join(group).join(run_id);
-        Some(serde_json::from_str(&fs::read_to_string(folder.join("raw.json")).ok()?).unwrap())
+        let file = folder.join("raw.json");
+        file.exists().then(|| json(&file))
     }
-}
-
-/// The benches and `night-sweep`, by name.
-fn executables() -> &'static [(String, PathBuf)] {
-    static BUILT: OnceLock<Vec<(String, PathBuf)>> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--benches"]);
-        cargo.arg("--message-format=json-render-diagnostics").arg("--target-dir").arg(target_dir);
-        let output = cargo.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let messages = output.stdout.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-        let mut built: Vec<_> = messages
-            .map(|line| serde_json::from_slice::<Value>(line).unwrap())
-            .filter(|message| message["target"]["kind"][0] == "bench")
-            .filter_map(|message| {
-                let name = message["target"]["name"].as_str()?.to_owned();
-                Some((name, PathBuf::from(message["executable"].as_str()?)))
-            })
-            .collect();
-        built.push(("night-sweep".to_owned(), env!("CARGO_BIN_EXE_night-sweep").into()));
-        built
-    })
 }
 
 fn trials_in(journal: &Path) -> usize {
@@ -168,24 +180,19 @@ fn trials_in(journal: &Path) -> usize {
     bytes.iter().filter(|&&byte| byte == b'\n').count().saturating_sub(1)
 }
 
-fn assert_each_once(run: &Run) {
-    let once: HashSet<_> = run.trials.iter().map(|trial| (&trial.case_id, trial.trial)).collect();
-    let all = run.header.cases.len() * run.header.protocol.trials;
-    assert_eq!((once.len(), run.trials.len()), (all, all));
-    assert_eq!(run.end.as_ref().unwrap().status, Status::Complete);
+fn assert_each_once(journal: &Path) -> Run {
+    let run = journal::read(journal).unwrap();
+    support::assert_each_once(&run);
+    run
 }
 
 #[test]
 fn a_job_that_slurm_starts_again_on_another_device_begins_anew_and_loses_nothing() {
     let site = Site::new();
     let start = |restarts: &str, spec: &str| {
-        let mut job = site.command("bash");
-        job.args(["slurm/run_experiment.sbatch", "--exp", "G3_gemm_k_dense", "--run-id", "night"]);
-        job.args(["--bin-dir", "bin", "--spec", spec]);
-        job.env("SLURM_JOB_ID", "7").env("SLURM_RESTART_COUNT", restarts);
-        let output = job.output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(said).unwrap())
+        let slurm = [("SLURM_JOB_ID", "7"), ("SLURM_RESTART_COUNT", restarts)];
+        let ran = site.job("G3_gemm_k_dense", "night", spec, &slurm);
+        (ran.code, ran.stdout + &ran.stderr)
     };
     let journal = site.journal("night", "night");
     let (code, said) = start("0", "spec.yaml");
@@ -202,34 +209,32 @@ fn a_job_that_slurm_starts_again_on_another_device_begins_anew_and_loses_nothing
     {
         let (code, said) = start(restarts, spec);
         assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains(expected), "{said}");
+        assert_contains(&said, &[expected]);
         assert_eq!(fs::read_to_string(&journal).unwrap(), elsewhere);
     }
     let (code, said) = start("1", "spec.yaml");
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("the processor") && said.contains("a new run begins"), "{said}");
+    assert_contains(&said, &["the processor", "a new run begins"]);
     let kept = site.path("target/slurm/night/night.before_7_start2");
     assert_eq!(fs::read_to_string(kept.join(journal::FILE_NAME)).unwrap(), elsewhere);
-    assert_each_once(&journal::read(&journal).unwrap());
+    assert_each_once(&journal);
     let old = site.path("target-reports/G3/night.before_7_start2/raw.json");
     assert!(old.exists() && site.path("target-reports/G3/night/raw.json").exists());
     let report = ["bin/night-sweep", "report", kept.to_str().unwrap(), "--results-root", "kept"];
-    assert!(site.run(&report).status.success());
+    site.run(&report).succeeded();
     assert!(site.path("kept/G3/night/report.html").exists());
 }
 
 #[test]
 fn entries_of_any_name_are_launched_by_their_type() {
     let site = Site::new();
-    let renamed = SPEC
+    let renamed = spec()
         .replace("S1_sdpa_dense_sweep", "Llama3_head_dim")
         .replace("HET1_head_hetero_batching_penalty", "My.heads");
     fs::write(site.path("spec.yaml"), renamed).unwrap();
     let dry_run = |more: &[&str]| {
-        let launch =
-            ["bash", "slurm/launch_all.sh", "--dry-run", "--spec", "spec.yaml", "--bin-dir", "bin"];
-        let output = site.run(&[&launch[..], more].concat());
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        let ran = site.run(&[&LAUNCH[..], &["--dry-run"], more].concat());
+        (ran.code, ran.stderr)
     };
     let launched = |said: &str| -> Vec<String> {
         let jobs = said.lines().filter_map(|line| line.split_once(" --exp "));
@@ -250,15 +255,12 @@ fn entries_of_any_name_are_launched_by_their_type() {
     assert_eq!((code, launched(&said)), (Some(0), vec!["G3_slow".into(), "My.heads".into()]));
     let (code, said) = dry_run(&["--only", "nosuch"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("no bench runs nosuch: the spec has Llama3_head_dim "), "{said}");
+    assert_contains(&said, &["no bench runs nosuch: the spec has Llama3_head_dim "]);
     let (code, said) = dry_run(&["--spec", "nosuch.yaml"]);
     assert!(code == Some(2) && said.contains("nosuch.yaml"), "{said}");
 
-    let mut job = site.command("bash");
-    job.args(["slurm/run_experiment.sbatch", "--exp", "My.heads", "--run-id", "heads"]);
-    let output = job.args(["--bin-dir", "bin", "--spec", "spec.yaml"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_each_once(&journal::read(&site.journal("heads", "heads")).unwrap());
+    site.job("My.heads", "heads", "spec.yaml", &[]).succeeded();
+    assert_each_once(&site.journal("heads", "heads"));
 }
 
 #[test]
@@ -266,14 +268,13 @@ fn entries_of_any_name_are_launched_by_their_type() {
 fn a_job_measures_and_reports() {
     let site = Site::on_cluster();
     let job = site.submit(&[], &["--exp", "G3_gemm_k_dense"]);
-    assert_eq!(site.state(&job), "COMPLETED", "{}", site.logs());
+    site.assert_completes(&job);
     let run_id = format!("{job}_G3_gemm_k_dense");
     let raw = site.raw("G3", &run_id).unwrap();
     assert_eq!(raw["metadata"]["status"], "complete");
-    let env = site.path("target-reports/G3").join(&run_id).join("env.json");
-    let env: Value = serde_json::from_str(&fs::read_to_string(env).unwrap()).unwrap();
+    let env = json(&site.path("target-reports/G3").join(&run_id).join("env.json"));
     assert_eq!(env["slurm"]["SLURM_JOB_ID"], job);
-    assert_each_once(&journal::read(&site.journal(&run_id, &run_id)).unwrap());
+    assert_each_once(&site.journal(&run_id, &run_id));
 }
 
 #[test]
@@ -284,10 +285,7 @@ fn a_job_that_cannot_measure_fails() {
         (&["--exp", "G3_nosuch"][..], "G3_nosuch"),
         (&["--exp", "nosuch"], "no bench runs nosuch"),
         (&["--exp", "G3_gemm_k_dense", "--run-id", "../x"], "--run-id ../x"),
-        (
-            &["--exp", "G3_gemm_k_dense", "--bin-dir", "nowhere"],
-            "there is no night-sweep in nowhere",
-        ),
+        (&["--exp", "G3_slow", "--bin-dir", "nowhere"], "there is no night-sweep in nowhere"),
         (&[], "--exp NAME is missing"),
     ] {
         let job = site.submit(&[], arguments);
@@ -301,21 +299,15 @@ fn a_job_that_cannot_measure_fails() {
 #[ignore = "needs a Slurm cluster"]
 fn six_jobs_and_their_summary() {
     let site = Site::on_cluster();
-    let launch =
-        ["bash", "slurm/launch_all.sh", "--spec", "spec.yaml", "--bin-dir", "bin", "--wait"];
-    let output = site.run(&launch);
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{stdout}\n{}", site.logs());
+    let stdout = site.launch(&[]).succeeded().stdout;
     assert_eq!(stdout.matches("\nok      ").count(), 6, "{stdout}");
-    assert!(stdout.contains("6 of 6 runs are complete"), "{stdout}");
+    assert_contains(&stdout, &["6 of 6 runs are complete"]);
     assert!(site.path("target-reports/index.html").is_file());
 
     // One of them fails: the others stand, the summary says which, and fails.
     fs::remove_file(site.path("bin/g4_gemm_n_dense")).unwrap();
-    let output = site.run(&launch);
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{stdout}");
-    assert!(stdout.contains("5 of 6 runs are complete"), "{stdout}");
+    let stdout = site.launch(&[]).ended_with(1).stdout;
+    assert_contains(&stdout, &["5 of 6 runs are complete"]);
     let failed: Vec<_> = stdout.lines().filter(|line| line.starts_with("FAILED ")).collect();
     assert!(matches!(failed[..], [line] if line.contains("G4_gemm_n_dense")), "{stdout}");
 }
@@ -324,19 +316,14 @@ fn six_jobs_and_their_summary() {
 #[ignore = "needs a Slurm cluster"]
 fn four_shards_on_the_gpus_there_are_become_one_run() {
     let site = Site::on_cluster();
-    let launch =
-        ["bash", "slurm/launch_all.sh", "--spec", "spec.yaml", "--bin-dir", "bin", "--wait"];
-    let output = site.run(&[&launch[..], &["--array", "4", "--only", "G3_gemm_k_dense"]].concat());
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{stdout}\n{}", site.logs());
-    assert!(stdout.contains("1 of 1 runs are complete"), "{stdout}");
+    let stdout = site.launch(&["--array", "4", "--only", "G3_gemm_k_dense"]).succeeded().stdout;
+    assert_contains(&stdout, &["1 of 1 runs are complete"]);
     let runs: Vec<_> = fs::read_dir(site.path("target-reports/G3")).unwrap().collect();
     assert_eq!(runs.len(), 1, "the shards have no reports of their own");
     let run_id = runs[0].as_ref().unwrap().file_name().into_string().unwrap();
-    let run = journal::read(&site.journal(&run_id, &run_id)).unwrap();
+    let run = assert_each_once(&site.journal(&run_id, &run_id));
     assert_eq!(run.header.cases.len(), 11);
     assert_eq!(run.header.env["shards"].as_array().unwrap().len(), 4);
-    assert_each_once(&run);
 }
 
 #[test]
@@ -348,16 +335,14 @@ fn a_job_out_of_time_is_requeued_and_goes_on() {
     let journal = site.journal(&run_id, &run_id);
     site.wait("three trials", || trials_in(&journal) >= 3);
     // What Slurm sends before the time limit.
-    assert!(site.run(&["scancel", "--batch", "--signal=USR1", &job]).status.success());
-    site.wait("a partial report", || {
-        site.raw("G3", &run_id).is_some_and(|raw| raw["metadata"]["status"] == "partial")
-    });
-    assert_eq!(site.state(&job), "COMPLETED", "{}", site.logs());
+    site.run(&["scancel", "--batch", "--signal=USR1", &job]).succeeded();
+    site.wait_for_partial(&run_id);
+    site.assert_completes(&job);
     assert_eq!(site.field(&job, "Restarts"), "1");
     let logs = site.logs();
-    assert!(logs.contains("stopped by SIGUSR1") && logs.contains("(resumed), start 2"), "{logs}");
+    assert_contains(&logs, &["stopped by SIGUSR1", "(resumed), start 2"]);
     assert_eq!(site.raw("G3", &run_id).unwrap()["metadata"]["status"], "complete");
-    assert_each_once(&journal::read(&journal).unwrap());
+    assert_each_once(&journal);
 }
 
 #[test]
@@ -367,18 +352,15 @@ fn a_cancelled_job_leaves_a_partial_report_and_can_be_resumed() {
     let job = site.submit(&[], &["--exp", "G3_slow", "--run-id", "cancelled"]);
     let journal = site.journal("cancelled", "cancelled");
     site.wait("three trials", || trials_in(&journal) >= 3);
-    assert!(site.run(&["scancel", &job]).status.success());
+    site.run(&["scancel", &job]).succeeded();
     assert_eq!(site.state(&job), "CANCELLED");
-    site.wait("a partial report", || {
-        site.raw("G3", "cancelled").is_some_and(|raw| raw["metadata"]["status"] == "partial")
-    });
+    site.wait_for_partial("cancelled");
     let stopped = journal::read(&journal).unwrap();
     assert_eq!(stopped.end.as_ref().unwrap().status, Status::Partial);
     assert!(site.logs().contains("NIGHT_SWEEP_RESUME=cancelled"), "{}", site.logs());
 
     let job = site.submit(&[], &["--exp", "G3_slow", "--run-id", "cancelled"]);
-    assert_eq!(site.state(&job), "COMPLETED", "{}", site.logs());
-    let run = journal::read(&journal).unwrap();
+    site.assert_completes(&job);
+    let run = assert_each_once(&journal);
     assert_eq!(run.trials[..stopped.trials.len()], stopped.trials);
-    assert_each_once(&run);
 }

@@ -4,8 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code)]
+mod gpu;
+
+use gpu::{SEED, gpu};
+use night_sweep::device::DeviceError;
 use night_sweep::device::cuda::{Graph, Matrix, Strided};
-use night_sweep::device::{Cuda, Device, DeviceError};
 use night_sweep::measure::{Sampler, cold_ms};
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::ops::plan::Plan;
@@ -14,15 +18,7 @@ use night_sweep::stats::median;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::operation::{Gemm, Operation};
 use night_sweep::workload::shape::{DType, GemmShape};
-use std::rc::Rc;
 use std::time::Duration;
-
-const SEED: u64 = 42;
-
-fn gpu() -> (Rc<Cuda>, Device) {
-    let cuda = Rc::new(Cuda::open(0).unwrap());
-    (cuda.clone(), Device::Cuda(cuda))
-}
 
 fn case(operation: Operation) -> Case {
     Case::row("G4", "x", "y", 1, DType::Fp16, operation)

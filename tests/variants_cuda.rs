@@ -5,9 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code)]
+mod gpu;
+
+use gpu::{DTYPES, SEED};
+use night_sweep::device::Cuda;
 use night_sweep::device::cuda::Graph;
 use night_sweep::device::kernel::Kernel;
-use night_sweep::device::{Cuda, Device};
 use night_sweep::ops::error::{CaseError, ErrorKind};
 use night_sweep::ops::planner::{Planned, Planner};
 use night_sweep::ops::sdpa;
@@ -16,9 +20,6 @@ use night_sweep::workload::operation::{AutoPolicy, Backend, Gemm, Operation, Sdp
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
 use std::rc::Rc;
 
-const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
-const SEED: u64 = 42;
-
 struct Gpu {
     cuda: Rc<Cuda>,
     planner: Planner,
@@ -26,8 +27,8 @@ struct Gpu {
 
 impl Gpu {
     fn new() -> Self {
-        let cuda = Rc::new(Cuda::open(0).unwrap());
-        Gpu { planner: Planner::new(Device::Cuda(cuda.clone()), SEED), cuda }
+        let (cuda, device) = gpu::gpu();
+        Gpu { cuda, planner: Planner::new(device, SEED) }
     }
 
     fn plan(&self, operation: &Operation, dtype: DType) -> Result<Planned, CaseError> {

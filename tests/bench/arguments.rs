@@ -1,6 +1,6 @@
 //! Criterion's command line: what works as in any bench, and what is refused.
 
-use crate::sandbox::{G3_IDS, Ran, Sandbox, bench};
+use crate::sandbox::{G3_IDS, Ran, Sandbox, assert_contains, bench};
 use crate::support::names;
 use std::path::Path;
 use std::process::Stdio;
@@ -9,14 +9,9 @@ fn lines_starting<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
     text.lines().filter_map(|line| line.strip_prefix(start)).collect()
 }
 
-/// The cases that Criterion says it timed.
 fn timed(ran: &Ran) -> Vec<&str> {
-    let mut ids: Vec<&str> = ran
-        .stdout
-        .lines()
-        .filter(|line| line.starts_with("G3/") && line.contains("time:"))
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
+    let lines = ran.stdout.lines().filter(|line| line.starts_with("G3/") && line.contains("time:"));
+    let mut ids: Vec<&str> = lines.filter_map(|line| line.split_whitespace().next()).collect();
     ids.sort_by_key(|id| G3_IDS.iter().position(|known| known == id));
     ids
 }
@@ -25,7 +20,7 @@ fn timed(ran: &Ran) -> Vec<&str> {
 fn list_prints_the_ids_and_nothing_else() {
     let sandbox = Sandbox::new();
     for arguments in [&["--bench", "--list"][..], &["--list", "--format", "terse"]] {
-        let ran = sandbox.g3(arguments).succeeded();
+        let ran = sandbox.g3_plain(arguments).succeeded();
         let lines: Vec<_> = ran.stdout.lines().filter(|line| !line.is_empty()).collect();
         assert_eq!(lines, G3_IDS.map(|id| format!("{id}: benchmark")), "{arguments:?}");
         assert_eq!(ran.stderr, "");
@@ -66,8 +61,7 @@ fn no_flag_hides_what_follows_it() {
         &["-b", "x"],
         &["--noise-threshold=0.1"],
     ] {
-        let arguments = [&["--bench"], flag, &["--list", "K1[01]"]].concat();
-        let ran = sandbox.g3(&arguments).succeeded();
+        let ran = sandbox.g3(&[flag, &["--list", "K1[01]"]].concat()).succeeded();
         let lines: Vec<_> = ran.stdout.lines().filter(|line| !line.is_empty()).collect();
         assert_eq!(lines, [2, 3].map(|at| format!("{}: benchmark", G3_IDS[at])), "{flag:?}");
     }
@@ -77,14 +71,13 @@ fn no_flag_hides_what_follows_it() {
 #[test]
 fn a_filter_chooses_cases() {
     let sandbox = Sandbox::new();
-    let ran = sandbox.g3(&["--bench", "K1[02]"]).succeeded();
+    let ran = sandbox.g3(&["K1[02]"]).succeeded();
     assert_eq!(timed(&ran), ["G3/M16_N16_fp16/K10", "G3/M16_N16_fp16/K12"]);
-    assert!(ran.stdout.contains(": 2 points, 0 failed"), "{}", ran.stdout);
+    assert_contains(&ran.stdout, &[": 2 points, 0 failed"]);
     assert_eq!(names(&sandbox.criterion_home().join("G3/M16_N16_fp16")), ["K10", "K12"]);
 
     let sandbox = Sandbox::new();
-    let line = sandbox.g3(&["--bench", "K107"]).refused();
-    assert!(line.contains("no case") && line.contains("--list"), "{line}");
+    sandbox.g3(&["K107"]).refused_for(&["no case", "--list"]);
     sandbox.assert_untouched();
 }
 
@@ -92,12 +85,12 @@ fn a_filter_chooses_cases() {
 fn test_launches_each_case_and_measures_none() {
     let sandbox = Sandbox::new();
     for arguments in [&["--bench", "--test"][..], &["--test"], &[]] {
-        let ran = sandbox.g3(arguments).succeeded();
+        let ran = sandbox.g3_plain(arguments).succeeded();
         assert_eq!(lines_starting(&ran.stdout, "Testing "), G3_IDS, "{arguments:?}");
         assert_eq!(lines_starting(&ran.stdout, "Success").len(), G3_IDS.len());
         assert!(!ran.stdout.contains("time:"), "{}", ran.stdout);
     }
-    let profiled = sandbox.g3(&["--bench", "--profile-time", "1", "K8$"]).succeeded();
+    let profiled = sandbox.g3(&["--profile-time", "1", "K8$"]).succeeded();
     assert!(!profiled.stdout.contains("time:"), "{}", profiled.stdout);
     sandbox.assert_untouched();
 }
@@ -106,28 +99,27 @@ fn test_launches_each_case_and_measures_none() {
 fn baselines_are_saved_compared_and_loaded() {
     let sandbox = Sandbox::new();
     let cases = G3_IDS.len();
-    let saved = sandbox.g3(&["--bench", "--save-baseline", "x"]).succeeded();
+    let saved = sandbox.g3(&["--save-baseline", "x"]).succeeded();
     assert!(!saved.stdout.contains("change:"), "{}", saved.stdout);
 
-    let compared = sandbox.g3(&["--bench", "--baseline", "x"]).succeeded();
+    let compared = sandbox.g3(&["--baseline", "x"]).succeeded();
     assert_eq!(timed(&compared), G3_IDS);
     assert_eq!(compared.stdout.matches("change:").count(), cases, "{}", compared.stdout);
 
-    let runs = names(&sandbox.results().join("G3"));
-    let loaded = sandbox.g3(&["--bench", "--load-baseline", "x", "--baseline", "x"]).succeeded();
+    let runs = sandbox.reports();
+    let loaded = sandbox.g3(&["--load-baseline", "x", "--baseline", "x"]).succeeded();
     assert_eq!(timed(&loaded), G3_IDS);
     assert_eq!(loaded.stdout.matches("change:").count(), cases, "{}", loaded.stdout);
-    assert_eq!(names(&sandbox.results().join("G3")), runs, "loading is no run");
+    assert_eq!(sandbox.reports(), runs, "loading is no run");
 
     for arguments in [
         &["--baseline", "nosuch"][..],
         &["--load-baseline", "x", "--baseline", "nosuch"],
         &["--load-baseline", "nosuch", "--baseline", "x"],
     ] {
-        let line = sandbox.g3(&[&["--bench"], arguments].concat()).refused();
-        assert!(line.contains("5 of 5 cases have no baseline \"nosuch\""), "{line}");
-        assert!(line.contains("--save-baseline nosuch"), "{line}");
-        assert_eq!(names(&sandbox.results().join("G3")), runs, "refused before measuring");
+        let says = ["5 of 5 cases have no baseline \"nosuch\"", "--save-baseline nosuch"];
+        sandbox.g3(arguments).refused_for(&says);
+        assert_eq!(sandbox.reports(), runs, "refused before measuring");
     }
 }
 
@@ -143,8 +135,7 @@ fn options_without_effect_are_refused_with_the_reason() {
         (&["--save-baseline", "new"], "files of its own"),
         (&["--save-baseline", "../x"], "letters, digits"),
     ] {
-        let line = sandbox.g3(&[&["--bench"], option].concat()).refused();
-        assert!(line.contains(reason), "{line}");
+        sandbox.g3(option).refused_for(&[reason]);
     }
     sandbox.assert_untouched();
 }
@@ -153,11 +144,11 @@ fn options_without_effect_are_refused_with_the_reason() {
 fn what_criterion_does_not_know_is_an_error() {
     let sandbox = Sandbox::new();
     for (argument, part) in [("--nonsense", "unexpected argument '--nonsense'"), ("K(1", "K(1")] {
-        let ran = sandbox.g3(&["--bench", argument]);
+        let ran = sandbox.g3(&[argument]);
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{argument}");
         assert!(ran.stderr.contains(part) && !ran.stderr.contains("panicked"), "{}", ran.stderr);
     }
-    let help = sandbox.g3(&["--help"]).succeeded();
-    assert!(help.stdout.contains("--save-baseline"), "{}", help.stdout);
+    let help = sandbox.g3_plain(&["--help"]).succeeded();
+    assert_contains(&help.stdout, &["--save-baseline"]);
     sandbox.assert_untouched();
 }

@@ -1,6 +1,6 @@
 //! The commands of `night-sweep`.
 
-use crate::sandbox::{SPEC, Sandbox};
+use crate::sandbox::{SPEC, Sandbox, assert_contains};
 use crate::support::assert_valid;
 use night_sweep::device::cuda;
 use night_sweep::run::settings::VARIABLES;
@@ -22,7 +22,7 @@ fn help_names_every_variable() {
     for wrong in [&[][..], &["nonsense"], &["validate"], &["list", "--nonsense"]] {
         let ran = Sandbox::new().night_sweep(wrong);
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{wrong:?}");
-        assert!(ran.stderr.contains("Usage: night-sweep"), "{}", ran.stderr);
+        assert_contains(&ran.stderr, &["Usage: night-sweep"]);
     }
 }
 
@@ -34,13 +34,14 @@ fn list_names_each_experiment_and_the_bench_that_runs_it() {
         [("S1_sdpa_dense_sweep", "s1_sdpa_dense"), ("G3_gemm_k_dense", "g3_gemm_k_dense")]
     {
         let command = format!("NIGHT_SWEEP_EXPERIMENT={name} cargo bench --bench {bench}\n");
-        assert!(list.contains(&command), "{list}");
+        assert_contains(&list, &[&command]);
     }
     let tsv = sandbox.night_sweep(&["list", "--format", "tsv"]).succeeded().stdout;
     let line = "S1_sdpa_dense_sweep\tsdpa_dense\tS1\ts1_sdpa_dense\n";
     assert!(tsv.starts_with(line) && tsv.lines().count() == 2, "{tsv}");
-    let line = sandbox.night_sweep(&["list", "--spec", "nosuch.yaml"]).refused();
-    assert!(line.contains("nosuch.yaml: cannot be read"), "{line}");
+    sandbox
+        .night_sweep(&["list", "--spec", "nosuch.yaml"])
+        .refused_for(&["nosuch.yaml: cannot be read"]);
 }
 
 #[test]
@@ -72,11 +73,10 @@ fn env_describes_the_machine() {
     let value: Value = serde_json::from_str(&env.stdout).unwrap();
     assert!(value["gpu"].is_null() && value["host"]["cores"].as_u64() > Some(0), "{value}");
     assert_eq!(value["software"]["night_sweep"], env!("CARGO_PKG_VERSION"));
-    let line = sandbox.night_sweep(&["env", "--device", "gpu"]).refused();
-    assert!(line.contains("auto, cpu, cuda or cuda:N"), "{line}");
+    sandbox.night_sweep(&["env", "--device", "gpu"]).refused_for(&["auto, cpu, cuda or cuda:N"]);
     if cuda::present().is_err() {
         let auto = sandbox.night_sweep(&["env"]).succeeded();
-        assert!(auto.stderr.contains("measuring the CPU"), "{}", auto.stderr);
+        assert_contains(&auto.stderr, &["measuring the CPU"]);
         sandbox.night_sweep(&["env", "--device", "cuda"]).refused();
     }
 }
@@ -84,22 +84,22 @@ fn env_describes_the_machine() {
 #[test]
 fn report_needs_a_run() {
     let sandbox = Sandbox::new();
-    let line = sandbox.night_sweep(&["report"]).refused();
-    assert!(line.contains("there is no run yet") && line.contains("`cargo bench`"), "{line}");
-    let line = sandbox.night_sweep(&["report", "nosuch"]).refused();
-    assert!(line.contains("nosuch/journal.jsonl"), "{line}");
-    let line = sandbox.night_sweep(&["report", "../nosuch"]).refused();
-    assert!(line.contains("is no journal, no run's folder and no run id"), "{line}");
-    let line = sandbox.night_sweep(&["report", "spec.yaml"]).refused();
-    assert!(line.contains("spec.yaml:1: not a line of a run journal"), "{line}");
+    for (run, says) in [
+        (&[][..], &["there is no run yet", "`cargo bench`"][..]),
+        (&["nosuch"], &["nosuch/journal.jsonl"]),
+        (&["../nosuch"], &["is no journal, no run's folder and no run id"]),
+        (&["spec.yaml"], &["spec.yaml:1: not a line of a run journal"]),
+    ] {
+        sandbox.night_sweep(&[&["report"], run].concat()).refused_for(says);
+    }
     sandbox.assert_untouched();
 }
 
 #[test]
 fn report_writes_the_same_folder_again() {
     let sandbox = Sandbox::new();
-    let first = sandbox.g3(&["--bench", "K8$"]).succeeded();
-    let second = sandbox.g3(&["--bench", "K9$"]).succeeded();
+    let first = sandbox.g3(&["K8$"]).succeeded();
+    let second = sandbox.g3(&["K9$"]).succeeded();
     let journal = sandbox.journal(&first.run_id());
     for (run, arguments) in [
         (&second, vec!["report"]),

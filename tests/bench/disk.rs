@@ -1,7 +1,7 @@
 //! Disks that are full, or cannot be written, and folders that are not what they seem.
 
 use crate::run::assert_complete;
-use crate::sandbox::{G3_IDS, Ran, SPEC, Sandbox, TRIALS, bench, finish};
+use crate::sandbox::{G3_IDS, Sandbox, TRIALS, assert_contains, bench, finish};
 use crate::support::{assert_valid, names};
 use night_sweep::journal;
 use std::fs;
@@ -12,43 +12,37 @@ use std::process::Command;
 const RUN_ID: &str = "crowded";
 const POINTS: usize = 24;
 
-fn spec() -> String {
-    SPEC.replace("[8, 12]", "[8, 31]")
-}
-
 /// Runs G3 with no file larger than so many KiB: what outgrows that is refused with EFBIG, which
-/// takes the way of ENOSPC.
-fn limited(sandbox: &Sandbox, kib: usize, variable: &str) -> Ran {
+/// takes the way of ENOSPC. Returns the last line of what it says.
+fn limited(sandbox: &Sandbox, kib: usize) -> String {
     let mut command = sandbox.command(Path::new("bash"));
     command
         .args(["-c", &format!("ulimit -f {kib}; exec \"$0\" --bench")])
         .arg(bench("g3_gemm_k_dense"))
-        .env(variable, RUN_ID);
-    finish(command)
+        .env("NIGHT_SWEEP_RUN_ID", RUN_ID);
+    finish(command).ended_with(2).stderr.lines().last().unwrap().to_owned()
 }
 
 #[test]
 fn a_journal_that_cannot_grow_ends_the_run_and_keeps_what_is_in_it() {
-    let sandbox = Sandbox::new();
-    sandbox.write_spec(&spec());
-    let ran = limited(&sandbox, 24, "NIGHT_SWEEP_RUN_ID");
-    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    let line = ran.stderr.lines().last().unwrap();
-    for part in [
-        "nothing measured before is lost",
-        "NIGHT_SWEEP_RESUME=crowded",
-        "cannot write to /",
-        "File too large",
-    ] {
-        assert!(line.contains(part), "{line}");
-    }
-    let kept = journal::read(&sandbox.journal(RUN_ID)).unwrap();
+    let sandbox = Sandbox::with_sweep(31, TRIALS);
+    let line = limited(&sandbox, 24);
+    assert_contains(
+        &line,
+        &[
+            "nothing measured before is lost",
+            "NIGHT_SWEEP_RESUME=crowded",
+            "cannot write to /",
+            "File too large",
+        ],
+    );
+    let kept = sandbox.run(RUN_ID);
     assert!((1..2 * POINTS).contains(&kept.trials.len()), "{}", kept.trials.len());
     assert!(line.contains(&format!("{} of 48 trials are done", kept.trials.len())), "{line}");
 
-    let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
+    let ran = sandbox.resume(RUN_ID).succeeded();
     assert_complete(&sandbox, &ran.folder());
-    let run = journal::read(&sandbox.journal(RUN_ID)).unwrap();
+    let run = sandbox.run(RUN_ID);
     assert_eq!(run.trials[..kept.trials.len()], kept.trials);
     assert_eq!(run.trials.len(), 2 * POINTS);
 }
@@ -56,28 +50,29 @@ fn a_journal_that_cannot_grow_ends_the_run_and_keeps_what_is_in_it() {
 #[test]
 fn a_report_that_cannot_be_written_leaves_the_journal_and_no_half_of_it() {
     let sandbox = Sandbox::new();
-    let ran = limited(&sandbox, 48, "NIGHT_SWEEP_RUN_ID");
-    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    let line = ran.stderr.lines().last().unwrap();
-    for part in
-        ["everything measured is in /", "`night-sweep report /", "cannot write /", "File too large"]
-    {
-        assert!(line.contains(part), "{line}");
-    }
-    assert!(names(&sandbox.results().join("G3")).is_empty());
-    let root = sandbox.results();
-    let report = sandbox.night_sweep(&["report", RUN_ID, "--results-root", root.to_str().unwrap()]);
-    assert_complete(&sandbox, &report.succeeded().folder());
+    let line = limited(&sandbox, 48);
+    assert_contains(
+        &line,
+        &[
+            "everything measured is in /",
+            "`night-sweep report /",
+            "cannot write /",
+            "File too large",
+        ],
+    );
+    assert!(sandbox.reports().is_empty());
+    assert_complete(&sandbox, &sandbox.report(RUN_ID).succeeded().folder());
 }
 
 /// A file system of a few KiB, in a mount namespace of the test's own; then the same one, larger.
 const ON_A_SMALL_DISK: &str = r#"
 mount -t tmpfs -o size=16k tmpfs "$CRITERION_HOME" || exit 99
+journal="$CRITERION_HOME/night-sweep/crowded/journal.jsonl"
 NIGHT_SWEEP_RUN_ID=crowded "$0" --bench
 [ $? = 2 ] || exit 98
-cp "$CRITERION_HOME/night-sweep/crowded/journal.jsonl" kept.jsonl
+cp "$journal" kept.jsonl
 mount -o remount,size=64m "$CRITERION_HOME" || exit 97
-NIGHT_SWEEP_RESUME=crowded "$0" --bench && cp "$CRITERION_HOME/night-sweep/crowded/journal.jsonl" whole.jsonl
+NIGHT_SWEEP_RESUME=crowded "$0" --bench && cp "$journal" whole.jsonl
 "#;
 
 #[test]
@@ -91,13 +86,12 @@ fn a_disk_that_fills_up_and_is_emptied_costs_nothing() {
         eprintln!("skipped: this user may not mount a file system in a namespace of his own");
         return;
     }
-    let sandbox = Sandbox::new();
-    sandbox.write_spec(&spec());
+    let sandbox = Sandbox::with_sweep(31, TRIALS);
     fs::create_dir(sandbox.criterion_home()).unwrap();
     let mut command = sandbox.command(Path::new("unshare"));
     command.args(namespace).args(["sh", "-c", ON_A_SMALL_DISK]).arg(bench("g3_gemm_k_dense"));
     let ran = finish(command).succeeded();
-    assert!(ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+    assert_contains(&ran.stderr, &["No space left on device"]);
     let read = |name: &str| journal::read(&sandbox.dir().join(name)).unwrap();
     let (kept, whole) = (read("kept.jsonl"), read("whole.jsonl"));
     assert!((1..2 * POINTS).contains(&kept.trials.len()), "{}", kept.trials.len());
@@ -108,26 +102,27 @@ fn a_disk_that_fills_up_and_is_emptied_costs_nothing() {
 
 #[test]
 fn a_place_that_cannot_be_written_is_refused_before_measuring() {
-    // Nobody writes there, root neither.
-    for (name, place) in
-        [("NIGHT_SWEEP_RESULTS_ROOT", "/proc/night-sweep"), ("CRITERION_HOME", "/proc/night-sweep")]
-    {
+    // Nobody writes below /proc, root neither; and a file is no folder.
+    let root = "NIGHT_SWEEP_RESULTS_ROOT";
+    for (name, place, says) in [
+        (root, "/proc/night-sweep", "cannot"),
+        ("CRITERION_HOME", "/proc/night-sweep", "cannot"),
+        (root, "spec.yaml", ""),
+    ] {
         let sandbox = Sandbox::new();
-        let line = sandbox.g3_with(&[(name, place)], &["--bench"]).refused();
-        assert!(line.contains("/proc/night-sweep") && line.contains("cannot"), "{line}");
+        sandbox.g3_with(&[(name, place)], &[]).refused_for(&[place, says]);
         assert!(!sandbox.results().join("G3").exists());
     }
     // Where no report is written, none has to be possible.
     let sandbox = Sandbox::new();
-    let variables =
-        [("NIGHT_SWEEP_RESULTS_ROOT", "/proc/night-sweep"), ("NIGHT_SWEEP_REPORT", "no")];
-    sandbox.g3_with(&variables, &["--bench", "K8$"]).succeeded();
+    let variables = [(root, "/proc/night-sweep"), ("NIGHT_SWEEP_REPORT", "no")];
+    sandbox.g3_with(&variables, &["K8$"]).succeeded();
 }
 
 #[test]
 fn a_broken_journal_is_not_gone_on_with_and_says_which_line_is() {
     let sandbox = Sandbox::new();
-    sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).succeeded();
+    sandbox.g3_as(RUN_ID).succeeded();
     let path = sandbox.journal(RUN_ID);
     let sound = fs::read(&path).unwrap();
     let third = sound.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).unwrap().0 + 1;
@@ -142,17 +137,14 @@ fn a_broken_journal_is_not_gone_on_with_and_says_which_line_is() {
         (b"\0\0\0\0".to_vec(), "there is nothing in it"),
     ] {
         fs::write(&path, &broken).unwrap();
-        let line = sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).refused();
-        assert!(line.contains(says) && line.contains("cannot resume crowded"), "{line}");
-        let line = sandbox.night_sweep(&["report", RUN_ID]).refused();
-        assert!(line.contains(says), "{line}");
-        let listed = sandbox.night_sweep(&["list", "--runs"]).succeeded();
-        assert!(listed.stderr.contains(says), "{}", listed.stderr);
+        sandbox.resume(RUN_ID).refused_for(&[says, "cannot resume crowded"]);
+        sandbox.night_sweep(&["report", RUN_ID]).refused_for(&[says]);
+        assert_contains(&sandbox.night_sweep(&["list", "--runs"]).succeeded().stderr, &[says]);
         assert_eq!(fs::read(&path).unwrap(), broken, "it is left as it is");
     }
     // A last line cut short is what a killed process leaves.
     fs::write(&path, &sound[..sound.len() - 3]).unwrap();
-    sandbox.g3_with(&[("NIGHT_SWEEP_RESUME", RUN_ID)], &["--bench"]).succeeded();
+    sandbox.resume(RUN_ID).succeeded();
 }
 
 #[test]
@@ -161,24 +153,19 @@ fn nothing_is_written_where_a_link_leads() {
     let elsewhere = sandbox.dir().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let run_id = [("NIGHT_SWEEP_RUN_ID", RUN_ID)];
-    let runs = sandbox.criterion_home().join("night-sweep");
+    let runs = sandbox.runs();
     fs::create_dir_all(&runs).unwrap();
     symlink(&elsewhere, runs.join(RUN_ID)).unwrap();
-    let line = sandbox.g3_with(&run_id, &["--bench", "K8$"]).refused();
-    assert!(line.contains("is a symbolic link") && line.contains("remove it"), "{line}");
+    sandbox.g3_with(&run_id, &["K8$"]).refused_for(&["is a symbolic link", "remove it"]);
     fs::remove_file(runs.join(RUN_ID)).unwrap();
 
     for link in ["G3", "G3/crowded"] {
         let link = sandbox.results().join(link);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(&elsewhere, &link).unwrap();
-        let ran = sandbox.g3_with(&[("NIGHT_SWEEP_REPORT", "no"), run_id[0]], &["--bench", "K8$"]);
+        let ran = sandbox.g3_with(&[("NIGHT_SWEEP_REPORT", "no"), run_id[0]], &["K8$"]);
         ran.succeeded();
-        let root = sandbox.results();
-        let line = sandbox
-            .night_sweep(&["report", RUN_ID, "--results-root", root.to_str().unwrap()])
-            .refused();
-        assert!(line.contains("is a symbolic link"), "{line}");
+        sandbox.report(RUN_ID).refused_for(&["is a symbolic link"]);
         fs::remove_file(&link).unwrap();
         fs::remove_dir_all(runs.join(RUN_ID)).unwrap();
     }
@@ -188,20 +175,18 @@ fn nothing_is_written_where_a_link_leads() {
 /// Both have all cases in common, and so Criterion's files of them.
 #[test]
 fn two_runs_of_one_bench_at_once_do_not_mix() {
-    let sandbox = Sandbox::new();
-    sandbox.write_spec(&spec());
+    let sandbox = Sandbox::with_sweep(31, TRIALS);
     let start = |run_id: &str| {
-        let mut command = sandbox.command(bench("g3_gemm_k_dense"));
-        command.arg("--bench").env("NIGHT_SWEEP_RUN_ID", run_id);
+        let mut command = sandbox.g3_command(&[]);
+        command.env("NIGHT_SWEEP_RUN_ID", run_id);
         std::thread::spawn(move || finish(command))
     };
     let together = [start("one"), start("two")];
-    for (ran, run_id) in
-        together.map(|thread| thread.join().unwrap().succeeded()).iter().zip(["one", "two"])
-    {
+    let together = together.map(|thread| thread.join().unwrap().succeeded());
+    for (ran, run_id) in together.iter().zip(["one", "two"]) {
         assert_eq!(ran.run_id(), run_id);
         assert_valid(&ran.folder());
-        let run = journal::read(&sandbox.journal(run_id)).unwrap();
+        let run = sandbox.run(run_id);
         assert_eq!((run.header.run_id.as_str(), run.trials.len()), (run_id, 2 * POINTS));
     }
     // Under one name, one of them is refused.
@@ -209,25 +194,24 @@ fn two_runs_of_one_bench_at_once_do_not_mix() {
     let mut codes = ran.each_ref().map(|ran| ran.code);
     codes.sort_unstable();
     assert_eq!(codes, [Some(0), Some(2)], "{}\n{}", ran[0].stderr, ran[1].stderr);
-    assert_eq!(journal::read(&sandbox.journal("three")).unwrap().trials.len(), 2 * POINTS);
+    assert_eq!(sandbox.run("three").trials.len(), 2 * POINTS);
 }
 
 #[test]
 fn a_log_that_cannot_be_written_does_not_end_the_run() {
     let sandbox = Sandbox::new();
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
-    command.arg("--bench").env("NIGHT_SWEEP_RUN_ID", RUN_ID);
+    let mut command = sandbox.g3_command(&[]);
+    command.env("NIGHT_SWEEP_RUN_ID", RUN_ID);
     let ended = command.stdout(full()).stderr(full()).status().unwrap();
     assert_eq!(ended.code(), Some(2));
     assert_complete(&sandbox, &sandbox.results().join("G3").join(RUN_ID));
 
-    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
-    let output = command.arg("--bench").stdout(full()).output().unwrap();
+    let output = sandbox.g3_command(&[]).stdout(full()).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(stderr.matches("standard output cannot be written").count(), 1, "{stderr}");
     let line = stderr.lines().last().unwrap();
-    assert!(line.contains("the report is in /") && line.contains("No space left"), "{line}");
+    assert_contains(line, &["the report is in /", "No space left"]);
 }
 
 #[test]
@@ -236,29 +220,26 @@ fn criterions_files_cost_a_run_no_more_than_its_estimates() {
     fs::create_dir(sandbox.criterion_home()).unwrap();
     // In the place of Criterion's folder of the group, so that it cannot write any.
     fs::write(sandbox.criterion_home().join("G3"), "").unwrap();
-    let ran = sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).succeeded();
-    assert!(ran.stdout.contains("Criterion's files of 5 rows cannot be read"), "{}", ran.stdout);
+    let ran = sandbox.g3_as(RUN_ID).succeeded();
+    assert_contains(&ran.stdout, &["Criterion's files of 5 rows cannot be read"]);
     assert_valid(&ran.folder());
-    assert_eq!(journal::read(&sandbox.journal(RUN_ID)).unwrap().trials.len(), 5 * TRIALS);
+    assert_eq!(sandbox.run(RUN_ID).trials.len(), 5 * TRIALS);
 
     // Half a file, as a killed process leaves it.
     let sandbox = Sandbox::new();
-    sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).succeeded();
+    sandbox.g3_as(RUN_ID).succeeded();
     let new = sandbox.criterion_home().join(G3_IDS[0]).join("new");
     fs::write(new.join("sample.json"), "{\"iters\":[1.0,").unwrap();
     let report = sandbox.night_sweep(&["report", RUN_ID]).succeeded();
-    assert!(report.stdout.contains("Criterion's files of 1 rows"), "{}", report.stdout);
-    sandbox.g3(&["--bench"]).succeeded();
+    assert_contains(&report.stdout, &["Criterion's files of 1 rows"]);
+    sandbox.g3(&[]).succeeded();
 }
 
 #[test]
 fn the_folder_of_another_in_place_of_the_runs_is_refused_before_anything_is_measured() {
     let sandbox = Sandbox::new();
-    let folder = sandbox.results().join("G3").join(RUN_ID);
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("notes.txt"), "precious").unwrap();
-    let line = sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", RUN_ID)], &["--bench"]).refused();
-    assert!(line.contains("is not empty"), "{line}");
+    let folder = sandbox.foreign_folder(RUN_ID);
+    sandbox.g3_as(RUN_ID).refused_for(&["is not empty"]);
     assert!(!sandbox.criterion_home().exists(), "nothing was measured");
     assert_eq!(names(&folder), ["notes.txt"]);
 }

@@ -1,21 +1,19 @@
 //! `night-sweep fan-out`: a sweep on several places at once, here processes that share the CPU.
 
 use crate::run::assert_complete;
-use crate::sandbox::{Ran, SPEC, Sandbox, bench, finish};
+use crate::sandbox::{
+    Ran, Sandbox, assert_contains, assert_each_once, bench, ended, finish, send, start,
+};
 use crate::support::{assert_matches_schema, assert_valid, json, names};
 use night_sweep::journal::record::Status;
-use night_sweep::journal::{self, Run};
 use std::collections::HashSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// A fan-out of the G3 bench; `arguments` may name another build.
 fn command(sandbox: &Sandbox, gpus: &str, arguments: &[&str]) -> Command {
-    let mut command = sandbox.command(env!("CARGO_BIN_EXE_night-sweep").as_ref());
-    command.args(["fan-out", "--gpus", gpus, "g3_gemm_k_dense"]);
+    let mut command = sandbox.night_sweep_command(&["fan-out", "--gpus", gpus, "g3_gemm_k_dense"]);
     if !arguments.contains(&"--build") {
         command.arg("--build").arg(bench("g3_gemm_k_dense"));
     }
@@ -27,43 +25,23 @@ fn fan_out(sandbox: &Sandbox, gpus: &str, arguments: &[&str]) -> Ran {
     finish(command(sandbox, gpus, arguments))
 }
 
-/// A bench that runs `lines` of shell before it becomes the real one.
-fn wrapped(sandbox: &Sandbox, lines: &str) -> PathBuf {
-    let path = sandbox.dir().join("wrapped");
-    let real = bench("g3_gemm_k_dense").display();
-    fs::write(&path, format!("#!/bin/sh\n{lines}\nexec {real} \"$@\"\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
-
-fn run_of(sandbox: &Sandbox, run_id: &str) -> Run {
-    journal::read(&sandbox.journal(run_id)).unwrap()
-}
-
-fn assert_each_once(run: &Run) {
-    let trials: HashSet<_> = run.trials.iter().map(|trial| (&trial.case_id, trial.trial)).collect();
-    let all = run.header.cases.len() * run.header.protocol.trials;
-    assert_eq!((trials.len(), run.trials.len(), run.failures.len()), (all, all, 0));
-    assert_eq!(run.end.as_ref().unwrap().status, Status::Complete);
-}
-
 #[test]
 fn shards_side_by_side_become_one_run() {
-    let sandbox = Sandbox::new();
-    sandbox.write_spec(&SPEC.replace("[8, 12]", "[8, 18]"));
+    let sandbox = Sandbox::with_sweep(18, 2);
     let ran = fan_out(&sandbox, "cpu:2", &[]).succeeded();
     assert!(ran.run_id().ends_with("_G3_gemm_k_dense"), "{}", ran.run_id());
     assert_valid(&ran.folder());
     assert_complete(&sandbox, &ran.folder());
-    assert_eq!(names(&sandbox.results().join("G3")), [ran.run_id()], "shards have no reports");
-    for part in ["G3_gemm_k_dense in 2 shards", "shard 1/2 on cpu process 1: ", "s to merge"] {
-        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
-    }
+    assert_eq!(sandbox.reports(), [ran.run_id()], "shards have no reports");
+    assert_contains(
+        &ran.stderr,
+        &["G3_gemm_k_dense in 2 shards", "shard 1/2 on cpu process 1: ", "s to merge"],
+    );
 
-    let run = run_of(&sandbox, &ran.run_id());
+    let run = sandbox.run(&ran.run_id());
     assert_each_once(&run);
-    let alone = sandbox.g3(&["--bench"]).succeeded();
-    assert_eq!(run.header.cases, run_of(&sandbox, &alone.run_id()).header.cases);
+    let alone = sandbox.g3(&[]).succeeded();
+    assert_eq!(run.header.cases, sandbox.run(&alone.run_id()).header.cases);
     let shards = run.header.env["shards"].as_array().unwrap();
     assert_eq!(shards.len(), 2);
     assert_eq!(shards[1]["run_id"], format!("{}_2of2", ran.run_id()));
@@ -71,12 +49,12 @@ fn shards_side_by_side_become_one_run() {
     let ran = fan_out(&sandbox, "cpu:2", &["--run-id", "named", "--", "--save-baseline", "main"]);
     let ran = ran.succeeded();
     assert_eq!(ran.run_id(), "named");
-    let raw = json(&ran.folder().join("raw.json"));
+    let raw = ran.json("raw");
     let rows = raw["measurements"].as_array().unwrap();
     assert!(rows.iter().all(|row| row["criterion"]["mean_ms"].is_f64()));
     fan_out(&sandbox, "cpu:2", &["--", "--baseline", "main"]).succeeded();
-    let folder = fan_out(&sandbox, "cpu:1", &["--filter", "K1[0-2]$"]).succeeded().folder();
-    assert_eq!(json(&folder.join("raw.json"))["measurements"].as_array().unwrap().len(), 3);
+    let ran = fan_out(&sandbox, "cpu:1", &["--filter", "K1[0-2]$"]).succeeded();
+    assert_eq!(ran.json("raw")["measurements"].as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -89,11 +67,10 @@ fn a_shard_that_fails_leaves_the_others_and_the_same_command_goes_on() {
          exit $(cat {0})",
         broken.display()
     );
-    let executable = wrapped(&sandbox, &fails);
+    let executable = sandbox.script("wrapped", &fails);
     let arguments = ["--build", executable.to_str().unwrap()];
     let fan_out = || fan_out(&sandbox, "cpu:3", &arguments);
-    let ran = fan_out();
-    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let ran = fan_out().ended_with(2);
     for part in [
         "shard 2/3 on cpu process 2 ended with exit status: 9: the card fell off the bus (all of \
          it: ",
@@ -103,7 +80,7 @@ fn a_shard_that_fails_leaves_the_others_and_the_same_command_goes_on() {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }
     assert!(ran.stdout.is_empty() && !sandbox.results().join("G3").exists());
-    let runs = sandbox.criterion_home().join("night-sweep");
+    let runs = sandbox.runs();
     let plans: Vec<_> =
         names(&runs).into_iter().filter(|name| name.ends_with(".fan-out")).collect();
     let [plan] = &plans[..] else { panic!("{plans:?}") };
@@ -114,24 +91,23 @@ fn a_shard_that_fails_leaves_the_others_and_the_same_command_goes_on() {
 
     // As a bench ends that was stopped, or whose GPU is gone.
     fs::write(&broken, "75").unwrap();
-    let ran = fan_out();
-    assert_eq!(ran.code, Some(75), "{}", ran.stderr);
-    for part in ["shard 2/3 on cpu process 2 ended with exit status: 75", "goes on with run"] {
-        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
-    }
+    let ran = fan_out().ended_with(75);
+    assert_contains(
+        &ran.stderr,
+        &["shard 2/3 on cpu process 2 ended with exit status: 75", "goes on with run"],
+    );
     fs::remove_file(&broken).unwrap();
     let ran = fan_out().succeeded();
     assert_eq!(ran.run_id(), run_id);
-    assert!(ran.stderr.contains("(goes on)"), "{}", ran.stderr);
+    assert_contains(&ran.stderr, &["(goes on)"]);
     assert!(before == journals(), "what was done is not measured again");
-    assert_each_once(&run_of(&sandbox, run_id));
+    assert_each_once(&sandbox.run(run_id));
     assert_ne!(fan_out().succeeded().run_id(), run_id, "a run that is whole is not gone on with");
 }
 
 /// Starts the fan-out `many`, and waits until each shard has so many trials.
-fn start(sandbox: &Sandbox, trials: usize) -> Child {
-    let mut command = command(sandbox, "cpu:2", &["--run-id", "many"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+fn start_many(sandbox: &Sandbox, trials: usize) -> Child {
+    let child = start(command(sandbox, "cpu:2", &["--run-id", "many"]));
     let since = Instant::now();
     let lines = |index| {
         let bytes = fs::read(sandbox.journal(&format!("many_{index}of2"))).unwrap_or_default();
@@ -146,21 +122,16 @@ fn start(sandbox: &Sandbox, trials: usize) -> Child {
 
 #[test]
 fn signals_stop_all_shards_and_nothing_is_lost() {
-    let sandbox = Sandbox::new();
-    let spec = SPEC.replace("[8, 12]", "[8, 55]").replace("trials: 2", "trials: 3");
-    sandbox.write_spec(&spec);
+    let sandbox = Sandbox::with_sweep(55, 3);
     let mut before = 0;
     for (signal, code, trials) in [("TERM", 75, 1), ("USR1", 75, 20), ("INT", 130, 40)] {
-        let child = start(&sandbox, trials);
-        let again = finish(command(&sandbox, "cpu:2", &["--run-id", "many"])).refused();
-        assert!(again.contains("this fan-out is under way"), "{again}");
-        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-        let output = child.wait_with_output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{stderr}");
-        assert!(stderr.contains("stopped; the same command goes on with run many"), "{stderr}");
-        let shards = [1, 2].map(|index| run_of(&sandbox, &format!("many_{index}of2")));
+        let child = start_many(&sandbox, trials);
+        finish(command(&sandbox, "cpu:2", &["--run-id", "many"]))
+            .refused_for(&["this fan-out is under way"]);
+        send(signal, &child);
+        let stderr = ended(child).ended_with(code).stderr;
+        assert_contains(&stderr, &["stopped; the same command goes on with run many"]);
+        let shards = [1, 2].map(|index| sandbox.run(&format!("many_{index}of2")));
         let done: usize = shards.iter().map(|run| run.trials.len()).sum();
         assert!((before + 1..48 * 3).contains(&done), "{done}");
         before = done;
@@ -168,10 +139,10 @@ fn signals_stop_all_shards_and_nothing_is_lost() {
         assert!(!sandbox.journal("many").exists() && !sandbox.results().join("G3").exists());
     }
     let ran = fan_out(&sandbox, "cpu:2", &["--run-id", "many"]).succeeded();
-    let run = run_of(&sandbox, "many");
+    let run = sandbox.run("many");
     assert_each_once(&run);
     for index in [1, 2] {
-        let shard = run_of(&sandbox, &format!("many_{index}of2"));
+        let shard = sandbox.run(&format!("many_{index}of2"));
         assert!(shard.trials.iter().all(|trial| run.trials.contains(trial)));
     }
     assert_complete(&sandbox, &ran.folder());
@@ -181,7 +152,7 @@ fn signals_stop_all_shards_and_nothing_is_lost() {
 fn interference_names_the_process_that_is_an_outlier() {
     let sandbox = Sandbox::new();
     let slow = "case $CRITERION_HOME in *-3) export NIGHT_SWEEP_FAULT=slow:G3:900 ;; esac";
-    let executable = wrapped(&sandbox, slow);
+    let executable = sandbox.script("wrapped", slow);
     let ran = fan_out(
         &sandbox,
         "cpu:3",
@@ -213,11 +184,6 @@ fn interference_names_the_process_that_is_an_outlier() {
 #[test]
 fn what_cannot_be_fanned_out_is_refused() {
     let sandbox = Sandbox::new();
-    let with = |variable: (&str, &str), gpus: &str, arguments: &[&str]| {
-        let mut command = command(&sandbox, gpus, arguments);
-        command.env(variable.0, variable.1);
-        finish(command).refused()
-    };
     let none = ("NIGHT_SWEEP_SEED", "42");
     for (variable, gpus, arguments, part) in [
         (("NIGHT_SWEEP_SHARD", "1/2"), "cpu:2", &[][..], "NIGHT_SWEEP_SHARD: a fan-out makes"),
@@ -230,19 +196,18 @@ fn what_cannot_be_fanned_out_is_refused() {
         (("NIGHT_SWEEP_EXPERIMENT", "S1_sdpa_dense_sweep"), "cpu:2", &[], "bench s1_sdpa_dense"),
         (("NIGHT_SWEEP_EXPERIMENT", "G9"), "cpu:2", &[], "there is no experiment \"G9\""),
     ] {
-        let line = with(variable, gpus, arguments);
-        assert!(line.contains(part), "{part}: {line}");
+        let mut command = command(&sandbox, gpus, arguments);
+        command.env(variable.0, variable.1);
+        finish(command).refused_for(&[part]);
     }
     sandbox.assert_untouched();
 
-    let nothing = fan_out(&sandbox, "cpu:2", &["--run-id", "x", "--filter", "K99"]);
-    assert_eq!(nothing.code, Some(2));
-    assert!(nothing.stderr.contains("no case of G3_gemm_k_dense has an id"), "{}", nothing.stderr);
-    let other = fan_out(&sandbox, "cpu:2", &["--run-id", "x"]).refused();
-    assert!(other.contains("begun by another command (arguments differ)"), "{other}");
+    let nothing = fan_out(&sandbox, "cpu:2", &["--run-id", "x", "--filter", "K99"]).ended_with(2);
+    assert_contains(&nothing.stderr, &["no case of G3_gemm_k_dense has an id"]);
+    fan_out(&sandbox, "cpu:2", &["--run-id", "x"])
+        .refused_for(&["begun by another command (arguments differ)"]);
     fan_out(&sandbox, "cpu:2", &["--run-id", "y"]).succeeded();
-    let again = fan_out(&sandbox, "cpu:2", &["--run-id", "y"]).refused();
-    assert!(again.contains("there is a run y already"), "{again}");
+    fan_out(&sandbox, "cpu:2", &["--run-id", "y"]).refused_for(&["there is a run y already"]);
 }
 
 /// Two cards measure as one does, by the rules that tell stored runs apart.
@@ -259,21 +224,20 @@ fn two_gpus_measure_what_one_does() {
     let mut alone = sandbox.command(executable);
     alone.arg("--bench").env("NIGHT_SWEEP_DEVICE", "cuda:0").env("NIGHT_SWEEP_RUN_ID", "alone");
     let alone = finish(alone).succeeded();
-    let mut both = sandbox.command(env!("CARGO_BIN_EXE_night-sweep").as_ref());
+    let mut both = sandbox.night_sweep_command(&[]);
     both.args(["fan-out", "--gpus", "0,1", "g4_gemm_n_dense", "--interference", "--build"]);
     both.arg(executable).env("NIGHT_SWEEP_DEVICE", "cuda");
     let both = finish(both).succeeded();
     assert_valid(&both.folder());
-    let run = run_of(&sandbox, &both.run_id());
+    let run = sandbox.run(&both.run_id());
     assert_each_once(&run);
-    assert_eq!(run.header.cases, run_of(&sandbox, "alone").header.cases);
+    assert_eq!(run.header.cases, sandbox.run("alone").header.cases);
     let shards = run.header.env["shards"].as_array().unwrap();
     let uuids: HashSet<_> = shards.iter().map(|shard| shard["gpu_uuid"].to_string()).collect();
     assert_eq!(uuids.len(), 2, "{uuids:?}");
     let folders = [alone.folder(), both.folder()].map(|path| path.to_str().unwrap().to_owned());
     for (base, cand) in [(&folders[0], &folders[1]), (&folders[1], &folders[0])] {
-        let ran = sandbox.night_sweep(&["compare", base, cand]);
-        assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+        sandbox.night_sweep(&["compare", base, cand]).succeeded();
     }
     println!("{}\n{}", both.stderr, both.stdout);
 }
@@ -281,11 +245,8 @@ fn two_gpus_measure_what_one_does() {
 #[test]
 fn the_folder_of_another_in_place_of_the_runs_is_refused() {
     let sandbox = Sandbox::new();
-    let folder = sandbox.results().join("G3/taken");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("notes.txt"), "precious").unwrap();
-    let line = fan_out(&sandbox, "cpu:2", &["--run-id", "taken"]).refused();
-    assert!(line.contains("is not empty"), "{line}");
+    let folder = sandbox.foreign_folder("taken");
+    fan_out(&sandbox, "cpu:2", &["--run-id", "taken"]).refused_for(&["is not empty"]);
     assert_eq!(names(&folder), ["notes.txt"]);
     assert!(!sandbox.journal("taken_1of2").exists(), "nothing was measured");
 }

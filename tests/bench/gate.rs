@@ -1,13 +1,12 @@
 //! `night-sweep gate` over real processes of a bench. Slowdowns here are manifold: what a machine's
 //! noise hides is for the simulations.
 
-use crate::sandbox::{G3_IDS, Ran, Sandbox, bench};
+use crate::sandbox::{G3_IDS, Ran, Sandbox, assert_contains, bench};
 use crate::support::{assert_matches_schema, json, names};
 use night_sweep::compare::Verdict;
 use night_sweep::compare::comparison::{Comparison, Kind, Outcome};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 /// The arguments of a gate of the G3 bench with itself, by one trial a process.
@@ -32,8 +31,8 @@ fn comparison(sandbox: &Sandbox, out: &str) -> Comparison {
 fn a_slow_case_is_found_and_no_other() {
     let sandbox = Sandbox::new();
     let fault = "NIGHT_SWEEP_FAULT=slow:K9:900";
-    let ran = gate(&sandbox, &["--cand-env", fault, "--threshold", "60%", "--out", "out"]);
-    assert_eq!(ran.code, Some(1), "{}\n{}", ran.stdout, ran.stderr);
+    let ran =
+        gate(&sandbox, &["--cand-env", fault, "--threshold", "60%", "--out", "out"]).ended_with(1);
     let found = comparison(&sandbox, "out");
     assert_eq!((found.kind, found.outcome), (Kind::Gate, Outcome::Regressed));
     let failing: Vec<(&str, Verdict)> =
@@ -51,8 +50,7 @@ fn a_slow_case_is_found_and_no_other() {
 fn a_gate_that_was_killed_goes_on_where_it_was() {
     let sandbox = Sandbox::new();
     let more = ["--threshold", "60%", "--state", "state", "--out", "out"];
-    let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_night-sweep")));
-    let mut child = command.args(arguments(&more)).spawn().unwrap();
+    let mut child = sandbox.night_sweep_command(&arguments(&more)).spawn().unwrap();
     let state = sandbox.dir().join("state");
     let start = Instant::now();
     while !state.join("screen-02.json").exists() {
@@ -67,44 +65,43 @@ fn a_gate_that_was_killed_goes_on_where_it_was() {
     let other = gate(&sandbox, &["--seed", "7", "--state", "state"]);
     assert!(other.refused().contains("another gate was interrupted here"));
 
-    let ran = gate(&sandbox, &more);
-    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    let ran = gate(&sandbox, &more).ended_with(0);
     assert!(!ran.stderr.contains("screen pair 2:"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("screen pair 4:"), "{}", ran.stderr);
+    assert_contains(&ran.stderr, &["screen pair 4:"]);
     assert_eq!(comparison(&sandbox, "out").outcome, Outcome::Passed);
     assert_eq!(names(&state), [".night-sweep", "notes.txt"], "no process is left either");
-    assert!(ran.stderr.contains("notes.txt"), "{}", ran.stderr);
+    assert_contains(&ran.stderr, &["notes.txt"]);
 }
 
 #[test]
 fn the_noise_floor_is_found_and_no_gate_goes_below_it() {
     let sandbox = Sandbox::new();
     let floor = ["--noise-floor", "floor.json"];
-    let ran =
-        gate(&sandbox, &[&["--aa", "--threshold", "60%", "--out", "out"], &floor[..]].concat());
-    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    gate(&sandbox, &[&["--aa", "--threshold", "60%", "--out", "out"], &floor[..]].concat())
+        .ended_with(0);
     assert_eq!(comparison(&sandbox, "out").kind, Kind::NoiseFloor);
     let found = json(&sandbox.dir().join("floor.json"));
     assert_eq!(found["gates"], 1);
     let seen = |case: &str| found["cases"][case]["mde_pct"].as_f64().unwrap();
     assert!(G3_IDS.iter().all(|id| seen(id) > 0.0), "{found}");
 
-    let ran = gate(&sandbox, &[&["--threshold", "0.01%"], &floor[..]].concat());
-    assert_eq!(ran.code, Some(2), "{}", ran.stdout);
-    assert!(ran.stderr.contains("below the noise floor"), "{}", ran.stderr);
+    let ran = gate(&sandbox, &[&["--threshold", "0.01%"], &floor[..]].concat()).ended_with(2);
+    assert_contains(&ran.stderr, &["below the noise floor"]);
 }
 
 #[test]
 fn what_cannot_run_is_refused_in_a_line() {
     let sandbox = Sandbox::new();
-    let line = gate(&sandbox, &["--threshold", "0%"]).refused();
-    assert!(line.contains("--threshold"), "{line}");
-    let line = gate(&sandbox, &["--filter", "nothing"]).refused();
-    assert!(line.contains("no case"), "{line}");
-    let line = sandbox.night_sweep(&["gate", "--aa", "--base", ".", "--bench", "g3"]).refused();
-    assert!(line.contains("cargo bench --no-run --bench g3"), "{line}");
-    let line = gate(&sandbox, &["--cand-env", "NIGHT_SWEEP_FAULT=slow"]).refused();
-    assert!(line.contains("slow:<part of an id>:<percent>"), "{line}");
+    for (more, says) in [
+        (["--threshold", "0%"], "--threshold"),
+        (["--filter", "nothing"], "no case"),
+        (["--cand-env", "NIGHT_SWEEP_FAULT=slow"], "slow:<part of an id>:<percent>"),
+    ] {
+        gate(&sandbox, &more).refused_for(&[says]);
+    }
+    sandbox
+        .night_sweep(&["gate", "--aa", "--base", ".", "--bench", "g3"])
+        .refused_for(&["cargo bench --no-run --bench g3"]);
 }
 
 /// As `| head` does once it has enough.
@@ -112,43 +109,32 @@ fn what_cannot_run_is_refused_in_a_line() {
 fn a_reader_that_has_closed_the_pipe_ends_nothing_with_a_panic() {
     let sandbox = Sandbox::new();
     let threshold = ["--aa", "--threshold", "60%", "--out", "out"];
-    for arguments in [arguments(&threshold), vec!["list"], vec!["env", "--device", "cpu"]] {
+    for arguments in [arguments(&threshold), vec!["env", "--device", "cpu"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = sandbox.command(Path::new(env!("CARGO_BIN_EXE_night-sweep")));
-        let output = command.args(&arguments).stdout(writer).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
-        assert!(!stderr.contains("panic"), "{stderr}");
+        let output = sandbox.night_sweep_command(&arguments).stdout(writer).output().unwrap();
+        let ran = Ran::from(output).succeeded();
+        assert!(!ran.stderr.contains("panic"), "{arguments:?}: {}", ran.stderr);
     }
     assert_eq!(comparison(&sandbox, "out").outcome, Outcome::Passed);
-}
-
-/// A folder with a `night-sweep` that becomes the bench it is told to be, by way of the real one.
-fn with_night_sweep(sandbox: &Sandbox) -> &'static str {
-    let real = bench("g3_gemm_k_dense").display();
-    let program = sandbox.dir().join("one/night-sweep");
-    fs::create_dir(program.parent().unwrap()).unwrap();
-    let told = "[ \"$NIGHT_SWEEP_RUN_BENCH\" = g3_gemm_k_dense ] || exit 9";
-    let text = format!("#!/bin/sh\n{told}\nunset NIGHT_SWEEP_RUN_BENCH\nexec {real} \"$@\"\n");
-    fs::write(&program, text).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    "one"
 }
 
 #[test]
 fn night_sweep_itself_takes_the_place_of_a_bench() {
     let sandbox = Sandbox::new();
-    let one = with_night_sweep(&sandbox);
+    // A `night-sweep` that becomes the bench it is told to be, by way of the real one.
+    let one = "one";
+    fs::create_dir(sandbox.dir().join(one)).unwrap();
+    let told = "[ \"$NIGHT_SWEEP_RUN_BENCH\" = g3_gemm_k_dense ] || exit 9";
+    sandbox.script("one/night-sweep", &format!("{told}\nunset NIGHT_SWEEP_RUN_BENCH"));
     let common = ["--bench", "g3_gemm_k_dense", "--trials", "1", "--threshold", "60%"];
     let gate = [&["gate", "--base", one, "--cand", "one/night-sweep"], &common[..]].concat();
-    let ran = sandbox.night_sweep(&[&gate[..], &["--out", "out"]].concat());
-    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    sandbox.night_sweep(&[&gate[..], &["--out", "out"]].concat()).succeeded();
     assert_eq!(comparison(&sandbox, "out").rows.len(), G3_IDS.len());
 
     let fan_out = ["fan-out", "--gpus", "cpu:2", "--build", one, "g3_gemm_k_dense"];
-    let folder = sandbox.night_sweep(&fan_out).succeeded().folder();
-    assert_eq!(json(&folder.join("raw.json"))["measurements"].as_array().unwrap().len(), 5);
+    let ran = sandbox.night_sweep(&fan_out).succeeded();
+    assert_eq!(ran.json("raw")["measurements"].as_array().unwrap().len(), 5);
 }
 
 #[test]

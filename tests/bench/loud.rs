@@ -1,7 +1,7 @@
 //! Libraries that print while a case is measured, as cuBLASLt does with CUBLASLT_LOG_LEVEL=5.
 
 use crate::run::assert_complete;
-use crate::sandbox::{Sandbox, bench, finish};
+use crate::sandbox::{Sandbox, finish};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -40,8 +40,8 @@ fn build(sandbox: &Sandbox) -> PathBuf {
 #[test]
 fn a_library_that_prints_all_the_time_costs_a_run_nothing() {
     let sandbox = Sandbox::new();
-    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
-    command.arg("--bench").env("NIGHT_SWEEP_RUN_ID", "loud").env("LD_PRELOAD", build(&sandbox));
+    let mut command = sandbox.g3_command(&[]);
+    command.env("NIGHT_SWEEP_RUN_ID", "loud").env("LD_PRELOAD", build(&sandbox));
     let ran = finish(command);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr.lines().last().unwrap());
     assert!(ran.stdout.matches("loud:").count() * 4096 > 65_536, "it is quiet");

@@ -18,6 +18,7 @@ mod sandbox;
 mod shards;
 mod specs;
 mod stopped;
+#[allow(dead_code)]
 #[path = "../support/mod.rs"]
 mod support;
 mod variants;

@@ -1,36 +1,32 @@
 //! A whole run: what it prints, and what it leaves behind.
 
-use crate::sandbox::{G3_IDS, Ran, Sandbox, TRIALS, bench};
-use crate::support::{assert_valid, json, names};
+use crate::sandbox::{G3_IDS, Ran, Sandbox, TRIALS, bench, ended, finish, start};
+use crate::support::{RUN_FOLDER, assert_valid, json, names};
 use night_sweep::results::criterion_files;
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Stdio;
 
 #[test]
-fn attention_leaves_a_folder_and_criterions_files() {
-    let sandbox = Sandbox::new();
-    let ran = sandbox.s1(&["--bench"]).succeeded();
-    let plots = ["s1_latency_vs_head_dim.png", "s1_latency_vs_head_dim.svg"];
-    assert_whole(&sandbox, &ran, "S1", "S1_sdpa_dense_sweep", &plots);
-}
-
-#[test]
-fn products_leave_a_folder_and_criterions_files() {
-    let sandbox = Sandbox::new();
-    let ran = sandbox.g3(&["--bench"]).succeeded();
-    let plots =
-        ["g3_latency_vs_K.png", "g3_latency_vs_K.svg", "g3_tflops_vs_K.png", "g3_tflops_vs_K.svg"];
-    assert_whole(&sandbox, &ran, "G3", "G3_gemm_k_dense", &plots);
+fn a_run_leaves_a_folder_and_criterions_files() {
+    for (target, experiment, plots) in [
+        ("s1_sdpa_dense", "S1_sdpa_dense_sweep", &["s1_latency_vs_head_dim"][..]),
+        ("g3_gemm_k_dense", "G3_gemm_k_dense", &["g3_latency_vs_K", "g3_tflops_vs_K"]),
+    ] {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.command(bench(target));
+        command.arg("--bench");
+        assert_whole(&sandbox, &finish(command).succeeded(), experiment, plots);
+    }
 }
 
 #[test]
 fn the_adaptive_protocol_makes_two_trials_and_tells_criterion_of_both() {
     let sandbox = Sandbox::new();
     let adaptive = [("NIGHT_SWEEP_PROTOCOL", "adaptive")];
-    let ran = sandbox.g3_with(&adaptive, &["--bench"]).succeeded();
+    let ran = sandbox.g3_with(&adaptive, &[]).succeeded();
     assert_valid(&ran.folder());
-    let raw = json(&ran.folder().join("raw.json"));
+    let raw = ran.json("raw");
     assert_eq!(raw["metadata"]["status"], "complete");
     assert_eq!(raw["metadata"]["protocol"]["protocol"], "adaptive");
     assert_eq!(raw["config"]["protocol"], "adaptive", "{}", raw["config"]);
@@ -48,35 +44,23 @@ fn the_adaptive_protocol_makes_two_trials_and_tells_criterion_of_both() {
     }
 }
 
-fn assert_whole(sandbox: &Sandbox, ran: &Ran, group: &str, experiment: &str, plots: &[&str]) {
+fn assert_whole(sandbox: &Sandbox, ran: &Ran, experiment: &str, plots: &[&str]) {
     let folder = ran.folder();
-    assert_eq!(folder.parent().unwrap(), sandbox.results().join(group));
+    let group = sandbox.results().join(experiment.split('_').next().unwrap());
+    assert_eq!(folder.parent().unwrap(), group);
     assert!(ran.run_id().ends_with(experiment), "{}", ran.run_id());
-    assert_eq!(
-        names(&folder),
-        [
-            ".night-sweep",
-            "config.json",
-            "env.json",
-            "plots",
-            "raw.json",
-            "report.html",
-            "summary.json"
-        ],
-        "and nothing else hidden"
-    );
+    assert_eq!(names(&folder), RUN_FOLDER, "and nothing else hidden");
+    let plots: Vec<_> =
+        plots.iter().flat_map(|p| [format!("{p}.png"), format!("{p}.svg")]).collect();
     assert_eq!(names(&folder.join("plots")), plots);
-    assert_eq!(names(&sandbox.results().join(group)).len(), 1);
+    assert_eq!(names(&group).len(), 1);
     assert_valid(&folder);
     assert_complete(sandbox, &folder);
 
     let table = format!("{experiment} on device: cpu (");
     let counts = format!("5 points, 0 failed, {TRIALS} trials");
-    assert!(
-        ran.stdout.lines().any(|line| line.starts_with(&table) && line.ends_with(&counts)),
-        "{}",
-        ran.stdout
-    );
+    let is_first = |line: &str| line.starts_with(&table) && line.ends_with(&counts);
+    assert!(ran.stdout.lines().any(is_first), "{}", ran.stdout);
     // Criterion is heard in the last trial, and in no other.
     assert_eq!(ran.stdout.matches(" time: ").count(), 5, "{}", ran.stdout);
     for unwanted in ["Warning", "ERROR", "Benchmarking", "panicked"] {
@@ -114,25 +98,17 @@ pub fn assert_complete(sandbox: &Sandbox, folder: &Path) {
 #[test]
 fn runs_started_together_have_different_ids() {
     let sandbox = Sandbox::new();
-    let start = |id: &str| {
-        let mut command = sandbox.command(bench("g3_gemm_k_dense"));
-        command.args(["--bench", "--exact", id]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
-    };
     // Different cases, for Criterion keeps the files of a case in one place.
-    let together: Vec<_> = G3_IDS[..4].iter().map(|id| start(id)).collect();
+    let start = |id: &&str| start(sandbox.g3_command(&["--exact", id]));
+    let together: Vec<_> = G3_IDS[..4].iter().map(start).collect();
     let mut run_ids = HashSet::new();
     for child in together {
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (code, stdout, stderr) =
-            (output.status.code(), text(&output.stdout), text(&output.stderr));
-        let ran = Ran { code, stdout, stderr }.succeeded();
+        let ran = ended(child).succeeded();
         assert_valid(&ran.folder());
         run_ids.insert(ran.run_id());
     }
     assert_eq!(run_ids.len(), 4, "{run_ids:?}");
-    assert_eq!(names(&sandbox.results().join("G3")).len(), 4);
+    assert_eq!(sandbox.reports().len(), 4);
 }
 
 #[test]

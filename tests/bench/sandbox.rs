@@ -1,16 +1,15 @@
 //! A place of its own for each test: a spec, Criterion's folder and a results root, and what is run
 //! in it.
 
-use serde_json::Value;
-use std::collections::HashMap;
+use crate::support;
+pub use crate::support::{Ran, assert_contains, assert_each_once, finish};
+use night_sweep::journal::{self, Run};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// Ids of the G3 sweep in [`SPEC`], in its order.
 pub const G3_IDS: [&str; 5] = [
     "G3/M16_N16_fp16/K8",
     "G3/M16_N16_fp16/K9",
@@ -19,10 +18,8 @@ pub const G3_IDS: [&str; 5] = [
     "G3/M16_N16_fp16/K12",
 ];
 
-/// Trials in [`SPEC`].
 pub const TRIALS: usize = 2;
 
-/// Five points for each bench.
 pub const SPEC: &str = "\
 experiments:
   S1_sdpa_dense_sweep:
@@ -42,33 +39,25 @@ experiments:
     trials: 2
 ";
 
-/// A hung process fails its test, much later than the slowest machine would.
-const TIME_OUT: Duration = Duration::from_secs(120);
-
 /// Folders and files that nothing else uses.
 pub struct Sandbox {
     dir: TempDir,
 }
 
-/// A process that ended.
-pub struct Ran {
-    /// Its exit code; none if a signal ended it.
-    pub code: Option<i32>,
-    /// What it wrote to stdout.
-    pub stdout: String,
-    /// What it wrote to stderr.
-    pub stderr: String,
-}
-
 impl Sandbox {
-    /// A sandbox with [`SPEC`].
     pub fn new() -> Sandbox {
         let sandbox = Sandbox { dir: tempfile::tempdir().unwrap() };
         sandbox.write_spec(SPEC);
         sandbox
     }
 
-    /// Puts another spec in place.
+    /// A sandbox with [`SPEC`], but K of G3 from 8 to `last` and another number of trials.
+    pub fn with_sweep(last: usize, trials: usize) -> Sandbox {
+        let sandbox = Sandbox::new();
+        sandbox.write_spec(&spec_with(last, trials));
+        sandbox
+    }
+
     pub fn write_spec(&self, text: &str) {
         fs::write(self.spec(), text).unwrap();
     }
@@ -78,36 +67,39 @@ impl Sandbox {
         self.dir.path()
     }
 
-    /// Where the spec lies.
     pub fn spec(&self) -> PathBuf {
-        self.dir.path().join("spec.yaml")
+        self.dir().join("spec.yaml")
     }
 
-    /// Criterion's folder.
     pub fn criterion_home(&self) -> PathBuf {
-        self.dir.path().join("criterion")
+        self.dir().join("criterion")
     }
 
-    /// The results root.
+    pub fn runs(&self) -> PathBuf {
+        self.criterion_home().join("night-sweep")
+    }
+
     pub fn results(&self) -> PathBuf {
-        self.dir.path().join("results")
+        self.dir().join("results")
     }
 
-    /// The journal of a run.
+    pub fn reports(&self) -> Vec<String> {
+        support::names(&self.results().join("G3"))
+    }
+
     pub fn journal(&self, run_id: &str) -> PathBuf {
-        self.criterion_home().join("night-sweep").join(run_id).join("journal.jsonl")
+        self.runs().join(run_id).join("journal.jsonl")
+    }
+
+    pub fn run(&self, run_id: &str) -> Run {
+        journal::read(&self.journal(run_id)).unwrap()
     }
 
     /// A program in this sandbox, whatever the variables of whoever runs the tests.
     pub fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("NIGHT_SWEEP_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = support::without_our_variables(program);
         command
-            .current_dir(self.dir.path())
+            .current_dir(self.dir())
             .env("CRITERION_HOME", self.criterion_home())
             .env("NIGHT_SWEEP_RESULTS_ROOT", self.results())
             .env("NIGHT_SWEEP_SPEC", self.spec())
@@ -115,33 +107,70 @@ impl Sandbox {
         command
     }
 
-    /// Runs the G3 bench.
-    pub fn g3(&self, arguments: &[&str]) -> Ran {
-        self.g3_with(&[], arguments)
-    }
-
-    /// Runs the G3 bench with more, or other, variables.
-    pub fn g3_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
+    /// The G3 bench as `cargo bench` starts it, with these arguments.
+    pub fn g3_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(bench("g3_gemm_k_dense"));
-        command.args(arguments).envs(variables.iter().copied());
-        finish(command)
+        command.arg("--bench").args(arguments);
+        command
     }
 
-    /// Runs the S1 bench.
-    pub fn s1(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.command(bench("s1_sdpa_dense"));
+    /// Runs the G3 bench with these arguments and no other.
+    pub fn g3_plain(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(bench("g3_gemm_k_dense"));
         command.args(arguments);
         finish(command)
     }
 
-    /// Runs `night-sweep`.
-    pub fn night_sweep(&self, arguments: &[&str]) -> Ran {
+    pub fn night_sweep_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_night-sweep")));
         command.args(arguments);
+        command
+    }
+
+    pub fn g3(&self, arguments: &[&str]) -> Ran {
+        finish(self.g3_command(arguments))
+    }
+
+    pub fn g3_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
+        let mut command = self.g3_command(arguments);
+        command.envs(variables.iter().copied());
         finish(command)
     }
 
-    /// Checks that nothing was measured and nothing reported.
+    pub fn g3_as(&self, run_id: &str) -> Ran {
+        self.g3_with(&[("NIGHT_SWEEP_RUN_ID", run_id)], &[])
+    }
+
+    pub fn resume(&self, run_id: &str) -> Ran {
+        self.g3_with(&[("NIGHT_SWEEP_RESUME", run_id)], &[])
+    }
+
+    pub fn night_sweep(&self, arguments: &[&str]) -> Ran {
+        finish(self.night_sweep_command(arguments))
+    }
+
+    pub fn report(&self, run_id: &str) -> Ran {
+        let root = self.results();
+        self.night_sweep(&["report", run_id, "--results-root", root.to_str().unwrap()])
+    }
+
+    /// An executable that runs `lines` of shell before it becomes the G3 bench.
+    pub fn script(&self, name: &str, lines: &str) -> PathBuf {
+        let path = self.dir().join(name);
+        let real = bench("g3_gemm_k_dense").display();
+        fs::write(&path, format!("#!/bin/sh\n{lines}\nexec {real} \"$@\"\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// Somebody else's folder where the results of a run of G3 belong.
+    pub fn foreign_folder(&self, run_id: &str) -> PathBuf {
+        let folder = self.results().join("G3").join(run_id);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("notes.txt"), "precious").unwrap();
+        folder
+    }
+
     pub fn assert_untouched(&self) {
         let has_any = |dir: PathBuf| fs::read_dir(dir).is_ok_and(|mut dir| dir.next().is_some());
         assert!(!has_any(self.results()), "there is something in the results root");
@@ -149,69 +178,24 @@ impl Sandbox {
     }
 }
 
-impl Ran {
-    /// Checks that it went well.
-    pub fn succeeded(self) -> Ran {
-        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// Checks that bad input was refused in one line before anything was printed, and returns that
-    /// line.
-    pub fn refused(self) -> String {
-        assert_eq!(self.code, Some(2), "{}", self.stderr);
-        assert!(self.stdout.is_empty(), "{}", self.stdout);
-        let line = self.stderr.strip_suffix('\n').unwrap();
-        assert!(line.starts_with("night-sweep: ") && !line.contains('\n'), "{line}");
-        line.to_owned()
-    }
-
-    /// The run folder, which a run and a report print as their last line.
-    pub fn folder(&self) -> PathBuf {
-        PathBuf::from(self.stdout.lines().last().unwrap())
-    }
-
-    /// The run id, which names the run folder.
-    pub fn run_id(&self) -> String {
-        self.folder().file_name().unwrap().to_str().unwrap().to_owned()
-    }
+pub fn spec_with(last: usize, trials: usize) -> String {
+    let spec = SPEC.replace("[8, 12]", &format!("[8, {last}]"));
+    spec.replace("trials: 2", &format!("trials: {trials}"))
 }
 
-/// Waits for a process to end.
-pub fn finish(command: Command) -> Ran {
-    let output = assert_cmd::Command::from_std(command).timeout(TIME_OUT).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+pub fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// The executable of a bench target. Cargo names those of binaries only, so both are built once and
-/// asked for.
+pub fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+pub fn ended(child: Child) -> Ran {
+    child.wait_with_output().unwrap().into()
+}
+
 pub fn bench(target: &str) -> &'static Path {
-    static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
-    &BUILT.get_or_init(build)[target]
-}
-
-fn build() -> HashMap<String, PathBuf> {
-    let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--message-format=json-render-diagnostics"])
-        .arg("--benches")
-        .arg("--target-dir")
-        .arg(target_dir);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let output = cargo.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let messages = output.stdout.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-    messages
-        .map(|line| serde_json::from_slice::<Value>(line).unwrap())
-        .filter(|message| message["target"]["kind"][0] == "bench")
-        .filter_map(|message| {
-            let name = message["target"]["name"].as_str()?.to_owned();
-            Some((name, PathBuf::from(message["executable"].as_str()?)))
-        })
-        .collect()
+    &support::benches()[target]
 }

@@ -1,10 +1,10 @@
 //! A sweep in shards, and the run that they are joined to.
 
 use crate::run::assert_complete;
-use crate::sandbox::{Ran, SPEC, Sandbox};
+use crate::sandbox::{Ran, Sandbox, assert_contains};
 use crate::support::{assert_valid, json, names};
-use night_sweep::journal::record::{Line, Status};
-use night_sweep::journal::{self, Run};
+use night_sweep::journal::Run;
+use night_sweep::journal::record::{Header, Line, Status};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -13,8 +13,7 @@ const POINTS: usize = 11;
 
 /// A sandbox in which the shards named `part-1` to `part-3` of 11 points were measured.
 fn sharded() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.write_spec(&SPEC.replace("[8, 12]", "[8, 18]"));
+    let sandbox = Sandbox::with_sweep(18, 2);
     for index in 1..=SHARDS {
         shard(&sandbox, index, &format!("part-{index}"), &[], &[]).succeeded();
     }
@@ -30,18 +29,13 @@ fn shard(
 ) -> Ran {
     let shard = format!("{index}/{SHARDS}");
     let own = [("NIGHT_SWEEP_SHARD", &*shard), ("NIGHT_SWEEP_RUN_ID", run_id)];
-    sandbox.g3_with(&[&own, variables].concat(), &[&["--bench"], arguments].concat())
+    sandbox.g3_with(&[&own, variables].concat(), arguments)
 }
 
 fn merge(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
     sandbox.night_sweep(&[&["merge"], arguments].concat())
 }
 
-fn run_of(sandbox: &Sandbox, run_id: &str) -> Run {
-    journal::read(&sandbox.journal(run_id)).unwrap()
-}
-
-/// Rewrites the journal of a run.
 fn change(sandbox: &Sandbox, run_id: &str, change: impl Fn(&mut Vec<Line>)) {
     let path = sandbox.journal(run_id);
     let text = fs::read_to_string(&path).unwrap();
@@ -55,7 +49,7 @@ fn change(sandbox: &Sandbox, run_id: &str, change: impl Fn(&mut Vec<Line>)) {
 #[test]
 fn shards_merged_are_the_sweep() {
     let sandbox = sharded();
-    let shards: Vec<Run> = (1..=SHARDS).map(|i| run_of(&sandbox, &format!("part-{i}"))).collect();
+    let shards: Vec<Run> = (1..=SHARDS).map(|i| sandbox.run(&format!("part-{i}"))).collect();
     for (index, run) in shards.iter().enumerate() {
         let shard = format!("{}/{SHARDS}", index + 1);
         assert_eq!(run.header.shard.as_ref(), Some(&shard));
@@ -74,9 +68,9 @@ fn shards_merged_are_the_sweep() {
     assert_valid(&ran.folder());
     assert_complete(&sandbox, &ran.folder());
 
-    let whole = run_of(&sandbox, "whole");
-    sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", "alone")], &["--bench"]).succeeded();
-    let alone = run_of(&sandbox, "alone");
+    let whole = sandbox.run("whole");
+    sandbox.g3_as("alone").succeeded();
+    let alone = sandbox.run("alone");
     assert_eq!(whole.header.cases, alone.header.cases, "the same cases in the same order");
     assert_eq!(whole.header.config, alone.header.config);
     assert_eq!(whole.trials.len(), alone.trials.len());
@@ -88,21 +82,21 @@ fn shards_merged_are_the_sweep() {
         assert!(run.trials.iter().all(|trial| whole.trials.contains(trial)));
     }
 
-    let metadata = json(&ran.folder().join("raw.json"))["metadata"].clone();
+    let metadata = ran.json("raw")["metadata"].clone();
     assert!(metadata.get("shard").is_none(), "{metadata}");
     let longest = shards.iter().map(Run::wall_s).fold(0.0, f64::max);
     assert_eq!(metadata["wall_s"].as_f64(), Some(longest));
-    let breakdown = json(&ran.folder().join("summary.json"))["breakdown"].clone();
+    let breakdown = ran.json("summary")["breakdown"].clone();
     let all: f64 = shards.iter().map(Run::wall_s).sum();
     assert!(breakdown["wall_s"].as_f64().unwrap() > all, "{breakdown}, {all}");
     assert_eq!(metadata["started_at"], shards[0].header.started_at);
-    let env = json(&ran.folder().join("env.json"));
+    let env = ran.json("env");
     let of: Vec<_> = env["shards"].as_array().unwrap().iter().map(|of| &of["run_id"]).collect();
     assert_eq!(of, ["part-1", "part-2", "part-3"]);
     assert!(env["settings"].get("NIGHT_SWEEP_SHARD").is_none(), "{env}");
 
-    let again = merge(&sandbox, &["part-1", "part-2", "part-3", "--run-id", "whole"]).refused();
-    assert!(again.contains("a run whole already"), "{again}");
+    merge(&sandbox, &["part-1", "part-2", "part-3", "--run-id", "whole"])
+        .refused_for(&["a run whole already"]);
     let unnamed = merge(&sandbox, &["part-1", "part-2", "part-3"]).succeeded();
     assert!(unnamed.run_id().ends_with("_G3_gemm_k_dense"), "{}", unnamed.run_id());
 }
@@ -112,12 +106,12 @@ fn what_is_missing_or_there_twice_is_named_and_nothing_is_left() {
     let sandbox = sharded();
     shard(&sandbox, 2, "again", &[], &[]).succeeded();
     shard(&sandbox, 2, "few", &[], &["K1[0-9]"]).succeeded();
-    sandbox.g3_with(&[("NIGHT_SWEEP_RUN_ID", "unsharded")], &["--bench"]).succeeded();
+    sandbox.g3_as("unsharded").succeeded();
     change(&sandbox, "again", |lines| {
         // As killed before the last trial.
         lines.truncate(lines.len() - 2);
     });
-    let before = names(&sandbox.criterion_home().join("night-sweep"));
+    let before = names(&sandbox.runs());
     for (runs, says) in [
         (&["part-1", "part-3"][..], "shards are missing: 2/3"),
         (&["part-2"], "shards are missing: 1/3, 3/3"),
@@ -134,10 +128,9 @@ fn what_is_missing_or_there_twice_is_named_and_nothing_is_left() {
         (&["../part-1"], "is no journal, no run's folder and no run id"),
         (&["part-1", "part-2", "part-3", "--run-id", "../x"], "--run-id \"../x\": allowed is"),
     ] {
-        let line = merge(&sandbox, runs).refused();
-        assert!(line.contains(says), "{line}");
+        merge(&sandbox, runs).refused_for(&[says]);
     }
-    assert_eq!(names(&sandbox.criterion_home().join("night-sweep")), before);
+    assert_eq!(names(&sandbox.runs()), before);
 }
 
 #[test]
@@ -145,7 +138,7 @@ fn shards_of_different_runs_are_not_merged() {
     let sandbox = sharded();
     let runs = ["part-1", "part-2", "part-3"];
     let sound = fs::read(sandbox.journal("part-2")).unwrap();
-    let refusal = |what: &str, with: &dyn Fn(&mut night_sweep::journal::record::Header)| {
+    let refusal = |what: &str, with: &dyn Fn(&mut Header)| {
         change(&sandbox, "part-2", |lines| {
             let Line::Header(header) = &mut lines[0] else { panic!("the header comes first") };
             with(header);
@@ -176,12 +169,12 @@ fn shards_of_different_runs_are_not_merged() {
     });
 
     // Journals that were edited.
-    let theirs = run_of(&sandbox, "part-1").header.cases[0].clone();
+    let theirs = sandbox.run("part-1").header.cases[0].clone();
     refusal(&format!("{} is there twice", theirs.id), &|h| h.cases.push(theirs.clone()));
     let mut stranger = theirs.clone();
     stranger.id = "G3/M16_N16_fp16/K99".to_owned();
     refusal("K99 of part-2 is no case of the sweep", &|h| h.cases.push(stranger.clone()));
-    let untimed = run_of(&sandbox, "part-2").header.cases[0].id.clone();
+    let untimed = sandbox.run("part-2").header.cases[0].id.clone();
     change(&sandbox, "part-2", |lines| {
         lines.retain(|line| !matches!(line, Line::Trial(trial) if trial.case_id == untimed));
     });
@@ -190,22 +183,20 @@ fn shards_of_different_runs_are_not_merged() {
     });
 
     merge(&sandbox, &runs).succeeded();
-    assert_eq!(run_of(&sandbox, "part-2").end.unwrap().status, Status::Complete);
+    assert_eq!(sandbox.run("part-2").end.unwrap().status, Status::Complete);
 }
 
 #[test]
 fn a_shard_without_a_row_is_refused_and_lists_are_sharded() {
     let sandbox = Sandbox::new();
-    let line = sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", "9/9")], &["--bench", "K8$"]);
-    let others = (1..9).map(|index| format!("{index}/9"));
-    let refused =
-        [line]
-            .into_iter()
-            .chain(others.map(|shard| {
-                sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", &shard)], &["--list", "K8$"])
-            }));
-    let refused = refused.filter(|ran| ran.code == Some(2)).map(|ran| {
-        assert!(ran.stderr.contains("too few rows for so many shards"), "{}", ran.stderr);
+    let last = sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", "9/9")], &["K8$"]);
+    let list = |index| {
+        let shard = format!("{index}/9");
+        sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", &shard)], &["--list", "K8$"])
+    };
+    let refused = (1..9).map(list).chain([last]).filter(|ran| ran.code == Some(2));
+    let refused = refused.inspect(|ran| {
+        assert_contains(&ran.stderr, &["too few rows for so many shards"]);
     });
     assert_eq!(refused.count(), 8, "one row, nine shards");
 }
@@ -214,15 +205,10 @@ fn a_shard_without_a_row_is_refused_and_lists_are_sharded() {
 fn a_shard_is_resumed_as_that_shard() {
     let sandbox = sharded();
     let resume = [("NIGHT_SWEEP_RESUME", "part-2"), ("NIGHT_SWEEP_SHARD", "3/3")];
-    let line = sandbox.g3_with(&resume, &["--bench"]).refused();
-    assert!(line.contains("cannot resume part-2") && line.contains("the shard"), "{line}");
-    assert_eq!(run_of(&sandbox, "part-2").open_trials(), []);
-    assert_eq!(
-        (1..=SHARDS)
-            .map(|i| run_of(&sandbox, &format!("part-{i}")).header.cases.len())
-            .sum::<usize>(),
-        POINTS
-    );
-    let unnamed = sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", "1/3")], &["--bench"]).succeeded();
+    sandbox.g3_with(&resume, &[]).refused_for(&["cannot resume part-2", "the shard"]);
+    assert_eq!(sandbox.run("part-2").open_trials(), []);
+    let cases = (1..=SHARDS).map(|i| sandbox.run(&format!("part-{i}")).header.cases.len());
+    assert_eq!(cases.sum::<usize>(), POINTS);
+    let unnamed = sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", "1/3")], &[]).succeeded();
     assert!(unnamed.run_id().ends_with("_G3_gemm_k_dense_1of3"), "{}", unnamed.run_id());
 }

@@ -1,6 +1,6 @@
 //! A bad spec, through a bench: refused in one line that says where, before anything is allocated.
 
-use crate::sandbox::{SPEC, Sandbox};
+use crate::sandbox::{SPEC, Sandbox, assert_contains};
 
 /// Runs G3 on [`SPEC`] with `from` replaced by `to`, and returns the refusal behind the path of the
 /// spec.
@@ -12,58 +12,48 @@ fn refusal(from: &str, to: &str) -> String {
 fn refusal_of(spec: &str) -> String {
     let sandbox = Sandbox::new();
     sandbox.write_spec(spec);
-    let line = sandbox.g3(&["--bench"]).refused();
+    let line = sandbox.g3(&[]).refused();
     sandbox.assert_untouched();
     let path = format!("night-sweep: {}", sandbox.spec().display());
     line.strip_prefix(&path).unwrap_or(&line).to_owned()
 }
 
+/// tests/spec.rs has them all.
 #[test]
 fn a_wrong_key_or_value_is_refused_where_it_stands() {
     for (from, to, at, what) in [
         ("K_range:", "K_rang:", ":13:5: ", "did you mean \"K_range\"?"),
-        ("K_range: [8, 12]", "K_range: wide", ":13:14: ", "a range [lo, hi] of two integers"),
-        ("K_range: [8, 12]", "K_range: [12, 8]", ":13:14: ", "empty"),
-        ("M: 16", "M: sixteen", ":12:16: ", "an integer"),
         ("M: 16", "M: -16", ":12:16: ", "an integer from 1 "),
-        ("N: 16", "N: 0", ":12:23: ", "an integer from 1 "),
-        ("dtypes: [fp16]", "dtypes: [fp8]", ":11:14: ", "fp16"),
         ("type: gemm_k_dense", "type: [gemm]", ":10:11: ", "a string"),
     ] {
         let line = refusal(from, to);
-        assert!(line.starts_with(at) && line.contains(what), "{line}");
-        assert!(line.contains("G3_gemm_k_dense"), "{line}");
+        assert!(line.starts_with(at), "{line}");
+        assert_contains(&line, &[what, "G3_gemm_k_dense"]);
     }
 }
 
 #[test]
 fn sizes_that_fit_nowhere_are_refused() {
-    let line = refusal("M: 16, N: 16", "M: 99999999999, N: 99999999999");
-    assert!(line.contains("G3_gemm_k_dense.shape") && line.contains("too large"), "{line}");
-    let line = refusal("M: 16", "M: 99999999999999999999999999");
-    assert!(line.starts_with(":12:16: ") && line.contains("64 bits"), "{line}");
     // Below the limit of a tensor, and above what any host has: 2.2 TB.
     let line = refusal("M: 16, N: 16", "M: 1048570, N: 1048570");
-    assert!(line.contains("2199.0 GB") && line.contains("smaller"), "{line}");
-    let line = refusal("K_range: [8, 12]", "K_range: [1, 1000000000]");
-    assert!(line.contains("K_range") && line.contains("more than 100000 cases"), "{line}");
+    assert_contains(&line, &["2199.0 GB", "smaller"]);
 }
 
 #[test]
 fn a_file_cut_short_is_refused_and_so_is_none() {
     let inside = SPEC.find(", N: 16").unwrap();
     let line = refusal_of(&SPEC[..inside]);
-    assert!(line.contains("not valid YAML"), "{line}");
+    assert_contains(&line, &["not valid YAML"]);
     let line = refusal_of(&SPEC[..SPEC.find("    K_range").unwrap()]);
-    assert!(line.contains("\"K_range\" is missing"), "{line}");
+    assert_contains(&line, &["\"K_range\" is missing"]);
     let line = refusal_of(&SPEC[..SPEC.find("  G3_").unwrap()]);
-    assert!(line.contains("there are S1_sdpa_dense_sweep"), "{line}");
+    assert_contains(&line, &["there are S1_sdpa_dense_sweep"]);
     let line = refusal_of("");
     assert!(line.starts_with(":1:1: ") && line.contains("\"experiments\" is missing"), "{line}");
 
     let sandbox = Sandbox::new();
-    let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", "nosuch.yaml")], &["--bench"]).refused();
-    assert!(line.contains("nosuch.yaml: cannot be read: No such file"), "{line}");
+    let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", "nosuch.yaml")], &[]).refused();
+    assert_contains(&line, &["nosuch.yaml: cannot be read: No such file"]);
     sandbox.assert_untouched();
 }
 
@@ -81,13 +71,13 @@ fn aliases_that_stand_for_gigabytes_are_refused() {
     let types = format!("experiments:\n  X: {{type: &a {long}}}\n{}", names.collect::<String>());
     for bomb in [laughs, texts, types] {
         let line = refusal_of(&bomb);
-        assert!(line.contains("more than 16 MB once its aliases are followed"), "{line}");
+        assert_contains(&line, &["more than 16 MB once its aliases are followed"]);
         assert!(line.len() < 300, "{line}");
     }
     // An anchor or two are fine.
     let sandbox = Sandbox::new();
     sandbox.write_spec(&SPEC.replacen("[fp16]", "&types [fp16]", 1));
-    sandbox.g3(&["--bench", "--list"]).succeeded();
+    sandbox.g3(&["--list"]).succeeded();
 }
 
 #[test]
@@ -96,26 +86,34 @@ fn a_file_that_is_no_spec_by_its_size_is_not_read() {
     let path = sandbox.spec();
     std::fs::File::create(&path).unwrap().set_len(100 << 20).unwrap();
     for path in [path.to_str().unwrap(), "/dev/zero"] {
-        let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", path)], &["--bench"]).refused();
-        assert!(line.contains(path) && line.contains("larger than 1 MB"), "{line}");
+        let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", path)], &[]).refused();
+        assert_contains(&line, &[path, "larger than 1 MB"]);
     }
     let folder = sandbox.dir().to_str().unwrap();
-    let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", folder)], &["--bench"]).refused();
-    assert!(line.contains("cannot be read"), "{line}");
+    let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", folder)], &[]).refused();
+    assert_contains(&line, &["cannot be read"]);
     sandbox.assert_untouched();
 }
 
 #[test]
 fn names_that_lead_out_of_a_folder_are_refused() {
-    for name in ["../../G3_x", "G3/x", "..", ".G3", "/G3", "'G3\\n'", "'G3 x'", "'Gä'", "\"G3\\0\""]
-    {
+    let names =
+        ["../../G3_x", "G3/x", "..", ".G3", "/G3", "'G3\\n'", "'G3 x'", "'Gä'", "\"G3\\0\""];
+    for name in names {
         let spec = SPEC.replace("G3_gemm_k_dense:", &format!("{name}:"));
         let line = refusal_of(&spec);
-        assert!(line.contains("the name stands in ids and folders"), "{line}");
+        assert_contains(&line, &["the name stands in ids and folders"]);
     }
-    let het1 = "experiments:\n  HET1_x:\n    type: hetero_batching\n    total_N: 8\n    H: 1\n    patterns: {NAME: {groups: [{dim: 8, count: 1}]}}\n";
     for name in ["..", ".", "a/b", "../x"] {
-        let line = refusal_of(&het1.replace("NAME", name));
-        assert!(line.contains("a pattern's name stands in ids"), "{line}");
+        let line = refusal_of(&format!(
+            "experiments:
+  HET1_x:
+    type: hetero_batching
+    total_N: 8
+    H: 1
+    patterns: {{{name}: {{groups: [{{dim: 8, count: 1}}]}}}}
+"
+        ));
+        assert_contains(&line, &["a pattern's name stands in ids"]);
     }
 }

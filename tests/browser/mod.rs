@@ -5,16 +5,19 @@ use serde_json::Value;
 use std::fs;
 use std::process::Command;
 
-/// What the probe sees on a page.
-///
-/// # Panics
-/// If there is no Chromium, or anything stands in its console.
+pub fn data(page: &str) -> Value {
+    let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+/// What the probe sees on a page. Panics if anything stands in the console.
 pub fn seen(page: &str) -> Value {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     fs::write(dir.join("page.html"), page).unwrap();
     let wrapper = format!(
-        "<!doctype html><iframe id=page src=page.html style=\"width: 1300px; height: 2400px\"></iframe>\
+        "<!doctype html>\
+         <iframe id=page src=page.html style=\"width: 1300px; height: 2400px\"></iframe>\
          <pre id=seen></pre><script>{}</script>",
         include_str!("probe.js")
     );
@@ -22,15 +25,10 @@ pub fn seen(page: &str) -> Value {
     fs::write(&path, wrapper).unwrap();
     let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
     let output = Command::new(chromium)
-        .args([
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-        ])
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic"])
+        .args(["--no-first-run", "--allow-file-access-from-files"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--allow-file-access-from-files", "--enable-logging=stderr", "--v=0"])
+        .args(["--enable-logging=stderr", "--v=0"])
         .args(["--window-size=1400,2500", "--virtual-time-budget=5000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", dir.join("profile").display()))
         .arg(format!("file://{}", path.display()))

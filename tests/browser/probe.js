@@ -5,7 +5,9 @@ const seen = {};
 const pause = (ms = 50) => new Promise((resolve) => setTimeout(resolve, ms));
 
 frame.addEventListener("load", async () => {
-  try { await look(frame.contentDocument, frame.contentWindow); } catch (error) { seen.failed = String(error.stack); }
+  await look(frame.contentDocument, frame.contentWindow).catch((error) => {
+    seen.failed = String(error.stack);
+  });
   document.getElementById("seen").textContent = JSON.stringify(seen);
 });
 
@@ -13,7 +15,8 @@ async function look(page, view) {
   const all = (selector) => [...page.querySelectorAll(selector)];
   const one = (selector) => page.querySelector(selector);
   const readout = () => one("#readout").textContent;
-  const heights = () => all(".dot").map((dot) => Math.round(dot.getBoundingClientRect().top)).join();
+  const top = (dot) => Math.round(dot.getBoundingClientRect().top);
+  const heights = () => all(".dot").map(top).join();
   const choose = async (selector) => { one(selector)?.click(); await pause(); };
   await pause(200);
 
@@ -29,10 +32,16 @@ async function look(page, view) {
 
   if (seen.dots) {
     const box = one(".dot").getBoundingClientRect();
-    one("svg.panel").dispatchEvent(new view.PointerEvent("pointermove", { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 }));
+    const at = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
+    one("svg.panel").dispatchEvent(new view.PointerEvent("pointermove", at));
     seen.hovered = readout();
-    seen.narrowest = Math.min(...all("#readout dd").map((value) => value.getBoundingClientRect().width));
-    const press = (key) => { one("svg.panel").dispatchEvent(new view.KeyboardEvent("keydown", { key, cancelable: true })); return readout(); };
+    const width = (value) => value.getBoundingClientRect().width;
+    seen.narrowest = Math.min(...all("#readout dd").map(width));
+    const press = (key) => {
+      const event = new view.KeyboardEvent("keydown", { key, cancelable: true });
+      one("svg.panel").dispatchEvent(event);
+      return readout();
+    };
     seen.key_right = press("ArrowRight");
     seen.key_end = press("End");
     press("ArrowDown");
@@ -60,18 +69,25 @@ async function look(page, view) {
   }
 
   seen.rows = (one("#table") ? all("#table tbody tr") : all("tbody tr")).length;
-  const medians = all("#table thead th").findIndex((head) => head.textContent === "Median");
+  const heads = () => all("#table thead th");
+  const medians = heads().findIndex((head) => head.textContent === "Median");
   if (medians >= 0) {
-    const inMs = (text) => (text === "" ? NaN : parseFloat(text) * (text.endsWith("µs") ? 1e-3 : 1));
-    const column = () => all("#table tbody tr").map((row) => inMs(row.children[medians].textContent));
-    const head = () => all("#table thead th")[medians];
-    const inOrder = (sign) => { const values = column().filter((ms) => !Number.isNaN(ms)); return values.every((ms, i) => i === 0 || sign * (ms - values[i - 1]) >= 0); };
+    const unit = (text) => (text.endsWith("µs") ? 1e-3 : 1);
+    const inMs = (text) => (text === "" ? NaN : parseFloat(text) * unit(text));
+    const median = (row) => inMs(row.children[medians].textContent);
+    const column = () => all("#table tbody tr").map(median);
+    const head = () => heads()[medians];
+    const inOrder = (sign) => {
+      const times = column().filter((ms) => !Number.isNaN(ms));
+      return times.every((ms, i) => i === 0 || sign * (ms - times[i - 1]) >= 0);
+    };
     head().firstChild.click();
     seen.sorted = head().getAttribute("aria-sort");
     seen.ascending = inOrder(1);
     head().firstChild.click();
     seen.descending = inOrder(-1);
-    seen.errors_last = column().every((ms, i, values) => !Number.isNaN(ms) || i === values.length - 1 || Number.isNaN(values[i + 1]));
+    const missing = column().map(Number.isNaN);
+    seen.errors_last = missing.every((is, i) => !is || missing.slice(i).every(Boolean));
   }
   const filter = one("#filter");
   if (!filter) return;

@@ -22,17 +22,15 @@ use night_sweep::journal::{self, Journal};
 use night_sweep::measure::record::Cold;
 use night_sweep::render::{index, page, plot, table, terminal};
 use night_sweep::results::{build, criterion_files, summarise};
-use night_sweep::spec::Spec;
+use night_sweep::spec::{Spec, SpecError};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestError, TestRunner};
-use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use synthetic::Outcome;
 
-/// Inputs of a short run.
 const CASES: u32 = 300;
 /// Longer than any input should take, on a busy machine and without optimisation.
 const HANGS: Duration = Duration::from_secs(60);
@@ -94,25 +92,20 @@ fn limit_memory() {
 }
 
 /// A few rows of each experiment, with their variants.
-fn outcomes() -> Vec<(&'static str, &'static str, Vec<Outcome>)> {
+fn outcomes() -> [(&'static str, Vec<Outcome>); 7] {
     let few = |outcomes: Vec<Outcome>| {
-        let rows: Vec<String> = outcomes
-            .iter()
-            .filter(|(case, _)| case.variant.is_none())
-            .step_by(5)
-            .take(4)
-            .map(|(case, _)| case.id.clone())
-            .collect();
+        let rows = outcomes.iter().filter(|(case, _)| case.variant.is_none());
+        let rows: Vec<_> = rows.step_by(5).take(4).map(|(case, _)| case.id.clone()).collect();
         outcomes.into_iter().filter(|(case, _)| rows.contains(&case.row)).collect()
     };
-    let all = synthetic::all().into_iter();
-    all.map(|(group, experiment, outcomes, _)| (group, experiment, few(outcomes))).collect()
+    synthetic::all().map(|(group, outcomes, _)| (group, few(outcomes)))
 }
 
 /// Journals with few samples: an edit of the hundredth one says no more than of the third.
 fn journals() -> Vec<(Header, Vec<Line>)> {
-    let of = |(group, experiment, outcomes): (_, _, Vec<_>)| {
-        ["cpu", "cuda:0"].map(|device| synthetic::journal(group, experiment, device, &outcomes))
+    let of = |(group, outcomes): (_, Vec<_>)| {
+        let on = |device| synthetic::journal_of(group, group, device, &outcomes);
+        ["cpu", "cuda:0"].map(on)
     };
     let mut journals: Vec<_> = outcomes().into_iter().flat_map(of).collect();
     for line in journals.iter_mut().flat_map(|(_, lines)| lines) {
@@ -140,6 +133,11 @@ fn spec(is_long: bool) {
     fuzz("spec", &corpus, is_long, |bytes| {
         fs::write(&path, bytes).unwrap();
         match Spec::load(&path) {
+            Err(SpecError::Invalid { line, column, problem, .. }) => {
+                let lines = String::from_utf8_lossy(bytes).lines().count();
+                assert!((1..=lines + 1).contains(&line) && column >= 1, "{line}:{column}");
+                assert!(!problem.is_empty() && !problem.contains('\n'), "{problem}");
+            }
             Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
             Ok(spec) => spec.experiments().for_each(|experiment| {
                 let cases = experiment.cases();
@@ -186,27 +184,14 @@ fn run_journal(is_long: bool) {
 fn criterion(is_long: bool) {
     let home = tempfile::tempdir().unwrap();
     let (header, lines) = journals().swap_remove(0);
-    let mut journal = Journal::create(&home.path().join("run"), header).unwrap();
-    lines.iter().for_each(|line| journal.append(line).unwrap());
-    let run = journal::read(journal.path()).unwrap();
+    let run = synthetic::run(header, &lines);
     let (raw, _) = build::raw(&run, home.path()).unwrap();
     let row = raw.measured().next().unwrap();
     let (id, mean_ns) = (&row.point.case_id, row.timing.mean * 1e6);
 
     let folder = criterion_files::folder(home.path(), id).join("new");
     fs::create_dir_all(&folder).unwrap();
-    let estimate = json!({
-        "confidence_interval": {"confidence_level": 0.95, "lower_bound": mean_ns, "upper_bound": mean_ns},
-        "point_estimate": mean_ns,
-        "standard_error": 0.1,
-    });
-    let estimates = json!({"mean": estimate, "median": estimate, "median_abs_dev": estimate, "slope": null, "std_dev": estimate});
-    let sample = json!({"sampling_mode": "Flat", "iters": [1.0, 1.0, 2.0], "times": [mean_ns, mean_ns, 2.0 * mean_ns]});
-    let files = [
-        ("benchmark.json", json!({"group_id": "G3", "full_id": id}).to_string()),
-        ("estimates.json", estimates.to_string()),
-        ("sample.json", sample.to_string()),
-    ];
+    let files = synthetic::criterion_files(id, mean_ns);
     let corpus = files.each_ref().map(|(_, text)| text.clone().into_bytes());
     fuzz("criterion", &corpus, is_long, |bytes| {
         for (name, _) in &files {
@@ -222,11 +207,8 @@ fn criterion(is_long: bool) {
     });
 }
 
-/// The run folders, and what is read of them.
 struct Folders {
-    /// One that stays as it is, to compare with.
     sound: PathBuf,
-    /// One that is edited.
     edited: PathBuf,
 }
 
@@ -236,21 +218,18 @@ fn run_folder(is_long: bool) {
     let dir = tempfile::tempdir().unwrap();
     let mut folders = Vec::new();
     for (at, (header, lines)) in journals().into_iter().enumerate() {
-        let mut journal = Journal::create(&dir.path().join(format!("{at}")), header).unwrap();
-        lines.iter().for_each(|line| journal.append(line).unwrap());
-        let run = journal::read(journal.path()).unwrap();
+        let run = synthetic::run(header, &lines);
         let (raw, warnings) = build::raw(&run, dir.path()).unwrap();
         let view = experiments::view(&raw.config);
         let summary = summarise::of(&raw, &run, view, warnings);
         let [sound, edited] = ["sound", "edited"].map(|root| {
-            let folder =
-                dir.path().join(format!("{root}-{at}")).join(&run.header.group).join("run");
+            let root = dir.path().join(format!("{root}-{at}"));
+            let folder = root.join(&run.header.group).join("run");
             fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("raw.json"), serde_json::to_vec_pretty(&raw).unwrap()).unwrap();
-            fs::write(folder.join("env.json"), serde_json::to_vec_pretty(&run.env()).unwrap())
-                .unwrap();
-            fs::write(folder.join("summary.json"), serde_json::to_vec_pretty(&summary).unwrap())
-                .unwrap();
+            let write = |name: &str, bytes| fs::write(folder.join(name), bytes).unwrap();
+            write("raw.json", serde_json::to_vec_pretty(&raw).unwrap());
+            write("env.json", serde_json::to_vec_pretty(&run.env()).unwrap());
+            write("summary.json", serde_json::to_vec_pretty(&summary).unwrap());
             folder
         });
         folders.push(Folders { sound, edited });
@@ -287,16 +266,13 @@ fn read_folder(sound: &Path, edited: &Path) {
     let dims = raw.measurements.iter().map(|row| row.point().dim.to_string());
     let Ok(items) = input::dims(&dims.collect::<Vec<_>>().join(",")) else { return };
     for budget in [None, Some(1000)] {
-        let request = Request {
-            operation: None,
-            curve: None,
-            items: items.clone(),
-            max_overhead: 0.1,
-            budget,
-        };
+        let items = items.clone();
+        let request = Request { operation: None, curve: None, items, max_overhead: 0.1, budget };
         let _ = advise(std::slice::from_ref(&raw), &request);
     }
 }
+
+const READERS: [fn(bool); 4] = [spec, run_journal, criterion, run_folder];
 
 #[test]
 fn a_spec() {
@@ -320,24 +296,7 @@ fn a_run_folder() {
 
 #[test]
 #[ignore = "runs for minutes"]
-fn specs_for_minutes() {
-    spec(true);
-}
-
-#[test]
-#[ignore = "runs for minutes"]
-fn journals_for_minutes() {
-    run_journal(true);
-}
-
-#[test]
-#[ignore = "runs for minutes"]
-fn criterions_files_for_minutes() {
-    criterion(true);
-}
-
-#[test]
-#[ignore = "runs for minutes"]
-fn run_folders_for_minutes() {
-    run_folder(true);
+fn every_reader_for_minutes() {
+    let readers = READERS.map(|read| std::thread::spawn(move || read(true)));
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
 }

@@ -5,57 +5,15 @@ use proptest::sample::{Index, select};
 
 /// What a number becomes: limits of its types, what JSON and YAML read differently, and what is no
 /// number.
-const EXTREMES: [&str; 24] = [
-    "0",
-    "-0",
-    "1",
-    "-1",
-    "2",
-    "1000",
-    "100000",
-    "4294967296",
-    "1099511627775",
-    "9007199254740993",
-    "9223372036854775808",
-    "18446744073709551615",
-    "18446744073709551616",
-    "340282366920938463463374607431768211456",
-    "1e308",
-    "-1e308",
-    "1e-320",
-    "1e999",
-    "0.1",
-    ".inf",
-    "NaN",
-    "null",
-    "[]",
-    "\"7\"",
-];
+const EXTREMES: &str = "0 -0 1 -1 2 1000 100000 4294967296 1099511627775 9007199254740993 \
+    9223372036854775808 18446744073709551615 18446744073709551616 \
+    340282366920938463463374607431768211456 1e308 -1e308 1e-320 1e999 0.1 .inf NaN null [] \"7\"";
 
 /// What text is put in: brackets, escapes, bytes that are no UTF-8, a byte-order mark, a NUL, an
 /// alias.
-const PIECES: [&[u8]; 18] = [
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b"\"",
-    b"\\",
-    b",",
-    b":",
-    b"\n",
-    b"\t",
-    b"\0",
-    b"\xff",
-    b"\xc3\x28",
-    b"\xef\xbb\xbf",
-    b"\\u0000",
-    b"*a",
-    b"&a ",
-    b"../",
-];
+const PIECES: &str = "{ } [ ] \" \\ , : *a &a ../ \\u0000";
+const BYTES: [&[u8]; 6] = [b"\n", b"\t", b"\0", b"\xff", b"\xc3\x28", b"\xef\xbb\xbf"];
 
-/// One change of some bytes.
 #[derive(Clone, Debug)]
 pub enum Edit {
     Flip(Index, u8),
@@ -64,9 +22,7 @@ pub enum Edit {
     Insert(Index, Vec<u8>),
     /// So many bytes from one place again at another.
     Splice(Index, usize, Index),
-    /// The n-th number becomes another.
     Number(Index, &'static str),
-    /// The n-th word becomes the m-th.
     Word(Index, Index),
     /// The n-th line stands again before the m-th.
     Line(Index, Index),
@@ -76,14 +32,17 @@ pub enum Edit {
 /// wrong in many.
 pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let at = any::<Index>;
+    let pieces: Vec<_> = PIECES.split(' ').map(str::as_bytes).chain(BYTES).collect();
+    let extremes: Vec<_> = EXTREMES.split(' ').collect();
+    let junk = prop::collection::vec(any::<u8>(), 1..12);
     let edit = prop_oneof![
         2 => (at(), 0..8_u8).prop_map(|(at, bit)| Edit::Flip(at, bit)),
         1 => at().prop_map(Edit::Truncate),
         2 => (at(), 1..60_usize).prop_map(|(at, len)| Edit::Remove(at, len)),
-        2 => (at(), select(&PIECES[..])).prop_map(|(at, piece)| Edit::Insert(at, piece.to_vec())),
-        1 => (at(), prop::collection::vec(any::<u8>(), 1..12)).prop_map(|(at, bytes)| Edit::Insert(at, bytes)),
+        2 => (at(), select(pieces)).prop_map(|(at, piece)| Edit::Insert(at, piece.to_vec())),
+        1 => (at(), junk).prop_map(|(at, bytes)| Edit::Insert(at, bytes)),
         2 => (at(), 1..300_usize, at()).prop_map(|(from, len, to)| Edit::Splice(from, len, to)),
-        8 => (at(), select(&EXTREMES[..])).prop_map(|(at, number)| Edit::Number(at, number)),
+        8 => (at(), select(extremes)).prop_map(|(at, number)| Edit::Number(at, number)),
         3 => (at(), at()).prop_map(|(at, from)| Edit::Word(at, from)),
         2 => (at(), at()).prop_map(|(from, to)| Edit::Line(from, to)),
     ];
@@ -94,7 +53,6 @@ pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
 }
 
 impl Edit {
-    /// The bytes with this change in them.
     pub fn apply(&self, mut bytes: Vec<u8>) -> Vec<u8> {
         let len = bytes.len();
         if len == 0 {
@@ -142,7 +100,6 @@ impl Edit {
     }
 }
 
-/// Where bytes of a kind stand together.
 fn runs(bytes: &[u8], is_part: impl Fn(u8) -> bool) -> Vec<(usize, usize)> {
     let mut runs = Vec::new();
     let mut start = None;

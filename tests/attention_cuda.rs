@@ -1,0 +1,259 @@
+//! Fused attention on a GPU, ours and cuDNN's, against attention in float64 on the host.
+//!
+//! `cargo test --test attention_cuda -- --ignored`
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code)]
+mod gpu;
+
+use gpu::{SEED, attention_row, download, upload, values};
+use night_sweep::device::Cuda;
+use night_sweep::device::cuda::{Graph, Tensor};
+use night_sweep::ops::error::{CaseError, ErrorKind};
+use night_sweep::ops::plan::Plan;
+use night_sweep::ops::sdpa::{Attend, Context, CudaSdpaOnTheFly, Made, find};
+use night_sweep::ops::verify::POISON;
+use night_sweep::workload::convert::{from_f32, to_f32};
+use night_sweep::workload::operation::{Backend, Sdpa};
+use night_sweep::workload::shape::{DType, SdpaShape};
+use std::rc::Rc;
+
+const SEQ_LENS: [usize; 5] = [1, 63, 130, 1000, 2049];
+const VARIANTS: [(DType, bool); 4] =
+    [(DType::Fp16, false), (DType::Bf16, true), (DType::Fp16, true), (DType::Bf16, false)];
+
+struct Gpu {
+    cuda: Rc<Cuda>,
+    context: Context,
+}
+
+impl Gpu {
+    fn new() -> Gpu {
+        let (cuda, device) = gpu::gpu();
+        Gpu { cuda, context: Context::new(device) }
+    }
+
+    fn try_plan(&self, sdpa: Sdpa, dtype: DType) -> Result<Made, CaseError> {
+        let backend = find(sdpa.backend, self.context.device()).unwrap();
+        backend.plan(&self.context, sdpa, dtype, SEED)
+    }
+
+    fn plan(&self, sdpa: Sdpa, dtype: DType) -> Box<dyn Attend<Tensor>> {
+        match self.try_plan(sdpa, dtype).unwrap() {
+            Made::Cuda(plan) => plan,
+            Made::Host(_) => panic!("{} is one of the host's", sdpa.backend.name()),
+        }
+    }
+
+    fn check(&self, plan: &mut dyn Attend<Tensor>) {
+        self.poison(plan);
+        plan.launch().unwrap();
+        self.compare(plan);
+    }
+
+    fn check_one(&self, sdpa: Sdpa, dtype: DType) {
+        self.check(self.plan(sdpa, dtype).as_mut());
+    }
+
+    /// What is not written stays a NaN.
+    fn poison(&self, plan: &mut dyn Attend<Tensor>) {
+        let o = &mut plan.problem_mut().o;
+        self.cuda.stream().memcpy_htod(&vec![POISON; o.len()], o).unwrap();
+    }
+
+    /// Panics if one of some rows, first and last among them, differs from float64.
+    fn compare(&self, plan: &mut dyn Attend<Tensor>) {
+        let problem = plan.problem_mut();
+        let (sdpa, dtype) = (problem.sdpa, problem.dtype);
+        let [q, k, v, o] = [&problem.q, &problem.k, &problem.v, &problem.o]
+            .map(|tensor| values(dtype, &download(&self.cuda, tensor)));
+        assert!(o.iter().all(|value| value.is_finite()), "{sdpa:?} {dtype:?}");
+        let SdpaShape { batch, n_heads, seq_len, head_dim, .. } = sdpa.shape;
+        let rows = batch * n_heads * seq_len;
+        let tolerance = if dtype == DType::Fp16 { 2e-3 } else { 1.6e-2 };
+        for sample in 0..7 {
+            let row = sample * (rows - 1) / 6;
+            let expected = attention_row(&sdpa, [&q, &k, &v], row);
+            let found = &o[row * head_dim..][..head_dim];
+            let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>();
+            let difference = norm(&mut found.iter().zip(&expected).map(|(o, e)| o - e));
+            let error = (difference / norm(&mut expected.iter().copied())).sqrt();
+            assert!(error < tolerance, "{sdpa:?} {dtype:?}: row {row} is off by {error:.1e}");
+        }
+    }
+
+    fn scale_data(&self, plan: &mut dyn Attend<Tensor>, scale: [f32; 3]) {
+        let problem = plan.problem_mut();
+        let dtype = problem.dtype;
+        let tensors = [&mut problem.q, &mut problem.k, &mut problem.v];
+        for (tensor, scale) in tensors.into_iter().zip(scale) {
+            let scaled = |bits: u16| from_f32(dtype, to_f32(dtype, bits) * scale);
+            let bits: Vec<u16> = download(&self.cuda, tensor).into_iter().map(scaled).collect();
+            *tensor = upload(&self.cuda, &bits);
+        }
+    }
+}
+
+/// Odd numbers of sequences and heads; three query heads share one KV head where `grouped`.
+fn sdpa(backend: Backend, seq_len: usize, head_dim: usize, causal: bool, grouped: bool) -> Sdpa {
+    let n_kv_heads = grouped.then_some(1);
+    let shape = SdpaShape { batch: 3, seq_len, n_heads: 3, n_kv_heads, head_dim };
+    Sdpa { causal, ..Sdpa::dense(shape, backend) }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn every_aligned_head_dim_is_right() {
+    let gpu = Gpu::new();
+    for backend in [Backend::Flash, Backend::MemEfficient] {
+        for (i, head_dim) in (8..=256).step_by(8).enumerate() {
+            let (dtype, causal) = VARIANTS[i / 5 % 4];
+            let sdpa = sdpa(backend, SEQ_LENS[i % 5], head_dim, causal, i % 3 == 0);
+            let mut plan = gpu.plan(sdpa, dtype);
+            plan.verify().unwrap();
+            gpu.check(plan.as_mut());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn every_sequence_length_mask_and_type_is_right() {
+    let gpu = Gpu::new();
+    for (backend, head_dims) in [
+        (Backend::Flash, [64, 120, 136, 256]),
+        (Backend::FlashUnpadded, [61, 107, 132, 250]),
+        (Backend::MemEfficient, [40, 64, 104, 200]),
+    ] {
+        for head_dim in head_dims {
+            for (dtype, causal) in VARIANTS {
+                for seq_len in SEQ_LENS {
+                    let sdpa = sdpa(backend, seq_len, head_dim, causal, seq_len % 2 == 0);
+                    gpu.check_one(sdpa, dtype);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn misaligned_head_dims_are_right_without_padding() {
+    let gpu = Gpu::new();
+    // Every remainder, each with many tilings; all head_dims would spend minutes in the compiler.
+    let misaligned = (9..256usize).step_by(11).filter(|head_dim| !head_dim.is_multiple_of(8));
+    for (i, head_dim) in misaligned.enumerate() {
+        let (dtype, causal) = VARIANTS[i % 4];
+        let sdpa = sdpa(Backend::FlashUnpadded, SEQ_LENS[i % 5], head_dim, causal, i % 2 == 0);
+        gpu.check_one(sdpa, dtype);
+    }
+}
+
+/// Each tiling on a sequence that ends within a tile: small enough for compute-sanitizer, which
+/// makes launches hundreds of times slower.
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn short_sequences_of_every_tiling_are_right() {
+    let gpu = Gpu::new();
+    let variants = (8..=256).step_by(8).map(|head_dim| (Backend::Flash, head_dim));
+    let variants = variants.chain([40, 64, 104, 128, 200, 256].map(|d| (Backend::MemEfficient, d)));
+    let variants =
+        variants.chain([9, 61, 76, 94, 107, 129, 132, 250].map(|d| (Backend::FlashUnpadded, d)));
+    for (i, (backend, head_dim)) in variants.enumerate() {
+        let (dtype, causal) = VARIANTS[i % 4];
+        let shape = SdpaShape { batch: 1, ..sdpa(backend, 131, head_dim, causal, false).shape };
+        let sdpa = Sdpa { causal, ..Sdpa::dense(shape, backend) };
+        gpu.check_one(sdpa, dtype);
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn large_and_tiny_numbers_are_right() {
+    let gpu = Gpu::new();
+    for (backend, head_dim) in
+        [(Backend::Flash, 128), (Backend::FlashUnpadded, 107), (Backend::MemEfficient, 136)]
+    {
+        for (dtype, causal) in VARIANTS {
+            for scale in [[1e-3, 1e-3, 1e-3], [30.0, 30.0, 1.0], [1000.0, 1000.0, 1000.0]] {
+                let sdpa = sdpa(backend, 300, head_dim, causal, false);
+                let mut plan = gpu.plan(sdpa, dtype);
+                gpu.scale_data(plan.as_mut(), scale);
+                gpu.check(plan.as_mut());
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn padding_within_the_launch_gives_the_same() {
+    let gpu = Gpu::new();
+    for head_dim in [107, 129] {
+        let dense = sdpa(Backend::Flash, 333, head_dim, true, true);
+        let padded = dense.padded_to(head_dim.next_multiple_of(8));
+        for cuts in [false, true] {
+            let kernel = gpu.plan(padded, DType::Fp16);
+            CudaSdpaOnTheFly::new(&gpu.cuda, dense, kernel, SEED, cuts).unwrap().verify().unwrap();
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn cudnn_is_right_at_every_mask_type_and_grouping() {
+    let gpu = Gpu::new();
+    for head_dim in [64, 72, 104, 128, 136, 256] {
+        for (dtype, causal) in VARIANTS {
+            for (seq_len, grouped) in [(130, false), (1000, false), (1000, true)] {
+                let sdpa = sdpa(Backend::Cudnn, seq_len, head_dim, causal, grouped);
+                gpu.context.cudnn().unwrap().supports(&sdpa, dtype).unwrap();
+                gpu.check_one(sdpa, dtype);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn a_padded_head_of_cudnn_keeps_the_scale_of_its_data() {
+    let gpu = Gpu::new();
+    // The dense plan first: the padded one takes its kernel from the cache, but not its scale.
+    for data_head_dim in [112, 107] {
+        let dense = sdpa(Backend::Cudnn, 1000, 112, false, false);
+        gpu.check_one(Sdpa { data_head_dim, ..dense }, DType::Fp16);
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn cudnn_refuses_an_odd_head_dim_with_a_reason() {
+    let gpu = Gpu::new();
+    for head_dim in [65, 107] {
+        for causal in [false, true] {
+            let sdpa = sdpa(Backend::Cudnn, 1000, head_dim, causal, false);
+            let refused = gpu.try_plan(sdpa, DType::Fp16).err().unwrap();
+            assert_eq!(refused.kind, ErrorKind::Unsupported);
+            assert!(refused.message.contains(&head_dim.to_string()), "{refused}");
+            let unsupported = gpu.context.cudnn().unwrap().supports(&sdpa, DType::Fp16);
+            assert_eq!(unsupported.unwrap_err().message, refused.message);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn a_captured_launch_of_cudnn_replays_to_the_same_result() {
+    let gpu = Gpu::new();
+    for causal in [false, true] {
+        let mut plan = gpu.plan(sdpa(Backend::Cudnn, 1000, 128, causal, false), DType::Fp16);
+        gpu.check(plan.as_mut());
+        let launched = download(&gpu.cuda, &plan.problem_mut().o);
+        let graph = Graph::capture(&gpu.cuda, 1, || plan.launch()).unwrap();
+        gpu.poison(plan.as_mut());
+        graph.launch().unwrap();
+        let replayed = download(&gpu.cuda, &plan.problem_mut().o);
+        assert!(replayed == launched, "the replay differs from the launch");
+    }
+}

@@ -1,0 +1,56 @@
+//! The GPU, and attention in float64 to compare it with.
+
+use night_sweep::device::cuda::Tensor;
+use night_sweep::device::{Cuda, Device};
+use night_sweep::workload::convert::to_f32;
+use night_sweep::workload::operation::Sdpa;
+use night_sweep::workload::shape::{DType, SdpaShape};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
+pub const SEED: u64 = 42;
+
+thread_local! {
+    /// Held by the test of this thread until it ends.
+    static TURN: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
+/// The GPU, for one test at a time: one that fills its memory, or times it, disturbs the others.
+pub fn gpu() -> (Rc<Cuda>, Device) {
+    static GPU: Mutex<()> = Mutex::new(());
+    let wait = || GPU.lock().unwrap_or_else(PoisonError::into_inner);
+    TURN.with_borrow_mut(|turn| _ = turn.get_or_insert_with(wait));
+    let cuda = Rc::new(Cuda::open(0).unwrap());
+    (cuda.clone(), Device::Cuda(cuda))
+}
+
+pub fn download(cuda: &Cuda, tensor: &Tensor) -> Vec<u16> {
+    cuda.stream().clone_dtoh(tensor).unwrap()
+}
+
+pub fn upload(cuda: &Cuda, bits: &[u16]) -> Tensor {
+    cuda.stream().clone_htod(bits).unwrap()
+}
+
+pub fn values(dtype: DType, bits: &[u16]) -> Vec<f64> {
+    bits.iter().map(|&bits| f64::from(to_f32(dtype, bits))).collect()
+}
+
+/// A row of the result, `row` counted over all batches and heads.
+pub fn attention_row(sdpa: &Sdpa, [q, k, v]: [&[f64]; 3], row: usize) -> Vec<f64> {
+    let SdpaShape { seq_len, head_dim, n_heads, .. } = sdpa.shape;
+    let keys = if sdpa.causal { row % seq_len + 1 } else { seq_len };
+    let head = row / seq_len * sdpa.shape.kv_heads() / n_heads * seq_len * head_dim;
+    let (k, v) = (&k[head..][..keys * head_dim], &v[head..][..keys * head_dim]);
+    let scale = 1.0 / (sdpa.data_head_dim as f64).sqrt();
+    let q = &q[row * head_dim..][..head_dim];
+    let dot = |k: &[f64]| q.iter().zip(k).map(|(q, k)| q * k).sum::<f64>() * scale;
+    let scores: Vec<f64> = k.chunks(head_dim).map(dot).collect();
+    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = scores.iter().map(|score| (score - top).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    let column = |d: usize| weights.iter().zip(v.chunks(head_dim)).map(move |(w, v)| w * v[d]);
+    (0..head_dim).map(|d| column(d).sum::<f64>() / total).collect()
+}
