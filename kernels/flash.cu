@@ -25,7 +25,8 @@ const int THREADS = 32 * WARPS;
 const int TILES = QUERIES / (16 * WARPS);  // 16-row tiles of a warp
 const int KEY_TILES = KEYS / 8;
 const int DIM_TILES = HEAD_DIM / 8;        // also the 16-byte chunks of a row
-const int DIM_STEPS = HEAD_DIM / 16;       // full steps of the first product; a half step follows if DIM_TILES is odd
+// Full steps of the first product; a half step follows if DIM_TILES is odd
+const int DIM_STEPS = HEAD_DIM / 16;
 const bool HALF_STEP = DIM_TILES % 2 == 1;
 const int ROW_BYTES = 2 * HEAD_DIM;
 const int TILE_BYTES = KEYS * ROW_BYTES;
@@ -52,7 +53,8 @@ const float SLACK = 6.0f;
 // Copies rows, contiguous in global memory, into shared memory; zeros after the first `rows` if
 // CHECKED. `from` is this thread's first chunk, and `turns` what turned() gives.
 template <int ROWS, bool CHECKED>
-__device__ inline void load_rows(unsigned to, const char* from, unsigned thread, unsigned turns, int rows) {
+__device__ inline void load_rows(unsigned to, const char* from, unsigned thread, unsigned turns,
+    int rows) {
     const int CHUNKS = ROWS * DIM_TILES;
     to += 16 * thread;
 #pragma unroll
@@ -74,7 +76,8 @@ __device__ inline void load_rows(unsigned to, const char* from, unsigned thread,
 __device__ inline unsigned turned(unsigned thread) {
     unsigned turns = 0;
 #pragma unroll
-    for (int i = 0; i < PERIOD; i++) turns |= 16 * turn((thread + i * THREADS) / DIM_TILES) << (i * GROUP_BITS);
+    for (int i = 0; i < PERIOD; i++)
+        turns |= 16 * turn((thread + i * THREADS) / DIM_TILES) << (i * GROUP_BITS);
     return turns;
 }
 
@@ -91,7 +94,8 @@ const int LAST_ROUND = (UNITS - 1) / 32;     // of a warp's copies of a row
 const int MOVING_LANES = DIM_TILES <= 16 ? 16 : 32;  // of a row
 
 struct Pairs {
-    unsigned thread_start;   // bytes from the rows to this thread's first unit of the first row that it copies
+    // Bytes from the rows to this thread's first unit of the first row that it copies
+    unsigned thread_start;
     unsigned next_row;       // bytes from there to its unit of the second row
     unsigned to[2];          // where those two go in a tile
     bool ends_in_half[2];    // whether its last unit of that row begins with the row's last number
@@ -111,10 +115,12 @@ struct Pairs {
         in_last_round = lane + 32 * LAST_ROUND < UNITS;
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-            to[i] = (2 * warp + i) * ROW_BYTES + (16 * (lane * UNIT / 8 ^ turn(2 * warp + i)) | lane * UNIT % 8 * 2);
+            to[i] = (2 * warp + i) * ROW_BYTES
+                + (16 * (lane * UNIT / 8 ^ turn(2 * warp + i)) | lane * UNIT % 8 * 2);
             ends_in_half[i] = ODD && i != odd_row && lane + 32 * LAST_ROUND == UNITS - 1;
         }
-        unsigned row = 2 * (warp + WARPS * (lane / MOVING_LANES)) + odd_row, chunk = lane % MOVING_LANES;
+        unsigned row = 2 * (warp + WARPS * (lane / MOVING_LANES)) + odd_row,
+            chunk = lane % MOVING_LANES;
         moves = chunk < DIM_TILES, has_after = chunk + 1 < DIM_TILES;
         // Threads without a chunk read another's, so that no branch is needed.
         moved = row * ROW_BYTES + 16 * ((moves ? chunk : 0) ^ turn(row));
@@ -140,11 +146,13 @@ struct Pairs {
                     const char* at = starts[row] + (WARPS * i * 4 * DATA_DIM + trial * 64 * UNIT);
                     bool there = !CHECKED || (int)(2 * (threadIdx.x / 32 + WARPS * i) + row) < rows;
                     if (trial < LAST_ROUND || in_last_round) {
-                        unsigned place = places[row] + (2 * WARPS * i * ROW_BYTES + trial * 64 * UNIT);
+                        unsigned place = places[row]
+                            + (2 * WARPS * i * ROW_BYTES + trial * 64 * UNIT);
                         if (CHECKED && trial == LAST_ROUND && there && ends_in_half[row]) {
                             store_shared(place, *(const unsigned short*)at);
                         } else if (CHECKED) {
-                            copy_async_small<2 * UNIT>(place, there ? at : from - (int)thread_start, there);
+                            copy_async_small<2 * UNIT>(
+                                place, there ? at : from - (int)thread_start, there);
                         } else {
                             copy_async_small<2 * UNIT>(place, at);
                         }
@@ -159,7 +167,8 @@ struct Pairs {
 #pragma unroll
         for (int i = 0; i < ROWS / (2 * WARPS); i += 32 / MOVING_LANES) {
             unsigned step = tile + 2 * WARPS * i * ROW_BYTES;
-            unsigned b, c, d, a = load_shared(step + moved, b, c, d), e = load_shared(step + after_moved);
+            unsigned b, c, d, a = load_shared(step + moved, b, c, d),
+                e = load_shared(step + after_moved);
             e = has_after ? e : 0;
             __syncwarp();
             if (moves) {
@@ -172,7 +181,8 @@ struct Pairs {
 
 struct Rows {
     float o[TILES][DIM_TILES][4];
-    float reference[TILES][2];  // what the scores of a row are relative to: their maximum, or a little less
+    // What the scores of a row are relative to: their maximum, or a little less
+    float reference[TILES][2];
     float sum[TILES][2];        // of this thread's columns
     bool large;                 // whether the reference of a row is LARGE
 };
@@ -185,7 +195,9 @@ struct Places {
 #pragma unroll
         for (int i = 0; i < TURNS; i++) at[i] = row * ROW_BYTES + 16 * ((half + 2 * i) ^ turn(row));
     }
-    __device__ unsigned step(int step) const { return at[step % TURNS] + step / TURNS * TURNS * 32; }
+    __device__ unsigned step(int step) const {
+        return at[step % TURNS] + step / TURNS * TURNS * 32;
+    }
 };
 
 struct Lane {
@@ -197,7 +209,8 @@ struct Lane {
 };
 
 // s = Q K^T for this warp's rows.
-__device__ inline void scores(float (&s)[TILES][KEY_TILES][4], unsigned (&kept)[TILES][QUERY_REGISTERS + 1][4],
+__device__ inline void scores(float (&s)[TILES][KEY_TILES][4],
+                              unsigned (&kept)[TILES][QUERY_REGISTERS + 1][4],
                               const Lane& lane, unsigned q_warp, unsigned k_tile) {
 #pragma unroll
     for (int tile = 0; tile < TILES; tile++)
@@ -332,7 +345,8 @@ __device__ inline void accumulate(Rows& rows, float (&s)[TILES][KEY_TILES][4], c
             unsigned b[2];
             load_transposed(b, v_tile + j * 8 * ROW_BYTES + lane.q_and_v.step(DIM_STEPS));
 #pragma unroll
-            for (int tile = 0; tile < TILES; tile++) multiply(rows.o[tile][DIM_TILES - 1], a[tile], b[0], b[1]);
+            for (int tile = 0; tile < TILES; tile++)
+                multiply(rows.o[tile][DIM_TILES - 1], a[tile], b[0], b[1]);
         }
     }
 }
@@ -340,7 +354,8 @@ __device__ inline void accumulate(Rows& rows, float (&s)[TILES][KEY_TILES][4], c
 // Grid (blocks of queries, heads, batch). `group` query heads share a head of K and V; `scale`
 // includes log2(e).
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
-    NAME(const unsigned short* q, const unsigned short* k, const unsigned short* v, unsigned short* out, int seq,
+    NAME(const unsigned short* q, const unsigned short* k, const unsigned short* v,
+         unsigned short* out, int seq,
          int group, float scale) {
     extern __shared__ __align__(128) char shared[];
     unsigned thread = threadIdx.x, warp = thread / 32;
@@ -412,7 +427,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         for (int tile = 0; tile < TILES; tile++)
 #pragma unroll
             for (int i = 0; i < QUERY_REGISTERS; i++) {
-                load_matrices(kept[tile][i], q_warp + tile * 16 * ROW_BYTES + places.q_and_v.step(i));
+                load_matrices(kept[tile][i],
+                    q_warp + tile * 16 * ROW_BYTES + places.q_and_v.step(i));
             }
     }
 
@@ -478,7 +494,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
             float inverse = 1.0f / sum;
 #pragma unroll
             for (int d = 0; d < DIM_TILES; d++) {
-                unsigned pair = pack(rows.o[tile][d][2 * half] * inverse, rows.o[tile][d][2 * half + 1] * inverse);
+                unsigned pair = pack(rows.o[tile][d][2 * half] * inverse,
+                    rows.o[tile][d][2 * half + 1] * inverse);
                 unsigned at = pairs + (tile * 16 + half * 8) * ROW_BYTES + (16 * d ^ turn16);
                 store_shared(at, pair);
             }
@@ -501,6 +518,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     char* o_rows = (char*)(out + ((size_t)head * seq + row) * HEAD_DIM);
     int chunks = min(WARP_ROWS, seq - row) * DIM_TILES;
     for (int chunk = lane; chunk < chunks; chunk += 32) {
-        *(uint4*)(o_rows + 16 * chunk) = *(const uint4*)(rows_shared + 16 * (chunk ^ turn(chunk / DIM_TILES)));
+        *(uint4*)(o_rows + 16 * chunk) =
+            *(const uint4*)(rows_shared + 16 * (chunk ^ turn(chunk / DIM_TILES)));
     }
 }

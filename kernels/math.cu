@@ -4,12 +4,15 @@
 #include "common.cuh"
 
 // out[i] = scale * in[i], widened to float32.
-extern "C" __global__ void widen(const unsigned short* in, float* out, size_t len, float scale, int type) {
+extern "C" __global__ void widen(const unsigned short* in, float* out, size_t len, float scale,
+                                 int type) {
     size_t i = 4 * (blockIdx.x * (size_t)blockDim.x + threadIdx.x);
     if (i + 4 <= len) {
         ushort4 bits = *(const ushort4*)(in + i);
-        *(float4*)(out + i) = make_float4(scale * to_float(bits.x, type), scale * to_float(bits.y, type),
-                                          scale * to_float(bits.z, type), scale * to_float(bits.w, type));
+        *(float4*)(out + i) = make_float4(scale * to_float(bits.x, type),
+                                          scale * to_float(bits.y, type),
+                                          scale * to_float(bits.z, type),
+                                          scale * to_float(bits.w, type));
     } else {
         for (; i < len; i++) out[i] = scale * to_float(in[i], type);
     }
@@ -40,8 +43,12 @@ struct Wide {
 struct Narrow {
     typedef unsigned short Element;
     typedef ushort4 Four;
-    static __device__ float load(unsigned short element, int type) { return to_float(element, type); }
-    static __device__ unsigned short store(float value, int type) { return from_float(value, type); }
+    static __device__ float load(unsigned short element, int type) {
+        return to_float(element, type);
+    }
+    static __device__ unsigned short store(float value, int type) {
+        return from_float(value, type);
+    }
 };
 
 // A maximum, and the sum of exponentials relative to it: what one pass over the scores gives
@@ -99,14 +106,16 @@ __device__ void softmax(typename Width::Element* scores, unsigned seq, int causa
         for (unsigned i = 0; i < KEPT; i++) partial.sum += __expf(kept[i] - partial.top);
     }
     unsigned rest = KEPT * blockDim.x + threadIdx.x;
-    for (unsigned j = rest; j < keys; j += blockDim.x) partial.add({Width::load(row[j], type), 1.0f});
+    for (unsigned j = rest; j < keys; j += blockDim.x)
+        partial.add({Width::load(row[j], type), 1.0f});
 
 #pragma unroll
     for (int lanes = 16; lanes > 0; lanes /= 2) partial.add(partial.across(lanes));
     if (blockDim.x > 32) {
         if (threadIdx.x % 32 == 0) partials[threadIdx.x / 32] = partial;
         __syncthreads();
-        partial = threadIdx.x % 32 < blockDim.x / 32 ? partials[threadIdx.x % 32] : Partial{LOWEST, 0.0f};
+        partial = threadIdx.x % 32 < blockDim.x / 32 ? partials[threadIdx.x % 32]
+                                                     : Partial{LOWEST, 0.0f};
 #pragma unroll
         for (int lanes = 16; lanes > 0; lanes /= 2) partial.add(partial.across(lanes));
     }
@@ -118,8 +127,10 @@ __device__ void softmax(typename Width::Element* scores, unsigned seq, int causa
 #pragma unroll
     for (unsigned i = 0; i < KEPT; i += FOUR ? 4 : 1) {
         if (FOUR) {
-            typename Width::Four four = {Width::store(kept[i], type), Width::store(kept[i + 1], type),
-                                         Width::store(kept[i + 2], type), Width::store(kept[i + 3], type)};
+            typename Width::Four four = {Width::store(kept[i], type),
+                                         Width::store(kept[i + 1], type),
+                                         Width::store(kept[i + 2], type),
+                                         Width::store(kept[i + 3], type)};
             if (place(i) < seq) *(typename Width::Four*)(row + place(i)) = four;
         } else if (place(i) < seq) {
             row[place(i)] = Width::store(kept[i], type);
@@ -139,7 +150,8 @@ extern "C" __global__ void softmax_f32(float* scores, unsigned seq, int causal) 
     }
 }
 
-extern "C" __global__ void softmax_16bit(unsigned short* scores, unsigned seq, int causal, int type) {
+extern "C" __global__ void softmax_16bit(unsigned short* scores, unsigned seq, int causal,
+                                         int type) {
     if (seq % 4 == 0) {
         softmax<Narrow, true>(scores, seq, causal, type);
     } else {

@@ -22,25 +22,30 @@ const int Q_SLICE_BYTES = QUERIES * SLICE * 2;
 
 // Where chunk `chunk` of row `row` lies in rows of `chunks` chunks, a multiple of 8: the rows that
 // ldmatrix reads at once lie in different banks.
-__device__ inline unsigned place(int row, int chunk, int chunks) { return 16 * (row * chunks + (chunk ^ (row % 8))); }
+__device__ inline unsigned place(int row, int chunk, int chunks) {
+    return 16 * (row * chunks + (chunk ^ (row % 8)));
+}
 
 // Copies ROWS x COLUMNS of a matrix of `dim` columns into a slice; zeros after row `rows` and
 // column `columns`.
 template <int ROWS, int COLUMNS>
-__device__ inline void load_slice(unsigned to, const unsigned short* from, int dim, int rows, int columns) {
+__device__ inline void load_slice(unsigned to, const unsigned short* from, int dim, int rows,
+    int columns) {
     const int CHUNKS = COLUMNS / 8;
 #pragma unroll
     for (int i = 0; i < ROWS * CHUNKS / THREADS; i++) {
         int row = (threadIdx.x + i * THREADS) / CHUNKS, chunk = threadIdx.x % CHUNKS;
         bool there = row < rows && 8 * chunk < columns;
-        copy_async(to + place(row, chunk, CHUNKS), there ? from + row * dim + 8 * chunk : from, there);
+        copy_async(to + place(row, chunk, CHUNKS), there ? from + row * dim + 8 * chunk : from,
+            there);
     }
 }
 
 // c += a b over 16 of the dimension summed over: a 32x16 from rows of `a_chunks` chunks, b 16x32
 // from K, whose rows are the columns of b, or from V.
 template <bool FROM_V>
-__device__ inline void multiply_step(float (&c)[2][4][4], unsigned a_tile, int a_row, int a_chunk, int a_chunks,
+__device__ inline void multiply_step(float (&c)[2][4][4], unsigned a_tile, int a_row, int a_chunk,
+                                     int a_chunks,
                                      unsigned b_tile, int b_row, int b_chunk, int b_chunks) {
     int lane = threadIdx.x % 32, turn = lane % 8;  // of every row that this thread addresses
     unsigned a[2][4];
@@ -53,7 +58,8 @@ __device__ inline void multiply_step(float (&c)[2][4][4], unsigned a_tile, int a
     for (int j = 0; j < 4; j += 2) {
         unsigned b[4];
         if (FROM_V) {
-            load_transposed(b, b_tile + (b_row + lane % 16) * 16 * b_chunks + 16 * ((b_chunk + j + lane / 16) ^ turn));
+            load_transposed(b, b_tile + (b_row + lane % 16) * 16 * b_chunks
+                + 16 * ((b_chunk + j + lane / 16) ^ turn));
         } else {
             load_matrices(b, b_tile + (b_row + lane % 8 + lane / 16 * 8 + j * 8) * 16 * b_chunks +
                                  16 * ((b_chunk + lane / 8 % 2) ^ turn));
@@ -91,7 +97,8 @@ struct Slices {
             int keys = seq - block * KEYS;
             if (part < k_parts()) {
                 int column = part * SLICE;
-                load_slice<KEYS, SLICE>(to, k + (size_t)block * KEYS * dim + column, dim, keys, dim - column);
+                load_slice<KEYS, SLICE>(to, k + (size_t)block * KEYS * dim + column, dim, keys,
+                    dim - column);
             } else {
                 int v_part = part - k_parts();
                 int column = v_part / (KEYS / SLICE) * KEYS, row = v_part % (KEYS / SLICE) * SLICE;
@@ -108,7 +115,8 @@ struct Slices {
 // Grid (blocks of queries, heads, batch). `group` query heads share a head of K and V; `scale`
 // includes log2(e). `kept` holds the columns of the result beyond KEYS, in float32, if GLOBAL.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
-    NAME(const unsigned short* q, const unsigned short* k, const unsigned short* v, unsigned short* out, float* kept,
+    NAME(const unsigned short* q, const unsigned short* k, const unsigned short* v,
+         unsigned short* out, float* kept,
          int seq, int dim, int group, float scale) {
     extern __shared__ __align__(128) char shared[];
     __shared__ float tops[KEY_WARPS][QUERIES];
@@ -126,7 +134,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     Slices slices = {k + kv_rows * dim, v + kv_rows * dim, dim, seq, (keys + KEYS - 1) / KEYS};
     slices.ring = ring;
     for (int part = 0; part < slices.k_parts(); part++) {
-        load_slice<QUERIES, SLICE>(q_tile + part * Q_SLICE_BYTES, q + q_rows * dim + part * SLICE, dim, seq - first,
+        load_slice<QUERIES, SLICE>(q_tile + part * Q_SLICE_BYTES, q + q_rows * dim + part * SLICE,
+                                   dim, seq - first,
                                    dim - part * SLICE);
     }
     for (int i = 0; i < STAGES - 1; i++) slices.copy_next();
@@ -149,7 +158,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
             if (column + warp_column < dim) {
 #pragma unroll
                 for (int i = 0; i < SLICE / 16; i++) {
-                    multiply_step<true>(to, weights, warp_row, part * SLICE / 8 + 2 * i, KEYS / 8, slice, i * 16,
+                    multiply_step<true>(to, weights, warp_row, part * SLICE / 8 + 2 * i, KEYS / 8,
+                                        slice, i * 16,
                                         warp_column / 8, KEYS / 8);
                 }
             }
@@ -157,7 +167,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     };
     // This thread's result in `kept`: rows 8 apart, pairs of columns 8 apart.
     int kept_columns = dim - KEYS, kept_rows = seq - first - warp_row - lane / 4;
-    float* kept_first = kept + (q_rows + warp_row + lane / 4) * kept_columns + warp_column + lane % 4 * 2;
+    float* kept_first = kept + (q_rows + warp_row + lane / 4) * kept_columns + warp_column
+        + lane % 4 * 2;
     auto is_kept = [&](int column, int i, int half, int j) {
         return i * 16 + half * 8 < kept_rows && column + warp_column + j * 8 + lane % 4 * 2 < dim;
     };
@@ -180,7 +191,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 #pragma unroll
             for (int i = 0; i < SLICE / 16; i++) {
                 if (part * SLICE + i * 16 < dim) {
-                    multiply_step<false>(s, q_tile + part * Q_SLICE_BYTES, warp_row, 2 * i, SLICE / 8, slice,
+                    multiply_step<false>(s, q_tile + part * Q_SLICE_BYTES, warp_row, 2 * i,
+                                         SLICE / 8, slice,
                                          warp_column, 2 * i, SLICE / 8);
                 }
             }
@@ -223,7 +235,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                 if (fabsf(offset) > LARGE) {
                     offset = 0.0f;
 #pragma unroll
-                    for (int j = 0; j < 4; j++) s[i][j][2 * half] -= raised, s[i][j][2 * half + 1] -= raised;
+                    for (int j = 0; j < 4; j++)
+                        s[i][j][2 * half] -= raised, s[i][j][2 * half + 1] -= raised;
                 }
                 sum[i][half] *= factor[i][half];
 #pragma unroll
@@ -231,7 +244,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                     float low = exp2_fast(fmaf(s[i][j][2 * half], scale, -offset));
                     float high = exp2_fast(fmaf(s[i][j][2 * half + 1], scale, -offset));
                     sum[i][half] += low + high;
-                    unsigned at = weights + place(row, warp_column / 8 + j, KEYS / 8) + lane % 4 * 4;
+                    unsigned at = weights + place(row, warp_column / 8 + j, KEYS / 8)
+                        + lane % 4 * 4;
                     store_shared(at, pack(low, high));
                 }
             }
@@ -255,7 +269,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 #pragma unroll
                     for (int j = 0; j < 4; j++) {
                         bool there = step > 0 && is_kept(column, i, half, j);
-                        before[i][half][j] = there ? *kept_pair(column, i, half, j) : make_float2(0.0f, 0.0f);
+                        before[i][half][j] = there ? *kept_pair(column, i, half, j)
+                            : make_float2(0.0f, 0.0f);
                     }
             float part[2][4][4];
             clear(part);
@@ -285,7 +300,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
             float part = sum[i][half];
             part += __shfl_xor_sync(0xffffffffu, part, 1);
             part += __shfl_xor_sync(0xffffffffu, part, 2);
-            if (lane % 4 == 0) tops[warp % KEY_WARPS][warp_row + i * 16 + half * 8 + lane / 4] = part;
+            if (lane % 4 == 0)
+                tops[warp % KEY_WARPS][warp_row + i * 16 + half * 8 + lane / 4] = part;
         }
     __syncthreads();
 #pragma unroll
@@ -303,7 +319,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
             for (int j = 0; j < 4; j++) {
                 int column = warp_column + j * 8 + lane % 4 * 2;
                 if (column >= dim) continue;
-                unsigned pair = pack(result[i][j][2 * half] * inverse, result[i][j][2 * half + 1] * inverse);
+                unsigned pair = pack(result[i][j][2 * half] * inverse,
+                    result[i][j][2 * half + 1] * inverse);
                 *(unsigned*)(out + start + column) = pair;
             }
             for (int column = KEYS; GLOBAL && column < dim; column += KEYS) {

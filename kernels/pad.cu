@@ -20,7 +20,8 @@ __device__ inline uint4 load_chunk(const unsigned short* from, size_t at) {
     const unsigned* words = (const unsigned*)from + at / 2;
     unsigned shift = at % 2 * 16;
     unsigned a = words[0], b = words[1], c = words[2], d = words[3], e = words[4];
-    return make_uint4(__funnelshift_r(a, b, shift), __funnelshift_r(b, c, shift), __funnelshift_r(c, d, shift),
+    return make_uint4(__funnelshift_r(a, b, shift), __funnelshift_r(b, c, shift),
+                      __funnelshift_r(c, d, shift),
                       __funnelshift_r(d, e, shift));
 }
 
@@ -31,15 +32,18 @@ __device__ inline unsigned keep(unsigned pair, int first, int begin, int end) {
     return pair & (low | high);
 }
 __device__ inline uint4 keep(uint4 chunk, int begin, int end) {
-    return make_uint4(keep(chunk.x, 0, begin, end), keep(chunk.y, 2, begin, end), keep(chunk.z, 4, begin, end),
+    return make_uint4(keep(chunk.x, 0, begin, end), keep(chunk.y, 2, begin, end),
+                      keep(chunk.z, 4, begin, end),
                       keep(chunk.w, 6, begin, end));
 }
 
 // The eight numbers of the result from (row, column) on, which lie in one row or two; `row` and the
 // next two are in `from`, so that what is read beyond the chunk is too.
-__device__ inline uint4 chunk_of(const unsigned short* from, const Sizes& sizes, unsigned row, unsigned column) {
+__device__ inline uint4 chunk_of(const unsigned short* from, const Sizes& sizes, unsigned row,
+    unsigned column) {
     size_t begin = (size_t)row * sizes.from_columns;
-    int here = (int)min(CHUNK, sizes.to_columns - column);  // in this row; the others begin the next one
+    // In this row; the others begin the next one
+    int here = (int)min(CHUNK, sizes.to_columns - column);
     int there = min((int)sizes.from_columns - (int)column, here);
     uint4 chunk = load_chunk(from, begin + min(column, sizes.from_columns));
     if (there < (int)CHUNK) chunk = keep(chunk, 0, there);
@@ -55,19 +59,25 @@ __device__ inline uint4 chunk_of(const unsigned short* from, const Sizes& sizes,
 // CHUNK * THREADS numbers.
 extern "C" __global__ void __launch_bounds__(THREADS) resize(Matrices matrices, Sizes sizes) {
     unsigned matrix = blockIdx.y;
-    const unsigned short* from = matrix == 0 ? matrices.from[0] : matrix == 1 ? matrices.from[1] : matrices.from[2];
-    unsigned short* to = matrix == 0 ? matrices.to[0] : matrix == 1 ? matrices.to[1] : matrices.to[2];
+    const unsigned short* from = matrix == 0   ? matrices.from[0]
+                                 : matrix == 1 ? matrices.from[1]
+                                               : matrices.from[2];
+    unsigned short* to = matrix == 0   ? matrices.to[0]
+                         : matrix == 1 ? matrices.to[1]
+                                       : matrices.to[2];
     const unsigned BLOCK = CHUNKS * CHUNK * THREADS;
     size_t len = (size_t)sizes.to_rows * sizes.to_columns, first = (size_t)blockIdx.x * BLOCK;
     unsigned first_row = (unsigned)(first / sizes.to_columns);
     unsigned first_column = (unsigned)(first - (size_t)first_row * sizes.to_columns);
-    bool inner = first_row > 0 && first_row + BLOCK / sizes.to_columns + 4 < sizes.from_rows && first + BLOCK <= len;
+    bool inner = first_row > 0 && first_row + BLOCK / sizes.to_columns + 4 < sizes.from_rows
+        && first + BLOCK <= len;
     if (inner && sizes.from_columns >= CHUNK && sizes.to_columns >= CHUNK) {
         uint4 chunks[CHUNKS];
 #pragma unroll
         for (unsigned i = 0; i < CHUNKS; i++) {
             unsigned column = first_column + CHUNK * (threadIdx.x + i * THREADS);
-            chunks[i] = chunk_of(from, sizes, first_row + column / sizes.to_columns, column % sizes.to_columns);
+            chunks[i] = chunk_of(from, sizes, first_row + column / sizes.to_columns,
+                column % sizes.to_columns);
         }
 #pragma unroll
         for (unsigned i = 0; i < CHUNKS; i++) {
@@ -81,7 +91,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) resize(Matrices matrices, 
             unsigned column = (first_column + offset) % sizes.to_columns;
             if (first + offset >= len) return;
             bool inside = row < sizes.from_rows && column < sizes.from_columns;
-            to[first + offset] = inside ? from[(size_t)row * sizes.from_columns + column] : (unsigned short)0;
+            to[first + offset] = inside ? from[(size_t)row * sizes.from_columns + column]
+                : (unsigned short)0;
         }
     }
 }

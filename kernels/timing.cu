@@ -17,7 +17,8 @@ extern "C" __global__ void spin(unsigned long long nanoseconds) {
 
 // Holds back what is enqueued behind it until the host writes `ticket` or a later one to `gate`
 // (host memory), or the time is over. One thread.
-extern "C" __global__ void hold(const unsigned* gate, unsigned ticket, unsigned long long limit_ns) {
+extern "C" __global__ void hold(const unsigned* gate, unsigned ticket,
+    unsigned long long limit_ns) {
     unsigned long long start = now_ns();
     unsigned shown;
     do {
@@ -48,7 +49,8 @@ extern "C" __global__ void empty() {}
 
 // to = from, 16 bytes a thread and step.
 extern "C" __global__ void copy(const uint4* from, uint4* to, size_t len) {
-    for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < len; i += (size_t)gridDim.x * blockDim.x) {
+    for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < len;
+         i += (size_t)gridDim.x * blockDim.x) {
         to[i] = from[i];
     }
 }

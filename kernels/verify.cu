@@ -6,8 +6,10 @@
 
 // C[M,N] = A[M,K] B[K,N], row-major. Grid (sampled rows, ceil(N / 256)), 256 threads: a thread per
 // element.
-extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned short* b, const unsigned short* c,
-                                       const unsigned* rows, float* errors, unsigned n, unsigned k, int type) {
+extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned short* b,
+                                       const unsigned short* c,
+                                       const unsigned* rows, float* errors, unsigned n, unsigned k,
+                                       int type) {
     __shared__ float scratch[32];
     unsigned column = blockIdx.y * blockDim.x + threadIdx.x;
     const unsigned short* a_row = a + (size_t)rows[blockIdx.x] * k;
@@ -32,9 +34,12 @@ extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned s
 // O = softmax(scale Q K^T) V. Q, K, V, O are [heads, seq, dim] with batch and heads as one; rows[]
 // indexes [heads * seq]. Head h of Q and O takes head h / group of K and V. Grid (sampled rows),
 // 256 threads, shared memory: seq + dim floats.
-extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned short* k, const unsigned short* v,
-                                       const unsigned short* o, const unsigned* rows, float* errors, unsigned seq,
-                                       unsigned dim, unsigned group, float scale, int causal, int type) {
+extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned short* k,
+                                       const unsigned short* v,
+                                       const unsigned short* o, const unsigned* rows,
+                                       float* errors, unsigned seq,
+                                       unsigned dim, unsigned group, float scale, int causal,
+                                       int type) {
     extern __shared__ float shared[];
     __shared__ float scratch[32];
     float* scores = shared;
@@ -43,13 +48,15 @@ extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned s
     size_t head = (size_t)(row / seq / group) * seq * dim;
     unsigned keys = causal ? row % seq + 1 : seq;
 
-    for (unsigned d = threadIdx.x; d < dim; d += blockDim.x) query[d] = to_float(q[(size_t)row * dim + d], type);
+    for (unsigned d = threadIdx.x; d < dim; d += blockDim.x)
+        query[d] = to_float(q[(size_t)row * dim + d], type);
     __syncthreads();
 
     float top = __int_as_float(0xff800000);
     for (unsigned j = threadIdx.x; j < keys; j += blockDim.x) {
         float sum = 0.0f;
-        for (unsigned d = 0; d < dim; d++) sum = fmaf(query[d], to_float(k[head + (size_t)j * dim + d], type), sum);
+        for (unsigned d = 0; d < dim; d++)
+            sum = fmaf(query[d], to_float(k[head + (size_t)j * dim + d], type), sum);
         scores[j] = sum * scale;
         top = fmaxf(top, scores[j]);
     }
@@ -64,7 +71,8 @@ extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned s
     float difference = 0.0f, norm = 0.0f;
     for (unsigned d = threadIdx.x; d < dim; d += blockDim.x) {
         float sum = 0.0f;
-        for (unsigned j = 0; j < keys; j++) sum = fmaf(scores[j], to_float(v[head + (size_t)j * dim + d], type), sum);
+        for (unsigned j = 0; j < keys; j++)
+            sum = fmaf(scores[j], to_float(v[head + (size_t)j * dim + d], type), sum);
         sum /= total;
         float out = to_float(o[(size_t)row * dim + d], type);
         difference += (out - sum) * (out - sum);
@@ -79,10 +87,12 @@ extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned s
 }
 
 // Counts the NaN and infinite elements of a tensor: those that were not written, or overflowed.
-extern "C" __global__ void count_nonfinite(const unsigned short* values, size_t len, unsigned* count, int type) {
+extern "C" __global__ void count_nonfinite(const unsigned short* values, size_t len,
+    unsigned* count, int type) {
     unsigned exponent = type == BF16 ? 0x7f80u : 0x7c00u;
     unsigned found = 0;
-    for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < len; i += (size_t)gridDim.x * blockDim.x) {
+    for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < len;
+         i += (size_t)gridDim.x * blockDim.x) {
         found += (values[i] & exponent) == exponent;
     }
     if (found) atomicAdd(count, found);

@@ -9,8 +9,7 @@ mod gpu;
 use gpu::{DTYPES, SEED, attention_row, download, gpu, upload, values};
 use night_sweep::device::cuda::{Graph, Grouped, Matrix, Strided};
 use night_sweep::device::kernel::Kernel;
-use night_sweep::device::{Device, DeviceChoice, DeviceError};
-use night_sweep::ops::error::ErrorKind;
+use night_sweep::device::{Device, DeviceChoice};
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::ops::plan::Plan;
 use night_sweep::ops::planner::Planner;
@@ -20,6 +19,7 @@ use night_sweep::workload::case::Case;
 use night_sweep::workload::convert::{from_f32, to_f32};
 use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
+use night_sweep::workload::{CaseError, ErrorKind};
 
 /// Row-major `a[m,k] b[k,n]` in float64, rounded once.
 fn product(a: &[u16], b: &[u16], shape: GemmShape, dtype: DType) -> Vec<u16> {
@@ -119,14 +119,14 @@ fn the_reference_for_attention_accepts_float64_and_nothing_else() {
             let [q, k, v] = [&on_device.q, &on_device.k, &on_device.v].map(|t| download(&cuda, t));
             let right = attention(&SdpaProblem { sdpa, dtype, q, k, v, o: vec![] });
             let with = |bits: &[u16]| SdpaProblem { o: upload(&cuda, bits), ..on_device.clone() };
-            verify::cuda::sdpa(&cuda, &with(&right)).unwrap();
+            verify::cuda::sdpa(&cuda, &with(&right), 1.0).unwrap();
             let mut wrong = right.clone();
             let last = wrong.len() - 1;
             let worst = (last + 1 - head_dim..=last).max_by(|&x, &y| {
                 to_f32(dtype, right[x]).abs().total_cmp(&to_f32(dtype, right[y]).abs())
             });
             wrong[worst.unwrap()] ^= 0x8000;
-            let error = verify::cuda::sdpa(&cuda, &with(&wrong)).unwrap_err();
+            let error = verify::cuda::sdpa(&cuda, &with(&wrong), 1.0).unwrap_err();
             assert_eq!(error.kind, ErrorKind::WrongResult, "{error}");
         }
     }
@@ -200,7 +200,7 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
 #[ignore = "needs a CUDA GPU"]
 fn a_capture_that_fails_leaves_the_stream_usable() {
     let (cuda, _) = gpu();
-    let refused = Graph::capture(&cuda, 1, || Err(DeviceError::driver("injected")));
+    let refused = Graph::capture(&cuda, 1, || Err(CaseError::cuda("injected")));
     assert_eq!(refused.err().unwrap().message, "injected");
     let shape = GemmShape { m: 64, n: 64, k: 64 };
     CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();
@@ -249,9 +249,8 @@ fn resizing_keeps_what_both_sizes_share_and_zeroes_the_rest() {
         });
         let device = sources.each_ref().map(|bits| upload(&cuda, bits));
         let mut resized = [0; 3].map(|_| upload(&cuda, &vec![0xFFFF; to.0 * to.1]));
-        cuda.kernels()
-            .resize(cuda.stream(), device.each_ref(), resized.each_mut(), from, to)
-            .unwrap();
+        let (from_size, to_size) = (from.into(), to.into());
+        cuda.kernels().resize(device.each_ref(), resized.each_mut(), from_size, to_size).unwrap();
         for (source, resized) in sources.iter().zip(&resized) {
             let expected: Vec<u16> = (0..to.0 * to.1)
                 .map(|i| (i / to.1, i % to.1))
@@ -270,7 +269,7 @@ fn tensors_of_another_size_are_refused_before_a_library_sees_them() {
     let problem = GemmProblem::on_cuda(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
     let GemmProblem { a, b, c, .. } = &problem;
     let matmul = cuda.lt().algorithms(shape, DType::Fp16, 1).unwrap().swap_remove(0);
-    let panics = |call: &dyn Fn() -> Result<(), DeviceError>| {
+    let panics = |call: &dyn Fn() -> Result<(), CaseError>| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err()
     };
     assert!(!panics(&|| cuda.lt().multiply(&matmul, [a, b, c])));

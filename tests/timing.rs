@@ -8,7 +8,6 @@
 mod gpu;
 
 use gpu::{SEED, gpu};
-use night_sweep::device::DeviceError;
 use night_sweep::device::cuda::{Graph, Matrix, Strided};
 use night_sweep::measure::{Sampler, cold_ms};
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
@@ -33,9 +32,9 @@ fn a_host_that_dawdles_is_not_in_launches_that_were_held_back() {
     let dawdle = || {
         let start = clock.mark()?;
         std::thread::sleep(Duration::from_millis(5));
-        cuda.kernels().empty(cuda.stream())?;
+        cuda.kernels().empty()?;
         marks = Some((start, clock.mark()?));
-        Ok::<(), DeviceError>(())
+        Ok(())
     };
     assert!(cuda.held_back(dawdle).unwrap());
     let (start, end) = marks.unwrap();
@@ -48,18 +47,18 @@ fn a_host_that_never_opens_the_gate_does_not_hang_the_gpu() {
     let (cuda, _) = gpu();
     let held = cuda.held_back(|| {
         std::thread::sleep(Duration::from_millis(40));
-        Ok::<(), DeviceError>(())
+        Ok(())
     });
     assert!(!held.unwrap(), "the GPU went on after its limit");
     cuda.synchronize().unwrap();
-    assert!(cuda.held_back(|| cuda.kernels().empty(cuda.stream())).unwrap());
+    assert!(cuda.held_back(|| cuda.kernels().empty()).unwrap());
 }
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
 fn an_sm_counts_the_clock_it_has() {
     let (cuda, _) = gpu();
-    let spin = || cuda.kernels().spin(cuda.stream(), 20_000_000);
+    let spin = || cuda.kernels().spin(20_000_000);
     let ((), cycles) = cuda.counting(spin).unwrap();
     let mhz = cycles.mhz().unwrap();
     assert!((100.0..4000.0).contains(&mhz), "{mhz} MHz");
@@ -71,8 +70,8 @@ fn an_sm_counts_the_clock_it_has() {
 fn a_kernel_knows_its_waves() {
     let (cuda, _) = gpu();
     let (mut from, mut to) = (cuda.alloc::<u16>(1 << 20).unwrap(), cuda.alloc(1 << 20).unwrap());
-    cuda.kernels().fill_bits(cuda.stream(), &mut from, 0).unwrap();
-    let copy = || cuda.kernels().copy(cuda.stream(), &from, &mut to);
+    cuda.kernels().fill_bits(&mut from, 0).unwrap();
+    let copy = || cuda.kernels().copy(&from, &mut to);
     let kernels = Graph::capture(&cuda, 1, copy).unwrap().kernels(&cuda).unwrap();
     let [copy] = &kernels[..] else { panic!("{kernels:?}") };
     let at_once = f64::from(copy.blocks_per_sm.unwrap()) * f64::from(cuda.properties().sm_count);

@@ -1,6 +1,6 @@
 //! The two clocks: CUDA events on a stream, and the host's.
 
-use crate::device::DeviceError;
+use crate::workload::CaseError;
 use cudarc::driver::{CudaEvent, CudaStream, sys::CUevent_flags};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ impl Clock {
     }
 
     /// Marks the point after everything enqueued so far. Does not wait.
-    pub fn mark(&self) -> Result<Mark, DeviceError> {
+    pub fn mark(&self) -> Result<Mark, CaseError> {
         match self {
             Clock::Host => Ok(Mark::Host(Instant::now())),
             Clock::Events { stream, pool } => {
@@ -47,10 +47,7 @@ impl Clock {
     }
 
     /// Nanoseconds from `start` to `end`; waits until `end` is reached.
-    ///
-    /// # Errors
-    /// Errors of the work in between are among them.
-    pub fn elapsed_ns(&self, start: &Mark, end: &Mark) -> Result<f64, DeviceError> {
+    pub fn elapsed_ns(&self, start: &Mark, end: &Mark) -> Result<f64, CaseError> {
         match (start, end) {
             (Mark::Host(start), Mark::Host(end)) => {
                 Ok(end.duration_since(*start).as_nanos() as f64)
@@ -62,18 +59,22 @@ impl Clock {
             _ => unreachable!("both marks come from one clock"),
         }
     }
+
+    /// The same of each pair.
+    pub fn elapsed_each_ns(&self, marks: &[(Mark, Mark)]) -> Result<Vec<f64>, CaseError> {
+        marks.iter().map(|(start, end)| self.elapsed_ns(start, end)).collect()
+    }
 }
 
 fn free_event(
     stream: &CudaStream,
     pool: &mut Vec<Rc<CudaEvent>>,
-) -> Result<Rc<CudaEvent>, DeviceError> {
+) -> Result<Rc<CudaEvent>, CaseError> {
     if let Some(event) = pool.iter().find(|event| Rc::strong_count(event) == 1) {
         return Ok(event.clone());
     }
     // The default flags: cudarc's own choice, `None`, makes events that cannot tell the time.
-    let event = stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
-    let event = Rc::new(event?);
+    let event = Rc::new(stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?);
     pool.push(event.clone());
     Ok(event)
 }

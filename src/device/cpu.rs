@@ -1,6 +1,6 @@
 //! GEMMs on the host's cores, by the `gemm` crate.
 
-use crate::workload::shape::GemmShape;
+use crate::workload::GemmShape;
 use gemm::Parallelism;
 
 /// A float32 GEMM of contiguous row-major matrices, `C = scale · A B`.
@@ -22,10 +22,6 @@ impl HostGemm {
         HostGemm { shape, b_transposed: false, accumulate: false, scale: 1.0 }
     }
 
-    /// Computes C.
-    ///
-    /// # Panics
-    /// If a slice does not have the elements of its matrix.
     pub fn run(self, a: &[f32], b: &[f32], c: &mut [f32], parallelism: Parallelism) {
         let GemmShape { m, n, k } = self.shape;
         let elements = [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)];
@@ -60,51 +56,46 @@ impl HostGemm {
 }
 
 #[cfg(test)]
+pub(crate) const SHAPES: [[usize; 3]; 8] = [
+    [1, 1, 1],
+    [1, 64, 3],
+    [65, 1, 107],
+    [3, 5, 130],
+    [16, 16, 8],
+    [63, 129, 107],
+    [130, 96, 65],
+    [96, 130, 112],
+];
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::workload::philox::normal;
 
-    const SHAPES: [[usize; 3]; 8] = [
-        [1, 1, 1],
-        [1, 64, 3],
-        [65, 1, 107],
-        [3, 5, 130],
-        [16, 16, 8],
-        [63, 129, 107],
-        [130, 96, 65],
-        [96, 130, 112],
-    ];
-
     #[test]
     fn every_form_of_a_gemm_matches_plain_loops() {
-        for [m, n, k] in SHAPES {
-            for (b_transposed, accumulate) in
-                [(false, false), (false, true), (true, false), (true, true)]
-            {
-                let random = |tensor, len: usize| {
-                    (0..len).map(|i| normal(1, tensor, i as u64)).collect::<Vec<f32>>()
-                };
-                let (a, b) = (random(0, m * k), random(1, k * n));
-                // What is replaced may hold anything.
-                let before = if accumulate { random(2, m * n) } else { vec![f32::NAN; m * n] };
-                let mut c = before.clone();
-                let gemm =
-                    HostGemm { shape: GemmShape { m, n, k }, b_transposed, accumulate, scale: 0.5 };
-                gemm.run(&a, &b, &mut c, Parallelism::None);
-                for (at, &result) in c.iter().enumerate() {
-                    let (row, column) = (at / n, at % n);
-                    let sum: f64 = (0..k)
-                        .map(|i| {
-                            let b_at = if b_transposed { column * k + i } else { i * n + column };
-                            f64::from(a[row * k + i]) * f64::from(b[b_at])
-                        })
-                        .sum();
-                    let expected = 0.5 * sum + if accumulate { f64::from(before[at]) } else { 0.0 };
-                    assert!(
-                        (f64::from(result) - expected).abs() < 1e-4,
-                        "{m}x{n}x{k}, {row}, {column}"
-                    );
-                }
+        let forms = [(false, false), (false, true), (true, false), (true, true)];
+        for ([m, n, k], (b_transposed, accumulate)) in
+            SHAPES.into_iter().flat_map(|shape| forms.map(|form| (shape, form)))
+        {
+            let random = |tensor, len: usize| {
+                (0..len).map(|i| normal(1, tensor, i as u64)).collect::<Vec<f32>>()
+            };
+            let (a, b) = (random(0, m * k), random(1, k * n));
+            // What is replaced may hold anything.
+            let before = if accumulate { random(2, m * n) } else { vec![f32::NAN; m * n] };
+            let mut c = before.clone();
+            let shape = GemmShape { m, n, k };
+            let gemm = HostGemm { shape, b_transposed, accumulate, scale: 0.5 };
+            gemm.run(&a, &b, &mut c, Parallelism::None);
+            for (at, &result) in c.iter().enumerate() {
+                let (row, column) = (at / n, at % n);
+                let b_at = |i| if b_transposed { column * k + i } else { i * n + column };
+                let term = |i| f64::from(a[row * k + i]) * f64::from(b[b_at(i)]);
+                let sum: f64 = (0..k).map(term).sum();
+                let expected = 0.5 * sum + if accumulate { f64::from(before[at]) } else { 0.0 };
+                let error = (f64::from(result) - expected).abs();
+                assert!(error < 1e-4, "{m}x{n}x{k}, {row}, {column}");
             }
         }
     }

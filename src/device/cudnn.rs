@@ -1,15 +1,12 @@
-//! cuDNN's backend API: descriptors of tensors, operations and plans, behind types that keep their
-//! order.
-//!
-//! A [`Draft`] takes attributes; [`Draft::finalize`] makes it a [`Descriptor`], which can be an
-//! attribute of others. A descriptor keeps alive whatever it was made of, down to the handle: cuDNN
-//! does not, and a plan needs it all.
+//! cuDNN's backend API: descriptors of tensors, operations and plans. A [`Draft`] takes attributes;
+//! [`Draft::finalize`] makes it a [`Descriptor`], which can be an attribute of others. A descriptor
+//! keeps alive whatever it was made of, down to the handle: cuDNN does not, and a plan needs it
+//! all.
 
 mod attention;
 mod descriptor;
 mod engine;
 mod graph;
-mod handle;
 mod library;
 
 pub use attention::{Bound, Compiled, CudnnAttention};
@@ -19,5 +16,4 @@ pub use cudarc::cudnn::sys::{
     cudnnPointwiseMode_t as PointwiseMode, cudnnReduceTensorOp_t as Reduction,
 };
 pub use descriptor::{Descriptor, Draft, Element};
-pub use handle::Cudnn;
-pub use library::{CudnnError, Library};
+pub use library::{Cudnn, CudnnError, Library};

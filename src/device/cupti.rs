@@ -1,9 +1,8 @@
-//! CUPTI, the GPU's own account of when each kernel started and ended: a second opinion on our
-//! times, for examples/kernel_time.rs. Nothing else uses it: it slows launches down.
+//! CUPTI's own start and end of each kernel, for examples/kernel_time.rs only: it slows launches
+//! down.
 //!
-//! cudarc's `cupti` holds bindings only. Buffers, callbacks and the reading of records, most of
-//! this file, would stay; it looks for no libcupti.so.13, panics where it finds none, and its
-//! status is a Rust enum, to which a newer CUPTI's codes are undefined behaviour.
+//! cudarc's `cupti` looks for no libcupti.so.13, panics where it finds none, and its status is a
+//! Rust enum, to which a newer CUPTI's codes are undefined behaviour.
 
 use libloading::Library;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -11,11 +10,10 @@ use std::sync::{Mutex, PoisonError};
 
 /// `CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL`.
 const KERNEL: c_int = 10;
-/// Where a kernel's record holds its start and end in nanoseconds: the same in every version since
-/// `CUpti_ActivityKernel4` of CUDA 9.
+/// Where a kernel's record holds its start and end in nanoseconds, and the address of its name: the
+/// same since `CUpti_ActivityKernel4` of CUDA 9.
 const START: usize = 16;
 const END: usize = 24;
-/// ... and the address of its name.
 const NAME: usize = 104;
 const BUFFER_BYTES: usize = 8 << 20;
 const BUFFER_ALIGN: usize = 8;
@@ -80,11 +78,7 @@ impl Cupti {
         Ok(Cupti { enable, disable, flush })
     }
 
-    /// The kernels that ran during `work`, which has to wait for them, in the order in which they
-    /// ended.
-    ///
-    /// # Errors
-    /// What `work` or CUPTI reports.
+    /// The kernels that ran during `work`, which has to wait for them, as they ended.
     pub fn kernels<T>(
         &self,
         work: impl FnOnce() -> Result<T, String>,
@@ -111,7 +105,6 @@ fn layout() -> std::alloc::Layout {
         .expect("the size is a multiple of the alignment")
 }
 
-/// CUPTI wants a buffer.
 unsafe extern "C" fn request(buffer: *mut *mut u8, size: *mut usize, records: *mut usize) {
     // SAFETY: CUPTI hands over three places to write to; the layout is not empty. A null buffer
     // makes it drop records.
@@ -122,7 +115,6 @@ unsafe extern "C" fn request(buffer: *mut *mut u8, size: *mut usize, records: *m
     }
 }
 
-/// CUPTI has filled the first `valid` bytes of a buffer.
 unsafe extern "C" fn complete(
     _context: *mut c_void,
     _stream: u32,
@@ -134,8 +126,8 @@ unsafe extern "C" fn complete(
     let mut kernels = KERNELS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut record = std::ptr::null_mut();
     // SAFETY: the buffer came from `request` and is CUPTI's no longer; every record starts with its
-    // kind, and that of a kernel has its times and the address of its name, a C string, where they
-    // are read. Records are aligned to 8 bytes.
+    // kind, a kernel's has its times and the address of a C string where they are read, and records
+    // are aligned to 8 bytes.
     unsafe {
         while next.is_some_and(|next| next(buffer, valid, &mut record) == 0) {
             if record.cast::<c_int>().read() == KERNEL {

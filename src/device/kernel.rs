@@ -33,22 +33,21 @@ pub struct Kernel {
     /// Dynamic shared memory of a block, in bytes.
     pub smem_bytes: u32,
     /// Blocks that fit on one SM at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks_per_sm: Option<u32>,
     /// Blocks of the grid over those that the GPU holds at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub waves: Option<f64>,
     /// How full the waves are on average, from 0 to 1: the last one may leave SMs idle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tail_efficiency: Option<f64>,
     /// Elements that rows have to be aligned to, where the kernel's name says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alignment: Option<u32>,
 }
 
 impl Kernel {
-    /// Elements that the kernel needs rows to be aligned to, read off the names that CUTLASS gives
-    /// its kernels.
+    /// The alignment of rows, in elements, that CUTLASS writes into the names of its kernels.
     pub fn alignment_of(name: &str) -> Option<u32> {
         let (_, digits) = name.rsplit_once("align")?;
         let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
@@ -62,12 +61,10 @@ mod tests {
 
     #[test]
     fn a_name_tells_the_alignment_that_its_kernel_needs() {
+        let kernel = "cutlass_80_tensorop_f16_s16816gemm_f16_256x128_32x3_nn_align2";
         for (name, alignment) in [
             ("cutlass_75_tensorop_f16_s1688gemm_f16_128x128_nn_align1", Some(1)),
-            (
-                "cutlass::Kernel2<cutlass_80_tensorop_f16_s16816gemm_f16_256x128_32x3_nn_align2>",
-                Some(2),
-            ),
+            (&format!("cutlass::Kernel2<{kernel}>"), Some(2)),
             ("nvjet_sm90_hsh_256x128_64x4_1x2_h_bz_coopA_NNT", None),
             ("align", None),
         ] {

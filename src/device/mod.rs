@@ -13,10 +13,12 @@ pub(crate) mod nvml;
 mod telemetry;
 
 pub use clock::{Clock, Mark};
+pub use clocks::Clocks;
 pub use cuda::Cuda;
-pub use error::{DeviceError, DeviceErrorKind};
+pub use kernel::{Algorithm, Kernel};
 pub use telemetry::Telemetry;
 
+use crate::workload::CaseError;
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -59,11 +61,8 @@ pub enum Device {
 
 impl Device {
     /// Opens the device that was asked for. The second value is a line for the user where `auto`
-    /// took the CPU.
-    ///
-    /// # Errors
-    /// One line that says what is missing and how to get it.
-    pub fn open(choice: DeviceChoice) -> Result<(Device, Option<String>), DeviceError> {
+    /// took the CPU; an error is one line, what is missing and how to get it.
+    pub fn open(choice: DeviceChoice) -> Result<(Device, Option<String>), CaseError> {
         match choice {
             DeviceChoice::Cpu => Ok((Device::Cpu, None)),
             DeviceChoice::Cuda(index) => Ok((Device::Cuda(Rc::new(Cuda::open(index)?)), None)),
@@ -94,11 +93,8 @@ impl Device {
         }
     }
 
-    /// Waits until everything enqueued is done; on the CPU it is.
-    ///
-    /// # Errors
-    /// What the driver reports, errors of that work among it.
-    pub fn synchronize(&self) -> Result<(), DeviceError> {
+    /// Waits until everything enqueued is done, whose errors show here.
+    pub fn synchronize(&self) -> Result<(), CaseError> {
         match self {
             Device::Cpu => Ok(()),
             Device::Cuda(cuda) => cuda.synchronize(),

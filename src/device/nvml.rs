@@ -1,27 +1,27 @@
 //! NVML, read only: what the card is, and the state it was in. Nothing is ever set.
 
-use crate::device::clocks::Clocks;
+use crate::device::Clocks;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use serde_json::{Value, json};
 
-/// The card of a CUDA device. Absent where NVML is not installed or does not know the card (in some
-/// containers).
+/// The card of a CUDA device.
 pub struct Monitor {
     nvml: Nvml,
     uuid: String,
 }
 
 impl Monitor {
-    /// Finds the card by its uuid: CUDA and NVML number cards differently.
+    /// Finds the card by its uuid: CUDA and NVML number cards differently. None where NVML is not
+    /// installed or does not know the card (in some containers).
     pub fn open(uuid: &str) -> Option<Self> {
         let nvml = Nvml::init().ok()?;
         nvml.device_by_uuid(uuid).ok()?;
         Some(Monitor { nvml, uuid: uuid.to_owned() })
     }
 
-    /// Clock, power, temperature and what holds the clock down, now.
+    /// The state now.
     pub fn clocks(&self) -> Option<Clocks> {
         let device = self.nvml.device_by_uuid(self.uuid.as_str()).ok()?;
         let reasons = device.current_throttle_reasons().unwrap_or(ThrottleReasons::NONE);

@@ -1,7 +1,7 @@
 //! The card watched by a thread, twenty times a second.
 
 use super::nvml::Monitor;
-use crate::device::clocks::Clocks;
+use crate::device::Clocks;
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts to read `monitor`.
+    /// Starts to read.
     pub fn start(monitor: Arc<Monitor>) -> std::io::Result<Self> {
         let readings = Readings::default();
         let (stop, stopped) = channel::<()>();
@@ -45,13 +45,12 @@ impl Telemetry {
         Ok(Telemetry { readings, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The card since `start`: the median of its clocks, the most power and heat, and everything
-    /// that held it back. Where no reading falls into that time, the latest one. None before the
-    /// first.
+    /// The card since `start`: the median clock, the most power and heat, all that throttled it; or
+    /// else the latest reading. None before the first.
     pub fn since(&self, start: Instant) -> Option<Clocks> {
         let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
-        let inside = readings.iter().filter(|(at, _)| *at >= start).map(|(_, clocks)| clocks);
-        let inside: Vec<&Clocks> = inside.collect();
+        let inside: Vec<&Clocks> =
+            readings.iter().filter(|(at, _)| *at >= start).map(|(_, clocks)| clocks).collect();
         match inside.as_slice() {
             [] => readings.back().map(|(_, clocks)| clocks.clone()),
             inside => Some(together(inside)),

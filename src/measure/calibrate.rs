@@ -1,25 +1,21 @@
-//! Before the first trial: the card at its settled clock, what timing costs on it, and what it can
-//! do.
+//! Before the first trial: the settled clock, what timing costs on this card, what it can do.
 
 use crate::device::cuda::{Graph, Tensor};
-use crate::device::{Clock, Cuda, Mark, nvml::Monitor};
+use crate::device::nvml::Monitor;
+use crate::device::{Clock, Cuda, Mark};
 use crate::measure::record::{Calibration, Peaks};
-use crate::ops::error::CaseError;
-use crate::ops::gemm::CublasLtGemm;
-use crate::ops::plan::Plan;
+use crate::ops::{Plan, gemm::CublasLtGemm};
 use crate::stats::median;
-use crate::workload::operation::Gemm;
-use crate::workload::shape::{DType, GemmShape};
+use crate::workload::{CaseError, DType, Gemm, GemmShape};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// One look at the clock.
+/// Time between clock readings, and how many consecutive ones have to agree.
 const WINDOW: Duration = Duration::from_millis(100);
-/// Looks that have to agree.
 const WINDOWS: usize = 3;
-/// ... to within this, a little more than a step of the clock: 15 MHz.
+/// How far they agree: a little more than a step of the clock, 15 MHz.
 const AGREEMENT: f64 = 0.011;
-/// Without NVML nobody can look: the card works this long.
+/// Warm-up without NVML.
 const BLIND_BURN_IN: Duration = Duration::from_secs(1);
 /// Event pairs with nothing between them.
 const PAIRS: usize = 500;
@@ -27,27 +23,23 @@ const PAIRS: usize = 500;
 const EMPTY_LAUNCHES: usize = 32;
 /// Empty kernels in a graph.
 const NODES: usize = 1000;
-/// M, N and K of the product that stands for the peak: large enough to fill every SM many times
-/// over.
+/// M, N and K of the GEMM for the peak: it fills every SM many times over.
 const PEAK_SIZE: usize = 8192;
-/// Products before that, 0.1 s on an H200.
+/// GEMMs before that, 0.1 s on an H200.
 const PEAK_WARM_UP: usize = 60;
-/// Bytes of the copy that stands for the peak: read and written, many times any cache.
+/// Bytes of the copy for the peak, many times any cache.
 const COPY_BYTES: usize = 1 << 30;
 /// Replays of each graph that is timed.
 const REPLAYS: usize = 10;
 
-/// Works the card until its SM clock is steady, for `burn_in` at most, then measures.
-///
-/// # Errors
-/// What the driver or a library reports.
+/// Warms up until the SM clock is steady, for `burn_in` at most, then measures.
 pub fn calibrate(
     cuda: &Rc<Cuda>,
     monitor: Option<&Monitor>,
     burn_in: Duration,
 ) -> Result<Calibration, CaseError> {
     let start = Instant::now();
-    let settled = work_until_steady(cuda, monitor, burn_in)?;
+    let (settled_sm_mhz, clock_settled) = work_until_steady(cuda, monitor, burn_in)?;
     let peaks = Peaks {
         fp16_tflops: matrix_tflops(cuda, DType::Fp16)?,
         bf16_tflops: matrix_tflops(cuda, DType::Bf16)?,
@@ -66,8 +58,8 @@ pub fn calibrate(
         empty_pair_ns: pairs_ns[PAIRS / 2],
         empty_launch_ns: empty_launch_ns(cuda, &clock)?,
         graph_node_ns: Some(graph_node_ns(cuda)?),
-        settled_sm_mhz: settled.sm_mhz,
-        clock_settled: settled.steady,
+        settled_sm_mhz,
+        clock_settled,
         peaks: Some(peaks),
         cold_over_warm: cold_over_warm(cuda)?,
         wall_s: Some(start.elapsed().as_secs_f64()),
@@ -78,19 +70,13 @@ pub fn calibrate(
 /// recovers within 0.15 s on an H200.
 const RECOVERY: Duration = Duration::from_millis(150);
 
-/// How burn-in ended; nothing is known where nobody looked.
-#[derive(Default)]
-struct Settled {
-    sm_mhz: Option<u32>,
-    steady: Option<bool>,
-}
-
-/// Multiplies until the SM clock of three windows in a row agrees, or the time is over.
+/// Multiplies until three clock readings in a row agree, or the time is over. Returns the last, and
+/// whether they agreed; nothing is known without NVML.
 fn work_until_steady(
     cuda: &Rc<Cuda>,
     monitor: Option<&Monitor>,
     limit: Duration,
-) -> Result<Settled, CaseError> {
+) -> Result<(Option<u32>, Option<bool>), CaseError> {
     let shape = GemmShape { m: 4096, n: 4096, k: 4096 };
     let mut product = CublasLtGemm::new(cuda, Gemm::dense(shape), DType::Fp16, 0)?;
     let start = Instant::now();
@@ -109,11 +95,11 @@ fn work_until_steady(
         if let (WINDOWS, Some(&low), Some(&high)) = (recent.len(), low, high)
             && f64::from(high - low) <= AGREEMENT * f64::from(high)
         {
-            return Ok(Settled { sm_mhz: Some(high), steady: Some(true) });
+            return Ok((Some(high), Some(true)));
         }
     }
     let sm_mhz = clocks_mhz.last().copied();
-    Ok(Settled { sm_mhz, steady: sm_mhz.map(|_| false) })
+    Ok((sm_mhz, sm_mhz.map(|_| false)))
 }
 
 fn matrix_tflops(cuda: &Rc<Cuda>, dtype: DType) -> Result<f64, CaseError> {
@@ -140,13 +126,13 @@ struct Buffers {
 impl Buffers {
     fn new(cuda: &Cuda, elements: usize) -> Result<Self, CaseError> {
         let (mut from, to) = (cuda.alloc(elements)?, cuda.alloc(elements)?);
-        let (kernels, data) = (cuda.kernels(), (1, elements));
-        kernels.fill_normal(cuda.stream(), &mut from, DType::Fp16, (0, 0), data, data)?;
+        let data = [1, elements];
+        cuda.kernels().fill_normal(&mut from, DType::Fp16, (0, 0), data, data)?;
         Ok(Buffers { from, to })
     }
 
     fn copy(&mut self, cuda: &Cuda) -> Result<(), CaseError> {
-        Ok(cuda.kernels().copy(cuda.stream(), &self.from, &mut self.to)?)
+        cuda.kernels().copy(&self.from, &mut self.to)
     }
 }
 
@@ -168,7 +154,7 @@ fn cold_over_warm(cuda: &Cuda) -> Result<Option<f64>, CaseError> {
 fn pairs_ns(clock: &Clock) -> Result<Vec<f64>, CaseError> {
     let pairs: Vec<(Mark, Mark)> =
         (0..PAIRS).map(|_| Ok((clock.mark()?, clock.mark()?))).collect::<Result<_, CaseError>>()?;
-    pairs.iter().map(|(start, end)| Ok(clock.elapsed_ns(start, end)?)).collect()
+    clock.elapsed_each_ns(&pairs)
 }
 
 fn empty_launch_ns(cuda: &Cuda, clock: &Clock) -> Result<Option<f64>, CaseError> {
@@ -176,17 +162,15 @@ fn empty_launch_ns(cuda: &Cuda, clock: &Clock) -> Result<Option<f64>, CaseError>
     let held = cuda.held_back(|| {
         for _ in 0..EMPTY_LAUNCHES {
             let start = clock.mark()?;
-            cuda.kernels().empty(cuda.stream())?;
+            cuda.kernels().empty()?;
             pairs.push((start, clock.mark()?));
         }
-        Ok::<(), CaseError>(())
+        Ok(())
     })?;
-    let times = pairs.iter().map(|(start, end)| clock.elapsed_ns(start, end));
-    let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;
-    Ok(median(&times_ns).filter(|_| held))
+    Ok(median(&clock.elapsed_each_ns(&pairs)?).filter(|_| held))
 }
 
 fn graph_node_ns(cuda: &Cuda) -> Result<f64, CaseError> {
-    let graph = Graph::capture(cuda, NODES, || cuda.kernels().empty(cuda.stream()))?;
+    let graph = Graph::capture(cuda, NODES, || cuda.kernels().empty())?;
     Ok(graph.replay_ns(cuda, REPLAYS)? / NODES as f64)
 }

@@ -5,20 +5,15 @@ use super::cold_ms;
 use super::instruments::Instruments;
 use super::record::{Cold, Spent};
 use crate::device::Cuda;
-use crate::ops::error::{CaseError, ErrorKind};
-use crate::ops::plan::Plan;
-use crate::workload::case::Case;
+use crate::ops::Plan;
+use crate::workload::{Case, CaseError, ErrorKind};
 
 /// All sets together are this many L2 caches.
 const L2_CACHES: f64 = 2.0;
-/// Sets that are made at most: more means operands so small that planning them would take longer
-/// than the rest.
+/// More sets means operands so small that planning them would take longer than the rest.
 const MAX_BUFFER_SETS: usize = 256;
 
 /// The cold latency of `case`, one launch of which takes about `launch_ns`; or why it has none.
-///
-/// # Errors
-/// Why the case cannot be planned once more, or what the driver reports.
 pub fn cold(
     with: &Instruments,
     cuda: &Cuda,
@@ -48,7 +43,8 @@ fn buffer_sets(bytes: f64, l2_bytes: u64) -> Result<usize, String> {
     let needed = L2_CACHES * l2_bytes as f64;
     if bytes >= needed {
         return Err(format!(
-            "one set of operands, {:.0} MB, is more than twice the L2 cache of {:.0} MB: no launch finds them there",
+            "one set of operands, {:.0} MB, is more than twice the L2 cache of {:.0} MB: no launch \
+             finds them there",
             bytes / 1e6,
             l2_bytes as f64 / 1e6
         ));

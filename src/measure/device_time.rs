@@ -1,7 +1,7 @@
 //! Criterion's clock on the device: [`DeviceTime`], whose values are nanoseconds per launch.
 
 use crate::device::{Clock, Mark};
-use crate::ops::error::CaseError;
+use crate::workload::CaseError;
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter};
 use std::cell::RefCell;
@@ -16,12 +16,12 @@ pub struct DeviceTime {
 }
 
 impl DeviceTime {
-    /// Measures with `clock`.
+    /// By `clock`.
     pub fn new(clock: Clock) -> Self {
         DeviceTime { clock: Rc::new(clock), fault: Rc::default() }
     }
 
-    /// The clock underneath.
+    /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -31,8 +31,8 @@ impl DeviceTime {
         self.fault.borrow_mut().take()
     }
 
-    /// The value, or 0 with the error kept for [`DeviceTime::take_fault`]: of a benchmark with a
-    /// zero sample Criterion writes no files, which is what a failed case deserves.
+    /// The value, or 0 with the error kept for [`DeviceTime::take_fault`]: Criterion writes no
+    /// files of a benchmark with a zero sample.
     pub fn value_or_fault(&self, value: Result<f64, CaseError>) -> f64 {
         value.unwrap_or_else(|error| {
             self.fault.borrow_mut().get_or_insert(error);
@@ -46,14 +46,14 @@ impl Measurement for DeviceTime {
     type Value = f64;
 
     fn start(&self) -> Option<Mark> {
-        let marked = self.clock.mark();
-        marked.map_err(|error| _ = self.fault.borrow_mut().get_or_insert(error.into())).ok()
+        let keep = |error| _ = self.fault.borrow_mut().get_or_insert(error);
+        self.clock.mark().map_err(keep).ok()
     }
 
     fn end(&self, start: Option<Mark>) -> f64 {
         let Some(start) = start else { return 0.0 };
         let elapsed = self.clock.mark().and_then(|end| self.clock.elapsed_ns(&start, &end));
-        self.value_or_fault(elapsed.map_err(CaseError::from))
+        self.value_or_fault(elapsed)
     }
 
     fn add(&self, first: &f64, second: &f64) -> f64 {
@@ -73,8 +73,7 @@ impl Measurement for DeviceTime {
     }
 }
 
-/// Writes times in ns, us, ms or s, and `Throughput::Elements`, which here are floating-point
-/// operations, as FLOP/s.
+/// Writes `Throughput::Elements`, which here are floating-point operations, as FLOP/s.
 struct Formatter;
 
 /// The largest unit that `value` reaches, and its factor.
@@ -97,14 +96,13 @@ impl ValueFormatter for Formatter {
         values: &mut [f64],
     ) -> &'static str {
         let (per_launch, names) = match *amount {
-            Throughput::Elements(flops) => (flops as f64, ["FLOP/s", "GFLOP/s", "TFLOP/s"]),
+            Throughput::Elements(flops) | Throughput::ElementsAndBytes { elements: flops, .. } => {
+                (flops as f64, ["FLOP/s", "GFLOP/s", "TFLOP/s"])
+            }
             Throughput::Bytes(bytes) | Throughput::BytesDecimal(bytes) => {
                 (bytes as f64, ["B/s", "GB/s", "TB/s"])
             }
             Throughput::Bits(bits) => (bits as f64, ["bit/s", "Gbit/s", "Tbit/s"]),
-            Throughput::ElementsAndBytes { elements, .. } => {
-                (elements as f64, ["FLOP/s", "GFLOP/s", "TFLOP/s"])
-            }
         };
         let (factor, name) = unit(
             per_launch / typical_ns * 1e9,

@@ -11,45 +11,32 @@
 //! same on a GPU, and the process that is started for the rest sees none.
 
 use super::Sampler;
-use crate::device::kernel::Algorithm;
-use crate::device::{Cuda, Device};
-use crate::ops::error::CaseError;
-use crate::ops::plan::Plan;
-use crate::ops::plan::Verification;
+use crate::device::{Algorithm, Cuda, Device};
+use crate::ops::{Plan, Verification};
 use crate::stats::median;
+use crate::workload::CaseError;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// A fault to inject.
+/// A fault to inject, into the cases whose id holds a part.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// Launches take longer.
-    Slow {
-        /// A part of the ids of the cases it is about.
-        cases: String,
-        /// By how many per cent.
-        percent: f64,
-    },
+    /// Launches take so many per cent longer.
+    Slow(String, f64),
     /// A launch leaves the device useless to the process.
-    Sticky {
-        /// A part of the ids of the cases it is about.
-        cases: String,
-    },
+    Sticky(String),
     /// The same, and a process started after it has no device.
-    Vanished {
-        /// A part of the ids of the cases it is about.
-        cases: String,
-    },
+    Vanished(String),
 }
 
 /// What `NIGHT_SWEEP_FAULT` takes.
-pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3; sticky:<part of an id>; vanished:<part of an id>";
+pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3; \
+     sticky:<part of an id>; vanished:<part of an id>";
 
-/// Launches that settle a plan before it is measured to know what its share is.
+/// Launches that settle a plan before its latency is measured, and the samples of that.
 const WARM_UP: usize = 10;
-/// Samples of that measurement.
 const SAMPLES: usize = 60;
 /// How long the GPU spins to find out what a spin costs beside its own length.
 const PROBE_NS: f64 = 10_000.0;
@@ -64,54 +51,51 @@ impl FromStr for Fault {
             let (cases, percent) = rest.rsplit_once(':')?;
             let percent: f64 = percent.trim_end_matches('%').trim().parse().ok()?;
             let fits = !cases.is_empty() && percent > 0.0 && percent <= 1000.0;
-            fits.then(|| Fault::Slow { cases: cases.to_owned(), percent })
+            fits.then(|| Fault::Slow(cases.to_owned(), percent))
         };
         let cases = |part: &str| (!part.is_empty()).then(|| part.to_owned());
         let (kind, rest) = text.split_once(':').unwrap_or_default();
         match kind {
             "slow" => slow(rest),
-            "sticky" => cases(rest).map(|cases| Fault::Sticky { cases }),
-            "vanished" => cases(rest).map(|cases| Fault::Vanished { cases }),
+            "sticky" => cases(rest).map(Fault::Sticky),
+            "vanished" => cases(rest).map(Fault::Vanished),
             _ => None,
         }
         .ok_or_else(|| ALLOWED.to_owned())
     }
 }
 
-/// Injects a fault into the plans of the cases it is about.
 pub struct Injector {
     fault: Fault,
     device: Device,
-    /// Whether the fault has made the CPU as useless to this process as a lost context makes a GPU.
+    /// Whether the fault has made the CPU useless to this process, as a lost context makes a GPU.
     cpu_is_lost: Rc<Cell<bool>>,
 }
 
 impl Injector {
-    /// For plans on `device`.
     pub fn new(fault: Fault, device: Device) -> Self {
         Injector { fault, device, cpu_is_lost: Rc::default() }
     }
 
-    /// The plan of a case with the fault in it, if the fault is about this case.
-    ///
-    /// # Errors
-    /// What the device reports while the plan is measured, or that it is lost.
+    /// The plan of a case, with the fault in it if it is about this case. An error where the device
+    /// is lost.
     pub fn apply(&self, case_id: &str, plan: Box<dyn Plan>) -> Result<Box<dyn Plan>, CaseError> {
         if self.is_lost() {
             return Err(lost());
         }
-        match &self.fault {
-            Fault::Slow { cases, percent } if case_id.contains(cases.as_str()) => {
-                Ok(Box::new(Slowed::by(*percent, plan, &self.device)?))
+        let effect = match &self.fault {
+            Fault::Slow(cases, percent) if case_id.contains(cases.as_str()) => {
+                return Ok(Box::new(Faulty::slowed(*percent, plan, &self.device)?));
             }
-            Fault::Sticky { cases } | Fault::Vanished { cases }
-                if case_id.contains(cases.as_str()) =>
-            {
-                let (device, cpu_is_lost) = (self.device.clone(), self.cpu_is_lost.clone());
-                Ok(Box::new(Trapped { plan, device, cpu_is_lost }))
+            Fault::Sticky(cases) | Fault::Vanished(cases) if case_id.contains(cases.as_str()) => {
+                match &self.device {
+                    Device::Cpu => Effect::Lose(self.cpu_is_lost.clone()),
+                    Device::Cuda(cuda) => Effect::Trap(cuda.clone()),
+                }
             }
-            _ => Ok(plan),
-        }
+            _ => return Ok(plan),
+        };
+        Ok(Box::new(Faulty { plan, effect }))
     }
 
     /// Whether it has made the CPU useless to this process.
@@ -120,98 +104,71 @@ impl Injector {
     }
 }
 
-/// A plan whose launches leave the device useless to the process.
-struct Trapped {
-    plan: Box<dyn Plan>,
-    device: Device,
-    cpu_is_lost: Rc<Cell<bool>>,
-}
-
-impl Plan for Trapped {
-    fn launch(&mut self) -> Result<(), CaseError> {
-        self.plan.launch()?;
-        match &self.device {
-            Device::Cpu => {
-                self.cpu_is_lost.set(true);
-                Err(lost())
-            }
-            Device::Cuda(cuda) => Ok(cuda.kernels().trap(cuda.stream())?),
-        }
-    }
-
-    fn verify(&mut self) -> Result<Verification, CaseError> {
-        self.plan.verify()
-    }
-
-    fn algorithm(&self) -> Option<Algorithm> {
-        self.plan.algorithm()
-    }
-}
-
 fn lost() -> CaseError {
     CaseError::cuda("fault injection: nothing can be launched in this process any more")
 }
 
-/// A plan that takes longer than it would.
-struct Slowed {
+/// A plan with a fault in it.
+struct Faulty {
     plan: Box<dyn Plan>,
-    delay: Delay,
+    effect: Effect,
 }
 
-/// What makes it take longer.
-enum Delay {
+enum Effect {
     /// On the host: a busy wait after each launch, this share of what it took. A wait of a fixed
     /// length would have to be measured, and a neighbour makes launches half as long again from one
     /// moment to the next. `clock` is what it costs to read the clock.
     Wait { share: f64, clock: Duration },
     /// On a GPU: a kernel that spins, after every so many launches.
     Spin { cuda: Rc<Cuda>, delay_ns: f64, every: usize, launches: usize },
+    /// The launch fails, and the CPU is useless from then on.
+    Lose(Rc<Cell<bool>>),
+    /// A kernel that traps.
+    Trap(Rc<Cuda>),
 }
 
-impl Slowed {
+impl Faulty {
     /// Measures `plan`, then makes it slower by `percent`.
-    fn by(percent: f64, mut plan: Box<dyn Plan>, device: &Device) -> Result<Self, CaseError> {
+    fn slowed(percent: f64, mut plan: Box<dyn Plan>, device: &Device) -> Result<Self, CaseError> {
         let share = percent / 100.0;
         let cuda = match device {
             Device::Cpu => {
-                return Ok(Slowed { plan, delay: Delay::Wait { share, clock: clock_cost() } });
+                return Ok(Faulty { plan, effect: Effect::Wait { share, clock: clock_cost() } });
             }
             Device::Cuda(cuda) => cuda,
         };
-        let spin = |delay_ns: f64, every: f64| Delay::Spin {
-            cuda: cuda.clone(),
-            delay_ns,
-            every: every as usize,
-            launches: 0,
+        let spin = |delay_ns: f64, every: f64| {
+            let (cuda, every) = (cuda.clone(), every as usize);
+            Effect::Spin { cuda, delay_ns, every, launches: 0 }
         };
         let launch_ns = median_launch_ns(plan.as_mut(), device)?;
         let wanted_ns = launch_ns * share;
         // A kernel more in the graph costs some time of its own: more than 3 % of a short launch.
         // So it stands after as many launches as together may take it.
-        let mut slowed = Slowed { plan, delay: spin(PROBE_NS, 1.0) };
+        let mut slowed = Faulty { plan, effect: spin(PROBE_NS, 1.0) };
         let own_ns = (median_launch_ns(&mut slowed, device)? - launch_ns - PROBE_NS).max(0.0);
         let every = (1.25 * own_ns / wanted_ns).ceil().max(1.0);
         let mut delay_ns = every * wanted_ns - own_ns;
-        slowed.delay = spin(delay_ns, every);
+        slowed.effect = spin(delay_ns, every);
         // A short spin is not as long as it was asked to be: what is missing is measured and made
-        // good. The launch by itself is measured anew beside it, as a card that warms up gets
-        // slower by more than what is missing.
+        // good. The launch is measured anew beside it, as a card that warms up gets slower by more
+        // than that.
         for _ in 0..CORRECTIONS {
             let launch_ns = median_launch_ns(slowed.plan.as_mut(), device)?;
             let missing_ns = launch_ns * (1.0 + share) - median_launch_ns(&mut slowed, device)?;
             delay_ns = (delay_ns + every * missing_ns).max(0.0);
-            slowed.delay = spin(delay_ns, every);
+            slowed.effect = spin(delay_ns, every);
         }
         Ok(slowed)
     }
 }
 
-impl Plan for Slowed {
+impl Plan for Faulty {
     fn launch(&mut self) -> Result<(), CaseError> {
-        match &mut self.delay {
-            Delay::Wait { share, clock } => {
-                let start = Instant::now();
-                self.plan.launch()?;
+        let start = Instant::now();
+        self.plan.launch()?;
+        match &mut self.effect {
+            Effect::Wait { share, clock } => {
                 let took = start.elapsed().saturating_sub(*clock);
                 // What comes before the first reading and after the last is one more, and the last
                 // is half of one late.
@@ -219,14 +176,18 @@ impl Plan for Slowed {
                 while start.elapsed() < until {}
                 Ok(())
             }
-            Delay::Spin { cuda, delay_ns, every, launches } => {
-                self.plan.launch()?;
+            Effect::Spin { cuda, delay_ns, every, launches } => {
                 *launches += 1;
                 match launches.is_multiple_of(*every) {
-                    true => Ok(cuda.kernels().spin(cuda.stream(), *delay_ns as u64)?),
+                    true => cuda.kernels().spin(*delay_ns as u64),
                     false => Ok(()),
                 }
             }
+            Effect::Lose(cpu_is_lost) => {
+                cpu_is_lost.set(true);
+                Err(lost())
+            }
+            Effect::Trap(cuda) => cuda.kernels().trap(),
         }
     }
 
@@ -264,25 +225,14 @@ mod tests {
 
     #[test]
     fn a_fault_is_read_and_what_is_none_is_not() {
-        let slow = |cases: &str, percent| Ok(Fault::Slow { cases: cases.to_owned(), percent });
+        let slow = |cases: &str, percent| Ok(Fault::Slow(cases.to_owned(), percent));
         assert_eq!("slow:K107:3".parse(), slow("K107", 3.0));
         assert_eq!("slow:G3/fp16/K107:2.5%".parse(), slow("G3/fp16/K107", 2.5));
-        let cases = |cases: &str| cases.to_owned();
-        assert_eq!("sticky:K107".parse(), Ok(Fault::Sticky { cases: cases("K107") }));
-        assert_eq!("vanished:S1/x".parse(), Ok(Fault::Vanished { cases: cases("S1/x") }));
-        for wrong in [
-            "",
-            "sticky",
-            "sticky:",
-            "vanished:",
-            "slow",
-            "slow:K107",
-            "slow::3",
-            "slow:K1:0",
-            "slow:K1:-3",
-            "slow:K1:nan",
-            "fast:K1:3",
-        ] {
+        assert_eq!("sticky:K107".parse(), Ok(Fault::Sticky("K107".to_owned())));
+        assert_eq!("vanished:S1/x".parse(), Ok(Fault::Vanished("S1/x".to_owned())));
+        let unknown = ["", "sticky", "sticky:", "vanished:", "slow", "fast:K1:3"];
+        let slow = ["slow:K107", "slow::3", "slow:K1:0", "slow:K1:-3", "slow:K1:nan"];
+        for wrong in unknown.into_iter().chain(slow) {
             assert_eq!(wrong.parse::<Fault>(), Err(ALLOWED.to_owned()), "{wrong}");
         }
     }

@@ -4,9 +4,8 @@ use super::DeviceTime;
 use super::fault::Injector;
 use super::record::Trial;
 use crate::device::{Device, Telemetry};
-use crate::ops::error::CaseError;
 use crate::ops::planner::{Planned, Planner};
-use crate::workload::case::Case;
+use crate::workload::{Case, CaseError};
 
 /// The device, and what is made once for all its trials.
 pub struct Instruments {
@@ -27,21 +26,18 @@ pub struct Instruments {
 pub struct Which<'a> {
     /// From 0.
     pub number: usize,
-    /// Whether no other follows: the adaptive protocol then takes as many samples as are missing.
+    /// Whether no other follows: the adaptive protocol then takes the samples that are missing.
     pub is_last: bool,
-    /// Those of this case before it.
+    /// Those before it.
     pub earlier: &'a [Trial],
 }
 
-/// Buffer placement changes the time of a GEMM by up to 10 % on an H200. Each trial has its
-/// operands that much further on, so that the trials show it instead of all sharing one place.
+/// Buffer placement changes the time of a GEMM by up to 10 % on an H200: each trial has its
+/// operands that much further on.
 const SHIFT_BYTES: usize = 38 << 20;
 
 impl Instruments {
     /// The plan of a case, with the fault that is to be injected into it.
-    ///
-    /// # Errors
-    /// Why this case cannot be timed on this device.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let planned = self.planner.plan(case)?;
         match &self.injector {
@@ -53,8 +49,7 @@ impl Instruments {
         }
     }
 
-    /// Whether nothing can be launched in this process any more: after an illegal address, say,
-    /// every further call of the driver fails.
+    /// Whether nothing can be launched in this process any more, as after an illegal address.
     pub fn is_lost(&self) -> bool {
         self.injector.as_ref().is_some_and(Injector::is_lost) || self.device.is_lost()
     }

@@ -1,7 +1,5 @@
-//! How an operation is measured. [`trial`] is the protocol; the rest is what it is made of.
-//!
-//! Criterion has no part in it: it is handed the samples afterwards, and shares the clock,
-//! [`DeviceTime`].
+//! How an operation is measured: [`trial`] is the protocol. Criterion is handed the samples
+//! afterwards, and shares the clock, [`DeviceTime`].
 
 mod calibrate;
 mod cold;

@@ -1,9 +1,8 @@
 //! What a measurement leaves: the samples of a trial, and what they were taken with.
 
-use crate::device::clocks::Clocks;
-use crate::device::kernel::{Algorithm, Kernel};
-use crate::ops::plan::Verification;
-use crate::workload::provider::Provider;
+use crate::device::{Algorithm, Clocks, Kernel};
+use crate::ops::Verification;
+use crate::workload::Provider;
 use serde::{Deserialize, Serialize};
 
 /// How often each case is launched.
@@ -21,15 +20,11 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// How often variants are launched: they are there to be compared with their rows, which a
-    /// quarter of the launches does. More than half of S1 would be variants.
+    /// For variants, which are only compared with their rows: more than half of S1 is variants.
     pub fn of_variants(self) -> Protocol {
         const SHARE: usize = 4;
-        Protocol {
-            warmup: self.warmup.div_ceil(SHARE),
-            measure: self.measure.div_ceil(SHARE),
-            ..self
-        }
+        let part = |launches: usize| launches.div_ceil(SHARE);
+        Protocol { warmup: part(self.warmup), measure: part(self.measure), ..self }
     }
 }
 
@@ -40,48 +35,46 @@ pub enum ProtocolKind {
     /// `measure` launches and 20 samples in each trial, at least.
     #[default]
     Standard,
-    /// As many as the median needs: the last trial is as long as the scatter of the earlier ones
-    /// asks for.
+    /// As many as the median needs: the last trial by the scatter of the earlier ones.
     Adaptive,
 }
 
-/// What timing costs on this device, never subtracted from a sample, and what the device can do at
-/// its settled clock.
+/// What timing costs on this device, never subtracted, and what it can do at its settled clock.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Smallest step between two different event times, in nanoseconds.
     pub event_tick_ns: f64,
     /// Median time between two events with nothing between them, in nanoseconds.
     pub empty_pair_ns: f64,
-    /// Median of an event pair around one launch of an empty kernel that the host enqueued well
-    /// before, in nanoseconds: what `isolated` adds to a short kernel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Median of an event pair around one empty kernel that the host enqueued well before, in
+    /// nanoseconds: what `isolated` adds to a short kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub empty_launch_ns: Option<f64>,
     /// Time from one empty kernel to the next in a graph, in nanoseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub graph_node_ns: Option<f64>,
     /// SM clock after burn-in, in MHz.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_sm_mhz: Option<u32>,
     /// Whether the clock was steady when burn-in ended, and not merely its time over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_settled: Option<bool>,
     /// What this device reaches; the denominators of the shares of peak.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub peaks: Option<Peaks>,
-    /// Time of a bandwidth-bound copy over rotating buffers, twice the L2 cache in total, over its
+    /// Time of a bandwidth-bound copy over rotating buffers, twice the L2 cache in all, over its
     /// time within the cache: well above 1 where rotation makes caches cold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cold_over_warm: Option<f64>,
     /// Seconds that burn-in and calibration took.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_s: Option<f64>,
 }
 
 /// The best rates measured on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peaks {
-    /// An 8192 x 8192 x 8192 product of fp16 with float32 accumulation, in TFLOP/s.
+    /// A GEMM of 8192 x 8192 x 8192 in fp16 with float32 accumulation, in TFLOP/s.
     pub fp16_tflops: f64,
     /// The same of bf16.
     pub bf16_tflops: f64,
@@ -92,7 +85,7 @@ pub struct Peaks {
 /// The samples of one case in one trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
-    /// [`Case::id`].
+    /// [`crate::workload::Case::id`].
     pub case_id: String,
     /// Trial, from 0.
     pub trial: usize,
@@ -109,26 +102,26 @@ pub struct Trial {
     /// What ran.
     pub ran: Ran,
     /// The same operation timed in other ways; absent on the CPU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub secondary: Option<Secondary>,
     /// The state of the card while the samples were taken; absent on the CPU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clocks: Option<Clocks>,
     /// What `wall_s` was spent on.
     #[serde(default)]
     pub spent: Spent,
 }
 
-/// What stands beside the number of record: the same launches, timed in other ways.
+/// The same launches, timed in other ways.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Secondary {
     /// Milliseconds between two events around a single launch that the host enqueued well before.
     pub isolated_ms: Vec<f64>,
     /// Milliseconds per launch in graphs that rotate over buffers; only the first trial has them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cold: Option<Cold>,
-    /// Milliseconds between two events around a single launch on an idle GPU, with the host in it:
-    /// the published way.
+    /// Milliseconds between two events around a single launch on an idle GPU, launch overhead
+    /// included.
     pub per_call_ms: Vec<f64>,
     /// Median time that the host needs to enqueue one launch, in microseconds.
     pub enqueue_us: f64,
@@ -145,14 +138,14 @@ pub enum Cold {
         /// Milliseconds per launch.
         samples_ms: Vec<f64>,
     },
-    /// Not to be had.
+    /// Not measured.
     NotApplicable {
         /// Why.
         reason: String,
     },
 }
 
-/// Seconds of a trial, by what they were spent on. What is left of its wall time is Criterion's.
+/// Seconds of a trial, by what they were spent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
     /// Making the plan: choosing kernels, allocating.
@@ -174,15 +167,15 @@ pub struct Ran {
     pub provider: Provider,
     /// The kernels of one launch, in launch order; empty on the CPU.
     pub kernels: Vec<Kernel>,
-    /// The attention backend that ran; absent for products.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The attention backend that ran; absent for GEMMs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_selected: Option<String>,
     /// Why that backend: asked for by name, or the grounds of AUTO.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_reason: Option<String>,
     /// The check against the reference, made before the first sample.
     pub verification: Verification,
-    /// The algorithm that the library chose for a product; absent where the library does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The algorithm that the library chose for a GEMM; absent where it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
 }

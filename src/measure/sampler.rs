@@ -1,4 +1,4 @@
-//! The number of record: how a plan is warmed up, and how its samples are taken.
+//! How a plan is warmed up, and how the samples of its latency are taken.
 //!
 //! On a GPU a sample is one replay of a CUDA graph between two events. An event pair costs 2 to 3
 //! us, and a short launch by itself is timed with the host in it; so the graph of a short operation
@@ -6,10 +6,9 @@
 //! calls in a row.
 
 use crate::device::cuda::{Cycles, Graph};
-use crate::device::kernel::Kernel;
-use crate::device::{Clock, Cuda, Device, Mark};
-use crate::ops::error::CaseError;
-use crate::ops::plan::Plan;
+use crate::device::{Clock, Cuda, Device, Kernel, Mark};
+use crate::ops::Plan;
+use crate::workload::CaseError;
 
 /// Samples are made to last this long, unless one launch does already: 300 us are asked for, and
 /// the clock may rise.
@@ -20,7 +19,7 @@ const SHORT_SAMPLE_NS: f64 = 310_000.0;
 const MAX_LAUNCHES: usize = 1000;
 /// Samples enqueued before the host waits for them.
 const IN_FLIGHT: usize = 32;
-/// The GPU spins this long before the first of them: else the host's way from the first mark to the
+/// The GPU spins this long before the first of them, or the host's way from the first mark to the
 /// launch, 0.6 us on an H200, would be part of that sample.
 const LEAD_IN_NS: u64 = 20_000;
 
@@ -29,7 +28,8 @@ pub struct Sampler<'a> {
     pub(super) device: &'a Device,
     pub(super) clock: &'a Clock,
     pub(super) plan: &'a mut dyn Plan,
-    unit: Unit,
+    /// The captured launches of a sample; none where they are made one by one.
+    graph: Option<Graph>,
     /// Whether `launches_per_sample` is that of an earlier trial.
     is_known: bool,
     /// Launches that a sample averages over.
@@ -44,20 +44,9 @@ pub struct Sampler<'a> {
     pub cycles: Cycles,
 }
 
-/// What is put between the two marks of a sample.
-enum Unit {
-    /// The plan's launches one by one.
-    Calls,
-    /// Captured launches.
-    Graph(Graph),
-}
-
 impl<'a> Sampler<'a> {
     /// Finds how many launches make a sample and how long one takes, unless both are `known` from
     /// an earlier trial.
-    ///
-    /// # Errors
-    /// What the driver or the library reports, a launch that cannot be captured among it.
     pub fn prepare(
         device: &'a Device,
         clock: &'a Clock,
@@ -68,7 +57,7 @@ impl<'a> Sampler<'a> {
             device,
             clock,
             plan,
-            unit: Unit::Calls,
+            graph: None,
             is_known: known.is_some(),
             launches_per_sample: 1,
             launch_ns: 1.0,
@@ -85,7 +74,7 @@ impl<'a> Sampler<'a> {
                 (launches_in(SAMPLE_NS, launch_ns), launch_ns)
             }
         };
-        sampler.unit = sampler.unit_of(sampler.launches_per_sample)?;
+        sampler.capture(sampler.launches_per_sample)?;
         Ok(sampler)
     }
 
@@ -96,29 +85,22 @@ impl<'a> Sampler<'a> {
     /// until here: where it was replayed before others were made, or made after them, a third of
     /// the graphs took 0.24 us more for each of their kernels, the same ones in every run (H200,
     /// driver 580).
-    ///
-    /// # Errors
-    /// What the driver or the library reports.
     pub fn warm_up(&mut self, launches: usize) -> Result<(), CaseError> {
         let missing = launches.saturating_sub(self.launches);
         let samples_ms = self.take(missing.div_ceil(self.launches_per_sample).max(1))?;
         let sample_ns = least(&samples_ms) * 1e6 * self.launches_per_sample as f64;
-        // Launches speed up as the card and its caches warm up; a known number has to stay as it
-        // is.
+        // Launches speed up as the card and its caches warm up; a known number stays as it is.
         if !self.is_known && self.launches_per_sample > 1 && sample_ns < SHORT_SAMPLE_NS {
             self.launch_ns = least(&samples_ms) * 1e6;
             self.launches_per_sample = launches_in(SAMPLE_NS, self.launch_ns);
-            self.unit = self.unit_of(self.launches_per_sample)?;
+            self.capture(self.launches_per_sample)?;
             self.take(1)?;
         }
         self.cycles = Cycles::default();
         Ok(())
     }
 
-    /// `count` samples, in milliseconds per launch, in the order taken.
-    ///
-    /// # Errors
-    /// What the driver or the library reports.
+    /// `count` samples, in milliseconds per launch.
     pub fn take(&mut self, count: usize) -> Result<Vec<f64>, CaseError> {
         let launches = self.launches_per_sample as f64;
         let mut samples_ms = Vec::with_capacity(count);
@@ -132,9 +114,6 @@ impl<'a> Sampler<'a> {
     }
 
     /// The kernels of one launch, by capturing one; none on the CPU.
-    ///
-    /// # Errors
-    /// What the driver or the library reports.
     pub fn kernels(&mut self) -> Result<Vec<Kernel>, CaseError> {
         match self.device {
             Device::Cpu => Ok(Vec::new()),
@@ -142,8 +121,7 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// One launch alone, if that is a sample by itself; else the mean of as many as that makes one
-    /// of.
+    /// One launch alone, if that is a sample; else the mean of as many as that makes one of.
     fn estimate_launch_ns(&mut self) -> Result<f64, CaseError> {
         // With the host in it: too long, so what follows is shorter than a sample.
         let alone_ns = self.time_samples(1)?[0];
@@ -152,31 +130,28 @@ impl<'a> Sampler<'a> {
             return Ok(alone_ns);
         }
         self.launches_per_sample = launches;
-        self.unit = self.unit_of(launches)?;
+        self.capture(launches)?;
         // The least of them: one held up by the host or a slow clock would make all samples too
         // short.
         let least_ns = least(&self.time_samples(2)?);
         Ok((least_ns / launches as f64).max(1.0))
     }
 
-    fn unit_of(&mut self, launches: usize) -> Result<Unit, CaseError> {
-        match self.device {
-            Device::Cpu => Ok(Unit::Calls),
-            Device::Cuda(cuda) => Ok(Unit::Graph(capture(cuda, self.plan, launches)?)),
+    fn capture(&mut self, launches: usize) -> Result<(), CaseError> {
+        if let Device::Cuda(cuda) = self.device {
+            self.graph = Some(capture(cuda, self.plan, launches)?);
         }
+        Ok(())
     }
 
-    /// Durations of `count` samples in nanoseconds. All are enqueued before the first is waited
-    /// for.
+    /// Nanoseconds of `count` samples, all enqueued before the first is waited for.
     fn time_samples(&mut self, count: usize) -> Result<Vec<f64>, CaseError> {
         let mut enqueue = || -> Result<Vec<(Mark, Mark)>, CaseError> {
             let sample = |_| {
                 let start = self.clock.mark()?;
-                match &self.unit {
-                    Unit::Calls => {
-                        (0..self.launches_per_sample).try_for_each(|_| self.plan.launch())?
-                    }
-                    Unit::Graph(graph) => graph.launch()?,
+                match &self.graph {
+                    None => (0..self.launches_per_sample).try_for_each(|_| self.plan.launch())?,
+                    Some(graph) => graph.launch()?,
                 }
                 Ok((start, self.clock.mark()?))
             };
@@ -185,21 +160,19 @@ impl<'a> Sampler<'a> {
         let marks = match self.device {
             Device::Cpu => enqueue()?,
             Device::Cuda(cuda) => {
-                cuda.kernels().spin(cuda.stream(), LEAD_IN_NS)?;
+                cuda.kernels().spin(LEAD_IN_NS)?;
                 let (marks, cycles) = cuda.counting(enqueue)?;
                 self.cycles = self.cycles.and(cycles);
                 marks
             }
         };
         self.launches += count * self.launches_per_sample;
-        let times = marks.iter().map(|(start, end)| self.clock.elapsed_ns(start, end));
-        let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;
+        let times_ns = self.clock.elapsed_each_ns(&marks)?;
         self.gpu_ns += times_ns.iter().sum::<f64>();
         Ok(times_ns)
     }
 }
 
-/// Launches of `launch_ns` that last `sample_ns` together.
 fn launches_in(sample_ns: f64, launch_ns: f64) -> usize {
     ((sample_ns / launch_ns).ceil() as usize).clamp(1, MAX_LAUNCHES)
 }
@@ -215,7 +188,7 @@ fn capture(cuda: &Cuda, plan: &mut dyn Plan, launches: usize) -> Result<Graph, C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::plan::Verification;
+    use crate::ops::Verification;
     use std::cell::Cell;
     use std::time::{Duration, Instant};
 

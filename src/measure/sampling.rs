@@ -5,7 +5,7 @@ use super::{Sampler, Which};
 use crate::stats::median_ci95;
 use std::ops::RangeInclusive;
 
-/// A trial has a multiple of so many samples, to become Criterion's, which takes no fewer.
+/// A trial has a multiple of so many samples: Criterion takes no fewer.
 pub const CRITERION_SAMPLES: usize = 10;
 /// Samples in a trial of the standard protocol, at least.
 const MIN_SAMPLES: usize = 20;
@@ -13,10 +13,9 @@ const MIN_SAMPLES: usize = 20;
 pub const ADAPTIVE_TRIALS: usize = 2;
 /// Launches over all trials of the adaptive protocol, at least, where each is a sample.
 const MIN_LAUNCHES: usize = 50;
-/// What the adaptive protocol aims at: half the 95 % interval of the median, as a share of the
-/// median.
+/// The adaptive protocol aims at half the 95 % interval of the median as this share of the median.
 const PRECISION: f64 = 0.005;
-/// Its warm-up has no fewer launches than this, all that a trial makes before its samples included.
+/// Its warm-up has no fewer launches, all that a trial makes before its samples included.
 const MIN_WARM_UP: usize = 3;
 /// How long launches warm up that are a sample each.
 const WARM_UP_NS: f64 = 5e6;
@@ -35,9 +34,9 @@ pub struct Sampling {
     pub warmup: usize,
     /// Samples.
     pub samples: usize,
-    /// Single launches timed by themselves.
+    /// Single launches held back, then timed.
     pub isolated: usize,
-    /// Single launches timed as the published suite does.
+    /// Single launches timed on an idle GPU.
     pub per_call: usize,
 }
 
@@ -45,8 +44,8 @@ impl Sampling {
     /// For the plan of `sampler`.
     ///
     /// The standard protocol takes at least `measure` launches and 20 samples. The adaptive one
-    /// takes 10 samples (30 of single launches) in its first trial, and in its last as many as the
-    /// scatter of those asks for: an interval narrows with the root of their number. Its single and
+    /// takes 10 samples (30 of single launches) in its first trial, and in its last as many as
+    /// their scatter asks for: an interval narrows with the root of their number. Its single and
     /// cold launches are all in the first.
     pub fn of(protocol: &Protocol, sampler: &Sampler, which: Which) -> Self {
         let earlier_ms: Vec<f64> = match which.is_last {
@@ -56,8 +55,7 @@ impl Sampling {
         Self::after(protocol, sampler.launches_per_sample, sampler.launch_ns, &earlier_ms)
     }
 
-    /// For a case of `launches_per_sample`, each of about `launch_ns`; `earlier_ms` are the samples
-    /// of the trials before the last, and empty before that.
+    /// `earlier_ms` are the samples of the trials before the last, and empty before that.
     fn after(
         protocol: &Protocol,
         launches_per_sample: usize,

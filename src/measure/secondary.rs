@@ -1,31 +1,25 @@
-//! What stands beside the number of record, on a GPU: the same launches isolated, per call, and
-//! with cold caches.
+//! Secondary timings on a GPU: the same launches isolated, per call, and with cold caches.
 
 use super::Sampler;
-use crate::device::cuda::Graph;
-use crate::device::{Clock, Cuda, Device, Mark};
-use crate::ops::error::CaseError;
-use crate::ops::plan::Plan;
+use crate::device::{Clock, Cuda, Device, Mark, cuda::Graph};
+use crate::ops::Plan;
+use crate::workload::CaseError;
 use std::time::Instant;
 
 /// Launches held back at once: far below the thousand or so at which the driver makes the host
 /// wait, even if one is ten kernels.
 const HELD_BACK: usize = 17;
-/// Batches given up because the host was too slow, before the rest is given up too.
+/// Batches given up because the host was too slow, before the rest is.
 const SLOW_BATCHES: usize = 3;
-/// Cold samples last at least this long, like those of record.
+/// Cold samples last at least this long.
 const COLD_SAMPLE_NS: f64 = 300_000.0;
-/// How many there are: they are averages over many buffers, so one trial tells what three would.
+/// They are averages over many buffers: one trial tells what three would.
 const COLD_SAMPLES: usize = 6;
 
 impl Sampler<'_> {
     /// Milliseconds between two events around single launches, all of them enqueued before the GPU
     /// starts with the first: the host is not in them, what an event and a launch cost the GPU is.
-    /// Empty on the CPU; fewer than asked for on a host that is too busy to enqueue a few launches
-    /// in milliseconds.
-    ///
-    /// # Errors
-    /// What the driver or the library reports.
+    /// Empty on the CPU; fewer than asked for on a host too busy to enqueue a few in milliseconds.
     pub fn isolated_ms(&mut self, count: usize) -> Result<Vec<f64>, CaseError> {
         let Device::Cuda(cuda) = self.device else { return Ok(Vec::new()) };
         let (mut times_ms, mut slow) = (Vec::with_capacity(count), 0);
@@ -33,10 +27,10 @@ impl Sampler<'_> {
             let mut marks = Vec::new();
             let batch = HELD_BACK.min(count - times_ms.len());
             let held = cuda.held_back(|| {
-                for _ in 0..batch {
+                (0..batch).try_for_each(|_| {
                     marks.push(self.timed_call()?);
-                }
-                Ok::<(), CaseError>(())
+                    Ok(())
+                })
             })?;
             let batch_ms = self.elapsed_ms(&marks)?;
             if held {
@@ -49,11 +43,7 @@ impl Sampler<'_> {
     }
 
     /// Milliseconds between two events around single launches on a GPU that has nothing else to do,
-    /// as the published suite times them, and the median microseconds that the host needs to
-    /// enqueue one. Empty on the CPU.
-    ///
-    /// # Errors
-    /// What the driver or the library reports.
+    /// and the median microseconds that the host needs to enqueue one. Empty on the CPU.
     pub fn per_call_ms(&mut self, count: usize) -> Result<(Vec<f64>, f64), CaseError> {
         let Device::Cuda(cuda) = self.device else { return Ok((Vec::new(), 0.0)) };
         let (mut times_ms, mut enqueue_us) = (Vec::with_capacity(count), Vec::new());
@@ -80,20 +70,14 @@ impl Sampler<'_> {
     }
 
     fn elapsed_ms(&mut self, marks: &[(Mark, Mark)]) -> Result<Vec<f64>, CaseError> {
-        let times = marks.iter().map(|(start, end)| self.clock.elapsed_ns(start, end));
-        let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;
+        let times_ns = self.clock.elapsed_each_ns(marks)?;
         self.gpu_ns += times_ns.iter().sum::<f64>();
         Ok(times_ns.into_iter().map(|time_ns| time_ns.max(1.0) * 1e-6).collect())
     }
 }
 
 /// Milliseconds per launch with cold caches: graphs in which each of `plans`, the same operation on
-/// buffers of its own, takes its turn, so that between two launches on the same buffers all the
-/// others went through the cache. The second value is the GPU's time in nanoseconds. `launch_ns` is
-/// about what a launch takes.
-///
-/// # Errors
-/// What the driver or the library reports.
+/// buffers of its own, takes its turn. The second value is the GPU's time in nanoseconds.
 pub fn cold_ms(
     cuda: &Cuda,
     clock: &Clock,
@@ -105,15 +89,13 @@ pub fn cold_ms(
         Graph::capture(cuda, turns, || plans.iter_mut().try_for_each(|plan| plan.launch()))?;
     let launches = (turns * plans.len()) as f64;
     // The first replay is not recorded: it may find what was there before in the cache.
-    let marks: Vec<(Mark, Mark)> = (0..=COLD_SAMPLES)
-        .map(|_| {
-            let start = clock.mark()?;
-            graph.launch()?;
-            Ok((start, clock.mark()?))
-        })
-        .collect::<Result<_, CaseError>>()?;
-    let times = marks.iter().map(|(start, end)| clock.elapsed_ns(start, end));
-    let times_ns: Vec<f64> = times.collect::<Result<_, _>>()?;
+    let marks = (0..=COLD_SAMPLES).map(|_| {
+        let start = clock.mark()?;
+        graph.launch()?;
+        Ok((start, clock.mark()?))
+    });
+    let marks: Vec<(Mark, Mark)> = marks.collect::<Result<_, CaseError>>()?;
+    let times_ns = clock.elapsed_each_ns(&marks)?;
     let samples = times_ns[1..].iter().map(|time_ns| time_ns.max(1.0) / launches * 1e-6);
     Ok((samples.collect(), times_ns.iter().sum()))
 }

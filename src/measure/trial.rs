@@ -1,22 +1,16 @@
-//! The protocol: [`trial`] measures one case once, from its plan to its samples, and reads from top
-//! to bottom.
+//! The protocol: [`trial`] measures one case once, and reads from top to bottom.
 
 use super::cold::cold;
 use super::instruments::{Instruments, Which};
 use super::record::{Protocol, Ran, Secondary, Spent, Trial};
 use super::{Sampler, Sampling};
-use crate::device::Device;
-use crate::device::clocks::Clocks;
-use crate::ops::error::CaseError;
+use crate::device::{Clocks, Device};
 use crate::ops::sdpa;
 use crate::stats::median;
-use crate::workload::case::Case;
+use crate::workload::{Case, CaseError};
 use std::time::Instant;
 
-/// Measures `case`.
-///
-/// # Errors
-/// Why it has no time: its shape is unsupported, its result wrong, or the device reports an error.
+/// Measures `case`; an error says why it has no time.
 pub fn trial(
     with: &Instruments,
     protocol: Protocol,
@@ -26,8 +20,7 @@ pub fn trial(
     let (started_at, start) = (jiff::Timestamp::now(), Instant::now());
     let mut spent = Spent::default();
 
-    // Plan and data, at another place in memory than in the trial before. The result has to be
-    // right.
+    // Plan and data, at another place in memory than before. The result has to be right.
     let _kept_until_the_end = with.shift(which.number);
     let mut planned = timing(&mut spent.planning_s, || with.plan(case))?;
     timing(&mut spent.filling_s, || with.device.synchronize())?;
@@ -50,7 +43,7 @@ pub fn trial(
     }
 
     // The secondary timings come first: they warm up what the samples need warm. A variant has
-    // none, as it is there to be compared with the latency of its row.
+    // none, as it is only compared with the latency of its row.
     let protocol = if case.variant.is_none() { protocol } else { protocol.of_variants() };
     let sampling = Sampling::of(&protocol, &sampler, which);
     let secondary = match case.variant {
@@ -60,8 +53,7 @@ pub fn trial(
         _ => None,
     };
 
-    // The latency: all samples are enqueued at once, so that the device does not fall idle between
-    // two.
+    // The latency: all samples are enqueued at once, so that the device does not fall idle.
     let sampling_from = Instant::now();
     sampler.warm_up(sampling.warmup)?;
     let warmup_launches = sampler.launches;

@@ -1,34 +1,28 @@
 //! A plan: an operation made ready, with its algorithm chosen and its buffers bound.
 
-use crate::device::kernel::Algorithm;
-use crate::ops::error::CaseError;
+use crate::device::Algorithm;
+use crate::workload::CaseError;
 use serde::{Deserialize, Serialize};
 
 /// An operation made ready to launch.
 pub trait Plan {
-    /// Enqueues one launch on the device's stream. Allocates nothing and waits for nothing; on the
-    /// CPU it returns when the result is there.
+    /// Enqueues one launch, without allocating or waiting; on the CPU it returns with the result.
     fn launch(&mut self) -> Result<(), CaseError>;
 
-    /// Launches once into an output filled with NaN, and compares the result with a float32
-    /// reference.
-    ///
-    /// # Errors
-    /// A wrong result: it differs by more than the tolerance of its element type, or an element
-    /// was not written.
+    /// Launches once into an output filled with NaN, and compares it with a float32 reference: an
+    /// error if an element was not written, or differs by more than its type's tolerance.
     fn verify(&mut self) -> Result<Verification, CaseError>;
 
-    /// The algorithm that a library chose; none where there is no choice, or the library does not
-    /// tell.
+    /// The algorithm that a library chose, where it tells.
     fn algorithm(&self) -> Option<Algorithm> {
         None
     }
 }
 
 /// One after the other, counted as one launch.
-pub struct Sequence(pub Vec<Box<dyn Plan>>);
+pub struct Sequence<P>(pub Vec<P>);
 
-impl Plan for Sequence {
+impl<P: Plan> Plan for Sequence<P> {
     fn launch(&mut self) -> Result<(), CaseError> {
         self.0.iter_mut().try_for_each(|plan| plan.launch())
     }
@@ -38,10 +32,7 @@ impl Plan for Sequence {
     }
 }
 
-/// The worst of several parts, their rows added up.
-///
-/// # Errors
-/// The first error among them.
+/// The worst of several parts, their rows added up, or the first error.
 pub fn worst(
     parts: impl Iterator<Item = Result<Verification, CaseError>>,
 ) -> Result<Verification, CaseError> {

@@ -1,18 +1,14 @@
 //! From a case to its plan on a device.
 
-use crate::device::cuda::Matmul;
-use crate::device::{Cuda, Device};
-use crate::ops::error::CaseError;
+use crate::device::{Cuda, Device, cuda::Matmul};
+use crate::ops::Plan;
 use crate::ops::gemm::{
     CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
     CudaGemmOnTheFly, GemmProblem,
 };
-use crate::ops::plan::{Plan, Sequence};
+use crate::ops::plan::Sequence;
 use crate::ops::sdpa::{self, Attention, Extent};
-use crate::workload::case::Case;
-use crate::workload::operation::{Gemm, Operation, Sdpa};
-use crate::workload::provider::Provider;
-use crate::workload::shape::{DType, GemmShape};
+use crate::workload::{Case, CaseError, DType, Gemm, GemmShape, Operation, Provider, Sdpa};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -45,28 +41,54 @@ impl Planner {
     }
 
     /// Chooses the algorithm, allocates and fills the operands.
-    ///
-    /// # Errors
-    /// Why this case cannot be timed on this device.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
-        let plan = match &case.operation {
-            Operation::Sdpa(sdpa) => return self.attend(*sdpa, Extent::Whole, case.dtype),
-            Operation::SdpaOnTheFly(sdpa) => {
-                return self.attend(*sdpa, Extent::OnTheFly, case.dtype);
+        let (dtype, seed) = (case.dtype, self.seed);
+        let unsupported = |reason| Err(CaseError::unsupported(reason));
+        let on_host = |&gemm: &Gemm| CpuGemm::new(GemmProblem::on_host(gemm, dtype, seed));
+        let plan: Box<dyn Plan> = match (&case.operation, &self.device) {
+            (Operation::Sdpa(sdpa), _) => return self.attend(*sdpa, Extent::Whole, dtype),
+            (Operation::SdpaOnTheFly(sdpa), _) => {
+                return self.attend(*sdpa, Extent::OnTheFly, dtype);
             }
-            Operation::SdpaKernelOnly(sdpa) => {
-                return self.attend(*sdpa, Extent::KernelOnly, case.dtype);
+            (Operation::SdpaKernelOnly(sdpa), _) => {
+                return self.attend(*sdpa, Extent::KernelOnly, dtype);
             }
-            Operation::Gemm(gemm) => self.gemm(*gemm, case.dtype, false),
-            Operation::GemmBest(gemm) => self.gemm(*gemm, case.dtype, true),
-            Operation::GemmOnTheFly(gemm) => self.on_the_fly(*gemm, case.dtype),
-            Operation::GemmSequence(parts) => {
-                let plans = parts.iter().map(|part| self.gemm(*part, case.dtype, false));
-                Ok(Box::new(Sequence(plans.collect::<Result<_, _>>()?)) as Box<dyn Plan>)
+            (Operation::Gemm(gemm), Device::Cpu) => Box::new(on_host(gemm)),
+            (Operation::GemmOnTheFly(gemm), Device::Cpu) => {
+                Box::new(CpuGemmOnTheFly::new(*gemm, dtype, seed))
             }
-            Operation::GemmGrouped(parts) => self.grouped(parts, case.dtype),
-            Operation::GemmConcurrent(parts) => self.concurrent(parts, case.dtype),
-        }?;
+            (Operation::GemmSequence(parts), Device::Cpu) => {
+                Box::new(Sequence(parts.iter().map(on_host).collect()))
+            }
+            (Operation::GemmConcurrent(parts), Device::Cpu) => {
+                Box::new(CpuConcurrent(parts.iter().map(on_host).collect()))
+            }
+            (Operation::GemmBest(_), Device::Cpu) => {
+                return unsupported("the CPU has one algorithm for a GEMM");
+            }
+            (Operation::GemmGrouped(_), Device::Cpu) => {
+                return unsupported("one call for several GEMMs needs a CUDA GPU");
+            }
+            (Operation::Gemm(gemm), Device::Cuda(cuda)) => {
+                Box::new(self.cublaslt(cuda, gemm, dtype, false)?)
+            }
+            (Operation::GemmBest(gemm), Device::Cuda(cuda)) => {
+                Box::new(self.cublaslt(cuda, gemm, dtype, true)?)
+            }
+            (Operation::GemmOnTheFly(gemm), Device::Cuda(cuda)) => {
+                let padded = self.cublaslt(cuda, gemm, dtype, false)?;
+                Box::new(CudaGemmOnTheFly::new(cuda, padded, seed)?)
+            }
+            (Operation::GemmSequence(parts), Device::Cuda(cuda)) => {
+                Box::new(Sequence(self.each(cuda, parts, dtype)?))
+            }
+            (Operation::GemmConcurrent(parts), Device::Cuda(cuda)) => {
+                Box::new(CudaConcurrent::new(cuda, self.each(cuda, parts, dtype)?)?)
+            }
+            (Operation::GemmGrouped(parts), Device::Cuda(cuda)) => {
+                Box::new(CublasGrouped::new(cuda, parts, dtype, seed)?)
+            }
+        };
         let provider = match (&self.device, &case.operation) {
             (Device::Cpu, _) => Provider::Cpu,
             (Device::Cuda(_), Operation::GemmGrouped(_)) => Provider::Cublas,
@@ -75,12 +97,11 @@ impl Planner {
         Ok(Planned { plan, provider, backend: None })
     }
 
-    /// Whether a variant exists on this device. One that does not is left out of a run: its row
-    /// says all there is.
+    /// Whether a variant exists on this device; one that does not is left out of a run.
     pub fn offers(&self, case: &Case) -> bool {
         match (&case.operation, &self.device) {
             (Operation::GemmGrouped(_) | Operation::GemmBest(_), Device::Cpu) => false,
-            (Operation::SdpaKernelOnly(sdpa), _) => self.attention.pads(sdpa, case.dtype),
+            (Operation::SdpaKernelOnly(sdpa), _) => self.attention.pads(sdpa),
             _ => true,
         }
     }
@@ -91,25 +112,11 @@ impl Planner {
         Ok(Planned { plan, provider, backend: Some(chosen) })
     }
 
-    fn gemm(&self, gemm: Gemm, dtype: DType, try_all: bool) -> Result<Box<dyn Plan>, CaseError> {
-        let cuda = match &self.device {
-            Device::Cpu if try_all => {
-                return Err(CaseError::unsupported("the CPU has one algorithm for a GEMM"));
-            }
-            Device::Cpu => {
-                let problem = GemmProblem::on_host(gemm, dtype, self.seed);
-                return Ok(Box::new(CpuGemm::new(problem)));
-            }
-            Device::Cuda(cuda) => cuda,
-        };
-        Ok(Box::new(self.cublaslt(cuda, gemm, dtype, try_all)?))
-    }
-
     /// The GEMM by the algorithm that was chosen for it, now or before.
     fn cublaslt(
         &self,
         cuda: &Rc<Cuda>,
-        gemm: Gemm,
+        gemm: &Gemm,
         dtype: DType,
         try_all: bool,
     ) -> Result<CublasLtGemm, CaseError> {
@@ -117,40 +124,19 @@ impl Planner {
         let known = self.algorithms.borrow().get(&key).cloned();
         let matmul = match known {
             Some(matmul) => matmul,
-            None if try_all => CublasLtGemm::fastest(cuda, gemm, dtype, self.seed)?,
+            None if try_all => CublasLtGemm::fastest(cuda, *gemm, dtype, self.seed)?,
             None => cuda.lt().algorithms(gemm.shape, dtype, 1)?.swap_remove(0),
         };
         self.algorithms.borrow_mut().insert(key, matmul.clone());
-        CublasLtGemm::with(cuda, gemm, dtype, self.seed, matmul)
+        CublasLtGemm::with(cuda, *gemm, dtype, self.seed, matmul)
     }
 
-    fn on_the_fly(&self, gemm: Gemm, dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
-        Ok(match &self.device {
-            Device::Cpu => Box::new(CpuGemmOnTheFly::new(gemm, dtype, self.seed)),
-            Device::Cuda(cuda) => {
-                let padded = self.cublaslt(cuda, gemm, dtype, false)?;
-                Box::new(CudaGemmOnTheFly::new(cuda, padded, self.seed)?)
-            }
-        })
-    }
-
-    fn grouped(&self, parts: &[Gemm], dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
-        match &self.device {
-            Device::Cpu => {
-                Err(CaseError::unsupported("one call for several GEMMs needs a CUDA GPU"))
-            }
-            Device::Cuda(cuda) => Ok(Box::new(CublasGrouped::new(cuda, parts, dtype, self.seed)?)),
-        }
-    }
-
-    fn concurrent(&self, parts: &[Gemm], dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
-        Ok(match &self.device {
-            Device::Cpu => Box::new(CpuConcurrent::new(parts, dtype, self.seed)),
-            Device::Cuda(cuda) => {
-                let plan = |&part: &Gemm| self.cublaslt(cuda, part, dtype, false);
-                let parts = parts.iter().map(plan).collect::<Result<_, _>>()?;
-                Box::new(CudaConcurrent::new(cuda, parts)?)
-            }
-        })
+    fn each(
+        &self,
+        cuda: &Rc<Cuda>,
+        parts: &[Gemm],
+        dtype: DType,
+    ) -> Result<Vec<CublasLtGemm>, CaseError> {
+        parts.iter().map(|part| self.cublaslt(cuda, part, dtype, false)).collect()
     }
 }

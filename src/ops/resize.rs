@@ -5,11 +5,8 @@ use rayon::prelude::*;
 /// Elements that one task copies: some microseconds of work.
 const CHUNK: usize = 1 << 15;
 
-/// Copies a row-major matrix into one of another size: what `to` has beyond `from` becomes zero,
-/// what it lacks is left out. Sizes are rows and columns.
-///
-/// # Panics
-/// If a slice does not have the elements of its matrix.
+/// Copies a row-major matrix into one of another size, in rows and columns: what `to` has beyond
+/// `from` becomes zero, what it lacks is left out.
 pub fn resize(from: &[u16], from_size: [usize; 2], to: &mut [u16], to_size: [usize; 2]) {
     let ([from_rows, from_columns], [to_rows, to_columns]) = (from_size, to_size);
     assert_eq!((from.len(), to.len()), (from_rows * from_columns, to_rows * to_columns));

@@ -6,13 +6,10 @@
 
 pub mod cuda;
 
-use crate::ops::error::CaseError;
-use crate::ops::gemm::GemmProblem;
-use crate::ops::plan::Verification;
-use crate::ops::sdpa::SdpaProblem;
-use crate::workload::convert::to_f32;
-use crate::workload::philox::philox4x32;
-use crate::workload::shape::{DType, GemmShape, SdpaShape};
+use crate::ops::{Verification, gemm::GemmProblem, sdpa::SdpaProblem};
+use crate::workload::{
+    CaseError, DType, GemmShape, SdpaShape, convert::to_f32, philox::philox4x32,
+};
 use rayon::prelude::*;
 
 /// What fills an output before it is checked: a quiet NaN in fp16 and in bf16 alike, with a payload
@@ -55,16 +52,9 @@ pub fn sampled_rows(total: usize, at_most: usize) -> Vec<usize> {
     (0..at_most).map(row_in).collect()
 }
 
-/// The verdict on the largest relative error of the `rows` compared.
-///
-/// # Errors
-/// A wrong result, if it is above [`tolerance`] or NaN, or if no
-/// row was compared.
-pub fn judge(max_rel_error: f64, rows: usize, dtype: DType) -> Result<Verification, CaseError> {
-    judge_within(tolerance(dtype), max_rel_error, rows, dtype)
-}
-
-fn judge_within(
+/// The verdict on the largest relative error of the `rows` compared: wrong if above `tolerance` or
+/// NaN, or if no row was compared.
+fn judge(
     tolerance: f64,
     max_rel_error: f64,
     rows: usize,
@@ -83,18 +73,12 @@ fn judge_within(
     )))
 }
 
-/// Compares `c` with a reference.
-///
-/// # Errors
-/// A wrong result, naming the row.
+/// Compares `c` with a reference; an error names the row.
 pub fn host_gemm(problem: &GemmProblem<Vec<u16>>) -> Result<Verification, CaseError> {
     compare(&problem.c, problem.gemm.shape.n, problem.dtype, |row| gemm_row(problem, row))
 }
 
 /// Compares `o` with a reference; a row is one query of one head.
-///
-/// # Errors
-/// A wrong result, naming the row.
 pub fn host_sdpa(problem: &SdpaProblem<Vec<u16>>) -> Result<Verification, CaseError> {
     compare(&problem.o, problem.sdpa.shape.head_dim, problem.dtype, |row| sdpa_row(problem, row))
 }
@@ -159,7 +143,7 @@ fn compare(
     // total_cmp puts NaN above every number: it cannot hide behind a finite error.
     let worst = rows.par_iter().map(row_error).max_by(|(_, x), (_, y)| x.total_cmp(y));
     let (row, error) = worst.unwrap_or((0, f64::NAN));
-    judge(error, rows.len(), dtype)
+    judge(tolerance(dtype), error, rows.len(), dtype)
         .map_err(|wrong| CaseError::wrong_result(format!("row {row}: {wrong}")))
 }
 
@@ -179,13 +163,10 @@ fn relative_error(row: &[u16], reference: &[f32], dtype: DType) -> f64 {
 mod tests {
     use super::*;
     use crate::device::Device;
-    use crate::ops::error::ErrorKind;
-    use crate::ops::plan::Plan;
+    use crate::ops::Plan;
+    use crate::ops::gemm::CpuGemm;
     use crate::ops::sdpa::{self, Made};
-    use crate::workload::convert::from_f32;
-    use crate::workload::operation::{Backend, Gemm, Sdpa};
-
-    const DTYPES: [DType; 2] = [DType::Fp16, DType::Bf16];
+    use crate::workload::{Backend, ErrorKind, Gemm, Sdpa, convert::from_f32};
 
     /// A right GEMM of 200 rows, made without the plans: by the reference itself, rounded.
     fn right_gemm(dtype: DType) -> GemmProblem<Vec<u16>> {
@@ -216,34 +197,41 @@ mod tests {
 
     #[test]
     fn right_results_pass_within_one_rounding() {
-        for dtype in DTYPES {
+        for dtype in DType::ALL {
             let mut results = vec![host_gemm(&right_gemm(dtype))];
             results.extend([false, true].map(|causal| host_sdpa(&right_sdpa(dtype, causal))));
             for result in results {
                 let verification = result.unwrap();
-                assert_eq!(
-                    (verification.rows, verification.tolerance),
-                    (SAMPLED_ROWS, tolerance(dtype))
-                );
+                assert_eq!(verification.rows, SAMPLED_ROWS);
+                assert_eq!(verification.tolerance, tolerance(dtype));
                 assert!(verification.max_rel_error > 0.0);
                 assert!(verification.max_rel_error < 0.26 * tolerance(dtype), "{verification:?}");
             }
         }
     }
 
+    /// Both results with one element of `row` changed.
+    fn changed(
+        dtype: DType,
+        row: usize,
+        column: usize,
+        change: impl Fn(u16) -> u16,
+    ) -> [Result<Verification, CaseError>; 2] {
+        let (mut gemm, mut sdpa) = (right_gemm(dtype), right_sdpa(dtype, true));
+        for element in [&mut gemm.c[row * 48 + column], &mut sdpa.o[row * 24 + column]] {
+            *element = change(*element);
+        }
+        [host_gemm(&gemm), host_sdpa(&sdpa)]
+    }
+
     #[test]
     fn one_wrong_element_of_a_sampled_row_fails() {
-        for dtype in DTYPES {
+        for dtype in DType::ALL {
             for row in [0, sampled_rows(200, SAMPLED_ROWS)[17], 199] {
-                let mut gemm = right_gemm(dtype);
-                gemm.c[row * 48 + 47] ^= 0x8000;
-                assert_wrong(
-                    host_gemm(&gemm),
-                    &[&format!("row {row}: "), "rows compared: 64)", dtype.name()],
-                );
-                let mut sdpa = right_sdpa(dtype, true);
-                sdpa.o[row * 24] ^= 0x8000;
-                assert_wrong(host_sdpa(&sdpa), &[&format!("row {row}: ")]);
+                for wrong in changed(dtype, row, 0, |bits| bits ^ 0x8000) {
+                    let row = format!("row {row}: ");
+                    assert_wrong(wrong, &[&row, "rows compared: 64)", dtype.name()]);
+                }
             }
         }
     }
@@ -252,19 +240,15 @@ mod tests {
     fn one_element_unwritten_or_not_finite_fails_in_any_row() {
         let sampled = sampled_rows(200, SAMPLED_ROWS);
         let unsampled = (0..200).find(|row| !sampled.contains(row)).unwrap();
-        for dtype in DTYPES {
-            for row in [0, unsampled, 199] {
-                let infinite = from_f32(dtype, f32::INFINITY);
-                for (bits, what) in
-                    [(POISON, "was not written"), (0x7fff, "is NaN"), (infinite, "is inf")]
-                {
-                    let at = format!("row {row}, column 5 {what}");
-                    let mut gemm = right_gemm(dtype);
-                    gemm.c[row * 48 + 5] = bits;
-                    assert_wrong(host_gemm(&gemm), &[&at]);
-                    let mut sdpa = right_sdpa(dtype, false);
-                    sdpa.o[row * 24 + 5] = bits;
-                    assert_wrong(host_sdpa(&sdpa), &[&at]);
+        for dtype in DType::ALL {
+            let infinite = from_f32(dtype, f32::INFINITY);
+            for (bits, what) in
+                [(POISON, "was not written"), (0x7fff, "is NaN"), (infinite, "is inf")]
+            {
+                for row in [0, unsampled, 199] {
+                    for wrong in changed(dtype, row, 5, |_| bits) {
+                        assert_wrong(wrong, &[&format!("row {row}, column 5 {what}")]);
+                    }
                 }
             }
         }
@@ -289,25 +273,23 @@ mod tests {
     #[test]
     fn what_should_be_zero_is_judged_by_its_size() {
         let (data, shape) = (GemmShape { m: 3, n: 4, k: 5 }, GemmShape { m: 8, n: 8, k: 8 });
-        let mut plan = crate::ops::gemm::CpuGemm::new(GemmProblem::on_host(
-            Gemm { shape, data },
-            DType::Fp16,
-            42,
-        ));
+        let problem = GemmProblem::on_host(Gemm { shape, data }, DType::Fp16, 42);
+        let mut plan = CpuGemm::new(problem);
         plan.verify().unwrap();
-        let mut problem = plan.problem().clone();
+        let mut problem = plan.problem.clone();
         problem.c[7 * 8] = from_f32(DType::Fp16, 0.01);
         assert_wrong(host_gemm(&problem), &["row 7: "]);
     }
 
     #[test]
     fn nan_and_no_rows_never_pass() {
-        for dtype in DTYPES {
-            assert!(judge(tolerance(dtype), 1, dtype).is_ok());
-            assert_wrong(judge(1.01 * tolerance(dtype), 1, dtype), &["rows compared: 1)"]);
-            assert_wrong(judge(f64::NAN, 1, dtype), &["NaN"]);
-            assert_wrong(judge(f64::INFINITY, 1, dtype), &["inf"]);
-            assert_wrong(judge(0.0, 0, dtype), &["no row"]);
+        for dtype in DType::ALL {
+            let judged = |error, rows| judge(tolerance(dtype), error, rows, dtype);
+            assert!(judged(tolerance(dtype), 1).is_ok());
+            assert_wrong(judged(1.01 * tolerance(dtype), 1), &["rows compared: 1)"]);
+            assert_wrong(judged(f64::NAN, 1), &["NaN"]);
+            assert_wrong(judged(f64::INFINITY, 1), &["inf"]);
+            assert_wrong(judged(0.0, 0), &["no row"]);
             assert!(to_f32(dtype, POISON).is_nan());
         }
         let mut nan_operand = right_gemm(DType::Fp16);

@@ -84,8 +84,7 @@ pub fn percentile(sorted: &[f64], percent: f64) -> Option<f64> {
 /// The number of samples below the median is binomial with p = 1/2, whatever their distribution:
 /// the interval leaves out as many samples at each end as fall there with a probability of at most
 /// 2.5 %. See Conover, *Practical Nonparametric Statistics*, 3rd ed., section 3.2. It takes samples
-/// to be independent; those of one trial are not entirely, which is why the medians of the trials
-/// stand beside it.
+/// to be independent; those of one trial are not entirely: hence the medians of the trials beside.
 pub fn median_ci95(samples: &[f64]) -> Option<[f64; 2]> {
     let left_out = binomial_quantile(samples.len())?;
     let sorted = sorted(samples);
@@ -130,16 +129,15 @@ pub fn spread_pct(values: &[f64]) -> Option<f64> {
     (sorted.len() > 1).then(|| (max / min - 1.0) * 100.0)
 }
 
-/// How far the median of the second half of the samples lies from that of the first, as a share of
-/// the median of all.
+/// How far the median moved from the first half of the samples to the second, as a share of that of
+/// all.
 pub fn moved(samples: &[f64]) -> Option<f64> {
     let (first, second) = samples.split_at(samples.len() / 2);
     Some((median(second)? - median(first)?).abs() / median(samples)?)
 }
 
-/// Whether the median moved between the first half of the samples and the second: by more than 0.3
-/// % of the median, and by more than 2.5 standard errors of such a difference. Those follow from
-/// the intervals of both medians; fewer than 12 samples have none, and do not drift.
+/// Whether the median [`moved`] by more than 0.3 %, and by more than 2.5 standard errors of such a
+/// difference, which follow from the intervals of both medians; fewer than 12 samples have none.
 pub fn drifts(samples: &[f64]) -> bool {
     let (first, second) = samples.split_at(samples.len() / 2);
     let standard_error = |half: &[f64]| {
@@ -189,10 +187,9 @@ mod tests {
         for (samples, expected) in known {
             let t = Timing::of(samples).unwrap();
             let actual = [t.mean, t.std, t.min, t.max, t.p50, t.p90, t.p99];
-            actual
-                .iter()
-                .zip(expected)
-                .for_each(|(&actual, expected)| assert_close(actual, expected));
+            for (actual, expected) in actual.into_iter().zip(expected) {
+                assert_close(actual, expected);
+            }
             assert_eq!(t.count, samples.len());
         }
     }
@@ -251,11 +248,9 @@ mod tests {
 
     #[test]
     fn a_drift_has_to_be_large_and_beyond_chance() {
-        let alternating = |level: f64, noise: f64| {
-            (0..30).map(move |i| level * (1.0 + noise * f64::from(i % 5 - 2)))
-        };
         let steady_then = |level: f64, noise: f64| -> Vec<f64> {
-            alternating(1.0, noise).chain(alternating(level, noise)).collect()
+            let around = |level| (0..30).map(move |i| level * (1.0 + noise * f64::from(i % 5 - 2)));
+            around(1.0).chain(around(level)).collect()
         };
         assert!(drifts(&steady_then(1.004, 1e-4)));
         assert!(drifts(&steady_then(0.996, 1e-4)));
@@ -296,7 +291,9 @@ mod tests {
             samples.reverse();
             samples.iter_mut().for_each(|x| *x *= scale);
             let after = Timing::of(&samples).unwrap();
-            for (a, b) in [(before.mean, after.mean), (before.p50, after.p50), (before.p99, after.p99)] {
+            let pairs =
+                [(before.mean, after.mean), (before.p50, after.p50), (before.p99, after.p99)];
+            for (a, b) in pairs {
                 prop_assert!((a * scale - b).abs() <= 1e-9 * b.abs());
             }
         }

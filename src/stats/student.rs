@@ -1,6 +1,6 @@
-//! Student's t, one sample at a time.
+//! Student's t.
 
-use crate::stats::mean;
+use crate::stats::{mean, sorted};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// Beyond so many degrees of freedom t is normal to all digits.
@@ -33,8 +33,7 @@ impl Mean {
     /// ones left do (Yuen, The Two-Sample Trimmed t for Unequal Population Variances, Biometrika
     /// 61, 1974); `count` is what is left. None for fewer than two.
     pub fn trimmed(values: &[f64], cut: usize) -> Option<Mean> {
-        let mut values = values.to_vec();
-        values.sort_by(f64::total_cmp);
+        let values = sorted(values);
         let kept = values.len().checked_sub(2 * cut).filter(|kept| *kept > 1)?;
         let inner = &values[cut..cut + kept];
         let (low, high) = (inner[0], inner[kept - 1]);
@@ -46,7 +45,6 @@ impl Mean {
         Some(Mean { mean: center, deviation: (squares / freedom).sqrt(), count: kept, freedom })
     }
 
-    /// Standard error.
     pub fn error(&self) -> f64 {
         self.deviation / (self.count as f64).sqrt()
     }
@@ -64,22 +62,14 @@ pub fn p_above(value: f64, error: f64, freedom: f64) -> f64 {
         // Values without any spread are either zero or beyond doubt.
         return if value > 0.0 { 0.0 } else { 1.0 };
     }
-    survival(value / error, freedom)
+    let value = value / error;
+    t(freedom).map_or_else(|| Normal::standard().sf(value), |t| t.sf(value))
 }
 
 /// The two-sided 95 % quantile.
 pub fn t95(freedom: f64) -> f64 {
-    match t(freedom) {
-        Some(t) => t.inverse_cdf(0.975),
-        None => Normal::standard().inverse_cdf(0.975),
-    }
-}
-
-fn survival(value: f64, freedom: f64) -> f64 {
-    match t(freedom) {
-        Some(t) => t.sf(value),
-        None => Normal::standard().sf(value),
-    }
+    let normal = || Normal::standard().inverse_cdf(0.975);
+    t(freedom).map_or_else(normal, |t| t.inverse_cdf(0.975))
 }
 
 /// None where the distribution is normal.

@@ -13,7 +13,7 @@ pub struct Case {
     /// The id of the row this case belongs to; equal to `id` unless this is a variant.
     pub row: String,
     /// How a variant differs from its row (`on_the_fly`, `padded`); none for the row itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// The curve this point lies on, as a legend names it.
     pub curve: String,
@@ -39,17 +39,8 @@ impl Case {
         operation: Operation,
     ) -> Self {
         let id = format!("{group}/{series}/{point}");
-        let curve = series.to_owned();
-        Case {
-            row: id.clone(),
-            id,
-            variant: None,
-            curve,
-            dim,
-            dtype,
-            operation,
-            labels: Map::new(),
-        }
+        let (row, curve, labels) = (id.clone(), series.to_owned(), Map::new());
+        Case { row, id, variant: None, curve, dim, dtype, operation, labels }
     }
 
     /// The same case under the legend `curve`.
@@ -57,13 +48,13 @@ impl Case {
         Case { curve: curve.into(), ..self }
     }
 
-    /// The same case with one more column in its row.
+    /// With one more column in its row.
     pub fn label(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.labels.insert(key.to_owned(), value.into());
         self
     }
 
-    /// The same case with the column `causal` where an attention is.
+    /// With the column `causal` where an attention is.
     pub fn masked(self, causal: bool) -> Self {
         if causal { self.label("causal", true) } else { self }
     }

@@ -1,6 +1,6 @@
 //! 16-bit elements on the host: their bits in memory, float32 in arithmetic.
 
-use crate::workload::shape::DType;
+use crate::workload::DType;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
@@ -20,10 +20,7 @@ pub fn from_f32(dtype: DType, value: f32) -> u16 {
     }
 }
 
-/// [`to_f32`] of each element.
-///
-/// # Panics
-/// If the lengths differ.
+/// [`to_f32`] of each element. Panics if the lengths differ.
 pub fn widen(dtype: DType, bits: &[u16], values: &mut [f32]) {
     match dtype {
         DType::Fp16 => bits.reinterpret_cast::<f16>().convert_to_f32_slice(values),
@@ -31,10 +28,7 @@ pub fn widen(dtype: DType, bits: &[u16], values: &mut [f32]) {
     }
 }
 
-/// [`from_f32`] of each value.
-///
-/// # Panics
-/// If the lengths differ.
+/// [`from_f32`] of each value. Panics if the lengths differ.
 pub fn narrow(dtype: DType, values: &[f32], bits: &mut [u16]) {
     match dtype {
         DType::Fp16 => bits.reinterpret_cast_mut::<f16>().convert_from_f32_slice(values),
@@ -48,7 +42,7 @@ mod tests {
 
     #[test]
     fn slices_convert_as_their_elements_do() {
-        for dtype in [DType::Fp16, DType::Bf16] {
+        for dtype in DType::ALL {
             let bits: Vec<u16> =
                 (0..=u16::MAX).filter(|&bits| !to_f32(dtype, bits).is_nan()).collect();
             let mut values = vec![0.0; bits.len()];
@@ -62,8 +56,7 @@ mod tests {
 
     #[test]
     fn rounding_is_to_nearest_and_ties_to_even() {
-        // One plus half a unit in the last place goes to one; one and a half units go up to two of
-        // them.
+        // 1 + 1/2 unit in the last place goes down to 1; 1 + 3/2 units go up to 1 + 2 units.
         for (dtype, unit) in [(DType::Fp16, 2f32.powi(-10)), (DType::Bf16, 2f32.powi(-7))] {
             let rounded = |value| to_f32(dtype, from_f32(dtype, value));
             assert_eq!(rounded(1.0 + 0.5 * unit), 1.0);

@@ -2,8 +2,15 @@
 
 pub mod case;
 pub mod convert;
+pub mod error;
 pub(crate) mod limits;
 pub mod operation;
 pub mod philox;
 pub mod provider;
 pub mod shape;
+
+pub use case::Case;
+pub use error::{CaseError, ErrorKind};
+pub use operation::{AutoPolicy, Backend, Gemm, Operation, PaddedMatrix, Sdpa};
+pub use provider::Provider;
+pub use shape::{DType, GemmShape, SdpaShape};

@@ -7,30 +7,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// A matrix product.
+    /// A GEMM.
     Gemm(Gemm),
-    /// A matrix product by the fastest of all algorithms that the library offers, not the one that
-    /// it chooses.
+    /// A GEMM by the fastest of all algorithms that the library offers, not the one it chooses.
     GemmBest(Gemm),
-    /// Matrix products one after the other, counted as one launch.
+    /// GEMMs one after the other, counted as one launch.
     GemmSequence(Vec<Gemm>),
-    /// The same products in one call of the library.
+    /// The same in one call of the library.
     GemmGrouped(Vec<Gemm>),
-    /// The same products side by side.
+    /// The same side by side.
     GemmConcurrent(Vec<Gemm>),
-    /// A product of tensors kept without padding: each launch pads the operands, and cuts the
-    /// result.
+    /// A GEMM of tensors kept without padding: each launch pads the operands, and cuts the result.
     GemmOnTheFly(Gemm),
     /// Scaled dot-product attention, forward.
     Sdpa(Sdpa),
-    /// Attention over tensors kept without padding: each launch pads Q, K and V, and cuts the
-    /// result.
+    /// Attention over tensors kept without padding: each launch pads Q, K and V, cuts the result.
     SdpaOnTheFly(Sdpa),
     /// The kernel of an attention alone: the tensors are kept as large as the backend pads them.
     SdpaKernelOnly(Sdpa),
 }
 
-/// A product whose operands may be padded with zeros beyond `data`.
+/// A GEMM whose operands may be padded with zeros beyond `data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gemm {
     /// What the library is asked to multiply.
@@ -62,8 +59,7 @@ pub enum AutoPolicy {
     /// As PyTorch 2.11 does for this compute capability and cuDNN version: see `sdpa::policy`.
     #[default]
     Torch,
-    /// The fastest in a short trial of all that support the shape, padded or not, made once for
-    /// each shape.
+    /// The fastest in a short trial of all that support the shape, padded or not.
     Fastest,
 }
 
@@ -73,16 +69,15 @@ pub enum AutoPolicy {
 pub enum Backend {
     /// What [`AutoPolicy`] says.
     Auto,
-    /// FlashAttention-2. A head_dim that is no multiple of 8 is padded to the next one, in the
-    /// launch.
+    /// FlashAttention-2; pads a head_dim to the next multiple of 8, in the launch.
     Flash,
     /// As FLASH, by a kernel that reads unaligned rows itself.
     FlashUnpadded,
     /// The CUTLASS-style memory-efficient attention.
     MemEfficient,
-    /// Products and softmax apart, in float32 as PyTorch does by default.
+    /// GEMMs and softmax apart, in float32 as PyTorch does by default.
     Math,
-    /// As MATH, with 16-bit products and scores.
+    /// As MATH, with 16-bit GEMMs and scores.
     MathFp16,
     /// cuDNN's fused attention.
     Cudnn,
@@ -119,7 +114,7 @@ impl Backend {
 }
 
 impl Gemm {
-    /// A product without padding.
+    /// Without padding.
     pub fn dense(shape: GemmShape) -> Self {
         Gemm { shape, data: shape }
     }
@@ -134,7 +129,7 @@ impl Gemm {
         ]
     }
 
-    /// The same product of its data alone.
+    /// Of its data alone.
     pub fn unpadded(self) -> Self {
         Gemm::dense(self.data)
     }
@@ -163,46 +158,50 @@ impl PaddedMatrix {
 }
 
 impl Sdpa {
-    /// An attention without padding or mask.
+    /// Without padding or mask.
     pub fn dense(shape: SdpaShape, backend: Backend) -> Self {
         let data_head_dim = shape.head_dim;
         Sdpa { shape, data_head_dim, causal: false, backend, auto: AutoPolicy::Torch }
     }
 
-    /// The same attention over its data alone.
+    /// Over its data alone.
     pub fn unpadded(self) -> Self {
         self.padded_to(self.data_head_dim)
     }
 
-    /// The same attention over tensors of another head_dim, at least that of the data.
+    /// Over tensors of another head_dim, at least that of the data.
     pub fn padded_to(self, head_dim: usize) -> Self {
         Sdpa { shape: self.shape.with_head_dim(head_dim), ..self }
     }
 }
 
 impl Operation {
-    /// Useful floating-point operations of one launch: padding does not count.
-    pub fn flops(&self) -> f64 {
+    /// Its GEMMs; none of an attention.
+    pub fn gemms(&self) -> &[Gemm] {
         match self {
             Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
-                gemm.data.flops()
+                std::slice::from_ref(gemm)
             }
             Operation::GemmSequence(parts)
             | Operation::GemmGrouped(parts)
-            | Operation::GemmConcurrent(parts) => parts.iter().map(|part| part.data.flops()).sum(),
+            | Operation::GemmConcurrent(parts) => parts,
+            Operation::Sdpa(_) | Operation::SdpaOnTheFly(_) | Operation::SdpaKernelOnly(_) => &[],
+        }
+    }
+
+    /// Useful floating-point operations of one launch: padding does not count.
+    pub fn flops(&self) -> f64 {
+        match self {
             Operation::Sdpa(sdpa)
             | Operation::SdpaOnTheFly(sdpa)
             | Operation::SdpaKernelOnly(sdpa) => sdpa.unpadded().shape.flops(sdpa.causal),
+            _ => self.gemms().iter().map(|gemm| gemm.data.flops()).sum(),
         }
     }
 
     /// Bytes that one launch must move at least, padding included; copies move both of their sides.
     pub fn bytes(&self) -> f64 {
         match self {
-            Operation::Gemm(gemm) | Operation::GemmBest(gemm) => gemm.shape.bytes(),
-            Operation::GemmSequence(parts)
-            | Operation::GemmGrouped(parts)
-            | Operation::GemmConcurrent(parts) => parts.iter().map(|part| part.shape.bytes()).sum(),
             Operation::GemmOnTheFly(gemm) => {
                 let copies = gemm.matrices().into_iter().filter(|matrix| matrix.is_padded());
                 gemm.shape.bytes() + copies.map(|matrix| matrix.copy_bytes()).sum::<f64>()
@@ -211,6 +210,7 @@ impl Operation {
             Operation::SdpaOnTheFly(sdpa) => {
                 2.0 * sdpa.shape.bytes() + sdpa.unpadded().shape.bytes()
             }
+            _ => self.gemms().iter().map(|gemm| gemm.shape.bytes()).sum(),
         }
     }
 }

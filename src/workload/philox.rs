@@ -4,8 +4,7 @@
 //! turns a counter into four random words without any state, so that each thread makes its own
 //! elements.
 
-use crate::workload::convert::from_f32;
-use crate::workload::shape::DType;
+use crate::workload::{DType, convert::from_f32};
 use rayon::prelude::*;
 
 /// Four random words for a counter: ten rounds of Philox, word for word as in Random123.
@@ -28,7 +27,7 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 ///
 /// A kernel has to compute exactly this, in float32, rounding to nearest:
 /// ```text
-/// x  = philox4x32({lo(index/4), hi(index/4), 0, tensor}, {lo(seed), hi(seed)})    lo, hi: halves of 64 bits
+/// x  = philox4x32({lo(index/4), hi(index/4), 0, tensor}, {lo(seed), hi(seed)})    lo, hi: halves
 /// (a, b) = index%4 < 2 ? (x[0], x[1]) : (x[2], x[3])
 /// u1 = (float(a) + 1) · 2⁻³²        in (0, 1]: the logarithm is finite
 /// u2 = float(b) · 2⁻³²              in [0, 1]
@@ -61,9 +60,6 @@ fn four_normals(seed: u64, tensor: u32, group: u64) -> [f32; 4] {
 /// Element `(r, c)` is [`normal`] at index `r · data columns + c`, so a padded tensor holds the
 /// numbers of the unpadded one. The rows of an attention tensor are batch · heads · seq_len, its
 /// columns head_dim.
-///
-/// # Panics
-/// If `out` does not have `size` elements.
 pub fn fill(
     out: &mut [u16],
     dtype: DType,
@@ -126,14 +122,8 @@ mod tests {
 
     #[test]
     fn seed_tensor_and_high_words_all_count() {
-        let first = |seed, tensor, index| normal(seed, tensor, index);
-        let numbers = [
-            first(1, 0, 0),
-            first(2, 0, 0),
-            first(1 << 32 | 1, 0, 0),
-            first(1, 1, 0),
-            first(1, 0, 1 << 34),
-        ];
+        let indices = [(1, 0, 0), (2, 0, 0), (1 << 32 | 1, 0, 0), (1, 1, 0), (1, 0, 1 << 34)];
+        let numbers = indices.map(|(seed, tensor, index)| normal(seed, tensor, index));
         for (i, x) in numbers.iter().enumerate() {
             assert!(numbers[..i].iter().all(|y| y != x));
         }
@@ -142,7 +132,7 @@ mod tests {
     #[test]
     fn padding_surrounds_the_same_numbers() {
         let (data_rows, data_columns) = (13, 107);
-        for dtype in [DType::Fp16, DType::Bf16] {
+        for dtype in DType::ALL {
             for [rows, columns] in [[13, 107], [13, 112], [16, 107], [16, 128]] {
                 let mut matrix = vec![1; rows * columns];
                 fill(&mut matrix, dtype, 7, 2, [rows, columns], [data_rows, data_columns]);

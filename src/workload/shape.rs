@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A 16-bit floating-point element type. Every product and attention here accumulates in float32.
+/// A 16-bit floating-point element type. Every GEMM and attention here accumulates in float32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
@@ -15,6 +15,9 @@ pub enum DType {
 }
 
 impl DType {
+    /// Both of them.
+    pub const ALL: [DType; 2] = [DType::Fp16, DType::Bf16];
+
     /// Size of one element in bytes.
     pub const SIZE_BYTES: usize = 2;
 
@@ -27,7 +30,7 @@ impl DType {
     }
 }
 
-/// A matrix product `C[M,N] = A[M,K] · B[K,N]`, all row-major.
+/// A GEMM `C[M,N] = A[M,K] · B[K,N]`, all row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GemmShape {
@@ -43,7 +46,7 @@ pub struct GemmShape {
 }
 
 impl GemmShape {
-    /// Floating-point operations of one product: a multiplication and an addition per term.
+    /// Floating-point operations of one GEMM: a multiplication and an addition per term.
     pub fn flops(&self) -> f64 {
         2.0 * self.m as f64 * self.n as f64 * self.k as f64
     }
@@ -68,7 +71,7 @@ pub struct SdpaShape {
     pub n_heads: usize,
     /// Heads of the keys and values where they are fewer (grouped-query attention): a divisor of
     /// `n_heads` below it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub n_kv_heads: Option<usize>,
     /// Elements of each head's vectors.
     pub head_dim: usize,
@@ -86,7 +89,7 @@ impl SdpaShape {
         self.n_heads / self.kv_heads()
     }
 
-    /// The same at another head_dim.
+    /// At another head_dim.
     pub fn with_head_dim(self, head_dim: usize) -> Self {
         SdpaShape { head_dim, ..self }
     }
@@ -101,7 +104,7 @@ impl SdpaShape {
         self.batch * self.kv_heads() * self.seq_len * self.head_dim
     }
 
-    /// Floating-point operations of the two products; a causal mask leaves half of them.
+    /// Floating-point operations of the two GEMMs; a causal mask leaves half of them.
     pub fn flops(&self, causal: bool) -> f64 {
         let pairs = self.batch as f64 * self.n_heads as f64 * (self.seq_len as f64).powi(2);
         4.0 * pairs * self.head_dim as f64 * if causal { 0.5 } else { 1.0 }

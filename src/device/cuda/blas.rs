@@ -1,16 +1,15 @@
 //! cuBLAS with a workspace of our own, for row-major matrices.
 
 use super::kernels::{Bits, Tensor, address};
-use crate::device::{DeviceError, DeviceErrorKind};
-use crate::workload::shape::DType;
+use crate::workload::{CaseError, DType};
 use cudarc::cublas::{CudaBlas, result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// Without a workspace of the caller's, cuBLAS allocates and frees one in every captured call. 32
-/// MiB is what NVIDIA recommends on Hopper, and more than cuBLAS asks for on Ampere.
+/// Without a workspace of ours, cuBLAS allocates one in every captured call. NVIDIA recommends 32
+/// MiB on Hopper, more than cuBLAS asks for on Ampere.
 const WORKSPACE_BYTES: usize = 32 << 20;
 
 /// The factor of what C held before.
@@ -22,14 +21,14 @@ pub struct Blas {
     _workspace: CudaSlice<u8>,
 }
 
-/// An operand of a GEMM: its element type and, in memory, a row-major matrix or a batch of them.
+/// An operand of a GEMM: a row-major matrix in device memory, or a batch of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     pub(super) address: u64,
     /// Elements of the buffer.
     pub(super) len: usize,
     pub(super) kind: sys::cudaDataType,
-    /// Elements from one row to the next: the number of columns, as stored.
+    /// Elements from one row to the next, as stored.
     pub(super) columns: usize,
     /// Elements from one matrix to the next in a batch.
     stride: usize,
@@ -73,9 +72,8 @@ impl<'a> Matrix<'a> {
         columns: usize,
         stride: usize,
     ) -> Self {
-        let address = address(buffer, buffer.stream());
-        let (len, transposed, buffer) = (buffer.len(), false, PhantomData);
-        Matrix { address, len, kind, columns, stride, transposed, buffer }
+        let (address, len) = (address(buffer), buffer.len());
+        Matrix { address, len, kind, columns, stride, transposed: false, buffer: PhantomData }
     }
 
     /// The same memory, used as its transpose.
@@ -102,17 +100,14 @@ impl<'a> Matrix<'a> {
 }
 
 impl Blas {
-    /// Creates the handle and its workspace.
-    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
+    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
         let handle = CudaBlas::new(stream.clone())?;
         // SAFETY: never read before cuBLAS writes it.
         let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }?;
+        let address = address(&workspace) as *mut c_void;
         // SAFETY: the workspace lives as long as the handle, in the same struct.
-        unsafe {
-            let address = address(&workspace, stream) as *mut c_void;
-            sys::cublasSetWorkspace_v2(*handle.handle(), address, WORKSPACE_BYTES)
-        }
-        .result()?;
+        unsafe { sys::cublasSetWorkspace_v2(*handle.handle(), address, WORKSPACE_BYTES) }
+            .result()?;
         Ok(Blas { handle, _workspace: workspace })
     }
 
@@ -125,28 +120,24 @@ impl Blas {
         status.result().ok().map(|()| format!("{major}.{minor}.{patch}"))
     }
 
-    /// Enqueues `C = alpha op(A) op(B)` with float32 accumulation.
-    ///
-    /// # Panics
-    /// If a matrix does not have the columns of the shape, or its buffer less than `batch` of them.
-    pub fn gemm(&self, shape: Strided, a: Matrix, b: Matrix, c: Matrix) -> Result<(), DeviceError> {
+    /// Enqueues `C = alpha op(A) op(B)` with float32 accumulation. Panics if a buffer does not hold
+    /// its matrices.
+    pub fn gemm(&self, shape: Strided, a: Matrix, b: Matrix, c: Matrix) -> Result<(), CaseError> {
         shape.check([&a, &b, &c]);
         let (m, n, k, batch) = (int(shape.m)?, int(shape.n)?, int(shape.k)?, int(shape.batch)?);
         let (lda, ldb, ldc) = (int(a.columns)?, int(b.columns)?, int(c.columns)?);
         let (alpha, beta) = ((&raw const shape.alpha).cast(), (&raw const ZERO).cast());
-        let (handle, compute, algorithm) = (
-            *self.handle.handle(),
-            sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
-            sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
-        );
+        let handle = *self.handle.handle();
+        let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
+        let algorithm = sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT;
         let (a_at, b_at, c_at) =
             (a.address as *const c_void, b.address as *const c_void, c.address as *mut c_void);
         // cuBLAS is column-major, where our row-major C is its transpose: C^T = B^T A^T. So B comes
         // first, and what is not transposed for us is not transposed for it either. A single GEMM
         // goes through the plain call, as frameworks make it: the batched one may choose another
-        // kernel. SAFETY: the buffers hold the matrices, as checked above, and are borrowed until
-        // the call is enqueued; they are freed in the order of the stream. Alpha and beta are on
-        // the host, and read before the call returns.
+        // kernel. SAFETY: the buffers hold the matrices, as checked above, are borrowed until the
+        // call is enqueued, and freed in stream order. Alpha and beta are host memory, read before
+        // the call returns.
         unsafe {
             if shape.batch == 1 {
                 result::gemm_ex(
@@ -197,13 +188,12 @@ impl Blas {
                     algorithm,
                 )
             }
-        }?;
-        Ok(())
+        }
+        .map_err(CaseError::from)
     }
 }
 
 impl Strided {
-    /// Asserts that A, B and C are large enough.
     pub(super) fn check(&self, [a, b, c]: [&Matrix; 3]) {
         let Strided { m, n, k, batch, .. } = *self;
         a.check([m, k], batch);
@@ -213,18 +203,7 @@ impl Strided {
 }
 
 /// A size as cuBLAS takes it.
-pub(super) fn int(size: usize) -> Result<c_int, DeviceError> {
+pub(super) fn int(size: usize) -> Result<c_int, CaseError> {
     c_int::try_from(size)
-        .map_err(|_| DeviceError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}")))
-}
-
-impl From<result::CublasError> for DeviceError {
-    fn from(error: result::CublasError) -> Self {
-        let kind = match error.0 {
-            sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => DeviceErrorKind::OutOfMemory,
-            sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => DeviceErrorKind::Unsupported,
-            _ => DeviceErrorKind::Driver,
-        };
-        DeviceError { kind, message: format!("cuBLAS: {:?}", error.0) }
-    }
+        .map_err(|_| CaseError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}")))
 }

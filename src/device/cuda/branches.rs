@@ -1,22 +1,19 @@
 //! Streams beside the main one: they start together, and are waited for together.
 
 use super::{Cuda, Lt};
-use crate::device::DeviceError;
+use crate::workload::CaseError;
 use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaStream};
 use std::sync::Arc;
 
-/// Branches of work. Within a capture they become parallel branches of the graph: the events are
-/// its edges.
+/// Branches of work: within a capture, parallel branches of the graph, whose edges are the events.
 pub struct Branches {
-    /// Reached where the branches part.
     fork: CudaEvent,
     branches: Vec<Branch>,
 }
 
 /// A stream and what works on it. GEMMs that run at the same time may not share a workspace.
 struct Branch {
-    /// Reached where the branch ends.
     done: CudaEvent,
     lt: Lt,
     stream: Arc<CudaStream>,
@@ -24,52 +21,45 @@ struct Branch {
 
 impl Branches {
     /// `count` branches, the first of which is the main stream.
-    pub fn new(cuda: &Cuda, count: usize) -> Result<Self, DeviceError> {
+    pub fn new(cuda: &Cuda, count: usize) -> Result<Self, CaseError> {
         let context = cuda.stream().context();
         let event = || context.new_event(Some(CUevent_flags::CU_EVENT_DISABLE_TIMING));
         let branch = |_| {
             let stream = context.new_stream()?;
             Ok(Branch { done: event()?, lt: Lt::new(&stream)?, stream })
         };
-        let branches = (1..count).map(branch).collect::<Result<_, DeviceError>>()?;
+        let branches = (1..count).map(branch).collect::<Result<_, CaseError>>()?;
         Ok(Branches { fork: event()?, branches })
     }
 
     /// Enqueues branch after branch by `enqueue`, which gets the number of the branch and its
     /// cuBLASLt. The main stream waits for all of them.
-    pub fn run<E: From<DeviceError>>(
+    pub fn run(
         &self,
         cuda: &Cuda,
-        enqueue: impl FnMut(usize, &Lt) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let enqueued = self.fork_and_join(cuda, enqueue);
-        if enqueued.is_err() {
-            self.finish();
-        }
-        enqueued
+        enqueue: impl FnMut(usize, &Lt) -> Result<(), CaseError>,
+    ) -> Result<(), CaseError> {
+        // Operands are freed in the order of the main stream, which waits for the branches only as
+        // far as the enqueueing got.
+        self.fork_and_join(cuda, enqueue).inspect_err(|_| self.finish())
     }
 
-    fn fork_and_join<E: From<DeviceError>>(
+    fn fork_and_join(
         &self,
         cuda: &Cuda,
-        mut enqueue: impl FnMut(usize, &Lt) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut enqueue: impl FnMut(usize, &Lt) -> Result<(), CaseError>,
+    ) -> Result<(), CaseError> {
         let main = cuda.stream();
-        self.fork.record(main).map_err(DeviceError::from)?;
+        self.fork.record(main)?;
         for (index, branch) in self.branches.iter().enumerate() {
-            branch.stream.wait(&self.fork).map_err(DeviceError::from)?;
+            branch.stream.wait(&self.fork)?;
             enqueue(index + 1, &branch.lt)?;
-            branch.done.record(&branch.stream).map_err(DeviceError::from)?;
+            branch.done.record(&branch.stream)?;
         }
         enqueue(0, cuda.lt())?;
-        self.branches
-            .iter()
-            .try_for_each(|branch| main.wait(&branch.done).map_err(DeviceError::from))?;
-        Ok(())
+        Ok(self.branches.iter().try_for_each(|branch| main.wait(&branch.done))?)
     }
 
-    /// Waits for the branches. Operands are freed in the order of the main stream, which waits for
-    /// the branches only as far as `run` got.
     fn finish(&self) {
         for branch in &self.branches {
             let _ = branch.stream.synchronize();

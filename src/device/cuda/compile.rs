@@ -3,9 +3,9 @@
 //! A cubin, not PTX: the driver would compile PTX again at every start, and refuses PTX of a newer
 //! toolkit.
 
-use crate::device::DeviceError;
 use crate::files::write_atomically;
 use crate::terminal::say;
+use crate::workload::CaseError;
 use anyhow::Context;
 use cudarc::nvrtc::{result, sys};
 use sha2::{Digest, Sha256};
@@ -13,8 +13,7 @@ use std::ffi::{CStr, CString, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-/// The kernel files, by name. Those of attention are compiled per variant, by macros, when a plan
-/// asks for one.
+/// The kernel files. Those of attention are compiled per variant, when a plan asks for one.
 pub const SOURCES: [(&str, &str); 7] = [
     ("fill.cu", include_str!("../../../kernels/fill.cu")),
     ("verify.cu", include_str!("../../../kernels/verify.cu")),
@@ -35,15 +34,12 @@ const HEADERS: [(&str, &str); 2] = [
 pub type Define = (&'static str, String);
 
 /// Compiles a file of [`SOURCES`] with these macros for `arch` (`sm_90`), or takes the cubin from
-/// the cache.
-///
-/// # Errors
-/// The compiler's log, or that there is no such file.
-pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, DeviceError> {
+/// the cache. An error holds the compiler's log.
+pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, CaseError> {
     let (_, source) = SOURCES
         .iter()
         .find(|(name, _)| *name == file)
-        .ok_or_else(|| DeviceError::driver(format!("there is no kernel file {file}")))?;
+        .ok_or_else(|| CaseError::cuda(format!("there is no kernel file {file}")))?;
     // NVRTC has no file system to look for headers in, and needs none for headers of our own.
     let mut source = (*source).to_owned();
     for (header, text) in HEADERS {
@@ -59,7 +55,7 @@ pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, De
             return Ok(cubin);
         }
     }
-    let cubin = run_nvrtc(file, &source, defines, arch).map_err(DeviceError::driver)?;
+    let cubin = run_nvrtc(file, &source, defines, arch).map_err(CaseError::cuda)?;
     if let Some(path) = cached
         && let Err(error) = store(&path, &cubin)
     {
@@ -83,8 +79,8 @@ pub fn nvrtc_version() -> Option<(i32, i32)> {
     (status == sys::nvrtcResult::NVRTC_SUCCESS).then_some((major, minor))
 }
 
-/// The user's folder for caches, as the XDG base directory specification has it: a path that is
-/// empty or relative counts as unset.
+/// The user's folder for caches by the XDG base directory specification: an empty or relative path
+/// counts as unset.
 fn cache_root(xdg_cache_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
     let absolute =
         |path: Option<OsString>| path.map(PathBuf::from).filter(|path| path.is_absolute());
@@ -165,8 +161,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // SAFETY: created by create_program, destroyed once. A failure to free leaves nothing to
-        // do.
+        // SAFETY: created by create_program, destroyed once.
         let _ = unsafe { result::destroy_program(self.0) };
     }
 }
@@ -191,19 +186,20 @@ mod tests {
     #[test]
     fn a_cubin_is_named_by_all_it_is_made_of() {
         let define = |name, value: &str| (name, value.to_owned());
+        let defines = [define("A", "1"), define("B", "2")];
         let name = |source, defines: &[Define], arch, nvrtc| {
             cubin_name("a.cu", source, defines, arch, nvrtc)
         };
-        let defines = [define("A", "1"), define("B", "2")];
-        let first = name("x", &defines, "sm_90", Some((12, 9)));
+        let nvrtc = Some((12, 9));
+        let first = name("x", &defines, "sm_90", nvrtc);
         // The same whatever compiled Night Sweep.
         assert_eq!(first, "a.cu-sm_90-7de30b4be9414697.cubin");
         let others = [
-            name("y", &defines, "sm_90", Some((12, 9))),
-            name("x", &defines[..1], "sm_90", Some((12, 9))),
-            name("x", &[define("A", "1B"), define("", "2")], "sm_90", Some((12, 9))),
-            name("x", &[define("B", "2"), define("A", "1")], "sm_90", Some((12, 9))),
-            name("x", &defines, "sm_80", Some((12, 9))),
+            name("y", &defines, "sm_90", nvrtc),
+            name("x", &defines[..1], "sm_90", nvrtc),
+            name("x", &[define("A", "1B"), define("", "2")], "sm_90", nvrtc),
+            name("x", &[define("B", "2"), define("A", "1")], "sm_90", nvrtc),
+            name("x", &defines, "sm_80", nvrtc),
             name("x", &defines, "sm_90", Some((13, 0))),
             name("x", &defines, "sm_90", None),
         ];

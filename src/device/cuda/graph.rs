@@ -2,11 +2,10 @@
 //! in them.
 
 use super::Cuda;
-use crate::device::Clock;
-use crate::device::DeviceError;
-use crate::device::kernel::Kernel;
+use crate::device::{Clock, Kernel};
+use crate::workload::CaseError;
 use cpp_demangle::{DemangleOptions, Symbol};
-use cudarc::driver::{CudaGraph, DriverError, sys};
+use cudarc::driver::{CudaGraph, sys};
 use std::ffi::CStr;
 
 /// Launches captured from the stream.
@@ -14,44 +13,34 @@ pub struct Graph(CudaGraph);
 
 impl Graph {
     /// Captures what `enqueue` puts on the stream, `launches` times over.
-    ///
-    /// # Errors
-    /// A library call that cannot be captured is one.
-    pub fn capture<E: From<DeviceError>>(
+    pub fn capture(
         cuda: &Cuda,
         launches: usize,
-        mut enqueue: impl FnMut() -> Result<(), E>,
-    ) -> Result<Self, E> {
+        mut enqueue: impl FnMut() -> Result<(), CaseError>,
+    ) -> Result<Self, CaseError> {
         let stream = cuda.stream();
         // Thread-local: a call that would break the capture is refused in this thread only, which
         // is all we have.
-        stream
-            .begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
-            .map_err(DeviceError::from)?;
+        stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
         let enqueued = (0..launches).try_for_each(|_| enqueue());
         // The capture has to be ended whatever happened, or the stream stays unusable.
         let graph = stream.end_capture(
             sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH,
         );
         enqueued?;
-        Ok(Self::uploaded(graph)?)
-    }
-
-    fn uploaded(graph: Result<Option<CudaGraph>, DriverError>) -> Result<Self, DeviceError> {
-        let graph = graph?.ok_or_else(|| {
-            DeviceError::driver("the captured graph is empty: nothing was launched")
-        })?;
+        let empty = || CaseError::cuda("the captured graph is empty: nothing was launched");
+        let graph = graph?.ok_or_else(empty)?;
         graph.upload()?;
         Ok(Graph(graph))
     }
 
     /// Enqueues all captured launches.
-    pub fn launch(&self) -> Result<(), DeviceError> {
-        self.0.launch().map_err(DeviceError::from)
+    pub fn launch(&self) -> Result<(), CaseError> {
+        Ok(self.0.launch()?)
     }
 
-    /// Median time of a replay in nanoseconds, over a few in a row after one that is not counted.
-    pub fn replay_ns(&self, cuda: &Cuda, replays: usize) -> Result<f64, DeviceError> {
+    /// Median nanoseconds of a replay, over some in a row after one that is not counted.
+    pub fn replay_ns(&self, cuda: &Cuda, replays: usize) -> Result<f64, CaseError> {
         let clock = Clock::events(cuda.stream().clone());
         let mut marks = Vec::with_capacity(replays + 1);
         for _ in 0..=replays {
@@ -59,15 +48,13 @@ impl Graph {
             self.launch()?;
             marks.push((start, clock.mark()?));
         }
-        let times: Result<Vec<f64>, _> =
-            marks[1..].iter().map(|(start, end)| clock.elapsed_ns(start, end)).collect();
-        let mut times_ns = times?;
+        let mut times_ns = clock.elapsed_each_ns(&marks[1..])?;
         times_ns.sort_by(f64::total_cmp);
         Ok(times_ns[replays / 2])
     }
 
-    /// The kernels in the graph, in the order they were captured.
-    pub fn kernels(&self, cuda: &Cuda) -> Result<Vec<Kernel>, DeviceError> {
+    /// The kernels in the graph, as they were captured.
+    pub fn kernels(&self, cuda: &Cuda) -> Result<Vec<Kernel>, CaseError> {
         let graph = self.0.cu_graph();
         let mut count = 0;
         // SAFETY: a null array asks for the number of nodes.
@@ -76,14 +63,13 @@ impl Graph {
         // SAFETY: the array has room for `count` nodes; the graph lives as long as `self`.
         unsafe { sys::cuGraphGetNodes(graph, nodes.as_mut_ptr(), &mut count) }.result()?;
         let sm_count = cuda.properties().sm_count as u32;
-        let kernels: Result<Vec<_>, _> =
-            nodes.into_iter().map(|node| kernel(node, sm_count)).collect();
-        Ok(kernels?.into_iter().flatten().collect())
+        let kernels = nodes.into_iter().map(|node| kernel(node, sm_count));
+        kernels.filter_map(Result::transpose).collect()
     }
 }
 
 /// The kernel of a node; none for a memset, a copy, an event.
-fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, DeviceError> {
+fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, CaseError> {
     let mut kind = std::mem::MaybeUninit::uninit();
     // SAFETY: the node belongs to a living graph; `kind` is read only after success.
     unsafe { sys::cuGraphNodeGetType(node, kind.as_mut_ptr()) }.result()?;
@@ -114,8 +100,7 @@ fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, Devic
 
 /// Blocks of the kernel that one SM holds at once; none where the driver does not say.
 fn blocks_per_sm(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> Option<u32> {
-    // The driver takes a kernel without a context in the place of a function, says its
-    // documentation.
+    // A kernel without a context takes the place of a function, says the driver's documentation.
     let function = if params.func.is_null() { params.kern.cast() } else { params.func };
     let threads = (params.blockDimX * params.blockDimY * params.blockDimZ) as i32;
     let mut blocks = 0;
@@ -131,8 +116,7 @@ fn blocks_per_sm(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> Option<u32> {
     (status.result().is_ok() && blocks > 0).then_some(blocks as u32)
 }
 
-/// The kernel's symbol. A library's kernel is known by its `kern` where it has no `func` in this
-/// context.
+/// The kernel's symbol. A library's kernel may have a `kern` and no `func` in this context.
 fn symbol(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> String {
     let mut name = std::ptr::null();
     // SAFETY: both handles come from the driver and are checked for null; a name lives as long as
@@ -151,8 +135,7 @@ fn symbol(params: &sys::CUDA_KERNEL_NODE_PARAMS) -> String {
     }
 }
 
-/// The name that a symbol stands for, without its parameters; a symbol that is no C++ name is its
-/// own.
+/// The name that a symbol stands for, without parameters; one that is no C++ name is its own.
 fn readable(symbol: &str) -> String {
     let options = DemangleOptions::new().no_params().no_return_type();
     let name = Symbol::new(symbol).ok().and_then(|name| name.demangle_with_options(&options).ok());
@@ -165,20 +148,11 @@ mod tests {
 
     #[test]
     fn kernels_are_named_as_their_source_names_them() {
-        for (symbol, name) in [
-            (
-                "_ZN7cutlass7Kernel2I55cutlass_75_tensorop_f16_s1688gemm_f16_128x128_nn_align1EEv\
-                 NT_6ParamsE",
-                "cutlass::Kernel2<cutlass_75_tensorop_f16_s1688gemm_f16_128x128_nn_align1>",
-            ),
-            (
-                "nvjet_sm90_hsh_256x128_64x4_1x2_h_bz_coopA_NNT",
-                "nvjet_sm90_hsh_256x128_64x4_1x2_h_bz_coopA_NNT",
-            ),
-            ("softmax_f32", "softmax_f32"),
-            ("_Znot a symbol", "_Znot a symbol"),
-        ] {
-            assert_eq!(readable(symbol), name);
+        let cutlass = "cutlass_75_tensorop_f16_s1688gemm_f16_128x128_nn_align1";
+        let mangled = format!("_ZN7cutlass7Kernel2I55{cutlass}EEvNT_6ParamsE");
+        assert_eq!(readable(&mangled), format!("cutlass::Kernel2<{cutlass}>"));
+        for plain in ["nvjet_sm90_hsh_256x128_64x4_1x2_h_bz_coopA_NNT", "_Znot a symbol"] {
+            assert_eq!(readable(plain), plain);
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use super::blas::{Blas, Matrix, Strided, int};
 use super::kernels::{Tensor, address};
-use crate::device::DeviceError;
+use crate::workload::CaseError;
 use cudarc::cublas::sys;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
-/// GEMMs for one call of cuBLAS, a group of one each: their shapes on the host, their addresses on
-/// the device. As in [`Blas::gemm`] each is asked for as its transpose, so that B comes first.
+/// GEMMs for one call of cuBLAS, a group of one each. As in [`Blas::gemm`] each is asked for as its
+/// transpose, so that B comes first.
 pub struct Grouped {
     kind: sys::cudaDataType,
     operations: Vec<sys::cublasOperation_t>,
@@ -28,24 +28,16 @@ pub struct Grouped {
 
 impl Grouped {
     /// Binds GEMMs of 16-bit matrices A, B and C of one element type, none of them transposed.
-    ///
-    /// # Errors
-    /// Unsupported if the library has no grouped call, which came with cuBLAS 12.5.
-    ///
-    /// # Panics
-    /// If a matrix does not have the size of its shape, has another element type than the first, or
-    /// is transposed.
+    /// Unsupported before cuBLAS 12.5; panics if a matrix has another size or type.
     pub fn new(
         stream: &Arc<CudaStream>,
         gemms: &[(Strided, [Matrix; 3])],
-    ) -> Result<Self, DeviceError> {
+    ) -> Result<Self, CaseError> {
         const NAME: &[u8] = b"cublasGemmGroupedBatchedEx";
-        // SAFETY: the symbol is only looked for: cudarc would panic at the first call of one that
-        // is not there.
-        let is_there = unsafe { sys::culib().get::<*const c_void>(NAME) }.is_ok();
-        if !is_there {
+        // SAFETY: the symbol is only looked for: cudarc would panic at a call of a missing one.
+        if unsafe { sys::culib().get::<*const c_void>(NAME) }.is_err() {
             let message = "this cuBLAS has no grouped GEMMs: they came with 12.5";
-            return Err(DeviceError::unsupported(message));
+            return Err(CaseError::unsupported(message));
         }
         let (mut sizes, mut strides) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
         let mut addresses = [const { Vec::new() }; 3];
@@ -83,27 +75,23 @@ impl Grouped {
 
 impl Blas {
     /// Enqueues all GEMMs of `grouped` in one call, with float32 accumulation. `tensors` are A, B
-    /// and C of each, again.
-    ///
-    /// # Panics
-    /// If they are not those that `grouped` was made of.
+    /// and C of each, again: it panics if they are others.
     pub fn grouped<'a>(
         &self,
         grouped: &Grouped,
         tensors: impl ExactSizeIterator<Item = [&'a Tensor; 3]>,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<(), CaseError> {
         assert_eq!(tensors.len(), grouped.bound.len(), "the tensors are those that were bound");
         for (tensors, bound) in tensors.zip(&grouped.bound) {
-            let are = tensors.map(|tensor| (address(tensor, tensor.stream()), tensor.len()));
+            let are = tensors.map(|tensor| (address(tensor), tensor.len()));
             assert_eq!(are, *bound, "the tensors are those that were bound");
         }
         let Grouped { operations, sizes: [m, n, k], strides: [ldb, lda, ldc], .. } = grouped;
-        let [b, a, c] = grouped.addresses.each_ref().map(|at| address(at, at.stream()));
+        let [b, a, c] = grouped.addresses.each_ref().map(address);
         let groups = int(m.len())?;
         // SAFETY: the arrays have an entry for each group; those of addresses are in device memory,
-        // and live as long as `grouped`. The tensors at these addresses are borrowed, and as large
-        // as `Grouped::new` found them; they are freed in the order of the stream. The library has
-        // the function: `Grouped::new` made sure.
+        // and live as long as `grouped`. The tensors are borrowed, as large as `Grouped::new` found
+        // them, and freed in stream order. `Grouped::new` found the function in the library.
         unsafe {
             sys::cublasGemmGroupedBatchedEx(
                 *self.handle.handle(),
@@ -128,7 +116,7 @@ impl Blas {
                 sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
             )
         }
-        .result()?;
-        Ok(())
+        .result()
+        .map_err(CaseError::from)
     }
 }

@@ -1,9 +1,8 @@
 //! cuBLASLt: a GEMM whose algorithm is chosen once, and can be named.
 
 use super::{Tensor, address};
-use crate::device::kernel::Algorithm;
-use crate::device::{DeviceError, DeviceErrorKind};
-use crate::workload::shape::{DType, GemmShape};
+use crate::device::Algorithm;
+use crate::workload::{CaseError, DType, GemmShape};
 use cudarc::cublaslt::sys::cublasLtMatmulAlgoConfigAttributes_t as Attribute;
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
@@ -42,25 +41,21 @@ struct Problem {
 struct Preference(sys::cublasLtMatmulPreference_t);
 
 impl Lt {
-    /// Creates the handle and its workspace.
-    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
+    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
         let handle = result::create_handle()?;
         // SAFETY: never read before cuBLASLt writes it.
         let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }?;
         Ok(Lt { handle, stream: stream.clone(), workspace })
     }
 
-    /// The algorithms that the heuristic offers for a GEMM, its best guess first; `at_most` of
-    /// them.
-    ///
-    /// # Errors
-    /// Unsupported where it offers none.
+    /// The algorithms that the heuristic offers for a GEMM, `at_most` of them, its best guess
+    /// first. Unsupported where it offers none.
     pub fn algorithms(
         &self,
         shape: GemmShape,
         dtype: DType,
         at_most: usize,
-    ) -> Result<Vec<Matmul>, DeviceError> {
+    ) -> Result<Vec<Matmul>, CaseError> {
         let problem = Rc::new(Problem::new(shape, dtype)?);
         let preference = Preference::new()?;
         let [b, a, c] = problem.layouts;
@@ -68,8 +63,7 @@ impl Lt {
         let mut found: Vec<sys::cublasLtMatmulHeuristicResult_t> =
             vec![unsafe { std::mem::zeroed() }; at_most];
         let mut count = 0;
-        // SAFETY: all descriptors are alive, and `found` has room for as many results as are asked
-        // for.
+        // SAFETY: the descriptors are alive, and `found` has room for `at_most` results.
         unsafe {
             sys::cublasLtMatmulAlgoGetHeuristic(
                 self.handle,
@@ -88,40 +82,38 @@ impl Lt {
         found.truncate(count as usize);
         found.retain(|result| result.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS);
         if found.is_empty() {
-            return Err(DeviceError::unsupported("cuBLASLt offers no algorithm for this GEMM"));
+            return Err(CaseError::unsupported("cuBLASLt offers no algorithm for this GEMM"));
         }
         let offered = found.len();
-        let named = found.into_iter().enumerate().map(|(rank, result)| Matmul {
-            problem: problem.clone(),
-            algo: result.algo,
-            algorithm: Algorithm {
-                id: config(&result.algo, Attribute::CUBLASLT_ALGO_CONFIG_ID),
-                tile: config(&result.algo, Attribute::CUBLASLT_ALGO_CONFIG_TILE_ID),
-                stages: config(&result.algo, Attribute::CUBLASLT_ALGO_CONFIG_STAGES_ID),
+        let named = found.into_iter().enumerate().map(|(rank, result)| {
+            let number = |attribute| config(&result.algo, attribute);
+            let algorithm = Algorithm {
+                id: number(Attribute::CUBLASLT_ALGO_CONFIG_ID),
+                tile: number(Attribute::CUBLASLT_ALGO_CONFIG_TILE_ID),
+                stages: number(Attribute::CUBLASLT_ALGO_CONFIG_STAGES_ID),
                 // cuBLASLt's 0 is "not split" as well.
-                split_k: config(&result.algo, Attribute::CUBLASLT_ALGO_CONFIG_SPLITK_NUM).max(1),
+                split_k: number(Attribute::CUBLASLT_ALGO_CONFIG_SPLITK_NUM).max(1),
                 workspace_bytes: result.workspaceSize,
                 rank,
                 offered,
-            },
+            };
+            Matmul { problem: problem.clone(), algo: result.algo, algorithm }
         });
         Ok(named.collect())
     }
 
-    /// Enqueues `C = A B` with float32 accumulation on the stream of this handle.
-    ///
-    /// # Panics
-    /// If a tensor does not have the elements of its matrix.
-    pub fn multiply(&self, matmul: &Matmul, [a, b, c]: [&Tensor; 3]) -> Result<(), DeviceError> {
+    /// Enqueues `C = A B` with float32 accumulation on the stream of this handle. Panics if a
+    /// tensor does not have the elements of its matrix.
+    pub fn multiply(&self, matmul: &Matmul, [a, b, c]: [&Tensor; 3]) -> Result<(), CaseError> {
         let GemmShape { m, n, k } = matmul.problem.shape;
         let lengths = [a, b, c].map(|tensor| Some(tensor.len()));
         assert_eq!(lengths, [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)]);
         let (one, zero) = (1.0f32, 0.0f32);
-        let at = |tensor| address(tensor, &self.stream) as *mut c_void;
+        let at = |tensor| address(tensor) as *mut c_void;
         let [b_layout, a_layout, c_layout] = matmul.problem.layouts;
-        // SAFETY: the descriptors live in `matmul`; the factors are on the host, and read before
-        // the call returns; the tensors have the sizes of the shape, as asserted above, and are
-        // freed in the order of the main stream, which waits for the others (`Branches::run`); the
+        // SAFETY: the descriptors live in `matmul`; the factors are host memory, read before the
+        // call returns; the tensors have the sizes of the shape, as asserted above, and are freed
+        // in the order of the main stream, which waits for the others (`Branches::run`); the
         // workspace is used by one GEMM at a time, as there is one stream.
         unsafe {
             result::matmul(
@@ -138,24 +130,24 @@ impl Lt {
                 at(c),
                 c_layout,
                 &matmul.algo,
-                address(&self.workspace, &self.stream) as *mut c_void,
+                address(&self.workspace) as *mut c_void,
                 WORKSPACE_BYTES,
                 self.stream.cu_stream().cast(),
             )
-        }?;
-        Ok(())
+        }
+        .map_err(CaseError::from)
     }
 }
 
 impl Drop for Lt {
     fn drop(&mut self) {
-        // SAFETY: created once, destroyed once. A failure to destroy leaves nothing to do.
+        // SAFETY: created once, destroyed once.
         let _ = unsafe { result::destroy_handle(self.handle) };
     }
 }
 
 impl Problem {
-    fn new(shape: GemmShape, dtype: DType) -> Result<Self, DeviceError> {
+    fn new(shape: GemmShape, dtype: DType) -> Result<Self, CaseError> {
         let kind = match dtype {
             DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
             DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
@@ -194,7 +186,7 @@ impl Drop for Problem {
 }
 
 impl Preference {
-    fn new() -> Result<Self, DeviceError> {
+    fn new() -> Result<Self, CaseError> {
         let preference = Preference(result::create_matmul_pref()?);
         let most_bytes = WORKSPACE_BYTES;
         // SAFETY: the preference is alive; the attribute takes a size.
@@ -231,15 +223,4 @@ fn config(algo: &sys::cublasLtMatmulAlgo_t, attribute: Attribute) -> u32 {
         )
     };
     status.result().map_or(0, |()| value)
-}
-
-impl From<result::CublasError> for DeviceError {
-    fn from(error: result::CublasError) -> Self {
-        let kind = match error.0 {
-            sys::cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED => DeviceErrorKind::OutOfMemory,
-            sys::cublasStatus_t::CUBLAS_STATUS_NOT_SUPPORTED => DeviceErrorKind::Unsupported,
-            _ => DeviceErrorKind::Driver,
-        };
-        DeviceError { kind, message: format!("cuBLASLt: {:?}", error.0) }
-    }
 }

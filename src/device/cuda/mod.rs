@@ -8,14 +8,11 @@ mod graph;
 mod grouped;
 mod hold;
 mod kernels;
-mod listed;
 mod lt;
-mod mapped;
 mod timing;
 
 pub use attention::{
-    AttentionKernel, AttentionSize, FlashTiling, FlashVariant, MemEfficientTile,
-    MemEfficientVariant,
+    AttentionKernel, FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant,
 };
 pub use blas::{Blas, Matrix, Strided};
 pub use branches::Branches;
@@ -23,15 +20,12 @@ pub use compile::{Define, SOURCES, compile, nvrtc_version};
 pub use graph::Graph;
 pub use grouped::Grouped;
 pub use kernels::{Bits, Kernels, Tensor, address};
-pub use listed::{Listed, list};
 pub use lt::{Lt, Matmul};
-pub use mapped::Mapped;
 pub use timing::Cycles;
 
-use super::library::Library;
-use crate::device::{DeviceError, DeviceErrorKind};
-use crate::workload::shape::DType;
-use cudarc::driver::sys::{CUdevice_attribute, CUresult};
+use super::library::{require_driver, require_libraries};
+use crate::workload::{CaseError, DType, ErrorKind};
+use cudarc::driver::sys::{CUdevice_attribute as Attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DriverError, result, sys};
 use std::sync::Arc;
 use timing::Timing;
@@ -65,46 +59,60 @@ pub struct Properties {
     pub memory_bytes: u64,
 }
 
-/// Whether there is a driver and a GPU.
-///
-/// # Errors
-/// One line: no driver, or no GPU that it can use.
-pub fn present() -> Result<(), DeviceError> {
-    Library::Driver.require()?;
+/// A GPU that is not open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Marketing name.
+    pub name: String,
+    /// As [`Properties::uuid`].
+    pub uuid: String,
+}
+
+/// The GPUs that this process may use, in the order of `cuda:N`. The driver is asked, not NVML: it
+/// knows what CUDA_VISIBLE_DEVICES leaves and how that is counted.
+pub fn list() -> Result<Vec<Listed>, CaseError> {
+    present()?;
+    let listed = (0..CudaContext::device_count()?).map(|index| {
+        let device = result::device::get(index)?;
+        let uuid = uuid_text(result::device::get_uuid(device)?);
+        Ok(Listed { name: result::device::get_name(device)?, uuid })
+    });
+    listed.collect()
+}
+
+/// One line where there is no driver, or no GPU that it can use.
+pub fn present() -> Result<(), CaseError> {
+    require_driver()?;
     match CudaContext::device_count() {
         Ok(count) if count > 0 => Ok(()),
-        Ok(_) => Err(DeviceError::driver("no CUDA GPU on this machine")),
-        Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => Err(DeviceError::driver(
+        Ok(_) => Err(CaseError::cuda("no CUDA GPU on this machine")),
+        Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => Err(CaseError::cuda(
             "no CUDA GPU that the driver can use (is CUDA_VISIBLE_DEVICES empty?)",
         )),
         Err(error) => {
-            let error = DeviceError::from(error);
-            Err(DeviceError::driver(format!("the CUDA driver does not start: {error}")))
+            let error = CaseError::from(error);
+            Err(CaseError::cuda(format!("the CUDA driver does not start: {error}")))
         }
     }
 }
 
 impl Cuda {
-    /// Opens GPU number `index`, compiles the kernels for it and prepares cuBLAS.
-    ///
-    /// # Errors
-    /// One line: no driver, no such GPU, a library that is missing, kernels that do not compile.
-    pub fn open(index: usize) -> Result<Self, DeviceError> {
+    /// Opens GPU number `index`, compiles the kernels for it and prepares cuBLAS. An error is one
+    /// line, unless the kernels do not compile.
+    pub fn open(index: usize) -> Result<Self, CaseError> {
         present().map_err(|reason| {
-            DeviceError::driver(format!(
+            CaseError::cuda(format!(
                 "{reason}; install NVIDIA's driver, or measure the CPU with NIGHT_SWEEP_DEVICE=cpu"
             ))
         })?;
         let count = CudaContext::device_count()? as usize;
         if index >= count {
             let last = count - 1;
-            return Err(DeviceError::driver(format!(
+            return Err(CaseError::cuda(format!(
                 "there is no cuda:{index}: this machine has cuda:0 to cuda:{last}"
             )));
         }
-        Library::Nvrtc.require()?;
-        Library::Cublas.require()?;
-        Library::CublasLt.require()?;
+        require_libraries()?;
         let context = CudaContext::new(index)?;
         // SAFETY: all work goes to one stream, so no buffer ever needs an event to order its uses.
         // The events would also be recorded inside captured graphs.
@@ -113,16 +121,16 @@ impl Cuda {
         let properties = Properties::of(&context)?;
         if properties.compute_capability < (8, 0) {
             let (major, minor) = properties.compute_capability;
-            return Err(DeviceError::driver(format!(
+            return Err(CaseError::cuda(format!(
                 "{} has compute capability {major}.{minor}: Night Sweep's kernels need 8.0 (A100) \
                  or later",
                 properties.name
             )));
         }
-        let kernels = Kernels::load(&context, properties.compute_capability)?;
+        let kernels = Kernels::load(&stream, properties.compute_capability)?;
         let blas = Blas::new(&stream)?;
         let lt = Lt::new(&stream)?;
-        let timing = Timing::new(Mapped::new(&context)?);
+        let timing = Timing::new(&context)?;
         keep_freed_memory(&context)?;
         Ok(Cuda { index, context, stream, kernels, blas, lt, timing, properties })
     }
@@ -163,15 +171,11 @@ impl Cuda {
     }
 
     /// Device memory for `len` elements, not initialised.
-    ///
-    /// # Errors
-    /// [`DeviceErrorKind::OutOfMemory`] with the sizes.
-    pub fn alloc<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, DeviceError> {
-        // SAFETY: `Bits` are plain numbers, valid whatever their bits; every user fills or
-        // overwrites the memory.
+    pub fn alloc<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, CaseError> {
+        // SAFETY: `Bits` are valid whatever their bits; every user overwrites the memory.
         unsafe { self.stream.alloc(len) }.map_err(|failure| {
-            let mut error = DeviceError::from(failure);
-            if error.kind == DeviceErrorKind::OutOfMemory {
+            let mut error = CaseError::from(failure);
+            if error.kind == ErrorKind::OutOfMemory {
                 let free = self.context.mem_get_info().map_or(0, |(free, _)| free);
                 error.message = format!(
                     "out of device memory: {:.2} GB asked for, {:.2} of {:.2} GB free",
@@ -184,41 +188,37 @@ impl Cuda {
         })
     }
 
-    /// A tensor of `rows x columns` as [`Kernels::fill_normal`] fills it.
+    /// A tensor of `size` as [`Kernels::fill_normal`] fills it.
     pub fn normal(
         &self,
         dtype: DType,
         (seed, tensor): (u64, u32),
-        (rows, columns): (usize, usize),
-        data: (usize, usize),
-    ) -> Result<Tensor, DeviceError> {
-        let mut out = self.alloc(rows * columns)?;
-        let (kernels, stream) = (self.kernels(), self.stream());
-        kernels.fill_normal(stream, &mut out, dtype, (seed, tensor), (rows, columns), data)?;
+        size: [usize; 2],
+        data: [usize; 2],
+    ) -> Result<Tensor, CaseError> {
+        let mut out = self.alloc(size[0] * size[1])?;
+        self.kernels.fill_normal(&mut out, dtype, (seed, tensor), size, data)?;
         Ok(out)
     }
 
     /// Device memory for `len` zeros.
-    pub fn zeros<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, DeviceError> {
+    pub fn zeros<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, CaseError> {
         Ok(self.stream.alloc_zeros(len)?)
     }
 
     /// A copy in device memory.
-    pub fn upload<T: Bits>(&self, values: &[T]) -> Result<CudaSlice<T>, DeviceError> {
+    pub fn upload<T: Bits>(&self, values: &[T]) -> Result<CudaSlice<T>, CaseError> {
         Ok(self.stream.clone_htod(values)?)
     }
 
     /// A copy in host memory; waits for everything enqueued before it.
-    pub fn download<T: Bits>(&self, values: &CudaSlice<T>) -> Result<Vec<T>, DeviceError> {
+    pub fn download<T: Bits>(&self, values: &CudaSlice<T>) -> Result<Vec<T>, CaseError> {
         Ok(self.stream.clone_dtoh(values)?)
     }
 
-    /// Waits until everything enqueued is done.
-    ///
-    /// # Errors
-    /// Errors of that work are among them.
-    pub fn synchronize(&self) -> Result<(), DeviceError> {
-        self.stream.synchronize().map_err(DeviceError::from)
+    /// Waits until everything enqueued is done, whose errors show here.
+    pub fn synchronize(&self) -> Result<(), CaseError> {
+        Ok(self.stream.synchronize()?)
     }
 
     /// Whether the context is lost: after an illegal address, say, every further call fails.
@@ -230,7 +230,7 @@ impl Cuda {
     pub fn driver_cuda_version(&self) -> Option<String> {
         let mut version = 0;
         // SAFETY: writes one int.
-        let status = unsafe { cudarc::driver::sys::cuDriverGetVersion(&mut version) };
+        let status = unsafe { sys::cuDriverGetVersion(&mut version) };
         status.result().ok().map(|()| format!("{}.{}", version / 1000, version % 1000 / 10))
     }
 }
@@ -256,16 +256,13 @@ impl Properties {
             name: context.name()?,
             uuid: uuid_text(context.uuid()?),
             compute_capability: context.compute_capability()?,
-            sm_count: context
-                .attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
-            l2_bytes: context.attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?
-                as u64,
+            sm_count: context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
+            l2_bytes: context.attribute(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)? as u64,
             memory_bytes: context.total_mem()? as u64,
         })
     }
 }
 
-/// As NVML and nvidia-smi write it.
 fn uuid_text(uuid: sys::CUuuid) -> String {
     let uuid = uuid.bytes.map(|byte| format!("{:02x}", byte as u8)).concat();
     let parts = [&uuid[..8], &uuid[8..12], &uuid[12..16], &uuid[16..20], &uuid[20..]];

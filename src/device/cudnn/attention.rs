@@ -6,11 +6,9 @@
 
 use super::engine::{Executable, Graph, Target};
 use super::graph;
-use super::{Attribute::*, Cudnn, CudnnError, Descriptor, Kind::*};
-use crate::device::DeviceError;
+use super::{Attribute::*, Cudnn, CudnnError, Descriptor, Draft, Kind::*};
 use crate::device::cuda::{Tensor, address};
-use crate::workload::operation::Sdpa;
-use crate::workload::shape::{DType, SdpaShape};
+use crate::workload::{CaseError, DType, Sdpa, SdpaShape};
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -49,11 +47,8 @@ pub struct Bound {
 }
 
 impl CudnnAttention {
-    /// A maker of plans that launch on `stream`.
-    ///
-    /// # Errors
-    /// Unsupported if there is no usable cuDNN.
-    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
+    /// For plans that launch on `stream`; unsupported if there is no usable cuDNN.
+    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
         Ok(CudnnAttention { cudnn: Rc::new(Cudnn::new(stream)?), compiled: RefCell::default() })
     }
 
@@ -64,10 +59,7 @@ impl CudnnAttention {
 
     /// Whether cuDNN has an engine for this attention, by its heuristics: nothing is compiled, nor
     /// allocated on the device.
-    ///
-    /// # Errors
-    /// Unsupported, with the reason.
-    pub fn supports(&self, sdpa: &Sdpa, dtype: DType) -> Result<(), DeviceError> {
+    pub fn supports(&self, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {
         check_shape(&sdpa.shape)?;
         if self.compiled.borrow().contains_key(&key(sdpa, dtype)) {
             return Ok(());
@@ -75,11 +67,9 @@ impl CudnnAttention {
         self.graph(sdpa, dtype)?.supported()
     }
 
-    /// The attention compiled, or taken from what was compiled before.
-    ///
-    /// # Errors
-    /// Unsupported if there is no engine for it; otherwise why the best engine did not compile.
-    pub fn plan(&self, sdpa: &Sdpa, dtype: DType) -> Result<Rc<Compiled>, DeviceError> {
+    /// The attention compiled, or taken from what was compiled before; an error says why the best
+    /// engine did not compile.
+    pub fn plan(&self, sdpa: &Sdpa, dtype: DType) -> Result<Rc<Compiled>, CaseError> {
         check_shape(&sdpa.shape)?;
         let known = self.compiled.borrow().get(&key(sdpa, dtype)).cloned();
         let executable = match known {
@@ -113,16 +103,13 @@ impl Compiled {
         self.executable.workspace_bytes
     }
 
-    /// Binds the addresses of Q, K, V and O, contiguous BHSD, and keeps the workspace.
-    ///
-    /// # Panics
-    /// If a tensor does not have the elements of the shape, or the workspace less than
-    /// [`Compiled::workspace_bytes`].
+    /// Binds the addresses of Q, K, V and O, contiguous BHSD, and keeps the workspace. Panics if
+    /// one has not the elements it needs.
     pub fn bind(
         self: &Rc<Self>,
         tensors: [&Tensor; 4],
         workspace: CudaSlice<u8>,
-    ) -> Result<Bound, DeviceError> {
+    ) -> Result<Bound, CaseError> {
         let (elements, kv_elements) = (self.shape.elements(), self.shape.kv_elements());
         let bound = tensors.map(place);
         assert_eq!(bound.map(|(_, len)| len), [elements, kv_elements, kv_elements, elements]);
@@ -142,28 +129,19 @@ impl Compiled {
             tensors.push((graph::MASKED, host(&self.masked)));
         }
         let (ids, pointers): (Vec<i64>, Vec<_>) = tensors.into_iter().unzip();
-        let variant_pack = self
-            .cudnn
-            .library()
-            .draft(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)?
+        let library = self.cudnn.library();
+        let variant_pack = Draft::new(library, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)?
             .set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, &ids)?
             .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, &pointers)?
-            .set(
-                CUDNN_ATTR_VARIANT_PACK_WORKSPACE,
-                &[device(address(&workspace, workspace.stream()))],
-            )?
+            .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, &[device(address(&workspace))])?
             .finalize()?;
         Ok(Bound { compiled: self.clone(), variant_pack, bound, _workspace: workspace })
     }
 }
 
 impl Bound {
-    /// Enqueues one launch on the stream; it can be captured in a CUDA graph. `tensors` are those
-    /// that were bound.
-    ///
-    /// # Panics
-    /// If they are not.
-    pub fn launch(&self, tensors: [&Tensor; 4]) -> Result<(), DeviceError> {
+    /// Enqueues one launch on the stream. Panics if `tensors` are not those that were bound.
+    pub fn launch(&self, tensors: [&Tensor; 4]) -> Result<(), CaseError> {
         assert_eq!(tensors.map(place), self.bound, "the tensors are those that were bound");
         let Compiled { cudnn, executable, .. } = &*self.compiled;
         // SAFETY: the tensors at the bound addresses are borrowed, and as large as `bind` found
@@ -176,7 +154,7 @@ impl Bound {
 
 /// Where a tensor is, and how long.
 fn place(tensor: &Tensor) -> (u64, usize) {
-    (address(tensor, tensor.stream()), tensor.len())
+    (address(tensor), tensor.len())
 }
 
 /// What one compiled graph serves: the scale is an input of it.
@@ -185,23 +163,18 @@ fn key(sdpa: &Sdpa, dtype: DType) -> (SdpaShape, bool, DType) {
 }
 
 /// Says in our words, and at once, what cuDNN would refuse at length, or divide by.
-fn check_shape(shape: &SdpaShape) -> Result<(), DeviceError> {
+fn check_shape(shape: &SdpaShape) -> Result<(), CaseError> {
     let head_dim = shape.head_dim;
-    if shape.elements() == 0 {
-        return Err(DeviceError::unsupported("cuDNN attention needs at least one element"));
-    }
-    if !head_dim.is_multiple_of(HEAD_DIM_MULTIPLE) {
-        return Err(DeviceError::unsupported(format!(
-            "cuDNN attention needs a head_dim that is a multiple of {HEAD_DIM_MULTIPLE}, not \
-             {head_dim}"
-        )));
-    }
-    if head_dim > MAX_HEAD_DIM {
-        return Err(DeviceError::unsupported(format!(
-            "cuDNN attention takes a head_dim of at most {MAX_HEAD_DIM}, not {head_dim}"
-        )));
-    }
-    Ok(())
+    let needs = if shape.elements() == 0 {
+        "needs at least one element".to_owned()
+    } else if !head_dim.is_multiple_of(HEAD_DIM_MULTIPLE) {
+        format!("needs a head_dim that is a multiple of {HEAD_DIM_MULTIPLE}, not {head_dim}")
+    } else if head_dim > MAX_HEAD_DIM {
+        format!("takes a head_dim of at most {MAX_HEAD_DIM}, not {head_dim}")
+    } else {
+        return Ok(());
+    };
+    Err(CaseError::unsupported(format!("cuDNN attention {needs}")))
 }
 
 /// The score of a key after its query: what cuDNN's own front end passes to each version.

@@ -30,20 +30,12 @@ impl Drop for Owned {
     }
 }
 
-impl Library {
-    /// A descriptor of `kind` without attributes.
-    pub fn draft(&'static self, kind: Kind) -> Result<Draft, CudnnError> {
-        Draft::new(self, kind)
-    }
-}
-
 impl Cudnn {
     /// Enqueues `plan` on the handle's stream, with the addresses in `variant_pack`.
     ///
     /// # Safety
     /// The addresses hold tensors as large as the plan's, and the workspace, until the stream has
-    /// passed the launch; those of by-value tensors are host addresses. A fault on the device shows
-    /// at a later call.
+    /// passed the launch; those of by-value tensors are host addresses.
     pub(super) unsafe fn execute(
         &self,
         plan: &Descriptor,
@@ -57,7 +49,8 @@ impl Cudnn {
 }
 
 impl Draft {
-    pub(super) fn new(library: &'static Library, kind: Kind) -> Result<Self, CudnnError> {
+    /// A descriptor of `kind` without attributes.
+    pub fn new(library: &'static Library, kind: Kind) -> Result<Self, CudnnError> {
         let mut raw = null_mut();
         // SAFETY: `raw` is where the new descriptor goes.
         let status = unsafe { (library.backend_create)(kind, &mut raw) };
@@ -66,20 +59,12 @@ impl Draft {
     }
 
     /// Sets `attribute` to `elements`.
-    ///
-    /// # Errors
-    /// What cuDNN reports, also where the attribute is none of this kind, or of another type.
     pub fn set<T: Element>(self, attribute: Attribute, elements: &[T]) -> Result<Self, CudnnError> {
         let Owned { library, raw, kind, .. } = self.0;
         // SAFETY: cuDNN copies that many elements of that type.
         let status = unsafe {
-            (library.backend_set)(
-                raw,
-                attribute,
-                T::TYPE,
-                elements.len() as i64,
-                elements.as_ptr().cast(),
-            )
+            let (len, at) = (elements.len() as i64, elements.as_ptr().cast());
+            (library.backend_set)(raw, attribute, T::TYPE, len, at)
         };
         library.check(status, || format!("{attribute:?} of {kind:?}"))?;
         Ok(self)
@@ -106,10 +91,6 @@ impl Draft {
     }
 
     /// Lets cuDNN check the attributes as a whole. For an execution plan this compiles its kernels.
-    ///
-    /// # Errors
-    /// What cuDNN reports: attributes that are missing or contradict each other, or what it does
-    /// not support.
     pub fn finalize(self) -> Result<Descriptor, CudnnError> {
         let Owned { library, raw, kind, .. } = self.0;
         // SAFETY: the descriptor is alive.
@@ -131,15 +112,14 @@ impl Descriptor {
         Ok(value[0])
     }
 
-    /// The descriptor of `kind` that `attribute` holds, which keeps `self` alive.
+    /// The descriptor that `attribute` holds, which keeps `self` alive.
     pub fn get_part(&self, attribute: Attribute, kind: Kind) -> Result<Descriptor, CudnnError> {
-        let draft = self.0.library.draft(kind)?;
+        let draft = Draft::new(self.0.library, kind)?;
         self.get(attribute, &mut [PartPointer(draft.0.raw)])?;
         Ok(self.owning(draft))
     }
 
-    /// The descriptors of `kind` that `attribute` holds, each of which keeps `self` alive. May be
-    /// none.
+    /// The descriptors that `attribute` holds, each of which keeps `self` alive. May be none.
     pub fn get_parts(
         &self,
         attribute: Attribute,
@@ -152,7 +132,7 @@ impl Descriptor {
             return Ok(vec![]);
         }
         let drafts: Vec<Draft> =
-            (0..announced).map(|_| self.0.library.draft(kind)).collect::<Result<_, _>>()?;
+            (0..announced).map(|_| Draft::new(self.0.library, kind)).collect::<Result<_, _>>()?;
         let mut raw: Vec<_> = drafts.iter().map(|draft| PartPointer(draft.0.raw)).collect();
         let filled = self.get(attribute, &mut raw)?;
         Ok(drafts.into_iter().take(filled).map(|draft| self.owning(draft)).collect())
@@ -175,14 +155,8 @@ impl Descriptor {
         let target = if elements.is_empty() { null_mut() } else { elements.as_mut_ptr().cast() };
         // SAFETY: cuDNN writes elements of that type, at most as many as there is room for.
         let status = unsafe {
-            (library.backend_get)(
-                raw,
-                attribute,
-                T::TYPE,
-                elements.len() as i64,
-                &mut count,
-                target,
-            )
+            let room = elements.len() as i64;
+            (library.backend_get)(raw, attribute, T::TYPE, room, &mut count, target)
         };
         library.check(status, || format!("{attribute:?} of {kind:?}"))?;
         Ok(count as usize)

@@ -1,37 +1,31 @@
 //! From the nodes of a graph to an engine of cuDNN's that runs them as one kernel.
 
-use super::{Attribute::*, Cudnn, CudnnError, Descriptor, HeuristicMode, Kind::*, Library};
-use crate::device::DeviceError;
+use super::{Attribute::*, Cudnn, CudnnError, Descriptor, Draft, HeuristicMode, Kind::*, Library};
+use crate::workload::CaseError;
 use std::rc::Rc;
 
-/// Where engines are sought: first cuDNN's choice for speed, then whatever works. Each takes some
-/// 10 ms.
+/// First cuDNN's choice for speed, then whatever works. Each takes some 10 ms.
 const HEURISTICS: [HeuristicMode; 2] =
     [HeuristicMode::CUDNN_HEUR_MODE_A, HeuristicMode::CUDNN_HEUR_MODE_FALLBACK];
 
 /// The device that engines are sought for.
 #[derive(Clone)]
 pub enum Target {
-    /// The one of this handle.
     Handle(Rc<Cudnn>),
-    /// One described by its properties. It need not be there: the recipe is tested so, without a
-    /// GPU.
+    /// One described by its properties: the recipe is tested so, without a GPU.
     #[cfg_attr(not(test), expect(dead_code))]
     Described(Descriptor),
 }
 
-/// An operation graph and its device.
 pub struct Graph {
     library: &'static Library,
     descriptor: Descriptor,
     target: Target,
 }
 
-/// A compiled graph. The plan keeps its engine configuration, graph and handle alive.
+/// A compiled graph: its plan, and the bytes of workspace that a launch needs.
 pub struct Executable {
-    /// The execution plan.
     pub plan: Descriptor,
-    /// Bytes of device memory that a launch needs beside the tensors.
     pub workspace_bytes: usize,
 }
 
@@ -42,8 +36,7 @@ impl Graph {
         nodes: &[Descriptor],
         target: Target,
     ) -> Result<Self, CudnnError> {
-        let draft = library
-            .draft(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)?
+        let draft = Draft::new(library, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)?
             .set_parts(CUDNN_ATTR_OPERATIONGRAPH_OPS, nodes)?;
         let draft = match &target {
             Target::Handle(cudnn) => draft.set_handle(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, cudnn)?,
@@ -53,21 +46,20 @@ impl Graph {
     }
 
     /// Whether there is an engine for the graph; unsupported, with the reason, if there is none.
-    pub fn supported(&self) -> Result<(), DeviceError> {
+    pub fn supported(&self) -> Result<(), CaseError> {
         self.first_success(|_| Ok(()))
     }
 
-    /// The first engine that compiles; the error of the first that was tried, if none does.
-    pub fn compile(&self) -> Result<Executable, DeviceError> {
+    /// The first engine that compiles, or the error of the first that was tried.
+    pub fn compile(&self) -> Result<Executable, CaseError> {
         self.first_success(|config| Ok(Executable::new(self.library, config)?))
     }
 
-    /// What `attempt` makes of the first engine, best first, that it succeeds with; otherwise the
-    /// first error.
+    /// What `attempt` makes of the best engine that it succeeds with, or else the first error.
     fn first_success<T>(
         &self,
-        attempt: impl Fn(&Descriptor) -> Result<T, DeviceError>,
-    ) -> Result<T, DeviceError> {
+        attempt: impl Fn(&Descriptor) -> Result<T, CaseError>,
+    ) -> Result<T, CaseError> {
         let mut failure = None;
         for mode in HEURISTICS {
             let configs = self.configs(mode)?;
@@ -84,13 +76,11 @@ impl Graph {
         Err(failure.unwrap_or_else(|| self.no_engine()))
     }
 
-    /// The engines that `mode` finds, configured, best first; may be none.
+    /// The engines that `mode` finds, best first; may be none.
     fn configs(&self, mode: HeuristicMode) -> Result<Vec<Descriptor>, CudnnError> {
         // What an earlier graph left there is no reason for this one.
         self.library.take_last_error();
-        let draft = self
-            .library
-            .draft(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)?
+        let draft = Draft::new(self.library, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)?
             .set_part(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, &self.descriptor)?
             .set(CUDNN_ATTR_ENGINEHEUR_MODE, &[mode])?;
         let draft = match &self.target {
@@ -104,10 +94,10 @@ impl Graph {
             .get_parts(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)
     }
 
-    fn no_engine(&self) -> DeviceError {
+    fn no_engine(&self) -> CaseError {
         let reason = self.library.take_last_error();
         let colon = if reason.is_empty() { "" } else { ": " };
-        DeviceError::unsupported(format!(
+        CaseError::unsupported(format!(
             "cuDNN {} has no engine for this attention on this device{colon}{reason}",
             self.library.version_text()
         ))
@@ -117,8 +107,7 @@ impl Graph {
 impl Executable {
     fn new(library: &'static Library, config: &Descriptor) -> Result<Self, CudnnError> {
         let engine_id = engine_id(config)?;
-        let plan = library
-            .draft(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)?
+        let plan = Draft::new(library, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)?
             .set_part(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config)?
             .finalize()
             .map_err(|error| error.at(&format!("engine {engine_id}")))?;
@@ -142,9 +131,8 @@ fn engine_id(config: &Descriptor) -> Result<i64, CudnnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::DeviceErrorKind;
     use crate::device::cudnn::graph::attention;
-    use crate::workload::shape::{DType, SdpaShape};
+    use crate::workload::{DType, ErrorKind, SdpaShape};
 
     fn described(library: &'static Library, compute_capability: u32) -> Target {
         let (name, shared_bytes, sms) = match compute_capability {
@@ -154,20 +142,16 @@ mod tests {
         };
         let properties = serde_json::json!({
             "deviceName": name, "deviceVer": compute_capability * 10, "driverVer": 13000,
-            "cudaDeviceId": 0,
+            "cudaDeviceId": 0, "pciDeviceId": 0, "isTccDriver": 0, "supportCoopLaunch": 1,
             "multiProcessorCount": sms, "smClockRateKHz": 1_980_000, "memClockRateKHz": 3_201_000,
-            "totalGlobalMem": 80_000_000_000u64, "l2CacheSize": 40 << 20,
+            "totalGlobalMem": 80_000_000_000u64, "l2CacheSize": 40 << 20, "memoryBusWidth": 5_120,
             "maxSharedMemoryPerBlock": 49_152, "maxSharedMemoryPerBlockOptin": shared_bytes,
             "reservedSharedMemoryPerBlock": 1_024, "regsPerBlock": 65_536,
-            "maxRegistersPerSM": 65_536,
-            "maxCtasPerSM": 32, "maxThreadsPerSM": 2_048, "maxThreadsPerBlock": 1_024,
-            "warpSize": 32,
-            "memoryBusWidth": 5_120,
+            "maxRegistersPerSM": 65_536, "maxCtasPerSM": 32, "maxThreadsPerSM": 2_048,
+            "maxThreadsPerBlock": 1_024, "warpSize": 32,
             "maxGridSize": [2_147_483_647, 65_535, 65_535], "maxBlockSize": [1_024, 1_024, 64],
-            "pciDeviceId": 0, "isTccDriver": 0, "supportCoopLaunch": 1,
         });
-        let device = library
-            .draft(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR)
+        let device = Draft::new(library, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR)
             .and_then(|draft| {
                 let json = properties.to_string();
                 draft.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, json.as_bytes())?.finalize()
@@ -196,7 +180,7 @@ mod tests {
         for target in [described(library, 80), described(library, 90)] {
             for head_dim in [64, 72, 104, 128, 136, 192, 256] {
                 for causal in [false, true] {
-                    for dtype in [DType::Fp16, DType::Bf16] {
+                    for dtype in DType::ALL {
                         for n_kv_heads in [None, Some(2), Some(1)] {
                             let graph = graph(&target, n_kv_heads, head_dim, causal, dtype);
                             graph.supported().unwrap();
@@ -207,7 +191,7 @@ mod tests {
             for head_dim in [65, 107, 130] {
                 let error =
                     graph(&target, None, head_dim, false, DType::Fp16).supported().unwrap_err();
-                assert_eq!(error.kind, DeviceErrorKind::Unsupported);
+                assert_eq!(error.kind, ErrorKind::Unsupported);
                 assert!(error.message.contains("has no engine"), "{error}");
                 assert!(!error.message.contains('\n'), "{error}");
             }

@@ -6,22 +6,19 @@
 
 use super::{
     Attribute::{self, *},
-    CudnnError, DataType, Descriptor,
+    CudnnError, DataType, Descriptor, Draft,
     Kind::*,
     Library, PointwiseMode, Reduction,
 };
-use crate::workload::shape::{DType, SdpaShape};
+use crate::workload::{DType, SdpaShape};
 use DataType::{CUDNN_DATA_BOOLEAN as BOOL, CUDNN_DATA_FLOAT as F32, CUDNN_DATA_INT32 as I32};
 use PointwiseMode::*;
 use Reduction::{CUDNN_REDUCE_TENSOR_ADD as SUM, CUDNN_REDUCE_TENSOR_MAX as MAX};
 
-/// Queries. This and the next five are the tensors with an address, as a variant pack numbers them.
+/// Queries, keys, values and the result, as a variant pack numbers the tensors with an address.
 pub const Q: i64 = 1;
-/// Keys.
 pub const K: i64 = 2;
-/// Values.
 pub const V: i64 = 3;
-/// The result.
 pub const O: i64 = 4;
 /// The factor of the scores: a float32 in host memory.
 pub const SCALE: i64 = 5;
@@ -31,10 +28,8 @@ const FIRST_VIRTUAL: i64 = 100;
 
 const ONE: [i64; 4] = [1; 4];
 
-/// The operations of an attention over contiguous BHSD tensors, in topological order.
-///
-/// # Errors
-/// They name the node that cuDNN refused.
+/// The operations of an attention over contiguous BHSD tensors, in topological order. An error
+/// names the node that cuDNN refused.
 pub fn attention(
     library: &'static Library,
     shape: &SdpaShape,
@@ -46,7 +41,6 @@ pub fn attention(
     Ok(graph.nodes)
 }
 
-/// A graph under construction.
 struct Graph {
     library: &'static Library,
     nodes: Vec<Descriptor>,
@@ -87,24 +81,28 @@ impl Graph {
 
         let dot = self.intermediate([b, h, s, s], F32)?;
         self.matmul("dot = Q Kᵀ", &q, &k_t, &dot)?;
-        let mut p = self.binary("p = dot * scale", CUDNN_POINTWISE_MUL, &dot, &scale, F32)?;
+        let mut p = self.pointwise("p = dot * scale", CUDNN_POINTWISE_MUL, &[&dot, &scale], F32)?;
         if causal {
             let masked = self.by_value(MASKED)?;
             let row = self.index("row = index(p, 2)", &p, 2)?;
             let col = self.index("col = index(p, 3)", &p, 3)?;
             let seen =
-                self.binary("seen = row >= col", CUDNN_POINTWISE_CMP_GE, &row, &col, BOOL)?;
-            p = self.select("p = seen ? p : masked", &seen, &p, &masked)?;
+                self.pointwise("seen = row >= col", CUDNN_POINTWISE_CMP_GE, &[&row, &col], BOOL)?;
+            // The operands of a selection: X, B and T.
+            let operands = [&p, &masked, &seen];
+            let select = CUDNN_POINTWISE_BINARY_SELECT;
+            p = self.pointwise("p = seen ? p : masked", select, &operands, F32)?;
         }
         let max = self.reduce("max = max(p)", MAX, &p)?;
-        let diff = self.binary("diff = p - max", CUDNN_POINTWISE_SUB, &p, &max, F32)?;
-        let exp = self.unary("exp = exp(diff)", CUDNN_POINTWISE_EXP, &diff)?;
+        let diff = self.pointwise("diff = p - max", CUDNN_POINTWISE_SUB, &[&p, &max], F32)?;
+        let exp = self.pointwise("exp = exp(diff)", CUDNN_POINTWISE_EXP, &[&diff], F32)?;
         let sum = self.reduce("sum = sum(exp)", SUM, &exp)?;
         // Nobody reads log and stats, but without them no engine takes the graph.
-        let log = self.unary("log = log(sum)", CUDNN_POINTWISE_LOG, &sum)?;
-        self.binary("stats = max + log", CUDNN_POINTWISE_ADD, &max, &log, F32)?;
+        let log = self.pointwise("log = log(sum)", CUDNN_POINTWISE_LOG, &[&sum], F32)?;
+        self.pointwise("stats = max + log", CUDNN_POINTWISE_ADD, &[&max, &log], F32)?;
         // The weights have the element type of V: both are operands of the GEMM.
-        let weights = self.binary("weights = exp / sum", CUDNN_POINTWISE_DIV, &exp, &sum, io)?;
+        let weights =
+            self.pointwise("weights = exp / sum", CUDNN_POINTWISE_DIV, &[&exp, &sum], io)?;
         self.matmul("O = weights V", &weights, &v, &o)
     }
 
@@ -117,14 +115,10 @@ impl Graph {
         out: &Tensor,
     ) -> Result<(), CudnnError> {
         self.building = name;
-        let operator = self
-            .library
-            .draft(CUDNN_BACKEND_MATMUL_DESCRIPTOR)?
+        let operator = Draft::new(self.library, CUDNN_BACKEND_MATMUL_DESCRIPTOR)?
             .set(CUDNN_ATTR_MATMUL_COMP_TYPE, &[F32])?
             .finalize()?;
-        let node = self
-            .library
-            .draft(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR)?
+        let node = Draft::new(self.library, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR)?
             .set_part(CUDNN_ATTR_OPERATION_MATMUL_DESC, &operator)?
             .set_part(CUDNN_ATTR_OPERATION_MATMUL_ADESC, &a.descriptor)?
             .set_part(CUDNN_ATTR_OPERATION_MATMUL_BDESC, &b.descriptor)?
@@ -144,15 +138,11 @@ impl Graph {
         self.building = name;
         let [b, h, rows, _] = x.dims;
         let out = self.intermediate([b, h, rows, 1], F32)?;
-        let operator = self
-            .library
-            .draft(CUDNN_BACKEND_REDUCTION_DESCRIPTOR)?
+        let operator = Draft::new(self.library, CUDNN_BACKEND_REDUCTION_DESCRIPTOR)?
             .set(CUDNN_ATTR_REDUCTION_COMP_TYPE, &[F32])?
             .set(CUDNN_ATTR_REDUCTION_OPERATOR, &[reduction])?
             .finalize()?;
-        let node = self
-            .library
-            .draft(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)?
+        let node = Draft::new(self.library, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)?
             .set_part(CUDNN_ATTR_OPERATION_REDUCTION_DESC, &operator)?
             .set_part(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, &x.descriptor)?
             .set_part(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, &out.descriptor)?
@@ -161,93 +151,54 @@ impl Graph {
         Ok(out)
     }
 
-    fn unary(
+    /// An operation on one to three operands, which are broadcast; the result has the dimensions of
+    /// the first.
+    fn pointwise(
         &mut self,
         name: &'static str,
         mode: PointwiseMode,
-        x: &Tensor,
-    ) -> Result<Tensor, CudnnError> {
-        self.building = name;
-        let operator = self.operator(mode, F32, None)?;
-        self.pointwise(&operator, &[(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)], F32)
-    }
-
-    /// An operation on `x` and `b`, which may have one column or one element only.
-    fn binary(
-        &mut self,
-        name: &'static str,
-        mode: PointwiseMode,
-        x: &Tensor,
-        b: &Tensor,
+        operands: &[&Tensor],
         out: DataType,
     ) -> Result<Tensor, CudnnError> {
         self.building = name;
         let precision = if out == BOOL { BOOL } else { F32 };
-        let operator = self.operator(mode, precision, None)?;
-        let operands =
-            [(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x), (CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b)];
-        self.pointwise(&operator, &operands, out)
+        let operator = self.operator(mode, precision)?.finalize()?;
+        self.node(&operator, operands, out)
     }
 
     /// The index of each element of `x` along `axis`.
     fn index(&mut self, name: &'static str, x: &Tensor, axis: i64) -> Result<Tensor, CudnnError> {
         self.building = name;
-        let operator = self.operator(CUDNN_POINTWISE_GEN_INDEX, F32, Some(axis))?;
-        self.pointwise(&operator, &[(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)], I32)
+        let operator = self.operator(CUDNN_POINTWISE_GEN_INDEX, F32)?;
+        let operator = operator.set(CUDNN_ATTR_POINTWISE_AXIS, &[axis])?.finalize()?;
+        self.node(&operator, &[x], I32)
     }
 
-    /// `x` where `mask` is true, `otherwise` elsewhere.
-    fn select(
-        &mut self,
-        name: &'static str,
-        mask: &Tensor,
-        x: &Tensor,
-        otherwise: &Tensor,
-    ) -> Result<Tensor, CudnnError> {
-        self.building = name;
-        let operator = self.operator(CUDNN_POINTWISE_BINARY_SELECT, F32, None)?;
-        let operands = [
-            (CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x),
-            (CUDNN_ATTR_OPERATION_POINTWISE_BDESC, otherwise),
-            (CUDNN_ATTR_OPERATION_POINTWISE_TDESC, mask),
-        ];
-        self.pointwise(&operator, &operands, F32)
-    }
-
-    fn operator(
-        &self,
-        mode: PointwiseMode,
-        precision: DataType,
-        axis: Option<i64>,
-    ) -> Result<Descriptor, CudnnError> {
-        let draft = self
-            .library
-            .draft(CUDNN_BACKEND_POINTWISE_DESCRIPTOR)?
+    fn operator(&self, mode: PointwiseMode, precision: DataType) -> Result<Draft, CudnnError> {
+        Draft::new(self.library, CUDNN_BACKEND_POINTWISE_DESCRIPTOR)?
             .set(CUDNN_ATTR_POINTWISE_MODE, &[mode])?
-            .set(CUDNN_ATTR_POINTWISE_MATH_PREC, &[precision])?;
-        match axis {
-            Some(axis) => draft.set(CUDNN_ATTR_POINTWISE_AXIS, &[axis])?.finalize(),
-            None => draft.finalize(),
-        }
+            .set(CUDNN_ATTR_POINTWISE_MATH_PREC, &[precision])
     }
 
-    /// A pointwise node, whose result has the dimensions of its first operand.
-    fn pointwise(
+    fn node(
         &mut self,
         operator: &Descriptor,
-        operands: &[(Attribute, &Tensor)],
+        operands: &[&Tensor],
         out: DataType,
     ) -> Result<Tensor, CudnnError> {
-        let out = self.intermediate(operands[0].1.dims, out)?;
-        let mut draft = self
-            .library
-            .draft(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR)?
+        let out = self.intermediate(operands[0].dims, out)?;
+        let mut draft = Draft::new(self.library, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR)?
             .set_part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, operator)?
             .set_part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, &out.descriptor)?
             .set(CUDNN_ATTR_OPERATION_POINTWISE_ALPHA1, &[1f32])?
             .set(CUDNN_ATTR_OPERATION_POINTWISE_ALPHA2, &[1f32])?;
-        for (attribute, operand) in operands {
-            draft = draft.set_part(*attribute, &operand.descriptor)?;
+        let attributes = [
+            CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
+            CUDNN_ATTR_OPERATION_POINTWISE_BDESC,
+            CUDNN_ATTR_OPERATION_POINTWISE_TDESC,
+        ];
+        for (attribute, operand) in attributes.into_iter().zip(operands) {
+            draft = draft.set_part(attribute, &operand.descriptor)?;
         }
         self.nodes.push(draft.finalize()?);
         Ok(out)
@@ -285,9 +236,7 @@ impl Graph {
         data_type: DataType,
         flag: Option<Attribute>,
     ) -> Result<Tensor, CudnnError> {
-        let draft = self
-            .library
-            .draft(CUDNN_BACKEND_TENSOR_DESCRIPTOR)?
+        let draft = Draft::new(self.library, CUDNN_BACKEND_TENSOR_DESCRIPTOR)?
             .set(CUDNN_ATTR_TENSOR_UNIQUE_ID, &[id])?
             .set(CUDNN_ATTR_TENSOR_DATA_TYPE, &[data_type])?
             .set(CUDNN_ATTR_TENSOR_DIMENSIONS, &dims)?

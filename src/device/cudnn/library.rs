@@ -6,10 +6,12 @@
 //! as the integer that it is in C.
 
 use super::{Attribute, Kind};
-use crate::device::{DeviceError, DeviceErrorKind};
+use crate::workload::{CaseError, ErrorKind};
 use cudarc::cudnn::sys;
+use cudarc::driver::CudaStream;
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::OnceLock;
+use std::ptr::null_mut;
+use std::sync::{Arc, OnceLock};
 
 type Status = u32;
 pub(super) type RawHandle = sys::cudnnHandle_t;
@@ -23,9 +25,9 @@ const HOW_TO_GET_IT: &str = "from the CUDA toolkit's repository, conda (cudnn) o
 /// The loaded library: its functions and its version.
 pub struct Library {
     version: usize,
-    pub(super) create: unsafe extern "C" fn(*mut RawHandle) -> Status,
-    pub(super) destroy: unsafe extern "C" fn(RawHandle) -> Status,
-    pub(super) set_stream: unsafe extern "C" fn(RawHandle, sys::cudaStream_t) -> Status,
+    create: unsafe extern "C" fn(*mut RawHandle) -> Status,
+    destroy: unsafe extern "C" fn(RawHandle) -> Status,
+    set_stream: unsafe extern "C" fn(RawHandle, sys::cudaStream_t) -> Status,
     status_name: unsafe extern "C" fn(Status) -> *const c_char,
     last_error: unsafe extern "C" fn(*mut c_char, usize),
     pub(super) backend_create: unsafe extern "C" fn(Kind, *mut RawDescriptor) -> Status,
@@ -49,20 +51,17 @@ type GetAttribute = unsafe extern "C" fn(
 ) -> Status;
 
 impl Library {
-    /// The library, loaded once for the process.
-    ///
-    /// # Errors
-    /// [`DeviceErrorKind::Unsupported`] if cuDNN or what it depends on is missing, or it is older
-    /// than 9.0.
-    pub fn get() -> Result<&'static Library, DeviceError> {
-        static LIBRARY: OnceLock<Result<Library, DeviceError>> = OnceLock::new();
+    /// The library, loaded once for the process; unsupported if cuDNN or what it depends on is
+    /// missing, or it is older than 9.0.
+    pub fn get() -> Result<&'static Library, CaseError> {
+        static LIBRARY: OnceLock<Result<Library, CaseError>> = OnceLock::new();
         LIBRARY.get_or_init(Library::load).as_ref().map_err(Clone::clone)
     }
 
-    fn load() -> Result<Library, DeviceError> {
+    fn load() -> Result<Library, CaseError> {
         // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
         if !unsafe { sys::is_culib_present() } {
-            return Err(DeviceError::unsupported(format!(
+            return Err(CaseError::unsupported(format!(
                 "libcudnn is not found; get it {HOW_TO_GET_IT}"
             )));
         }
@@ -71,7 +70,7 @@ impl Library {
         unsafe {
             let version = symbol::<unsafe extern "C" fn() -> usize>("cudnnGetVersion")?();
             if version < OLDEST_VERSION {
-                return Err(DeviceError::unsupported(format!(
+                return Err(CaseError::unsupported(format!(
                     "cuDNN {} is too old: 9.0 or newer is needed; get it {HOW_TO_GET_IT}",
                     version_text(version)
                 )));
@@ -119,7 +118,7 @@ impl Library {
         Err(CudnnError { status, status_name, call: call(), detail: self.take_last_error() })
     }
 
-    /// What cuDNN noted at its last failure on this thread, in a line; asking clears it.
+    /// What cuDNN noted at its last failure on this thread; asking clears it.
     pub fn take_last_error(&self) -> String {
         let mut text = [0u8; 4096];
         // SAFETY: cuDNN writes at most the length given, including the final zero.
@@ -129,13 +128,50 @@ impl Library {
     }
 }
 
+/// A cuDNN handle that enqueues on a stream.
+pub struct Cudnn {
+    pub(super) library: &'static Library,
+    pub(super) raw: RawHandle,
+    /// cuDNN keeps the bare stream: it has to outlive the handle.
+    _stream: Arc<CudaStream>,
+}
+
+impl Cudnn {
+    /// A handle on `stream`, whose context becomes the current one of this thread, and has to be it
+    /// at each call.
+    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
+        let library = Library::get()?;
+        stream.context().bind_to_thread()?;
+        let mut raw = null_mut();
+        // SAFETY: `raw` is where the new handle goes; a context is current.
+        library.check(unsafe { (library.create)(&mut raw) }, || "cudnnCreate".to_owned())?;
+        let cudnn = Cudnn { library, raw, _stream: stream.clone() };
+        // SAFETY: both are alive, and the stream stays so as long as the handle.
+        let status = unsafe { (library.set_stream)(raw, stream.cu_stream().cast()) };
+        library.check(status, || "cudnnSetStream".to_owned())?;
+        Ok(cudnn)
+    }
+
+    /// The library that this handle is of.
+    pub fn library(&self) -> &'static Library {
+        self.library
+    }
+}
+
+impl Drop for Cudnn {
+    fn drop(&mut self) {
+        // SAFETY: the handle is ours, and descriptors that use it keep it alive.
+        unsafe { (self.library.destroy)(self.raw) };
+    }
+}
+
 /// Without the cuBLASLt of its CUDA version cuDNN would not report an error but abort the process.
-fn require_cublaslt(cuda_major: usize) -> Result<(), DeviceError> {
+fn require_cublaslt(cuda_major: usize) -> Result<(), CaseError> {
     let name = format!("libcublasLt.so.{cuda_major}");
     // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
     let missing = cfg!(target_os = "linux") && unsafe { libloading::Library::new(&name) }.is_err();
     if missing {
-        return Err(DeviceError::unsupported(format!(
+        return Err(CaseError::unsupported(format!(
             "{name}, which this cuDNN needs, is not found; get it from the toolkit of CUDA \
              {cuda_major}, conda (libcublas) or PyPI (nvidia-cublas), with its folder in \
              LD_LIBRARY_PATH"
@@ -148,11 +184,11 @@ fn require_cublaslt(cuda_major: usize) -> Result<(), DeviceError> {
 ///
 /// # Safety
 /// `F` has to be the function's type, and the library present.
-unsafe fn symbol<F: Copy>(name: &str) -> Result<F, DeviceError> {
+unsafe fn symbol<F: Copy>(name: &str) -> Result<F, CaseError> {
     // SAFETY: as the caller promises; the library is never unloaded.
     unsafe { sys::culib().get::<F>(name.as_bytes()) }
         .map(|function| *function)
-        .map_err(|_| DeviceError::unsupported(format!("libcudnn has no function {name}")))
+        .map_err(|_| CaseError::unsupported(format!("libcudnn has no function {name}")))
 }
 
 /// The first line for a person. Rejected engines stand there as JSON, reasons as `Warning: STATUS;
@@ -186,14 +222,14 @@ impl CudnnError {
     }
 }
 
-impl From<CudnnError> for DeviceError {
+impl From<CudnnError> for CaseError {
     fn from(error: CudnnError) -> Self {
         let kind = match error.status {
-            3000..4000 => DeviceErrorKind::Unsupported,
-            4003 | 4004 => DeviceErrorKind::OutOfMemory,
-            _ => DeviceErrorKind::Driver,
+            3000..4000 => ErrorKind::Unsupported,
+            4003 | 4004 => ErrorKind::OutOfMemory,
+            _ => ErrorKind::Cuda,
         };
-        DeviceError { kind, message: error.to_string() }
+        CaseError { kind, message: error.to_string() }
     }
 }
 
@@ -223,14 +259,12 @@ mod tests {
     #[test]
     fn the_status_decides_the_kind_of_error() {
         let kind = |status| {
-            let text = String::new();
-            let error =
-                CudnnError { status, status_name: text.clone(), call: text.clone(), detail: text };
-            DeviceError::from(error).kind
+            let [status_name, call, detail] = [const { String::new() }; 3];
+            CaseError::from(CudnnError { status, status_name, call, detail }).kind
         };
-        assert_eq!(kind(3002), DeviceErrorKind::Unsupported);
-        assert_eq!(kind(4004), DeviceErrorKind::OutOfMemory);
-        assert_eq!(kind(5001), DeviceErrorKind::Driver);
-        assert_eq!(kind(9999), DeviceErrorKind::Driver);
+        assert_eq!(kind(3002), ErrorKind::Unsupported);
+        assert_eq!(kind(4004), ErrorKind::OutOfMemory);
+        assert_eq!(kind(5001), ErrorKind::Cuda);
+        assert_eq!(kind(9999), ErrorKind::Cuda);
     }
 }

@@ -1,32 +1,26 @@
-//! The GEMM by cuBLASLt: the algorithm is chosen once, by the library's heuristic or by trying all
-//! it offers.
+//! The GEMM by cuBLASLt.
 
 use super::GemmProblem;
 use crate::device::cuda::{Graph, Lt, Matmul, Tensor};
-use crate::device::kernel::Algorithm;
-use crate::device::{Cuda, DeviceError};
-use crate::ops::error::CaseError;
-use crate::ops::plan::{Plan, Verification};
-use crate::ops::verify;
-use crate::workload::operation::Gemm;
-use crate::workload::shape::DType;
+use crate::device::{Algorithm, Cuda};
+use crate::ops::{Plan, Verification, verify};
+use crate::workload::{CaseError, DType, Gemm};
 use std::rc::Rc;
 
 /// A GEMM bound to its buffers and its algorithm.
 pub struct CublasLtGemm {
     cuda: Rc<Cuda>,
-    problem: GemmProblem<Tensor>,
+    pub(super) problem: GemmProblem<Tensor>,
     matmul: Matmul,
 }
 
 impl GemmProblem<Tensor> {
     /// Operands in device memory: A and B seeded normal numbers, C not initialised.
     pub fn on_cuda(cuda: &Cuda, gemm: Gemm, dtype: DType, seed: u64) -> Result<Self, CaseError> {
-        let (shape, data) = (gemm.shape, gemm.data);
-        let matrix = |number, size, data| cuda.normal(dtype, (seed, number), size, data);
-        let a = matrix(0, (shape.m, shape.k), (data.m, data.k))?;
-        let b = matrix(1, (shape.k, shape.n), (data.k, data.n))?;
-        let c = cuda.alloc(shape.m * shape.n)?;
+        let [a, b, c] = gemm.matrices();
+        let a = cuda.normal(dtype, (seed, 0), a.size, a.data)?;
+        let b = cuda.normal(dtype, (seed, 1), b.size, b.data)?;
+        let c = cuda.alloc(c.size[0] * c.size[1])?;
         Ok(GemmProblem { gemm, dtype, a, b, c })
     }
 }
@@ -38,8 +32,7 @@ impl CublasLtGemm {
         Self::with(cuda, gemm, dtype, seed, matmul)
     }
 
-    /// Allocates and fills the operands, for an algorithm of
-    /// [`crate::device::cuda::Lt::algorithms`].
+    /// The same for an algorithm of [`Lt::algorithms`].
     pub fn with(
         cuda: &Rc<Cuda>,
         gemm: Gemm,
@@ -74,18 +67,8 @@ impl CublasLtGemm {
             .ok_or_else(|| CaseError::unsupported("no algorithm of cuBLASLt's could be launched"))
     }
 
-    /// The operands, and the result of the last launch.
-    pub(super) fn problem(&self) -> &GemmProblem<Tensor> {
-        &self.problem
-    }
-
-    /// The same, to write to.
-    pub(super) fn problem_mut(&mut self) -> &mut GemmProblem<Tensor> {
-        &mut self.problem
-    }
-
     /// Enqueues one launch on the stream of `lt`.
-    pub(super) fn launch_with(&self, lt: &Lt) -> Result<(), DeviceError> {
+    pub(super) fn launch_with(&self, lt: &Lt) -> Result<(), CaseError> {
         let GemmProblem { a, b, c, .. } = &self.problem;
         lt.multiply(&self.matmul, [a, b, c])
     }
@@ -105,7 +88,7 @@ const TIMED_REPLAYS: usize = 5;
 
 impl Plan for CublasLtGemm {
     fn launch(&mut self) -> Result<(), CaseError> {
-        Ok(self.launch_with(self.cuda.lt())?)
+        self.launch_with(self.cuda.lt())
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {

@@ -10,9 +10,7 @@ pub use cublaslt::CublasLtGemm;
 pub use on_the_fly::{CpuGemmOnTheFly, CudaGemmOnTheFly};
 pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
 
-use crate::workload::operation::Gemm;
-use crate::workload::philox;
-use crate::workload::shape::DType;
+use crate::workload::{DType, Gemm, philox};
 
 /// A GEMM and its matrices, row-major: bits on the host (`B = Vec<u16>`), or buffers of a device.
 #[derive(Clone, Debug)]
@@ -32,11 +30,10 @@ pub struct GemmProblem<B> {
 impl GemmProblem<Vec<u16>> {
     /// Seeded normal operands in host memory, and a result of zeros.
     pub fn on_host(gemm: Gemm, dtype: DType, seed: u64) -> Self {
-        let (shape, data) = (gemm.shape, gemm.data);
-        let mut a = vec![0; shape.m * shape.k];
-        let mut b = vec![0; shape.k * shape.n];
-        philox::fill(&mut a, dtype, seed, 0, [shape.m, shape.k], [data.m, data.k]);
-        philox::fill(&mut b, dtype, seed, 1, [shape.k, shape.n], [data.k, data.n]);
-        GemmProblem { gemm, dtype, a, b, c: vec![0; shape.m * shape.n] }
+        let matrices = gemm.matrices();
+        let [mut a, mut b, c] = matrices.map(|matrix| vec![0; matrix.size[0] * matrix.size[1]]);
+        philox::fill(&mut a, dtype, seed, 0, matrices[0].size, matrices[0].data);
+        philox::fill(&mut b, dtype, seed, 1, matrices[1].size, matrices[1].data);
+        GemmProblem { gemm, dtype, a, b, c }
     }
 }

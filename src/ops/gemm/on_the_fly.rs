@@ -1,18 +1,12 @@
 //! A GEMM over tensors that are kept without padding: each launch pads the operands and cuts the
-//! result.
-//!
-//! Only what is padded is copied: A and B where K is, B and C where N is.
+//! result. Only what is padded is copied: A and B where K is, B and C where N is.
 
 use super::{CpuGemm, CublasLtGemm, GemmProblem};
-use crate::device::Cuda;
-use crate::device::cuda::Tensor;
-use crate::device::kernel::Algorithm;
-use crate::ops::error::CaseError;
-use crate::ops::plan::{Plan, Verification};
+use crate::device::{Algorithm, Cuda, cuda::Tensor};
 use crate::ops::resize::resize;
 use crate::ops::verify::{self, POISON};
-use crate::workload::operation::{Gemm, PaddedMatrix};
-use crate::workload::shape::DType;
+use crate::ops::{Plan, Verification};
+use crate::workload::{CaseError, DType, Gemm, PaddedMatrix};
 use std::rc::Rc;
 
 /// The GEMM on the host.
@@ -22,7 +16,7 @@ pub struct CpuGemmOnTheFly {
 }
 
 impl CpuGemmOnTheFly {
-    /// Allocates and fills the operands, with and without padding.
+    /// With its operands.
     pub fn new(gemm: Gemm, dtype: DType, seed: u64) -> Self {
         CpuGemmOnTheFly {
             dense: GemmProblem::on_host(gemm.unpadded(), dtype, seed),
@@ -33,7 +27,7 @@ impl CpuGemmOnTheFly {
 
 impl Plan for CpuGemmOnTheFly {
     fn launch(&mut self) -> Result<(), CaseError> {
-        let (dense, padded) = (&mut self.dense, self.padded.problem_mut());
+        let (dense, padded) = (&mut self.dense, &mut self.padded.problem);
         let [a, b, c] = padded.gemm.matrices();
         for (matrix, from, to) in [(a, &dense.a, &mut padded.a), (b, &dense.b, &mut padded.b)] {
             if matrix.is_padded() {
@@ -42,13 +36,13 @@ impl Plan for CpuGemmOnTheFly {
         }
         self.padded.launch()?;
         if c.is_padded() {
-            resize(&self.padded.problem().c, c.size, &mut self.dense.c, c.data);
+            resize(&self.padded.problem.c, c.size, &mut self.dense.c, c.data);
         }
         Ok(())
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
-        let padded = self.padded.problem_mut();
+        let padded = &mut self.padded.problem;
         let [a, b, c] = padded.gemm.matrices();
         for (matrix, operand) in [(a, &mut padded.a), (b, &mut padded.b)] {
             if matrix.is_padded() {
@@ -59,7 +53,7 @@ impl Plan for CpuGemmOnTheFly {
         self.dense.c.fill(POISON);
         self.launch()?;
         if !c.is_padded() {
-            self.dense.c.copy_from_slice(&self.padded.problem().c);
+            self.dense.c.copy_from_slice(&self.padded.problem.c);
         }
         verify::host_gemm(&self.dense)
     }
@@ -73,29 +67,26 @@ pub struct CudaGemmOnTheFly {
 }
 
 impl CudaGemmOnTheFly {
-    /// Around a GEMM of padded tensors; allocates and fills those without padding.
+    /// Around a GEMM of padded tensors.
     pub fn new(cuda: &Rc<Cuda>, padded: CublasLtGemm, seed: u64) -> Result<Self, CaseError> {
-        let GemmProblem { gemm, dtype, .. } = *padded.problem();
+        let GemmProblem { gemm, dtype, .. } = padded.problem;
         let dense = GemmProblem::on_cuda(cuda, gemm.unpadded(), dtype, seed)?;
         Ok(CudaGemmOnTheFly { cuda: cuda.clone(), dense, padded })
     }
 
     fn cut(&mut self, c: PaddedMatrix) -> Result<(), CaseError> {
-        let (from, to) = (&self.padded.problem().c, &mut self.dense.c);
-        let (stream, sizes) = (self.cuda.stream(), (c.size.into(), c.data.into()));
-        Ok(self.cuda.kernels().resize(stream, [from], [to], sizes.0, sizes.1)?)
+        let (from, to) = (&self.padded.problem.c, &mut self.dense.c);
+        self.cuda.kernels().resize([from], [to], c.size, c.data)
     }
 }
 
 impl Plan for CudaGemmOnTheFly {
     fn launch(&mut self) -> Result<(), CaseError> {
-        let (kernels, stream) = (self.cuda.kernels(), self.cuda.stream());
-        let (dense, padded) = (&self.dense, self.padded.problem_mut());
+        let (dense, padded) = (&self.dense, &mut self.padded.problem);
         let [a, b, c] = padded.gemm.matrices();
         for (matrix, from, to) in [(a, &dense.a, &mut padded.a), (b, &dense.b, &mut padded.b)] {
             if matrix.is_padded() {
-                let (from_size, to_size) = (matrix.data.into(), matrix.size.into());
-                kernels.resize(stream, [from], [to], from_size, to_size)?;
+                self.cuda.kernels().resize([from], [to], matrix.data, matrix.size)?;
             }
         }
         self.padded.launch()?;
@@ -103,7 +94,7 @@ impl Plan for CudaGemmOnTheFly {
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
-        let padded = self.padded.problem_mut();
+        let padded = &mut self.padded.problem;
         let [a, b, c] = padded.gemm.matrices();
         for (matrix, operand) in [(a, &mut padded.a), (b, &mut padded.b)] {
             if matrix.is_padded() {
@@ -127,18 +118,18 @@ impl Plan for CudaGemmOnTheFly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::shape::GemmShape;
+    use crate::workload::GemmShape;
 
     #[test]
     fn copies_within_the_launch_change_nothing() {
         let data = GemmShape { m: 33, n: 65, k: 107 };
         for shape in [GemmShape { k: 112, ..data }, GemmShape { n: 72, ..data }] {
-            for dtype in [DType::Fp16, DType::Bf16] {
+            for dtype in DType::ALL {
                 let mut dense = CpuGemm::new(GemmProblem::on_host(Gemm::dense(data), dtype, 42));
                 dense.launch().unwrap();
                 let mut plan = CpuGemmOnTheFly::new(Gemm { shape, data }, dtype, 42);
                 plan.verify().unwrap();
-                assert_eq!(plan.dense.c, dense.problem().c);
+                assert_eq!(plan.dense.c, dense.problem.c);
             }
         }
     }
@@ -151,6 +142,6 @@ mod tests {
         plan.dense.b.fill(0);
         plan.launch().unwrap();
         // The operands of the padded GEMM are those of the launch, not those it was made with.
-        assert!(plan.padded.problem().c.iter().all(|&bits| bits & 0x7fff == 0));
+        assert!(plan.padded.problem.c.iter().all(|&bits| bits & 0x7fff == 0));
     }
 }

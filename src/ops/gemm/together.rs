@@ -3,25 +3,15 @@
 use super::{CpuGemm, CublasLtGemm, GemmProblem};
 use crate::device::Cuda;
 use crate::device::cuda::{Branches, Grouped, Matrix, Strided, Tensor};
-use crate::ops::error::CaseError;
-use crate::ops::plan::{Plan, Verification, worst};
+use crate::ops::plan::worst;
 use crate::ops::verify::{self, POISON};
-use crate::workload::operation::Gemm;
-use crate::workload::shape::{DType, GemmShape};
+use crate::ops::{Plan, Verification};
+use crate::workload::{CaseError, DType, Gemm, GemmShape};
 use rayon::prelude::*;
 use std::rc::Rc;
 
-/// GEMMs on the host at the same time: those of rayon's threads that one GEMM leaves idle take up
-/// the next.
-pub struct CpuConcurrent(Vec<CpuGemm>);
-
-impl CpuConcurrent {
-    /// Allocates and fills the operands of each.
-    pub fn new(parts: &[Gemm], dtype: DType, seed: u64) -> Self {
-        let plan = |&gemm: &Gemm| CpuGemm::new(GemmProblem::on_host(gemm, dtype, seed));
-        CpuConcurrent(parts.iter().map(plan).collect())
-    }
-}
+/// GEMMs on the host at the same time: threads of rayon's that one leaves idle take up the next.
+pub struct CpuConcurrent(pub Vec<CpuGemm>);
 
 impl Plan for CpuConcurrent {
     fn launch(&mut self) -> Result<(), CaseError> {
@@ -29,9 +19,9 @@ impl Plan for CpuConcurrent {
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
-        self.0.iter_mut().for_each(|part| part.problem_mut().c.fill(POISON));
+        self.0.iter_mut().for_each(|part| part.problem.c.fill(POISON));
         self.launch()?;
-        worst(self.0.iter().map(|part| verify::host_gemm(part.problem())))
+        worst(self.0.iter().map(|part| verify::host_gemm(&part.problem)))
     }
 }
 
@@ -44,9 +34,6 @@ pub struct CublasGrouped {
 }
 
 impl CublasGrouped {
-    /// Allocates and fills the operands of each.
-    ///
-    /// # Errors
     /// Unsupported by a cuBLAS older than 12.5.
     pub fn new(
         cuda: &Rc<Cuda>,
@@ -73,7 +60,7 @@ fn operands(problem: &GemmProblem<Tensor>) -> (Strided, [Matrix<'_>; 3]) {
 impl Plan for CublasGrouped {
     fn launch(&mut self) -> Result<(), CaseError> {
         let tensors = self.parts.iter().map(|part| [&part.a, &part.b, &part.c]);
-        Ok(self.cuda.blas().grouped(&self.grouped, tensors)?)
+        self.cuda.blas().grouped(&self.grouped, tensors)
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
@@ -85,8 +72,7 @@ impl Plan for CublasGrouped {
     }
 }
 
-/// GEMMs on streams of their own, which start together and are waited for together. Captured, they
-/// are parallel branches of the graph.
+/// GEMMs on streams of their own, which start together and are waited for together.
 pub struct CudaConcurrent {
     cuda: Rc<Cuda>,
     /// Dropped before the operands: it waits for the streams that work on them.
@@ -95,7 +81,7 @@ pub struct CudaConcurrent {
 }
 
 impl CudaConcurrent {
-    /// Makes a stream with a workspace for each of these GEMMs.
+    /// Of these GEMMs.
     pub fn new(cuda: &Rc<Cuda>, parts: Vec<CublasLtGemm>) -> Result<Self, CaseError> {
         let branches = Branches::new(cuda, parts.len())?;
         Ok(CudaConcurrent { cuda: cuda.clone(), parts, branches })
@@ -105,16 +91,15 @@ impl CudaConcurrent {
 impl Plan for CudaConcurrent {
     fn launch(&mut self) -> Result<(), CaseError> {
         let parts = &self.parts;
-        self.branches.run(&self.cuda, |branch, lt| parts[branch].launch_with(lt))?;
-        Ok(())
+        self.branches.run(&self.cuda, |branch, lt| parts[branch].launch_with(lt))
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
         for part in &mut self.parts {
-            verify::cuda::poison(&self.cuda, &mut part.problem_mut().c)?;
+            verify::cuda::poison(&self.cuda, &mut part.problem.c)?;
         }
         self.launch()?;
-        worst(self.parts.iter().map(|part| verify::cuda::gemm(&self.cuda, part.problem())))
+        worst(self.parts.iter().map(|part| verify::cuda::gemm(&self.cuda, &part.problem)))
     }
 }
 
@@ -126,13 +111,14 @@ mod tests {
     fn gemms_side_by_side_are_those_one_by_one() {
         let gemm = |n| Gemm::dense(GemmShape { m: 130, n, k: 107 });
         let parts = [gemm(128), gemm(1), gemm(107)];
-        let mut together = CpuConcurrent::new(&parts, DType::Bf16, 42);
+        let plan = |gemm| CpuGemm::new(GemmProblem::on_host(gemm, DType::Bf16, 42));
+        let mut together = CpuConcurrent(parts.map(plan).into());
         let verification = together.verify().unwrap();
         assert_eq!(verification.rows, 3 * verify::SAMPLED_ROWS);
         for (part, gemm) in together.0.iter().zip(parts) {
-            let mut alone = CpuGemm::new(GemmProblem::on_host(gemm, DType::Bf16, 42));
+            let mut alone = plan(gemm);
             alone.launch().unwrap();
-            assert_eq!(part.problem().c, alone.problem().c);
+            assert_eq!(part.problem.c, alone.problem.c);
         }
     }
 }

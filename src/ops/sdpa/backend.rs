@@ -1,25 +1,20 @@
 //! What an attention backend says of itself, and what it is planned with.
 
 use super::problem::SdpaProblem;
-use crate::device::cuda::Tensor;
-use crate::device::cudnn::CudnnAttention;
-use crate::device::{Cuda, Device, DeviceError};
-use crate::ops::error::CaseError;
-use crate::ops::plan::Plan;
-use crate::workload::operation::{Backend, Sdpa};
-use crate::workload::provider::Provider;
-use crate::workload::shape::DType;
+use crate::device::{Cuda, Device, cuda::Tensor, cudnn::CudnnAttention};
+use crate::ops::Plan;
+use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 use std::cell::OnceCell;
 use std::rc::Rc;
 
 /// An attention backend, on the CPU or on a GPU. MATH is one of each.
 pub trait AttentionBackend: Sync {
-    /// Its name, whose it is, its colour.
-    fn about(&self) -> About;
+    /// The name that specs ask for it by, and whose implementation it is.
+    fn about(&self) -> (Backend, Provider);
 
     /// Whether it is a backend of such a device.
     fn runs_on(&self, device: &Device) -> bool {
-        matches!(device, Device::Cuda(_))
+        (self.about().1 == Provider::Cpu) == matches!(device, Device::Cpu)
     }
 
     /// The head_dim that it pads Q, K and V to within the launch, where it does.
@@ -28,10 +23,9 @@ pub trait AttentionBackend: Sync {
     }
 
     /// Whether its kernel takes this shape. Allocates nothing on the device.
-    ///
-    /// # Errors
-    /// Why not.
-    fn supports(&self, on: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError>;
+    fn supports(&self, _: &Context, _: &Sdpa, _: DType) -> Result<(), CaseError> {
+        Ok(())
+    }
 
     /// Why PyTorch's AUTO passes it over on such a machine, if it does.
     fn torch_refusal(&self, _machine: Machine, _sdpa: &Sdpa) -> Option<String> {
@@ -39,26 +33,12 @@ pub trait AttentionBackend: Sync {
     }
 
     /// Makes its plan over tensors as its kernel takes them, filled with seeded data.
-    ///
-    /// # Errors
-    /// As [`AttentionBackend::supports`]; out of memory.
     fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError>;
 
     /// Whether a kernel of this name proves that it ran. The CPU launches none.
     fn is_proven_by(&self, _kernel: &str) -> bool {
         false
     }
-}
-
-/// What a backend is called and drawn by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct About {
-    /// The name that specs ask for it by.
-    pub name: Backend,
-    /// Whose implementation it is.
-    pub provider: Provider,
-    /// Its colour in plots and page: an index into their palette. A name has one colour.
-    pub color: usize,
 }
 
 /// A plan of attention whose tensors can be reached.
@@ -79,7 +59,7 @@ pub enum Made {
 pub struct Context {
     device: Device,
     /// Opened when first asked for: a sweep of GEMMs needs no cuDNN.
-    cudnn: OnceCell<Result<CudnnAttention, DeviceError>>,
+    cudnn: OnceCell<Result<CudnnAttention, CaseError>>,
 }
 
 /// The machine, as far as PyTorch's choice depends on it.
@@ -102,31 +82,22 @@ impl Context {
         &self.device
     }
 
-    /// The GPU.
-    ///
-    /// # Errors
-    /// Unsupported on the CPU.
-    pub fn cuda(&self) -> Result<&Rc<Cuda>, DeviceError> {
+    /// The GPU; unsupported on the CPU.
+    pub fn cuda(&self) -> Result<&Rc<Cuda>, CaseError> {
         match &self.device {
             Device::Cuda(cuda) => Ok(cuda),
-            Device::Cpu => Err(DeviceError::unsupported("this needs a CUDA GPU")),
+            Device::Cpu => Err(CaseError::unsupported("this needs a CUDA GPU")),
         }
     }
 
-    /// cuDNN on the GPU.
-    ///
-    /// # Errors
-    /// Unsupported if there is no usable one.
-    pub fn cudnn(&self) -> Result<&CudnnAttention, DeviceError> {
+    /// cuDNN on the GPU; unsupported if there is no usable one.
+    pub fn cudnn(&self) -> Result<&CudnnAttention, CaseError> {
         let open = || CudnnAttention::new(self.cuda()?.stream());
         self.cudnn.get_or_init(open).as_ref().map_err(Clone::clone)
     }
 
-    /// What PyTorch would choose by.
-    ///
-    /// # Errors
-    /// Unsupported on the CPU.
-    pub fn machine(&self) -> Result<Machine, DeviceError> {
+    /// What PyTorch would choose by; unsupported on the CPU.
+    pub fn machine(&self) -> Result<Machine, CaseError> {
         Ok(Machine {
             compute_capability: self.cuda()?.properties().compute_capability,
             cudnn: self.cudnn().ok().map(CudnnAttention::version_number),

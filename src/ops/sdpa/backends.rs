@@ -5,12 +5,10 @@ use super::cpu_blocked::CpuBlocked;
 use super::cpu_math::CpuMath;
 use super::cudnn::Cudnn;
 use super::flash::{Flash, FlashUnpadded};
-use super::math::Math;
-use super::math_fp16::MathFp16;
+use super::math::{Math, MathFp16};
 use super::mem_efficient::MemEfficient;
 use crate::device::Device;
-use crate::ops::error::CaseError;
-use crate::workload::operation::{Backend, Sdpa};
+use crate::workload::{Backend, CaseError, Sdpa};
 
 /// Every backend of every device.
 pub static BACKENDS: &[&dyn AttentionBackend] =
@@ -18,13 +16,10 @@ pub static BACKENDS: &[&dyn AttentionBackend] =
 
 /// The backends of a name: MATH has one for each device.
 pub(super) fn named(name: Backend) -> impl Iterator<Item = &'static dyn AttentionBackend> {
-    BACKENDS.iter().copied().filter(move |backend| backend.about().name == name)
+    BACKENDS.iter().copied().filter(move |backend| backend.about().0 == name)
 }
 
-/// The backend of a name on a device. AUTO is none.
-///
-/// # Errors
-/// Unsupported: what the name needs.
+/// The backend of a name on a device, or what the name needs. AUTO is none.
 pub fn find(name: Backend, device: &Device) -> Result<&'static dyn AttentionBackend, CaseError> {
     named(name).find(|backend| backend.runs_on(device)).ok_or_else(|| {
         CaseError::unsupported(match device {
@@ -34,19 +29,14 @@ pub fn find(name: Backend, device: &Device) -> Result<&'static dyn AttentionBack
     })
 }
 
-/// The colour of a name in plots and page: an index into their palette. AUTO has the first.
-pub fn color(name: Backend) -> usize {
-    named(name).next().map_or(0, |backend| backend.about().color)
-}
-
 /// A way to run an attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Never AUTO.
     pub backend: Backend,
     /// The head_dim that Q, K and V are padded to within the launch, where they are. The result is
-    /// left as large: a view of its first columns is the result of the attention that was asked
-    /// for, as in PyTorch.
+    /// left as large: a view of its first columns is the attention that was asked for, as in
+    /// PyTorch.
     pub pad_to: Option<usize>,
 }
 
@@ -73,15 +63,40 @@ impl std::fmt::Display for Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::sdpa::Context;
+    use crate::workload::{DType, ErrorKind, SdpaShape};
 
     #[test]
-    fn every_name_has_a_backend_and_every_backend_a_place_of_its_own() {
-        for (index, name) in Backend::ALL.into_iter().enumerate() {
-            assert_eq!(color(name), index, "{}", name.name());
+    fn a_name_has_at_most_one_backend_on_a_device_and_only_auto_has_none() {
+        for name in Backend::ALL {
             assert_eq!(named(name).next().is_none(), name == Backend::Auto);
             let on_cpu = named(name).filter(|backend| backend.runs_on(&Device::Cpu)).count();
             assert!(on_cpu <= 1 && named(name).count() - on_cpu <= 1, "{}", name.name());
-            assert!(named(name).all(|backend| backend.about().color == index));
+        }
+    }
+
+    #[test]
+    fn a_shape_is_refused_with_a_reason() {
+        let context = Context::new(Device::Cpu);
+        let check = |backend, seq_len, head_dim| {
+            let shape = SdpaShape { batch: 2, seq_len, n_heads: 3, n_kv_heads: None, head_dim };
+            let kernel = named(backend).next().unwrap();
+            kernel.supports(&context, &Sdpa::dense(shape, backend), DType::Fp16)
+        };
+        use Backend::{Flash, FlashUnpadded, MemEfficient};
+        for (backend, head_dim) in [(Flash, 256), (FlashUnpadded, 107), (MemEfficient, 264)] {
+            assert_eq!(check(backend, 1, head_dim), Ok(()));
+        }
+        for (backend, seq_len, head_dim, reason) in [
+            (Flash, 64, 107, "multiple of 8, not 107"),
+            (Flash, 64, 264, "at most 256"),
+            (FlashUnpadded, 64, 257, "at most 256"),
+            (Flash, 0, 64, "at least one"),
+            (MemEfficient, 64, 107, "multiple of 8, not 107"),
+        ] {
+            let error = check(backend, seq_len, head_dim).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unsupported);
+            assert!(error.message.contains(reason), "{error}");
         }
     }
 }

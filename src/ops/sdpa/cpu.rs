@@ -3,31 +3,20 @@
 use super::backend::{Attend, Made};
 use super::problem::SdpaProblem;
 use crate::device::cpu::HostGemm;
-use crate::ops::error::CaseError;
-use crate::ops::plan::{Plan, Verification};
 use crate::ops::verify::{self, POISON};
-use crate::workload::operation::Sdpa;
-use crate::workload::shape::{DType, GemmShape};
+use crate::ops::{Plan, Verification};
+use crate::workload::{CaseError, DType, GemmShape, Sdpa};
 use gemm::Parallelism;
 use rayon::prelude::*;
 use std::cell::RefCell;
 
 /// An attention in host memory, and a backend's way to compute it.
-pub struct CpuSdpa {
-    /// The tensors.
+pub(super) struct CpuSdpa {
     pub problem: SdpaProblem<Vec<u16>>,
-    attend: fn(&mut SdpaProblem<Vec<u16>>),
+    pub attend: fn(&mut SdpaProblem<Vec<u16>>),
 }
 
 impl CpuSdpa {
-    /// Ready to launch.
-    pub(super) fn new(
-        problem: SdpaProblem<Vec<u16>>,
-        attend: fn(&mut SdpaProblem<Vec<u16>>),
-    ) -> Self {
-        CpuSdpa { problem, attend }
-    }
-
     /// The plan over seeded data.
     pub(super) fn made(
         sdpa: Sdpa,
@@ -35,7 +24,8 @@ impl CpuSdpa {
         seed: u64,
         attend: fn(&mut SdpaProblem<Vec<u16>>),
     ) -> Made {
-        Made::Host(Box::new(CpuSdpa::new(SdpaProblem::on_host(sdpa, dtype, seed), attend)))
+        let problem = SdpaProblem::on_host(sdpa, dtype, seed);
+        Made::Host(Box::new(CpuSdpa { problem, attend }))
     }
 }
 
@@ -106,11 +96,10 @@ pub(super) fn exponentials(scores: &mut [f32], largest: f32) -> f32 {
     scores.iter().sum()
 }
 
-/// Lends `body` slices of these lengths, whose contents are left over from earlier use.
-///
-/// They belong to the thread and grow to the largest use yet, so that a launch allocates only the
-/// first time a thread takes part. `body` must not wait on rayon, which could start another task
-/// that wants them.
+/// Lends `body` slices of these lengths, with contents left over from earlier use. They belong to
+/// the thread and grow to the largest use yet, so that a launch allocates only the first time a
+/// thread takes part. `body` must not wait on rayon, which could start another task that wants
+/// them.
 pub(super) fn with_scratch<const N: usize>(
     lengths: [usize; N],
     body: impl FnOnce([&mut [f32]; N]),

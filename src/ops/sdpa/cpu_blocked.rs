@@ -1,16 +1,12 @@
 //! CPU_BLOCKED: FlashAttention's algorithm on the host's cores, a block of queries at a time. No
 //! more than a tile of the scores ever exists.
 
-use super::backend::{About, AttentionBackend, Context, Made};
+use super::backend::{AttentionBackend, Context, Made};
 use super::cpu::{CpuSdpa, Head, exponentials, for_each_head, with_scratch};
 use super::problem::SdpaProblem;
-use crate::device::Device;
 use crate::device::cpu::HostGemm;
-use crate::ops::error::CaseError;
 use crate::workload::convert::{narrow, widen};
-use crate::workload::operation::{Backend, Sdpa};
-use crate::workload::provider::Provider;
-use crate::workload::shape::{DType, GemmShape};
+use crate::workload::{Backend, CaseError, DType, GemmShape, Provider, Sdpa};
 use gemm::Parallelism;
 use rayon::prelude::*;
 
@@ -19,20 +15,11 @@ use rayon::prelude::*;
 /// L2 holds.
 const BLOCK: usize = 64;
 
-/// The backend.
 pub struct CpuBlocked;
 
 impl AttentionBackend for CpuBlocked {
-    fn about(&self) -> About {
-        About { name: Backend::CpuBlocked, provider: Provider::Cpu, color: 6 }
-    }
-
-    fn runs_on(&self, device: &Device) -> bool {
-        matches!(device, Device::Cpu)
-    }
-
-    fn supports(&self, _: &Context, _: &Sdpa, _: DType) -> Result<(), CaseError> {
-        Ok(())
+    fn about(&self) -> (Backend, Provider) {
+        (Backend::CpuBlocked, Provider::Cpu)
     }
 
     fn plan(&self, _: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
@@ -49,11 +36,9 @@ pub(super) fn attend(problem: &mut SdpaProblem<Vec<u16>>) {
     });
 }
 
-/// The queries from number `first` on that `o` has rows for, against all keys they may see.
-///
-/// For each query the pass over the keys carries its largest score yet, the sum of `exp(score -
-/// largest)`, and the values weighted by the same; a larger score makes what was summed before it
-/// decay.
+/// The queries from number `first` on that `o` has rows for, against all keys they may see. For
+/// each query the pass carries its largest score yet, the sum of `exp(score - largest)`, and the
+/// values weighted by the same; a larger score makes what was summed before it decay.
 fn attend_block(head: &Head<'_>, first: usize, o: &mut [u16]) {
     let dim = head.dim;
     let queries = o.len() / dim;

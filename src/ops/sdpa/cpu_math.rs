@@ -4,32 +4,19 @@
 //! A causal mask saves no work, as in the MATH backends of the GPU: masked scores are computed and
 //! set to zero. Each core holds `seq_len² + 4 · seq_len · head_dim` float32 numbers.
 
-use super::backend::{About, AttentionBackend, Context, Made};
+use super::backend::{AttentionBackend, Context, Made};
 use super::cpu::{CpuSdpa, Head, exponentials, for_each_head, with_scratch};
 use super::problem::SdpaProblem;
-use crate::device::Device;
 use crate::device::cpu::HostGemm;
-use crate::ops::error::CaseError;
 use crate::workload::convert::{narrow, widen};
-use crate::workload::operation::{Backend, Sdpa};
-use crate::workload::provider::Provider;
-use crate::workload::shape::{DType, GemmShape};
+use crate::workload::{Backend, CaseError, DType, GemmShape, Provider, Sdpa};
 use gemm::Parallelism;
 
-/// The backend.
 pub struct CpuMath;
 
 impl AttentionBackend for CpuMath {
-    fn about(&self) -> About {
-        About { name: Backend::Math, provider: Provider::Cpu, color: 3 }
-    }
-
-    fn runs_on(&self, device: &Device) -> bool {
-        matches!(device, Device::Cpu)
-    }
-
-    fn supports(&self, _: &Context, _: &Sdpa, _: DType) -> Result<(), CaseError> {
-        Ok(())
+    fn about(&self) -> (Backend, Provider) {
+        (Backend::Math, Provider::Cpu)
     }
 
     fn plan(&self, _: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
@@ -37,7 +24,6 @@ impl AttentionBackend for CpuMath {
     }
 }
 
-/// One head at a time on each core.
 pub(super) fn attend(problem: &mut SdpaProblem<Vec<u16>>) {
     for_each_head(problem, attend_head);
 }

@@ -3,34 +3,27 @@
 use super::cpu::CpuSdpa;
 use super::problem::SdpaProblem;
 use super::{cpu_blocked, cpu_math};
-use crate::ops::plan::Plan;
+use crate::ops::Plan;
 use crate::ops::verify::{SAMPLED_ROWS, host_sdpa, tolerance};
-use crate::workload::convert::to_f32;
-use crate::workload::operation::{Backend, Sdpa};
-use crate::workload::shape::{DType, SdpaShape};
+use crate::workload::{Backend, DType, Sdpa, SdpaShape, convert::to_f32};
 
-fn problem(
-    shape: [usize; 4],
-    data_head_dim: usize,
-    causal: bool,
-    dtype: DType,
-) -> SdpaProblem<Vec<u16>> {
+type Problem = SdpaProblem<Vec<u16>>;
+
+fn problem(shape: [usize; 4], data_head_dim: usize, causal: bool, dtype: DType) -> Problem {
     let [batch, n_heads, seq_len, head_dim] = shape;
     let shape = SdpaShape { batch, seq_len, n_heads, n_kv_heads: None, head_dim };
     let sdpa = Sdpa { data_head_dim, causal, ..Sdpa::dense(shape, Backend::Auto) };
     SdpaProblem::on_host(sdpa, dtype, 42)
 }
 
-fn blocked(problem: SdpaProblem<Vec<u16>>) -> SdpaProblem<Vec<u16>> {
-    let mut plan = CpuSdpa::new(problem, cpu_blocked::attend);
-    plan.launch().unwrap();
-    plan.problem
+fn blocked(mut problem: Problem) -> Problem {
+    cpu_blocked::attend(&mut problem);
+    problem
 }
 
-fn math(problem: SdpaProblem<Vec<u16>>) -> SdpaProblem<Vec<u16>> {
-    let mut plan = CpuSdpa::new(problem, cpu_math::attend);
-    plan.launch().unwrap();
-    plan.problem
+fn math(mut problem: Problem) -> Problem {
+    cpu_math::attend(&mut problem);
+    problem
 }
 
 fn values(dtype: DType, bits: &[u16]) -> Vec<f64> {
@@ -38,7 +31,7 @@ fn values(dtype: DType, bits: &[u16]) -> Vec<f64> {
 }
 
 /// `softmax(Q Kᵀ / sqrt(data_head_dim)) V` in float64, without blocks or a maximum.
-fn in_float64(problem: &SdpaProblem<Vec<u16>>) -> Vec<f64> {
+fn in_float64(problem: &Problem) -> Vec<f64> {
     let SdpaShape { batch, seq_len, n_heads, head_dim, .. } = problem.sdpa.shape;
     let kv_heads = problem.sdpa.shape.kv_heads();
     let [q, k, v] = [&problem.q, &problem.k, &problem.v].map(|bits| values(problem.dtype, bits));
@@ -69,7 +62,7 @@ fn in_float64(problem: &SdpaProblem<Vec<u16>>) -> Vec<f64> {
 
 /// Elements may be off by one rounding, and by what float32 sums add to it.
 #[track_caller]
-fn assert_close(problem: &SdpaProblem<Vec<u16>>, expected: &[f64], what: &str) {
+fn assert_close(problem: &Problem, expected: &[f64], what: &str) {
     let unit_roundoff = if problem.dtype == DType::Fp16 { 2f64.powi(-11) } else { 2f64.powi(-8) };
     for (at, (x, &y)) in values(problem.dtype, &problem.o).iter().zip(expected).enumerate() {
         let bound = unit_roundoff * y.abs() + 2e-6;
@@ -101,7 +94,7 @@ fn odd_sizes_match_float64() {
 #[test]
 fn grouped_heads_match_float64() {
     for (n_kv_heads, causal) in [(1, false), (2, true), (3, false)] {
-        for dtype in [DType::Fp16, DType::Bf16] {
+        for dtype in DType::ALL {
             let multi_head = problem([2, 6, 70, 40], 37, causal, dtype).sdpa;
             let shape = SdpaShape { n_kv_heads: Some(n_kv_heads), ..multi_head.shape };
             let input = SdpaProblem::on_host(Sdpa { shape, ..multi_head }, dtype, 42);
@@ -152,7 +145,7 @@ fn plans_check_themselves() {
     for (dtype, causal) in [(DType::Fp16, true), (DType::Bf16, false)] {
         let input = problem([2, 3, 65, 40], 37, causal, dtype);
         for attend in [cpu_blocked::attend, cpu_math::attend] {
-            let verification = CpuSdpa::new(input.clone(), attend).verify().unwrap();
+            let verification = CpuSdpa { problem: input.clone(), attend }.verify().unwrap();
             assert_eq!(verification.rows, SAMPLED_ROWS);
             assert!(verification.max_rel_error < 0.26 * tolerance(dtype), "{verification:?}");
         }

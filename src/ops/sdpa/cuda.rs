@@ -3,10 +3,10 @@
 use super::backend::{Attend, Made};
 use super::problem::SdpaProblem;
 use crate::device::Cuda;
-use crate::device::cuda::Tensor;
-use crate::ops::error::CaseError;
-use crate::ops::plan::{Plan, Verification};
-use crate::ops::verify;
+use crate::device::cuda::{AttentionKernel, Tensor};
+use crate::ops::{Plan, Verification, verify};
+use crate::workload::{CaseError, DType, Sdpa};
+use cudarc::driver::CudaSlice;
 use std::rc::Rc;
 
 /// An attention ready to launch.
@@ -18,13 +18,11 @@ pub(super) struct CudaSdpa<L> {
 
 /// What a backend keeps for its launches: kernels, further buffers.
 pub(super) trait Launch {
+    /// Of the tolerance that a result is checked with.
+    const FACTOR: f64 = 1.0;
+
     /// Enqueues one launch over the tensors, as [`Plan::launch`].
     fn launch(&mut self, cuda: &Cuda, problem: &mut SdpaProblem<Tensor>) -> Result<(), CaseError>;
-
-    /// Compares the result with the reference.
-    fn check(&self, cuda: &Cuda, problem: &SdpaProblem<Tensor>) -> Result<Verification, CaseError> {
-        verify::cuda::sdpa(cuda, problem)
-    }
 }
 
 impl<L: Launch + 'static> CudaSdpa<L> {
@@ -42,12 +40,50 @@ impl<L: Launch> Plan for CudaSdpa<L> {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         verify::cuda::poison(&self.cuda, &mut self.problem.o)?;
         self.launch()?;
-        self.launch.check(&self.cuda, &self.problem)
+        verify::cuda::sdpa(&self.cuda, &self.problem, L::FACTOR)
     }
 }
 
 impl<L: Launch> Attend<Tensor> for CudaSdpa<L> {
     fn problem_mut(&mut self) -> &mut SdpaProblem<Tensor> {
         &mut self.problem
+    }
+}
+
+/// A kernel of ours that never writes the scores: FLASH, FLASH_UNPADDED and MEM_EFFICIENT.
+pub(super) struct Fused {
+    kernel: AttentionKernel,
+    kept: CudaSlice<f32>,
+}
+
+impl Fused {
+    /// The plan of a kernel that was compiled for this attention.
+    pub(super) fn plan(
+        cuda: &Rc<Cuda>,
+        kernel: AttentionKernel,
+        sdpa: Sdpa,
+        dtype: DType,
+        seed: u64,
+    ) -> Result<Made, CaseError> {
+        let problem = SdpaProblem::on_cuda(cuda, sdpa, dtype, seed)?;
+        let kept = cuda.alloc(kernel.kept_elements(&sdpa.shape))?;
+        Ok(CudaSdpa::made(cuda, problem, Fused { kernel, kept }))
+    }
+}
+
+impl Launch for Fused {
+    fn launch(&mut self, cuda: &Cuda, problem: &mut SdpaProblem<Tensor>) -> Result<(), CaseError> {
+        let scale = problem.scale();
+        let SdpaProblem { sdpa, q, k, v, o, .. } = problem;
+        let kept = &mut self.kept;
+        self.kernel.launch(cuda.stream(), [q, k, v], o, kept, &sdpa.shape, scale)
+    }
+}
+
+/// Refuses what no kernel can be launched for.
+pub(super) fn check_elements(sdpa: &Sdpa) -> Result<(), CaseError> {
+    match sdpa.shape.elements() {
+        0 => Err(CaseError::unsupported("attention needs at least one element")),
+        _ => Ok(()),
     }
 }

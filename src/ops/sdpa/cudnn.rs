@@ -1,26 +1,20 @@
 //! CUDNN: cuDNN's fused attention.
 
-use super::backend::{About, AttentionBackend, Context, Machine, Made, beyond, misaligned};
+use super::backend::{AttentionBackend, Context, Machine, Made, beyond, misaligned};
 use super::cuda::{CudaSdpa, Launch};
 use super::problem::SdpaProblem;
-use crate::device::Cuda;
-use crate::device::cuda::Tensor;
-use crate::device::cudnn::Bound;
-use crate::ops::error::CaseError;
-use crate::workload::operation::{Backend, Sdpa};
-use crate::workload::provider::Provider;
-use crate::workload::shape::DType;
+use crate::device::{Cuda, cuda::Tensor, cudnn::Bound};
+use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 
-/// The backend.
 pub struct Cudnn;
 
 impl AttentionBackend for Cudnn {
-    fn about(&self) -> About {
-        About { name: Backend::Cudnn, provider: Provider::Cudnn, color: 5 }
+    fn about(&self) -> (Backend, Provider) {
+        (Backend::Cudnn, Provider::Cudnn)
     }
 
     fn supports(&self, on: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {
-        Ok(on.cudnn()?.supports(sdpa, dtype)?)
+        on.cudnn()?.supports(sdpa, dtype)
     }
 
     fn torch_refusal(&self, machine: Machine, sdpa: &Sdpa) -> Option<String> {
@@ -48,7 +42,7 @@ impl AttentionBackend for Cudnn {
 
 impl Launch for Bound {
     fn launch(&mut self, _: &Cuda, problem: &mut SdpaProblem<Tensor>) -> Result<(), CaseError> {
-        Ok(Bound::launch(self, tensors(problem))?)
+        Bound::launch(self, tensors(problem))
     }
 }
 

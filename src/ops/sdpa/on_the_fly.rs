@@ -2,14 +2,11 @@
 
 use super::backend::Attend;
 use super::problem::SdpaProblem;
-use crate::device::Cuda;
-use crate::device::cuda::Tensor;
-use crate::ops::error::CaseError;
-use crate::ops::plan::{Plan, Verification};
+use crate::device::{Cuda, cuda::Tensor};
 use crate::ops::resize::resize;
 use crate::ops::verify::{self, POISON};
-use crate::workload::operation::Sdpa;
-use crate::workload::shape::SdpaShape;
+use crate::ops::{Plan, Verification};
+use crate::workload::{CaseError, Sdpa, SdpaShape};
 use std::rc::Rc;
 
 /// On the host: pads, attends, and cuts the result.
@@ -19,7 +16,6 @@ pub struct CpuSdpaOnTheFly {
 }
 
 impl CpuSdpaOnTheFly {
-    /// Around a plan over padded tensors; allocates and fills those without padding.
     pub fn new(mut padded: Box<dyn Attend<Vec<u16>>>, seed: u64) -> Self {
         let SdpaProblem { sdpa, dtype, .. } = *padded.problem_mut();
         CpuSdpaOnTheFly { dense: SdpaProblem::on_host(sdpa.unpadded(), dtype, seed), padded }
@@ -51,13 +47,12 @@ pub struct CudaSdpaOnTheFly {
     cuda: Rc<Cuda>,
     dense: SdpaProblem<Tensor>,
     padded: Box<dyn Attend<Tensor>>,
-    /// Whether a launch also copies the result to a tensor without padding. Else it is a view of
-    /// the padded one.
+    /// Whether a launch also copies the result to a tensor without padding, not a view of it.
     cuts: bool,
 }
 
 impl CudaSdpaOnTheFly {
-    /// The attention `sdpa`, around a plan over larger tensors; allocates and fills its own.
+    /// The attention `sdpa`, around a plan over larger tensors.
     pub fn new(
         cuda: &Rc<Cuda>,
         sdpa: Sdpa,
@@ -73,25 +68,21 @@ impl CudaSdpaOnTheFly {
     fn cut(&mut self) -> Result<(), CaseError> {
         let (dense, padded) = (&mut self.dense, self.padded.problem_mut());
         let (from, to) = (sizes(&padded.sdpa.shape).q, sizes(&dense.sdpa.shape).q);
-        let stream = self.cuda.stream();
-        let (from, to) = (from.into(), to.into());
-        Ok(self.cuda.kernels().resize(stream, [&padded.o], [&mut dense.o], from, to)?)
+        self.cuda.kernels().resize([&padded.o], [&mut dense.o], from, to)
     }
 }
 
 impl Plan for CudaSdpaOnTheFly {
     fn launch(&mut self) -> Result<(), CaseError> {
-        let (kernels, stream) = (self.cuda.kernels(), self.cuda.stream());
+        let kernels = self.cuda.kernels();
         let (dense, padded) = (&self.dense, self.padded.problem_mut());
         let (from, to) = (sizes(&dense.sdpa.shape), sizes(&padded.sdpa.shape));
         let SdpaProblem { q, k, v, .. } = padded;
         if from.q == from.kv {
-            let (from, to) = (from.q.into(), to.q.into());
-            kernels.resize(stream, [&dense.q, &dense.k, &dense.v], [q, k, v], from, to)?;
+            kernels.resize([&dense.q, &dense.k, &dense.v], [q, k, v], from.q, to.q)?;
         } else {
-            kernels.resize(stream, [&dense.q], [q], from.q.into(), to.q.into())?;
-            let (from, to) = (from.kv.into(), to.kv.into());
-            kernels.resize(stream, [&dense.k, &dense.v], [k, v], from, to)?;
+            kernels.resize([&dense.q], [q], from.q, to.q)?;
+            kernels.resize([&dense.k, &dense.v], [k, v], from.kv, to.kv)?;
         }
         self.padded.launch()?;
         if self.cuts { self.cut() } else { Ok(()) }
@@ -106,7 +97,7 @@ impl Plan for CudaSdpaOnTheFly {
         if !self.cuts {
             self.cut()?;
         }
-        verify::cuda::sdpa(&self.cuda, &self.dense)
+        verify::cuda::sdpa(&self.cuda, &self.dense, 1.0)
     }
 }
 
@@ -124,22 +115,24 @@ fn sizes(shape: &SdpaShape) -> Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::sdpa::cpu::CpuSdpa;
-    use crate::ops::sdpa::{cpu_blocked, cpu_math};
-    use crate::workload::operation::Backend;
-    use crate::workload::shape::DType;
+    use crate::ops::sdpa::{cpu::CpuSdpa, cpu_blocked, cpu_math};
+    use crate::workload::{Backend, DType};
 
     #[test]
     fn copies_within_the_launch_change_nothing() {
         for n_kv_heads in [None, Some(2)] {
             let shape = SdpaShape { batch: 2, seq_len: 70, n_heads: 4, n_kv_heads, head_dim: 112 };
             let padded = Sdpa { data_head_dim: 107, ..Sdpa::dense(shape, Backend::Auto) };
-            for dtype in [DType::Fp16, DType::Bf16] {
+            for dtype in DType::ALL {
                 let host = |sdpa| SdpaProblem::on_host(sdpa, dtype, 42);
-                let mut dense = CpuSdpa::new(host(padded.unpadded()), cpu_blocked::attend);
+                let dense = cpu_blocked::attend;
+                let problem = host(padded.unpadded());
+                let mut dense = CpuSdpa { problem, attend: dense };
                 dense.launch().unwrap();
-                let on_the_fly =
-                    |attend| CpuSdpaOnTheFly::new(Box::new(CpuSdpa::new(host(padded), attend)), 42);
+                let on_the_fly = |attend| {
+                    let padded = CpuSdpa { problem: host(padded), attend };
+                    CpuSdpaOnTheFly::new(Box::new(padded), 42)
+                };
                 let mut plan = on_the_fly(cpu_blocked::attend);
                 plan.verify().unwrap();
                 assert_eq!(plan.dense.o, dense.problem.o);

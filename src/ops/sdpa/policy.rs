@@ -17,16 +17,15 @@
 
 use super::backend::Machine;
 use super::backends::{Route, named};
-use crate::workload::operation::{Backend, Sdpa};
-use crate::workload::shape::DType;
+use crate::workload::{Backend, Sdpa};
 
 /// What a CPU takes: it has one fused backend.
 pub fn on_the_cpu(sdpa: &Sdpa) -> (Route, String) {
     (Route::of(Backend::CpuBlocked, sdpa), "the fused backend of a CPU".to_owned())
 }
 
-/// What PyTorch takes, and why: who was passed over for what. Both element types are alike to it.
-pub fn torch(machine: Machine, sdpa: &Sdpa, _: DType) -> (Route, String) {
+/// What PyTorch takes, and why: who was passed over for what. Element types are alike to it.
+pub fn torch(machine: Machine, sdpa: &Sdpa) -> (Route, String) {
     use Backend::{Cudnn, Flash, Math, MemEfficient};
     let order = match prefers_cudnn(machine) {
         true => [Cudnn, Flash, MemEfficient, Math],
@@ -77,7 +76,7 @@ pub fn candidates(sdpa: &Sdpa) -> Vec<Route> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::shape::SdpaShape;
+    use crate::workload::SdpaShape;
 
     const A100: Machine = Machine { compute_capability: (8, 0), cudnn: Some(91_900) };
     const H200: Machine = Machine { compute_capability: (9, 0), cudnn: Some(91_900) };
@@ -88,50 +87,41 @@ mod tests {
         Sdpa::dense(shape, Backend::Auto)
     }
 
-    fn taken(machine: Machine, head_dim: usize) -> (Backend, Option<usize>) {
-        let (route, reason) = torch(machine, &sdpa(head_dim), DType::Fp16);
-        assert!(reason.ends_with(&route.to_string()), "{reason}");
-        (route.backend, route.pad_to)
-    }
-
     #[test]
-    fn an_a100_takes_flash_up_to_256_and_pads_for_it() {
-        for head_dim in [8, 64, 128, 256] {
-            assert_eq!(taken(A100, head_dim), (Backend::Flash, None));
+    fn the_machine_and_the_head_dim_decide() {
+        use Backend::{Cudnn, Flash, Math, MemEfficient};
+        let with = |cudnn| Machine { cudnn, ..H200 };
+        let table: [(_, &[usize], _, _); 17] = [
+            (A100, &[8, 64, 128, 256], Flash, None),
+            (A100, &[107], Flash, Some(112)),
+            (A100, &[129], Flash, Some(136)),
+            (A100, &[264], MemEfficient, None),
+            (A100, &[257], Math, None),
+            (Machine { cudnn: None, ..A100 }, &[64], Flash, None),
+            (H200, &[64, 72, 104, 112, 128, 136, 256], Cudnn, None),
+            (H200, &[107], Flash, Some(112)),
+            (H200, &[250], Flash, Some(256)),
+            (H200, &[264], MemEfficient, None),
+            (with(Some(90_100)), &[128], Flash, None),
+            (with(Some(91_500)), &[128], Flash, None),
+            (with(Some(91_501)), &[128], Cudnn, None),
+            (with(None), &[128], Flash, None),
+            (B200, &[128], Cudnn, None),
+            (B200, &[136], Flash, None),
+            (B200, &[107], Flash, Some(112)),
+        ];
+        for (machine, head_dims, backend, pad_to) in table {
+            for &head_dim in head_dims {
+                let (route, reason) = torch(machine, &sdpa(head_dim));
+                assert_eq!(route, Route { backend, pad_to }, "{machine:?}, {head_dim}");
+                assert!(reason.ends_with(&route.to_string()), "{reason}");
+            }
         }
-        assert_eq!(taken(A100, 107), (Backend::Flash, Some(112)));
-        assert_eq!(taken(A100, 129), (Backend::Flash, Some(136)));
-        assert_eq!(taken(A100, 264), (Backend::MemEfficient, None));
-        assert_eq!(taken(A100, 257), (Backend::Math, None));
-        assert_eq!(taken(Machine { cudnn: None, ..A100 }, 64), (Backend::Flash, None));
-    }
-
-    #[test]
-    fn an_h200_takes_cudnn_for_multiples_of_8() {
-        for head_dim in [64, 72, 104, 112, 128, 136, 256] {
-            assert_eq!(taken(H200, head_dim), (Backend::Cudnn, None), "{head_dim}");
-        }
-        assert_eq!(taken(H200, 107), (Backend::Flash, Some(112)));
-        assert_eq!(taken(H200, 250), (Backend::Flash, Some(256)));
-        assert_eq!(taken(H200, 264), (Backend::MemEfficient, None));
-    }
-
-    #[test]
-    fn the_version_of_cudnn_decides() {
-        for (version, backend) in
-            [(90_100, Backend::Flash), (91_500, Backend::Flash), (91_501, Backend::Cudnn)]
-        {
-            let machine = Machine { cudnn: Some(version), ..H200 };
-            assert_eq!(taken(machine, 128), (backend, None), "{version}");
-        }
-        assert_eq!(taken(Machine { cudnn: None, ..H200 }, 128), (Backend::Flash, None));
-        assert_eq!(taken(B200, 128), (Backend::Cudnn, None));
-        assert_eq!(taken(B200, 136), (Backend::Flash, None));
     }
 
     #[test]
     fn a_reason_names_who_was_passed_over() {
-        let (_, reason) = torch(H200, &sdpa(107), DType::Bf16);
+        let (_, reason) = torch(H200, &sdpa(107));
         assert_eq!(
             reason,
             "as PyTorch 2.11 on sm_90 with cuDNN 9.19.0: CUDNN: head_dim 107 is no multiple of 8; \
@@ -139,7 +129,7 @@ mod tests {
         );
         let mut grouped = sdpa(264);
         grouped.shape.n_kv_heads = Some(8);
-        let (route, reason) = torch(A100, &grouped, DType::Fp16);
+        let (route, reason) = torch(A100, &grouped);
         assert_eq!(route.backend, Backend::Math);
         assert!(reason.contains("8 KV heads"), "{reason}");
     }

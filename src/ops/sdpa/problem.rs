@@ -1,14 +1,10 @@
 //! An attention and its tensors.
 
-use crate::device::cuda::Tensor;
-use crate::device::{Cuda, DeviceError};
-use crate::workload::operation::Sdpa;
-use crate::workload::philox;
-use crate::workload::shape::DType;
+use crate::device::{Cuda, cuda::Tensor};
+use crate::workload::{CaseError, DType, Sdpa, philox};
 
-/// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each (keys and values with
-/// their own number of heads) and contiguous: bits on the host (`B = Vec<u16>`), or buffers of a
-/// device.
+/// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each and contiguous (KV
+/// heads may be fewer): bits on the host (`B = Vec<u16>`), or buffers of a device.
 #[derive(Clone, Debug)]
 pub struct SdpaProblem<B> {
     /// The shape, the mask, and the part of each head that holds data.
@@ -57,12 +53,12 @@ impl SdpaProblem<Vec<u16>> {
 
 impl SdpaProblem<Tensor> {
     /// The same in device memory; the result is not initialised.
-    pub fn on_cuda(cuda: &Cuda, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Self, DeviceError> {
+    pub fn on_cuda(cuda: &Cuda, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Self, CaseError> {
         let columns = sdpa.shape.head_dim;
         let (elements, kv_elements) = (sdpa.shape.elements(), sdpa.shape.kv_elements());
         let tensor = |number, elements: usize| {
             let rows = elements / columns;
-            cuda.normal(dtype, (seed, number), (rows, columns), (rows, sdpa.data_head_dim))
+            cuda.normal(dtype, (seed, number), [rows, columns], [rows, sdpa.data_head_dim])
         };
         Ok(SdpaProblem {
             sdpa,

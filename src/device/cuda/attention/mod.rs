@@ -7,24 +7,10 @@ pub use variant::{FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVaria
 use super::Cuda;
 use super::compile::{Define, compile};
 use super::kernels::Tensor;
-use crate::device::DeviceError;
-use crate::workload::shape::DType;
+use crate::workload::{CaseError, DType, SdpaShape};
 use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute};
 use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::Ptx;
-
-/// Sizes of an attention but for the head_dim.
-#[derive(Clone, Copy, Debug)]
-pub struct AttentionSize {
-    /// Sequences.
-    pub batch: usize,
-    /// Heads of the queries.
-    pub n_heads: usize,
-    /// Heads of the keys and values: a divisor of `n_heads`.
-    pub kv_heads: usize,
-    /// Tokens of a sequence.
-    pub seq_len: usize,
-}
 
 /// A fused attention kernel, loaded.
 pub struct AttentionKernel {
@@ -33,15 +19,12 @@ pub struct AttentionKernel {
     queries: usize,
     threads: usize,
     shared_bytes: usize,
-    /// Columns of the result that the kernel keeps in global memory; none for those without such a
-    /// parameter.
+    /// Columns of the result kept in global memory; none for kernels without such a parameter.
     kept_columns: Option<usize>,
 }
 
 impl AttentionKernel {
     /// FlashAttention-2 for one head_dim from 1 to 256: a multiple of 8, or any if `unpadded`.
-    ///
-    /// # Errors
     /// Unsupported if no tiling fits this GPU.
     pub fn flash(
         cuda: &Cuda,
@@ -49,14 +32,13 @@ impl AttentionKernel {
         head_dim: usize,
         dtype: DType,
         causal: bool,
-    ) -> Result<Self, DeviceError> {
+    ) -> Result<Self, CaseError> {
         assert!((1..=256).contains(&head_dim) && (unpadded || head_dim.is_multiple_of(8)));
-        let attribute =
-            CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
-        let shared_bytes_per_sm = cuda.context.attribute(attribute)? as usize;
+        let most = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
+        let shared_bytes_per_sm = cuda.context.attribute(most)? as usize;
         let columns = head_dim.next_multiple_of(8);
         let tiling = FlashTiling::choose(columns, shared_bytes_per_sm).ok_or_else(|| {
-            DeviceError::unsupported(format!(
+            CaseError::unsupported(format!(
                 "FLASH at head_dim {head_dim} needs more shared memory than this GPU has"
             ))
         })?;
@@ -72,63 +54,54 @@ impl AttentionKernel {
         })
     }
 
-    /// CUTLASS-style memory-efficient attention for a multiple of 8.
-    ///
-    /// # Errors
-    /// A head_dim whose queries do not fit in shared memory is one of the driver's.
+    /// CUTLASS-style memory-efficient attention for a multiple of 8. The driver refuses a head_dim
+    /// whose queries do not fit in shared memory.
     pub fn mem_efficient(
         cuda: &Cuda,
         head_dim: usize,
         dtype: DType,
         causal: bool,
-    ) -> Result<Self, DeviceError> {
+    ) -> Result<Self, CaseError> {
         assert!(head_dim.is_multiple_of(8) && head_dim > 0);
         let tile = MemEfficientTile::choose(head_dim);
         let variant = MemEfficientVariant { tile, dtype, causal };
-        let ([queries, keys], shared_bytes) = (tile.size(), tile.shared_bytes(head_dim));
-        let (file, name) = ("mem_efficient.cu", variant.name());
+        let MemEfficientTile { queries, keys, global, .. } = tile;
+        let (name, shared_bytes) = (variant.name(), tile.shared_bytes(head_dim));
         Ok(AttentionKernel {
-            function: cuda.variant(file, &variant.defines(), &name, shared_bytes)?,
+            function: cuda.variant("mem_efficient.cu", &variant.defines(), &name, shared_bytes)?,
             head_dim,
             queries,
             threads: queries * keys / 32,
             shared_bytes,
-            kept_columns: Some(match tile {
-                MemEfficientTile::Gmem32x128 => head_dim - keys,
-                MemEfficientTile::Rf64x64 | MemEfficientTile::Rf64x128 => 0,
-            }),
+            kept_columns: Some(if global { head_dim - keys } else { 0 }),
         })
     }
 
-    /// Elements of the float32 buffer that a launch needs; at least one, so that it can be
-    /// allocated.
-    pub fn kept_elements(&self, size: AttentionSize) -> usize {
-        (size.rows() * self.kept_columns.unwrap_or(0)).max(1)
+    /// Elements of the float32 buffer that a launch needs; at least one, to be allocated.
+    pub fn kept_elements(&self, shape: &SdpaShape) -> usize {
+        (shape.elements() / self.head_dim * self.kept_columns.unwrap_or(0)).max(1)
     }
 
     /// Enqueues `O = softmax(scale Q Kᵀ) V`.
-    ///
-    /// # Errors
-    /// Unsupported for more heads or tokens than a launch can have.
     pub fn launch(
         &self,
         stream: &CudaStream,
         [q, k, v]: [&Tensor; 3],
         o: &mut Tensor,
         kept: &mut CudaSlice<f32>,
-        size: AttentionSize,
+        shape: &SdpaShape,
         scale: f32,
-    ) -> Result<(), DeviceError> {
-        let AttentionSize { batch, n_heads, kv_heads, seq_len } = size;
-        let kv_elements = batch * kv_heads * seq_len * self.head_dim;
-        assert!(n_heads.is_multiple_of(kv_heads), "query heads share a KV head evenly");
-        assert_eq!([q.len(), o.len()], [size.rows() * self.head_dim; 2]);
-        assert_eq!([k.len(), v.len()], [kv_elements; 2]);
-        assert!(kept.len() >= self.kept_elements(size));
+    ) -> Result<(), CaseError> {
+        let SdpaShape { batch, n_heads, seq_len, head_dim, .. } = *shape;
+        assert!(n_heads.is_multiple_of(shape.kv_heads()), "query heads share a KV head evenly");
+        assert_eq!(head_dim, self.head_dim);
+        assert_eq!([q.len(), o.len()], [shape.elements(); 2]);
+        assert_eq!([k.len(), v.len()], [shape.kv_elements(); 2]);
+        assert!(kept.len() >= self.kept_elements(shape));
         // A tile counts the bytes of a head in 32 bits.
-        let head_bytes = seq_len.saturating_mul(self.head_dim * DType::SIZE_BYTES);
+        let head_bytes = seq_len.saturating_mul(head_dim * DType::SIZE_BYTES);
         if n_heads > 65_535 || batch > 65_535 || head_bytes > i32::MAX as usize {
-            return Err(DeviceError::unsupported(format!(
+            return Err(CaseError::unsupported(format!(
                 "{batch} x {n_heads} heads of {seq_len} tokens are too many for one launch"
             )));
         }
@@ -137,8 +110,8 @@ impl AttentionKernel {
             block_dim: (self.threads as u32, 1, 1),
             shared_mem_bytes: self.shared_bytes as u32,
         };
-        let (seq, dim) = (seq_len as i32, self.head_dim as i32);
-        let (group, scale) = ((n_heads / kv_heads) as i32, scale * std::f32::consts::LOG2_E);
+        let (seq, dim) = (seq_len as i32, head_dim as i32);
+        let (group, scale) = (shape.heads_per_kv_head() as i32, scale * std::f32::consts::LOG2_E);
         let mut launch = stream.launch_builder(&self.function);
         launch.arg(q).arg(k).arg(v).arg(o);
         if self.kept_columns.is_some() {
@@ -147,15 +120,8 @@ impl AttentionKernel {
             launch.arg(&seq);
         }
         launch.arg(&group).arg(&scale);
-        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as
-        // asserted above.
-        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
-    }
-}
-
-impl AttentionSize {
-    fn rows(&self) -> usize {
-        self.batch * self.n_heads * self.seq_len
+        // SAFETY: the kernel's arguments; the tensors have these sizes, as asserted above.
+        Ok(unsafe { launch.launch(config) }.map(drop)?)
     }
 }
 
@@ -167,7 +133,7 @@ impl Cuda {
         defines: &[Define],
         name: &str,
         shared_bytes: usize,
-    ) -> Result<CudaFunction, DeviceError> {
+    ) -> Result<CudaFunction, CaseError> {
         let (major, minor) = self.properties.compute_capability;
         let cubin = compile(file, defines, &format!("sm_{major}{minor}"))?;
         let module = self.context.load_module(Ptx::from_binary(cubin))?;

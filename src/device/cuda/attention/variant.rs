@@ -1,8 +1,7 @@
 //! Which kernel serves a shape: its tiling, its name, the macros that make it.
 
-use crate::device::cuda::compile::Define;
-use crate::device::cuda::kernels::kind;
-use crate::workload::shape::DType;
+use crate::device::cuda::{compile::Define, kernels::kind};
+use crate::workload::DType;
 
 /// Shared memory that the driver takes for each block.
 const RESERVED_BYTES: usize = 1024;
@@ -120,53 +119,40 @@ pub struct MemEfficientVariant {
     pub causal: bool,
 }
 
-/// CUTLASS's three tiles of queries and keys, and where the result is kept.
+/// How CUTLASS cuts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemEfficientTile {
-    /// 64 x 64, in registers: head_dim up to 64.
-    Rf64x64,
-    /// 64 x 128, in registers: head_dim up to 128.
-    Rf64x128,
-    /// 32 x 128, partly in global memory: any head_dim.
-    Gmem32x128,
+pub struct MemEfficientTile {
+    pub(super) queries: usize,
+    pub(super) keys: usize,
+    /// Blocks that share a multiprocessor.
+    blocks: usize,
+    /// Slices of K and V in shared memory.
+    stages: usize,
+    /// Whether the result is kept partly in global memory, and not all in registers.
+    pub(super) global: bool,
 }
 
 impl MemEfficientTile {
-    /// All of them.
-    pub const ALL: [MemEfficientTile; 3] =
-        [MemEfficientTile::Rf64x64, MemEfficientTile::Rf64x128, MemEfficientTile::Gmem32x128];
+    /// For a head_dim up to 64, up to 128, and any.
+    pub const ALL: [MemEfficientTile; 3] = [
+        MemEfficientTile { queries: 64, keys: 64, blocks: 4, stages: 4, global: false },
+        MemEfficientTile { queries: 64, keys: 128, blocks: 2, stages: 4, global: false },
+        MemEfficientTile { queries: 32, keys: 128, blocks: 3, stages: 2, global: true },
+    ];
 
     /// The first that takes the head_dim.
     pub fn choose(head_dim: usize) -> Self {
-        match head_dim {
-            ..=64 => MemEfficientTile::Rf64x64,
-            65..=128 => MemEfficientTile::Rf64x128,
-            _ => MemEfficientTile::Gmem32x128,
-        }
-    }
-
-    /// Queries and keys.
-    pub(super) fn size(self) -> [usize; 2] {
-        match self {
-            MemEfficientTile::Rf64x64 => [64, 64],
-            MemEfficientTile::Rf64x128 => [64, 128],
-            MemEfficientTile::Gmem32x128 => [32, 128],
-        }
-    }
-
-    /// Blocks that share a multiprocessor, and slices of K and V in shared memory.
-    fn blocks_and_stages(self) -> [usize; 2] {
-        match self {
-            MemEfficientTile::Rf64x64 => [4, 4],
-            MemEfficientTile::Rf64x128 => [2, 4],
-            MemEfficientTile::Gmem32x128 => [3, 2],
-        }
+        Self::ALL[match head_dim {
+            ..=64 => 0,
+            65..=128 => 1,
+            _ => 2,
+        }]
     }
 
     /// Weights, slices, and Q.
     pub(super) fn shared_bytes(self, head_dim: usize) -> usize {
         const SLICE: usize = 64;
-        let ([queries, keys], [_, stages]) = (self.size(), self.blocks_and_stages());
+        let MemEfficientTile { queries, keys, stages, .. } = self;
         let q_columns = head_dim.next_multiple_of(SLICE);
         DType::SIZE_BYTES * (queries * keys + stages * keys * SLICE + queries * q_columns)
     }
@@ -175,23 +161,22 @@ impl MemEfficientTile {
 impl MemEfficientVariant {
     /// The name of the kernel.
     pub fn name(&self) -> String {
-        let ([queries, keys], dtype) = (self.tile.size(), self.dtype.name());
-        let kept = if self.tile == MemEfficientTile::Gmem32x128 { "gmem" } else { "rf" };
+        let MemEfficientTile { queries, keys, global, .. } = self.tile;
+        let (dtype, kept) = (self.dtype.name(), if global { "gmem" } else { "rf" });
         let mask = if self.causal { "_causal" } else { "" };
         format!("mem_efficient_{dtype}_{queries}x{keys}_{kept}{mask}")
     }
 
     /// The macros that make it.
     pub fn defines(&self) -> Vec<Define> {
-        let ([queries, keys], [blocks, stages]) = (self.tile.size(), self.tile.blocks_and_stages());
-        let global = u8::from(self.tile == MemEfficientTile::Gmem32x128);
+        let MemEfficientTile { queries, keys, blocks, stages, global } = self.tile;
         let mut defines = common(self.name(), self.dtype, self.causal);
         defines.extend([
             ("QUERIES", queries.to_string()),
             ("KEYS", keys.to_string()),
             ("BLOCKS", blocks.to_string()),
             ("STAGES", stages.to_string()),
-            ("GLOBAL", global.to_string()),
+            ("GLOBAL", u8::from(global).to_string()),
         ]);
         defines
     }

@@ -1,77 +1,70 @@
 //! kernels/math.cu: what MATH attention does beside its GEMMs.
 
 use super::{Kernels, Tensor, blocks_of, kind, threads_for};
-use crate::device::DeviceError;
-use crate::workload::shape::DType;
-use cudarc::driver::{CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
+use crate::workload::{CaseError, DType};
+use cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
 
 impl Kernels {
     /// `out = scale * values`, widened to float32.
     pub fn widen(
         &self,
-        stream: &CudaStream,
         values: &Tensor,
         out: &mut CudaSlice<f32>,
         scale: f32,
         dtype: DType,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<(), CaseError> {
         assert_eq!(values.len(), out.len());
         let (len, kind) = (values.len() as u64, kind(dtype));
-        let mut launch = stream.launch_builder(&self.widen);
+        let mut launch = self.stream.launch_builder(&self.widen);
         launch.arg(values).arg(out).arg(&len).arg(&scale).arg(&kind);
-        // SAFETY: the arguments are those of the kernel, `len` is the length of both.
-        unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop).map_err(DeviceError::from)
+        // SAFETY: the kernel's arguments; `len` is the length of both.
+        Ok(unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop)?)
     }
 
     /// `out = values`, rounded to 16 bits.
     pub fn narrow(
         &self,
-        stream: &CudaStream,
         values: &CudaSlice<f32>,
         out: &mut Tensor,
         dtype: DType,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<(), CaseError> {
         assert_eq!(values.len(), out.len());
         let (len, kind) = (values.len() as u64, kind(dtype));
-        let mut launch = stream.launch_builder(&self.narrow);
+        let mut launch = self.stream.launch_builder(&self.narrow);
         launch.arg(values).arg(out).arg(&len).arg(&kind);
-        // SAFETY: the arguments are those of the kernel, `len` is the length of both.
-        unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop).map_err(DeviceError::from)
+        // SAFETY: the kernel's arguments; `len` is the length of both.
+        Ok(unsafe { launch.launch(threads_for(values.len(), 4)) }.map(drop)?)
     }
 
     /// Softmax of each row of `scores[heads * seq, seq]`, in place.
     pub fn softmax_f32(
         &self,
-        stream: &CudaStream,
         scores: &mut CudaSlice<f32>,
         seq: usize,
         causal: bool,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<(), CaseError> {
         let config = softmax_config(scores.len(), seq);
         let (seq, causal) = (seq as u32, i32::from(causal));
-        let mut launch = stream.launch_builder(&self.softmax_f32);
+        let mut launch = self.stream.launch_builder(&self.softmax_f32);
         launch.arg(scores).arg(&seq).arg(&causal);
-        // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers
-        // `scores`.
-        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
+        // SAFETY: the kernel's arguments; a block a row of `seq` elements covers `scores`.
+        Ok(unsafe { launch.launch(config) }.map(drop)?)
     }
 
     /// As [`Kernels::softmax_f32`] on 16-bit scores; the arithmetic is float32.
     pub fn softmax_16bit(
         &self,
-        stream: &CudaStream,
         scores: &mut Tensor,
         seq: usize,
         causal: bool,
         dtype: DType,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<(), CaseError> {
         let config = softmax_config(scores.len(), seq);
         let (seq, causal, kind) = (seq as u32, i32::from(causal), kind(dtype));
-        let mut launch = stream.launch_builder(&self.softmax_16bit);
+        let mut launch = self.stream.launch_builder(&self.softmax_16bit);
         launch.arg(scores).arg(&seq).arg(&causal).arg(&kind);
-        // SAFETY: the arguments are those of the kernel; a block a row of `seq` elements covers
-        // `scores`.
-        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
+        // SAFETY: as in `softmax_f32`.
+        Ok(unsafe { launch.launch(config) }.map(drop)?)
     }
 }
 

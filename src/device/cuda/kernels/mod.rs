@@ -7,10 +7,9 @@ mod timing;
 mod verify;
 
 use super::compile::compile;
-use crate::device::DeviceError;
-use crate::workload::shape::DType;
+use crate::workload::{CaseError, DType};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
+    CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
     ValidAsZeroBits,
 };
 use cudarc::nvrtc::Ptx;
@@ -26,8 +25,9 @@ impl Bits for f32 {}
 /// A tensor of 16-bit numbers in device memory.
 pub type Tensor = CudaSlice<u16>;
 
-/// The functions of kernels/*.cu.
+/// The functions of kernels/*.cu, on the device's stream.
 pub struct Kernels {
+    stream: Arc<CudaStream>,
     fill_normal: CudaFunction,
     verify_gemm: CudaFunction,
     verify_sdpa: CudaFunction,
@@ -49,30 +49,25 @@ const THREADS: u32 = 256;
 
 impl Kernels {
     /// Compiles (or takes from the cache) and loads all of them.
-    ///
-    /// # Errors
-    /// The compiler's log, or what the driver says of the module.
-    pub fn load(
-        context: &Arc<CudaContext>,
+    pub(super) fn load(
+        stream: &Arc<CudaStream>,
         (major, minor): (i32, i32),
-    ) -> Result<Self, DeviceError> {
+    ) -> Result<Self, CaseError> {
         let arch = format!("sm_{major}{minor}");
+        let failed = |what: String| {
+            move |error| CaseError::cuda(format!("{what}: {}", CaseError::from(error)))
+        };
         let module = |file| {
-            let cubin = compile(file, &[], &arch)?;
-            context.load_module(Ptx::from_binary(cubin)).map_err(|failure| {
-                let failure = DeviceError::from(failure);
-                DeviceError::driver(format!("{file} does not load: {failure}"))
-            })
+            let cubin = Ptx::from_binary(compile(file, &[], &arch)?);
+            stream.context().load_module(cubin).map_err(failed(format!("{file} does not load")))
         };
         let (fill, verify, math) = (module("fill.cu")?, module("verify.cu")?, module("math.cu")?);
         let (pad, timing) = (module("pad.cu")?, module("timing.cu")?);
-        let function = |module: &Arc<cudarc::driver::CudaModule>, name| {
-            module.load_function(name).map_err(|failure| {
-                let failure = DeviceError::from(failure);
-                DeviceError::driver(format!("kernel {name}: {failure}"))
-            })
+        let function = |module: &Arc<CudaModule>, name| {
+            module.load_function(name).map_err(failed(format!("kernel {name}")))
         };
         Ok(Kernels {
+            stream: stream.clone(),
             fill_normal: function(&fill, "fill_normal")?,
             verify_gemm: function(&verify, "verify_gemm")?,
             verify_sdpa: function(&verify, "verify_sdpa")?,
@@ -93,8 +88,8 @@ impl Kernels {
 }
 
 /// The device address of a buffer, for a library call. It stays valid while the buffer lives.
-pub fn address<T>(buffer: &CudaSlice<T>, stream: &CudaStream) -> u64 {
-    buffer.device_ptr(stream).0
+pub fn address<T>(buffer: &CudaSlice<T>) -> u64 {
+    buffer.device_ptr(buffer.stream()).0
 }
 
 /// The `Type` of kernels/common.cuh.

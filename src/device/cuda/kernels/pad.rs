@@ -1,8 +1,8 @@
 //! kernels/pad.cu: padding, and taking it off again.
 
-use super::{Kernels, Tensor, address};
-use crate::device::DeviceError;
-use cudarc::driver::{CudaStream, DeviceRepr, LaunchConfig, PushKernelArg};
+use super::{Kernels, Tensor, address, blocks_of};
+use crate::workload::CaseError;
+use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
 
 /// The `Matrices` of kernels/pad.cu.
 #[repr(C)]
@@ -34,23 +34,22 @@ impl Kernels {
     /// becomes zero, what it lacks is left out. All matrices of a side have the same size.
     pub fn resize<const N: usize>(
         &self,
-        stream: &CudaStream,
         from: [&Tensor; N],
         to: [&mut Tensor; N],
-        (from_rows, from_columns): (usize, usize),
-        (to_rows, to_columns): (usize, usize),
-    ) -> Result<(), DeviceError> {
+        [from_rows, from_columns]: [usize; 2],
+        [to_rows, to_columns]: [usize; 2],
+    ) -> Result<(), CaseError> {
         const { assert!(N >= 1 && N <= 3, "the kernel takes up to three matrices") };
         let len = to_rows * to_columns;
         if len == 0 {
             return Ok(());
         }
-        let too_large = |size| {
-            DeviceError::unsupported(format!("matrices of {size} rows or columns are not padded"))
-        };
         // The kernel adds the length of a block to a column in 32 bits.
-        let count =
-            |size: usize| i32::try_from(size).map(|size| size as u32).map_err(|_| too_large(size));
+        let count = |size: usize| {
+            i32::try_from(size).map(|size| size as u32).map_err(|_| {
+                CaseError::unsupported(format!("matrices of {size} rows or columns are not padded"))
+            })
+        };
         let sizes = ResizedSizes {
             from_rows: count(from_rows)?,
             from_columns: count(from_columns)?,
@@ -59,24 +58,21 @@ impl Kernels {
         };
         let mut matrices = ResizedMatrices { from: [0; 3], to: [0; 3] };
         for (i, (from, to)) in from.into_iter().zip(to).enumerate() {
+            let lengths = (from.len(), to.len());
             assert_eq!(
-                from.len(),
-                from_rows * from_columns,
-                "the tensor has the size of its matrix"
+                lengths,
+                (from_rows * from_columns, len),
+                "tensors have their matrix's size"
             );
-            assert_eq!(to.len(), len, "the tensor has the size of its matrix");
-            matrices.from[i] = address(from, stream);
-            matrices.to[i] = address(to, stream);
+            (matrices.from[i], matrices.to[i]) = (address(from), address(to));
         }
         let config = LaunchConfig {
             grid_dim: (len.div_ceil(RESIZED_PER_BLOCK) as u32, N as u32, 1),
-            block_dim: (RESIZE_THREADS, 1, 1),
-            shared_mem_bytes: 0,
+            ..blocks_of(1, RESIZE_THREADS)
         };
-        let mut launch = stream.launch_builder(&self.resize);
+        let mut launch = self.stream.launch_builder(&self.resize);
         launch.arg(&matrices).arg(&sizes);
-        // SAFETY: the arguments are those of the kernel; the sizes are those of the tensors, as
-        // asserted above.
-        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
+        // SAFETY: the kernel's arguments; the tensors have these sizes, as asserted above.
+        Ok(unsafe { launch.launch(config) }.map(drop)?)
     }
 }

@@ -1,10 +1,9 @@
 //! kernels/verify.cu: references in float32, and what results differ from them.
 
-use super::{Kernels, THREADS, Tensor, kind, threads_for};
-use crate::device::DeviceError;
-use crate::workload::shape::DType;
+use super::{Kernels, THREADS, Tensor, blocks_of, kind};
+use crate::workload::{CaseError, DType};
 use cudarc::driver::sys::CUfunction_attribute;
-use cudarc::driver::{CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
+use cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
 
 /// Dynamic shared memory of a block without asking for more.
 const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
@@ -14,27 +13,24 @@ impl Kernels {
     /// and `errors[2 i + 1]`.
     pub fn verify_gemm(
         &self,
-        stream: &CudaStream,
         [a, b, c]: [&Tensor; 3],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
         (n, k): (usize, usize),
         dtype: DType,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<(), CaseError> {
         let m = c.len() / n;
         assert_eq!([a.len(), b.len(), c.len()], [m * k, k * n, m * n]);
         assert!(errors.len() >= 2 * rows.len());
         let config = LaunchConfig {
             grid_dim: (rows.len() as u32, (n as u32).div_ceil(THREADS), 1),
-            block_dim: (THREADS, 1, 1),
-            shared_mem_bytes: 0,
+            ..blocks_of(1, THREADS)
         };
         let (n, k, kind) = (n as u32, k as u32, kind(dtype));
-        let mut launch = stream.launch_builder(&self.verify_gemm);
+        let mut launch = self.stream.launch_builder(&self.verify_gemm);
         launch.arg(a).arg(b).arg(c).arg(rows).arg(errors).arg(&n).arg(&k).arg(&kind);
-        // SAFETY: the arguments are those of the kernel, the tensors as asserted above; the rows
-        // are sampled below M.
-        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
+        // SAFETY: the kernel's arguments, the tensors as asserted above; the rows are below M.
+        Ok(unsafe { launch.launch(config) }.map(drop)?)
     }
 
     /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]`
@@ -42,7 +38,6 @@ impl Kernels {
     #[expect(clippy::too_many_arguments, reason = "the arguments of the kernel")]
     pub fn verify_sdpa(
         &self,
-        stream: &CudaStream,
         [q, k, v, o]: [&Tensor; 4],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
@@ -50,46 +45,39 @@ impl Kernels {
         scale: f32,
         causal: bool,
         dtype: DType,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<(), CaseError> {
         assert_eq!([q.len(), k.len(), v.len()], [o.len(), o.len() / group, o.len() / group]);
         assert!(o.len().is_multiple_of(group * seq * dim) && errors.len() >= 2 * rows.len());
         let shared_mem_bytes = 4 * (seq + dim) as u32;
         if shared_mem_bytes > DEFAULT_SHARED_BYTES {
             let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             self.verify_sdpa.set_attribute(attribute, shared_mem_bytes as i32).map_err(|_| {
-                DeviceError::unsupported(format!(
-                    "sequences of {seq} tokens are too long for the reference"
-                ))
+                let message = format!("sequences of {seq} tokens are too long for the reference");
+                CaseError::unsupported(message)
             })?;
         }
-        let config = LaunchConfig {
-            grid_dim: (rows.len() as u32, 1, 1),
-            block_dim: (THREADS, 1, 1),
-            shared_mem_bytes,
-        };
+        let config = LaunchConfig { shared_mem_bytes, ..blocks_of(rows.len() as u32, THREADS) };
         let (seq, dim, group) = (seq as u32, dim as u32, group as u32);
         let (causal, kind) = (i32::from(causal), kind(dtype));
-        let mut launch = stream.launch_builder(&self.verify_sdpa);
+        let mut launch = self.stream.launch_builder(&self.verify_sdpa);
         launch.arg(q).arg(k).arg(v).arg(o).arg(rows).arg(errors);
         launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal).arg(&kind);
-        // SAFETY: the arguments are those of the kernel, the tensors as asserted above; the rows
-        // are sampled below heads * seq.
-        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
+        // SAFETY: the kernel's arguments, the tensors as asserted above; the rows are below heads *
+        // seq.
+        Ok(unsafe { launch.launch(config) }.map(drop)?)
     }
 
     /// Adds the number of NaN and infinite elements to `count[0]`.
     pub fn count_nonfinite(
         &self,
-        stream: &CudaStream,
         values: &Tensor,
         count: &mut CudaSlice<u32>,
         dtype: DType,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<(), CaseError> {
         let (len, kind) = (values.len() as u64, kind(dtype));
-        let config = LaunchConfig { grid_dim: (1024, 1, 1), ..threads_for(1, 1) };
-        let mut launch = stream.launch_builder(&self.count_nonfinite);
+        let mut launch = self.stream.launch_builder(&self.count_nonfinite);
         launch.arg(values).arg(&len).arg(count).arg(&kind);
-        // SAFETY: the arguments are those of the kernel, `len` is the length of `values`.
-        unsafe { launch.launch(config) }.map(drop).map_err(DeviceError::from)
+        // SAFETY: the kernel's arguments; `len` is the length of `values`.
+        Ok(unsafe { launch.launch(blocks_of(1024, THREADS)) }.map(drop)?)
     }
 }
