@@ -12,6 +12,7 @@ pub use owned::{Kind, MARK, claim, clear, ensure_ours, ensure_replaceable, liste
 pub use replace::replace;
 
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -20,9 +21,6 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = ".night-sweep-";
 
 /// A name that can be a folder's: nothing in it leads elsewhere or hides.
-///
-/// # Errors
-/// What is allowed.
 pub fn plain_name(text: &str) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let is_plain =
@@ -33,6 +31,11 @@ pub fn plain_name(text: &str) -> Result<(), String> {
             Err("1 to 128 letters, digits, `.`, `_` and `-`, not starting with a dot".to_owned())
         }
     }
+}
+
+/// The context of an error of the disk: `cannot read spec.yaml`.
+pub fn cannot<'a>(verb: &'a str, path: &'a Path) -> impl FnOnce() -> String + 'a {
+    move || format!("cannot {verb} {}", path.display())
 }
 
 /// Writes a file whole or not at all, in place of the one of this name.
@@ -49,7 +52,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         file.persist(path)?;
         Ok(())
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write().with_context(cannot("write", path))
 }
 
 /// As [`write_atomically`], but only in place of a file whose contents say that it is ours.
@@ -58,12 +61,11 @@ pub fn replace_file(path: &Path, bytes: &[u8], is_ours: impl Fn(&[u8]) -> bool) 
     write_atomically(path, bytes)
 }
 
-/// Refuses a file whose contents do not say that it is ours.
 pub fn ensure_replaceable_file(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> Result<()> {
     not_a_link(path)?;
     match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Err(error) => Err(error).with_context(cannot("read", path)),
         Ok(found) => {
             ensure!(is_ours(&found), "{}: night-sweep did not write it: move it", path.display());
             Ok(())
@@ -71,10 +73,9 @@ pub fn ensure_replaceable_file(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> 
     }
 }
 
-/// Removes a file if its contents say that it is ours.
 pub fn remove_if(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> Result<()> {
     ensure_replaceable_file(path, is_ours)?;
-    fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
+    fs::remove_file(path).with_context(cannot("remove", path))
 }
 
 /// Removes a file that this process has created or locked.
@@ -94,6 +95,17 @@ pub fn rename_own(new: &Path, path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// What is in a JSON file; none if there is none. One that cannot be read is said to be `broken`.
+pub fn read_json<T: DeserializeOwned>(path: &Path, broken: &str) -> Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .with_context(|| format!("{} is {broken}: remove it", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(cannot("read", path)),
+    }
+}
+
 /// Refuses a symbolic link: what is written there would end up elsewhere.
 pub fn not_a_link(path: &Path) -> Result<()> {
     ensure!(
@@ -104,24 +116,20 @@ pub fn not_a_link(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file of a folder that is being written, and returns once it is on disk.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     File::create(path)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .with_context(|| format!("cannot write {}", path.display()))
+        .with_context(cannot("write", path))
 }
 
-/// Makes a folder and hands its path back.
 pub fn make_dir(path: &Path) -> Result<PathBuf> {
-    fs::create_dir(path).with_context(|| format!("cannot create {}", path.display()))?;
+    fs::create_dir(path).with_context(cannot("create", path))?;
     Ok(path.to_owned())
 }
 
 /// Makes the names in a folder last through a power failure.
 pub fn sync_dir(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .with_context(|| format!("cannot sync {}", path.display()))
+    File::open(path).and_then(|dir| dir.sync_all()).with_context(cannot("sync", path))
 }
 
 #[cfg(test)]

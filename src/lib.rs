@@ -15,7 +15,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`stats`], `units` | medians, intervals; times and rates as people read them |
-//! | [`terminal`], `files` | all that is printed for people; all that is replaced or removed |
+//! | `terminal`, `files` | all that is printed for people; all that is replaced or removed |
 //! | [`workload`] | element types, shapes, operations, cases: what is computed |
 //! | [`device`] | CUDA, cuDNN, NVML, CUPTI, the host's cores: all `unsafe` code |
 //! | [`ops`] | plans of GEMMs and attention, a file a backend, and their verification |
@@ -26,9 +26,9 @@
 //! | [`spec`] | a YAML file of experiments |
 //! | [`render`] | table, plots, page and index, of results and a view |
 //! | [`advise`] | which dimension to take instead |
-//! | [`process`] | benches as child processes, signals, exit codes |
+//! | `process` | benches as child processes, signals, exit codes |
 //! | [`compare`] | stored runs, and gates of two builds |
-//! | [`criterion`] | Criterion's arguments, samples and baselines |
+//! | `criterion` | Criterion's arguments, samples and baselines |
 //! | [`run`] | a bench: settings, sweep, resume, stop, progress |
 //! | `fan_out`, [`cli`] | a sweep on several GPUs; a command a file |
 //!
@@ -36,13 +36,13 @@
 //! [`experiments::TYPES`], a bench of a few lines and its name in `Cargo.toml`, an entry in the two
 //! specs of `experiments/`, a line in the table of README.md. Nothing else knows a type. To add an
 //! attention backend: a file in `src/ops/sdpa/`, a line in its `backends`, and its name in
-//! [`workload::operation::Backend`]. To add a command: a file in `src/cli/`, and its line in
-//! `main.rs`.
+//! [`workload::operation::Backend`]. To add a command: a file in `src/cli/`, and its two
+//! lines in `src/cli/mod.rs`.
 
 pub mod advise;
 pub mod cli;
 pub mod compare;
-pub mod criterion;
+pub(crate) mod criterion;
 pub mod device;
 pub mod experiments;
 pub(crate) mod fan_out;
@@ -50,12 +50,12 @@ pub(crate) mod files;
 pub mod journal;
 pub mod measure;
 pub mod ops;
-pub mod process;
+pub(crate) mod process;
 pub mod render;
 pub mod results;
 pub mod run;
 pub mod spec;
 pub mod stats;
-pub mod terminal;
+pub(crate) mod terminal;
 pub(crate) mod units;
 pub mod workload;

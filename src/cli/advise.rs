@@ -1,16 +1,15 @@
-//! `night-sweep advise`.
-
 use crate::advise::input::{self, Item};
 use crate::advise::output::{self, Format};
 use crate::advise::times::Operation;
 use crate::advise::{Request, advise};
+use crate::files::cannot;
 use crate::terminal::print;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
 /// Say which measured dimension to use in place of each of yours, and why.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct AdviseArgs {
     /// Run folders, or their raw.json; of one device.
     #[arg(required = true)]
@@ -40,7 +39,6 @@ pub struct AdviseArgs {
     format: Format,
 }
 
-/// Runs the command.
 pub fn run(arguments: &AdviseArgs) -> Result<u8> {
     let request = Request {
         operation: arguments.op,
@@ -60,8 +58,7 @@ fn items(dims: Option<&str>, file: Option<&Path>) -> Result<Vec<Item>> {
     match (dims, file) {
         (Some(dims), _) => input::dims(dims).context("--dims"),
         (None, Some(file)) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
+            let text = std::fs::read_to_string(file).with_context(cannot("read", file))?;
             input::dims_file(&text).with_context(|| file.display().to_string())
         }
         (None, None) => bail!("give --dims or --dims-file"),

@@ -1,5 +1,3 @@
-//! `night-sweep compare`.
-
 use super::comparison::{Output, WHICH};
 use crate::advise::input::percentage;
 use crate::compare::side::{criterion, runs};
@@ -10,7 +8,7 @@ use clap::Args;
 use std::path::Path;
 
 /// Say which cases of one run, or of one of Criterion's baselines, are slower in another.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 #[command(after_help = WHICH)]
 pub struct CompareArgs {
     /// A run folder, or a folder of several runs; with --criterion the name of a baseline.
@@ -30,7 +28,6 @@ pub struct CompareArgs {
     output: Output,
 }
 
-/// Runs the command.
 pub fn run(arguments: &CompareArgs) -> Result<u8> {
     let CompareArgs { base, cand, .. } = arguments;
     let sides: &[(&str, &Path)] = match arguments.criterion {

@@ -21,7 +21,7 @@ Exit codes: 0 nothing that counts got slower, 1 something did or fails now, 2 ba
 answer possible.";
 
 /// What both take.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct Output {
     /// How to print the answer.
     #[arg(long, default_value = "table")]
@@ -56,6 +56,6 @@ impl Output {
             output::write(comparison, out)?;
         }
         print(&output::render(comparison, self.format)?)?;
-        Ok(comparison.outcome.exit_code())
+        Ok(comparison.outcome as u8)
     }
 }

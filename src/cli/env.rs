@@ -1,5 +1,3 @@
-//! `night-sweep env`.
-
 use crate::device::Device;
 use crate::run::env;
 use crate::terminal::{print, say};
@@ -7,16 +5,15 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 
 /// Print the machine as env.json describes it.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct EnvArgs {
     /// auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
 }
 
-/// Runs the command.
 pub fn run(arguments: &EnvArgs) -> Result<u8> {
-    let choice = super::device(&arguments.device)?;
+    let choice = super::device::device(&arguments.device)?;
     let (device, note) = Device::open(choice).map_err(|line| anyhow!(line))?;
     if let Some(note) = note {
         say(&format!("night-sweep: {note}"));

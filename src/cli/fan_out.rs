@@ -1,12 +1,10 @@
-//! `night-sweep fan-out`.
-
 use crate::device::{DeviceChoice, cuda};
 use crate::fan_out::Request;
 use crate::fan_out::place::Gpus;
 use crate::process::executable::{self, Executable};
 use crate::run::settings::Settings;
 use crate::spec::Source;
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,7 +20,7 @@ Exit codes: 0, 2 bad input or a shard that failed, 75 stopped (start it again), 
 const NO_RUN: [&str; 4] = ["--list", "--test", "--profile-time", "--load-baseline"];
 
 /// Run a bench on several GPUs of this node at once, a shard each, and merge them into one run.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 #[command(after_help = HELP)]
 pub struct FanOutArgs {
     /// The bench, as g4_gemm_n_dense.
@@ -54,9 +52,8 @@ pub struct FanOutArgs {
     criterion: Vec<String>,
 }
 
-/// Runs the command.
 pub fn run(arguments: &FanOutArgs) -> Result<u8> {
-    let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
+    let settings = Settings::from_env()?;
     let is_set = [settings.shard.map(|_| "SHARD"), settings.resume.as_ref().map(|_| "RESUME")];
     if let Some(name) = is_set.into_iter().flatten().next() {
         bail!(

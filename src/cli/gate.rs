@@ -1,7 +1,5 @@
-//! `night-sweep gate`.
-
 use super::comparison::{Output, WHICH};
-use super::is_cpu;
+use super::device::is_cpu;
 use crate::advise::input::percentage;
 use crate::compare::gate::pairs::KIND;
 use crate::compare::gate::{self, Request, close, default_state};
@@ -17,7 +15,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 
 /// Measure two builds in turn, and say whether the second got slower.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 #[command(after_help = WHICH)]
 pub struct GateArgs {
     /// The base build: a checkout, target/release/deps, any folder of executables, or an executable
@@ -69,9 +67,8 @@ pub struct GateArgs {
     output: Output,
 }
 
-/// Runs the command.
 pub fn run(arguments: &GateArgs) -> Result<u8> {
-    let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
+    let settings = Settings::from_env()?;
     let request = request(arguments, is_cpu(settings.device))?;
     ensure_replaceable(arguments, &request)?;
     let request = Request { state: std::path::absolute(&request.state)?, ..request };

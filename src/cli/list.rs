@@ -1,6 +1,4 @@
-//! `night-sweep list`.
-
-use super::{device, is_cpu};
+use super::device::{device, is_cpu};
 use crate::journal::home::runs_folder;
 use crate::journal::runs::{self, Unfinished};
 use crate::spec::{Experiment, Source, Spec};
@@ -10,7 +8,7 @@ use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
 /// List the experiments of a spec, and the command that runs each.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct ListArgs {
     /// The spec; default: that of the benches on the device.
     #[arg(long, env = "NIGHT_SWEEP_SPEC")]
@@ -28,7 +26,7 @@ pub struct ListArgs {
 }
 
 /// How to print a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 pub enum Format {
     /// For a person.
     Text,
@@ -36,7 +34,6 @@ pub enum Format {
     Tsv,
 }
 
-/// Runs the command.
 pub fn run(arguments: &ListArgs) -> Result<u8> {
     if arguments.runs {
         return list_runs();

@@ -1,5 +1,3 @@
-//! `night-sweep merge`.
-
 use super::report;
 use crate::journal::merge::merge;
 use anyhow::Result;
@@ -7,7 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Join the shards of a sweep (NIGHT_SWEEP_SHARD) into one run, and report it.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct MergeArgs {
     /// The run ids of all shards, their journals, or the folders of these.
     #[arg(required = true)]
@@ -20,7 +18,6 @@ pub struct MergeArgs {
     results_root: PathBuf,
 }
 
-/// Runs the command.
 pub fn run(arguments: &MergeArgs) -> Result<u8> {
     let journal = merge(&arguments.shards, arguments.run_id.as_deref())?;
     report::write(&journal, &arguments.results_root)

@@ -1,40 +1,81 @@
 //! The command line of `night-sweep`, one file a command: its arguments, and `run`, which returns
-//! the exit code. `main.rs` lists the commands.
+//! the exit code.
 
-pub mod advise;
-pub mod compare;
+mod advise;
+mod compare;
 mod comparison;
-pub mod env;
-pub mod fan_out;
-pub mod gate;
-pub mod list;
-pub mod merge;
-pub mod report;
-pub mod run;
-pub mod summary;
-pub mod validate;
+mod device;
+mod env;
+mod fan_out;
+mod gate;
+mod list;
+mod merge;
+mod report;
+mod run;
+mod summary;
+mod validate;
 
-use crate::device::{DeviceChoice, cuda};
+use crate::process::{child::RUN_BENCH, exit::REFUSED};
 use crate::run::settings::VARIABLES;
-use anyhow::{Result, anyhow};
+use crate::terminal;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
-/// The variables that steer a bench, for `night-sweep --help`.
-pub fn variables_help() -> String {
+/// GPU shape sweeps with Criterion: measure with `cargo bench`, read the results here.
+#[derive(Parser)]
+#[command(version, after_help = variables_help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Report(report::ReportArgs),
+    Summary(summary::SummaryArgs),
+    Merge(merge::MergeArgs),
+    List(list::ListArgs),
+    Validate(validate::ValidateArgs),
+    Advise(advise::AdviseArgs),
+    Compare(compare::CompareArgs),
+    Gate(gate::GateArgs),
+    FanOut(fan_out::FanOutArgs),
+    Env(env::EnvArgs),
+}
+
+/// The `main` of `night-sweep`.
+pub fn main() -> ExitCode {
+    // A process that `run`, a gate or a fan-out started: its arguments are Criterion's.
+    if let Ok(bench) = std::env::var(RUN_BENCH) {
+        return crate::run::bench(&bench);
+    }
+    let done = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Summary(arguments) => summary::run(&arguments),
+        Command::Merge(arguments) => merge::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Advise(arguments) => advise::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Gate(arguments) => gate::run(&arguments),
+        Command::FanOut(arguments) => fan_out::run(&arguments),
+        Command::Env(arguments) => env::run(&arguments),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        // `| head` ends a command without a word.
+        Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::say(&format!("night-sweep: {error:#}"));
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn variables_help() -> String {
     let lines =
         VARIABLES.map(|(name, takes, does)| format!("  {name:<25} {takes}\n{:28}{does}", ""));
     format!("A bench is steered by environment variables:\n{}", lines.join("\n"))
-}
-
-/// What `--device` says.
-fn device(text: &str) -> Result<DeviceChoice> {
-    text.parse().map_err(|allowed| anyhow!("--device {text}: allowed is {allowed}"))
-}
-
-/// Whether a bench measures the CPU.
-fn is_cpu(device: DeviceChoice) -> bool {
-    match device {
-        DeviceChoice::Cpu => true,
-        DeviceChoice::Cuda(_) => false,
-        DeviceChoice::Auto => cuda::present().is_err(),
-    }
 }

@@ -1,5 +1,3 @@
-//! `night-sweep report`.
-
 use crate::journal::home::criterion_home;
 use crate::journal::runs;
 use crate::render;
@@ -9,7 +7,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 
 /// Write the run folder of a journal again, and print its table.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct ReportArgs {
     /// A run id, a journal, the folder of one or of a report; the newest run if absent.
     #[arg(conflicts_with = "index")]
@@ -26,7 +24,6 @@ pub struct ReportArgs {
     results_root: PathBuf,
 }
 
-/// Runs the command.
 pub fn run(arguments: &ReportArgs) -> Result<u8> {
     let ReportArgs { run, index, reference, results_root } = arguments;
     if *index {

@@ -3,28 +3,74 @@
 //! Criterion reads the arguments of its process itself, so an experiment gets a process whose
 //! arguments are Criterion's: this program again, told by a variable which bench to be.
 
-use super::{device, is_cpu};
+use super::device::{device, is_cpu};
 use crate::process::child::RUN_BENCH;
 use crate::process::signals::{STOPPED, Signals};
 use crate::run::env::executable;
+use crate::run::settings::VARIABLES;
 use crate::spec::{Experiment, Source, Spec};
 use anyhow::{Context, Result, ensure};
-use clap::Args;
+use clap::{Arg, ArgMatches, Args, FromArgMatches, value_parser};
 use rustix::process::{Pid, kill_process};
-use std::ffi::OsStr;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 const HELP: &str = "\
-Each flag is the environment variable of a bench, NIGHT_SWEEP_DEVICE say, and wins over it. The default specs are built
-in. Several experiments run one after the other; the exit code is that of the first that did not end with 0. A signal
-that stops one stops them all.
-What follows `--` goes to Criterion: a filter, --list, --test, --save-baseline NAME, --baseline NAME.";
+Each flag is the environment variable of a bench, NIGHT_SWEEP_DEVICE say, and wins over it. The
+default specs are built in. Several experiments run one after the other; the exit code is that of
+the first that did not end with 0. A signal that stops one stops them all.
+What follows `--` goes to Criterion: a filter, --list, --test, --save-baseline NAME, --baseline
+NAME.";
 
-/// `night-sweep run`.
-#[derive(Args, Clone, Debug)]
+/// A flag for each variable that steers a bench, but for the experiment, which has no flag.
+struct Flags(HashMap<&'static str, OsString>);
+
+fn flags() -> impl Iterator<Item = Arg> {
+    let variables = VARIABLES.into_iter().filter(|(name, ..)| *name != "NIGHT_SWEEP_EXPERIMENT");
+    variables.map(|(name, takes, does)| {
+        let long = name["NIGHT_SWEEP_".len()..].to_lowercase().replace('_', "-");
+        let flag = Arg::new(name).long(long).value_name("VALUE").help(format!("{does} ({takes})"));
+        let flag = flag.value_parser(value_parser!(OsString));
+        // These decide here already which entries there are.
+        if ["NIGHT_SWEEP_DEVICE", "NIGHT_SWEEP_SPEC"].contains(&name) {
+            flag.env(name)
+        } else {
+            flag
+        }
+    })
+}
+
+impl Args for Flags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(flags())
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command.args(flags())
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let value = |(name, ..): (&'static str, &str, &str)| {
+            let value = matches.try_get_one::<OsString>(name).ok()??;
+            Some((name, value.clone()))
+        };
+        Ok(Flags(VARIABLES.into_iter().filter_map(value).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Flags::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Run experiments of a spec, one after the other.
+#[derive(Args)]
 #[command(after_help = HELP)]
 pub struct RunArgs {
     /// Entries of the spec, as S1_sdpa_dense_sweep; `night-sweep list` shows them.
@@ -33,55 +79,26 @@ pub struct RunArgs {
     /// Every entry of the spec.
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// Where to measure: auto, cpu, cuda, cuda:N.
-    #[arg(long, env = "NIGHT_SWEEP_DEVICE", default_value = "auto")]
-    device: String,
-    /// A spec; default: the built-in one for this device.
-    #[arg(long, env = "NIGHT_SWEEP_SPEC")]
-    spec: Option<PathBuf>,
-    /// Name of the run; with one experiment only.
-    #[arg(long)]
-    run_id: Option<String>,
-    /// Where runs are reported.
-    #[arg(long)]
-    results_root: Option<PathBuf>,
-    /// The run to go on with; with one experiment only.
-    #[arg(long)]
-    resume: Option<String>,
-    /// One of n parts of the sweep, as 1/4.
-    #[arg(long)]
-    shard: Option<String>,
-    /// standard or adaptive.
-    #[arg(long)]
-    protocol: Option<String>,
-    /// Seconds that the GPU is worked at most until its clock is steady.
-    #[arg(long)]
-    burn_in: Option<String>,
-    /// Seed of the data and of the order of cases.
-    #[arg(long)]
-    seed: Option<String>,
-    /// yes or no: whether a run ends with its report.
-    #[arg(long)]
-    report: Option<String>,
-    /// A fault to inject.
-    #[arg(long)]
-    fault: Option<String>,
+    #[command(flatten)]
+    settings: Flags,
     /// Criterion's arguments.
     #[arg(last = true)]
     criterion: Vec<String>,
 }
 
-/// Runs the command.
 pub fn run(arguments: &RunArgs) -> Result<u8> {
-    let is_cpu = is_cpu(device(&arguments.device)?);
-    let spec = Spec::of(&Source::of(arguments.spec.as_deref(), is_cpu)?)?;
+    let given = |name| arguments.settings.0.get(name);
+    let named =
+        given("NIGHT_SWEEP_DEVICE").map_or("auto".into(), |device| device.to_string_lossy());
+    let is_cpu = is_cpu(device(&named)?);
+    let spec = Spec::of(&Source::of(given("NIGHT_SWEEP_SPEC").map(Path::new), is_cpu)?)?;
     let experiments: Vec<&Experiment> = match arguments.all {
         true => spec.experiments().collect(),
         false => {
             arguments.names.iter().map(|name| spec.experiment(name)).collect::<Result<_, _>>()?
         }
     };
-    let is_named = arguments.run_id.is_some() || arguments.resume.is_some();
+    let is_named = given("NIGHT_SWEEP_RUN_ID").or(given("NIGHT_SWEEP_RESUME")).is_some();
     ensure!(
         !is_named || experiments.len() == 1,
         "--run-id and --resume name one run: give one experiment"
@@ -116,25 +133,7 @@ fn command(arguments: &RunArgs, experiment: &Experiment) -> Result<Command> {
         .args(&arguments.criterion)
         .env(RUN_BENCH, experiment.bench_target())
         .env("NIGHT_SWEEP_EXPERIMENT", &experiment.name);
-    let text = |value: &Option<String>| value.clone().map(Into::into);
-    let path = |value: &Option<PathBuf>| value.clone().map(PathBuf::into_os_string);
-    for (name, value) in [
-        ("DEVICE", Some(arguments.device.clone().into())),
-        ("SPEC", path(&arguments.spec)),
-        ("RUN_ID", text(&arguments.run_id)),
-        ("RESULTS_ROOT", path(&arguments.results_root)),
-        ("RESUME", text(&arguments.resume)),
-        ("SHARD", text(&arguments.shard)),
-        ("PROTOCOL", text(&arguments.protocol)),
-        ("BURN_IN", text(&arguments.burn_in)),
-        ("SEED", text(&arguments.seed)),
-        ("REPORT", text(&arguments.report)),
-        ("FAULT", text(&arguments.fault)),
-    ] {
-        if let Some(value) = value {
-            command.env(format!("NIGHT_SWEEP_{name}"), AsRef::<OsStr>::as_ref(&value));
-        }
-    }
+    command.envs(&arguments.settings.0);
     Ok(command)
 }
 

@@ -1,5 +1,3 @@
-//! `night-sweep validate`.
-
 use crate::spec::Spec;
 use crate::terminal::{print, say};
 use anyhow::{Result, ensure};
@@ -7,14 +5,13 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Check specs: print the first thing wrong with each.
-#[derive(Args, Clone, Debug)]
+#[derive(Args)]
 pub struct ValidateArgs {
     /// The specs.
     #[arg(required = true)]
     specs: Vec<PathBuf>,
 }
 
-/// Runs the command.
 pub fn run(arguments: &ValidateArgs) -> Result<u8> {
     let mut wrong = 0;
     for path in &arguments.specs {

@@ -1,29 +1,30 @@
 //! A comparison: what every output is made of. comparison.json is this, field by field.
 
-use super::verdict::Verdict;
 use crate::results::curve::kernel::KernelChange;
+use crate::stats::Timing;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
-/// The whole file.
+/// The whole file. Ratios are candidate over base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// [`crate::journal::record::SCHEMA_VERSION`].
     pub schema_version: String,
     /// What was compared, and so what the verdicts promise.
     pub kind: Kind,
-    /// The answer: what the process ends with.
+    /// What the process ends with.
     pub outcome: Outcome,
     /// What it is compared with.
     pub base: Side,
     /// What is judged.
     pub cand: Side,
-    /// The least slowdown that counts, in per cent.
+    /// The least slowdown that counts.
     pub threshold_pct: f64,
     /// The cases as a whole.
     pub suite: Suite,
-    /// How a gate measured; absent for stored runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// How a gate measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Measured>,
     /// How often each verdict was given.
     pub counts: BTreeMap<Verdict, usize>,
@@ -31,7 +32,7 @@ pub struct Comparison {
     pub mismatches: Vec<Mismatch>,
     /// What to know before believing the verdicts.
     pub notes: Vec<String>,
-    /// A row per case: first what fails the comparison, then by verdict, the largest change first.
+    /// First what fails the comparison, then by verdict, the largest change first.
     pub rows: Vec<Row>,
 }
 
@@ -47,26 +48,47 @@ pub enum Kind {
     NoiseFloor,
 }
 
-/// The answer of a comparison.
+/// The answer of a comparison, with the exit code of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Nothing that counts got slower or broke.
-    Passed,
+    Passed = 0,
     /// Something did.
-    Regressed,
+    Regressed = 1,
     /// The machine did not allow an answer.
-    Inconclusive,
+    Inconclusive = 3,
 }
 
-impl Outcome {
-    /// The exit code of the process.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Outcome::Passed => 0,
-            Outcome::Regressed => 1,
-            Outcome::Inconclusive => 3,
-        }
+/// What a comparison says of a case; docs/regression.md has what stored runs and gates mean by
+/// each.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Verdict {
+    /// It had a time in the base, and is an error in the candidate.
+    NowFails,
+    /// Slower, beyond chance.
+    Regressed,
+    /// Neither a change nor its absence can be told.
+    Ambiguous,
+    /// Only the base has it.
+    OnlyInBase,
+    /// Only the candidate has it.
+    OnlyInCand,
+    /// It was an error in the base, and has a time in the candidate.
+    NowRuns,
+    /// Faster, beyond chance.
+    Improved,
+    /// No change that counts.
+    #[default]
+    Same,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -77,26 +99,24 @@ pub struct Side {
     pub name: String,
     /// Run ids, or the executable.
     pub runs: Vec<String>,
-    /// Where it ran, as a title names it; absent where nothing says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Where it ran, as a title names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
 }
 
 /// The cases as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Suite {
-    /// Median over the cases of candidate over base; absent for fewer cases than say anything of a
-    /// suite.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Median over the cases; absent for fewer cases than say anything of a suite.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// Whether the suite as a whole got slower by more than counts.
     pub is_slower: bool,
     /// The chance of so large a shift were there none; absent where nobody looked into it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
-    /// SM clock under the candidate over that under the base, where it was looked into and is
-    /// known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of the SM clocks, where it was looked into and is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_ratio: Option<f64>,
 }
 
@@ -111,16 +131,15 @@ pub struct Measured {
     pub trials: [usize; 2],
     /// Cases that the screen flagged, and fresh pairs looked into.
     pub candidates: usize,
-    /// Typical deviation of a difference of one pair, in per cent; absent where no case had a time
-    /// in all pairs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Typical deviation of a difference of one pair; absent where no case had a time in all pairs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deviation_pct: Option<f64>,
     /// How strongly the deviation of a case is drawn to it, in degrees of freedom; absent if
     /// altogether.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prior_freedom: Option<f64>,
-    /// Median over the cases of the minimum detectable effect, in per cent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Median over the cases of the minimum detectable effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mde_pct: Option<f64>,
 }
 
@@ -136,7 +155,7 @@ pub struct Mismatch {
 }
 
 /// A case.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// `group/series/point`.
     pub case_id: String,
@@ -144,34 +163,33 @@ pub struct Row {
     pub verdict: Verdict,
     /// Whether it fails the comparison.
     pub fails: bool,
-    /// Median of the candidate over that of the base.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of the medians.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// 95 % confidence interval of the ratio.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ci95: Option<[f64; 2]>,
     /// The chance of so large a change were there none: in the direction of the change for a gate,
     /// in either for runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
     /// `p_value` adjusted for the number of cases (Benjamini and Hochberg).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub q_value: Option<f64>,
-    /// Pairs of processes behind the ratio; absent for stored runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Pairs of processes behind the ratio of a gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pairs: Option<usize>,
-    /// Minimum detectable effect: the smallest slowdown that a gate detects here 19 times in 20, in
-    /// per cent; absent for stored runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Minimum detectable effect: the smallest slowdown that a gate detects here 19 times in 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mde_pct: Option<f64>,
     /// Times of the base.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<Times>,
     /// Times of the candidate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cand: Option<Times>,
     /// The kernels of both, where they differ.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_change: Option<KernelChange>,
     /// Why there is no time, or what makes the times doubtful.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -194,31 +212,16 @@ pub struct Times {
 
 impl Times {
     /// Of some times in ms; none of nothing.
-    pub fn of(times_ms: &[f64]) -> Option<Times> {
-        let timing = crate::stats::Timing::of(times_ms)?;
-        let crate::stats::Timing { p50, mean, std, count, .. } = timing;
+    pub(super) fn of(times_ms: &[f64]) -> Option<Times> {
+        let Timing { p50, mean, std, count, .. } = Timing::of(times_ms)?;
         Some(Times { p50_ms: p50, mean_ms: mean, std_ms: std, count })
     }
 }
 
 impl Row {
-    /// A row of which nothing is known yet but the verdict.
-    pub fn new(case_id: impl Into<String>, verdict: Verdict) -> Self {
-        Row {
-            case_id: case_id.into(),
-            verdict,
-            fails: matches!(verdict, Verdict::NowFails | Verdict::Regressed),
-            ratio: None,
-            ci95: None,
-            p_value: None,
-            q_value: None,
-            pairs: None,
-            mde_pct: None,
-            base: None,
-            cand: None,
-            kernel_change: None,
-            remarks: Vec::new(),
-        }
+    pub(super) fn new(case_id: &str, verdict: Verdict) -> Self {
+        let fails = matches!(verdict, Verdict::NowFails | Verdict::Regressed);
+        Row { case_id: case_id.to_owned(), verdict, fails, ..Row::default() }
     }
 }
 
@@ -228,7 +231,6 @@ impl Comparison {
         self.rows.iter().filter(|row| row.fails)
     }
 
-    /// Puts the rows in order, and counts them.
     pub(super) fn ordered(mut self) -> Self {
         let size = |row: &Row| row.ratio.map_or(0.0, |ratio| ratio.ln().abs());
         self.rows.sort_by(|a, b| {

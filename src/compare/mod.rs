@@ -12,12 +12,10 @@
 
 pub mod comparison;
 pub(crate) mod gate;
-mod kernels;
 pub(crate) mod output;
 pub(crate) mod pair2;
 mod ratio;
 pub mod side;
 pub mod stored;
-mod verdict;
 
-pub use verdict::Verdict;
+pub use comparison::Verdict;

@@ -1,8 +1,7 @@
 //! How much slower a case of stored runs is, and how uncertain that is.
 //!
-//! Medians of the trials of a run differ by the noise within a process; levels of runs differ by
-//! that between processes. Where a side has several runs, their spread is all of it. With one run a
-//! side, half a per cent between processes is added to the spread of the trials.
+//! Where a side has several runs, their spread is all of it. With one run a side, half a per cent
+//! between processes is added to the spread of the trials.
 
 use super::pair2::moderation::Prior;
 use super::side::Case;
@@ -19,13 +18,10 @@ const BETWEEN_PROCESSES: f64 = 0.005;
 pub struct Ratio {
     /// `ln(candidate / base)`.
     pub difference: f64,
-    /// Its standard error.
     pub error: f64,
-    /// Degrees of freedom of that.
     pub freedom: f64,
 }
 
-/// The ratios of cases that have a time on both sides, in their order.
 pub fn ratios(cases: &[(&Case, &Case)]) -> Vec<Ratio> {
     let raw: Vec<Spread> = cases.iter().map(|(base, cand)| Spread::of(base, cand)).collect();
     // Cases with as many runs and trials have variances of as many degrees: those moderate each
@@ -67,14 +63,12 @@ impl Ratio {
         (2.0 * p_above((self.difference - center).abs(), self.error, self.freedom)).min(1.0)
     }
 
-    /// Where the logarithm lies with 95 % confidence.
     pub fn interval95(&self) -> [f64; 2] {
         let half = t95(self.freedom) * self.error;
         [self.difference - half, self.difference + half]
     }
 }
 
-/// What a difference scatters by.
 struct Spread {
     variance: f64,
     freedom: f64,
@@ -85,7 +79,6 @@ struct Spread {
 }
 
 impl Spread {
-    /// Its degrees of freedom, and what they are of.
     fn kind(&self) -> (u64, bool) {
         (self.freedom.to_bits(), self.is_of_runs)
     }

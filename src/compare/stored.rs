@@ -1,11 +1,10 @@
 //! Stored runs against each other. Repeating a case on one day does not average out the day-to-day
 //! variance, so only changes from 5 % up fail the comparison; smaller ones are reported.
 
-use super::comparison::{Comparison, Kind, Mismatch, Outcome, Row, Suite};
+use super::comparison::{Comparison, Kind, Mismatch, Outcome, Row, Suite, Verdict};
 use super::pair2::MIN_SUITE;
 use super::ratio::{Ratio, ratios};
 use super::side::{Case, Stored};
-use super::verdict::Verdict;
 use crate::journal::record::SCHEMA_VERSION;
 use crate::results::curve::kernel::KernelChange;
 use crate::stats::median;
@@ -25,11 +24,8 @@ const FALSE_DISCOVERY: f64 = 0.05;
 /// A stored baseline should be of so many runs.
 const RUNS: usize = 5;
 
-/// Compares `cand` with `base`; changes of `threshold` (0.05: 5 %) and more fail.
-///
-/// # Errors
-/// If the sides were made under different conditions and `allow_mismatch` is not set, have no case
-/// in common, or the threshold is below [`LEAST_THRESHOLD`].
+/// Compares `cand` with `base`; changes of `threshold` (0.05: 5 %) and more fail. Sides made under
+/// different conditions are refused without `allow_mismatch`.
 pub fn compare(
     base: &Stored,
     cand: &Stored,
@@ -39,8 +35,7 @@ pub fn compare(
     ensure!(
         threshold >= LEAST_THRESHOLD,
         "--threshold: stored runs of different days differ by up to {:.0} % for no reason; to see \
-         less than that, \
-         pair the builds with `night-sweep gate`",
+         less than that, pair the builds with `night-sweep gate`",
         LEAST_THRESHOLD * 100.0
     );
     let mismatches = mismatches(&base.conditions, &cand.conditions);
@@ -113,7 +108,6 @@ fn is_timed(case: &Case) -> bool {
     !case.runs.is_empty()
 }
 
-/// The verdict of a case that lacks a time on either side.
 fn untimed(base: Option<&Case>, cand: Option<&Case>) -> Verdict {
     match (base, cand) {
         (_, None) => Verdict::OnlyInBase,
@@ -185,7 +179,6 @@ fn judge(ratio: &Ratio, removed: f64, q: f64, threshold: f64) -> Verdict {
     }
 }
 
-/// What the conditions of two sides differ in; a condition that one side does not have is none.
 fn mismatches(base: &BTreeMap<String, String>, cand: &BTreeMap<String, String>) -> Vec<Mismatch> {
     let differ = |(what, base): (&String, &String)| {
         let cand = cand.get(what).filter(|cand| *cand != base)?;
@@ -242,55 +235,41 @@ mod tests {
     use crate::compare::comparison::Side;
     use crate::compare::side::Run;
 
-    /// A run with three trials of each case, by its level in ms; none is an error.
-    fn stored(name: &str, cases: &[(&str, Option<f64>)]) -> Stored {
-        let case = |(id, ms): &(&str, Option<f64>)| {
+    /// A run with three trials of each case, by id and level in ms: `a 1.0, b error`.
+    fn stored(name: &str, cases: &str) -> Stored {
+        let case = |case: &str| {
+            let (id, ms) = case.split_once(' ').unwrap();
             let run = |ms: f64| {
                 let trials = [[ms * 0.999, ms, ms * 1.001], [ms * 1.0, ms * 1.002, ms * 1.003]];
                 Run::of(&[&trials[0], &trials[1], &trials[0]]).unwrap()
             };
+            let ms: Option<f64> = ms.parse().ok();
             let error = ms.is_none().then(|| "cuda: illegal address".to_owned());
             let case = Case { runs: ms.map(run).into_iter().collect(), error, ..Case::default() };
-            ((*id).to_owned(), case)
+            (id.to_owned(), case)
         };
         Stored {
             side: Side { name: name.to_owned(), runs: vec![name.to_owned()], device: None },
             conditions: BTreeMap::from([("the model".to_owned(), "H200".to_owned())]),
             circumstances: BTreeMap::new(),
-            cases: cases.iter().map(case).collect(),
+            cases: cases.split(", ").map(case).collect(),
             notes: vec![],
         }
     }
 
-    fn verdicts(base: &[(&str, Option<f64>)], cand: &[(&str, Option<f64>)]) -> Comparison {
+    fn verdicts(base: &str, cand: &str) -> Comparison {
         compare(&stored("a", base), &stored("b", cand), 0.05, false).unwrap()
     }
 
     #[test]
     fn each_case_gets_its_verdict() {
-        let base = [
-            ("a", Some(1.0)),
-            ("b", Some(1.0)),
-            ("c", Some(1.0)),
-            ("d", Some(1.0)),
-            ("e", None),
-            ("f", Some(1.0)),
-            ("h", None),
-        ];
-        let cand = [
-            ("a", Some(1.2)),
-            ("b", Some(0.8)),
-            ("c", Some(1.001)),
-            ("d", None),
-            ("e", Some(1.0)),
-            ("g", Some(1.0)),
-            ("h", None),
-        ];
-        let comparison = verdicts(&base, &cand);
-        let found: Vec<(&str, Verdict, bool)> =
-            comparison.rows.iter().map(|row| (&*row.case_id, row.verdict, row.fails)).collect();
+        let comparison = verdicts(
+            "a 1, b 1, c 1, d 1, e error, f 1, h error",
+            "a 1.2, b 0.8, c 1.001, d error, e 1, g 1, h error",
+        );
+        let found = comparison.rows.iter().map(|row| (&*row.case_id, row.verdict, row.fails));
         assert_eq!(
-            found,
+            found.collect::<Vec<_>>(),
             [
                 ("d", Verdict::NowFails, true),
                 ("a", Verdict::Regressed, true),
@@ -312,38 +291,35 @@ mod tests {
 
     #[test]
     fn below_the_threshold_a_change_is_reported_and_fails_nothing() {
-        let comparison = verdicts(&[("a", Some(1.0))], &[("a", Some(1.04))]);
+        let comparison = verdicts("a 1", "a 1.04");
         assert_eq!(comparison.rows[0].verdict, Verdict::Regressed);
         assert_eq!(comparison.outcome, Outcome::Passed);
     }
 
     #[test]
     fn a_day_that_is_slower_is_no_slower_case_but_a_much_slower_suite_fails() {
-        let suite = |slowest: f64, factor: f64| -> Vec<(&'static str, Option<f64>)> {
-            let cases = ["a", "b", "c", "d", "e", "f", "g"];
-            cases.map(|id| (id, Some(factor * if id == "d" { slowest } else { 1.0 }))).to_vec()
-        };
-        let day = verdicts(&suite(1.0, 1.0), &suite(1.1, 1.03));
+        let base = "a 1, b 1, c 1, d 1, e 1, f 1, g 1";
+        let day = verdicts(base, "a 1.03, b 1.03, c 1.03, d 1.133, e 1.03, f 1.03, g 1.03");
         let slower: Vec<&str> = day.failing().map(|row| &*row.case_id).collect();
         assert_eq!(slower, ["d"]);
         assert!(day.notes.iter().any(|note| note.contains("+3.0 %")), "{:?}", day.notes);
-        let suite_wide = verdicts(&suite(1.0, 1.0), &suite(1.0, 1.08));
+        let suite_wide = verdicts(base, &base.replace('1', "1.08"));
         assert!(suite_wide.suite.is_slower && suite_wide.outcome == Outcome::Regressed);
     }
 
     #[test]
     fn noise_beyond_the_threshold_is_ambiguous() {
-        let mut cand = stored("b", &[("a", Some(1.0))]);
+        let mut cand = stored("b", "a 1");
         let trials: [&[f64]; 3] = [&[0.9, 0.9], &[1.0, 1.0], &[1.2, 1.2]];
         cand.cases.get_mut("a").unwrap().runs = vec![Run::of(&trials).unwrap()];
-        let comparison = compare(&stored("a", &[("a", Some(1.0))]), &cand, 0.05, false).unwrap();
+        let comparison = compare(&stored("a", "a 1"), &cand, 0.05, false).unwrap();
         assert_eq!(comparison.rows[0].verdict, Verdict::Ambiguous);
     }
 
     #[test]
     fn flags_are_told_where_there_is_a_change_and_counted_elsewhere() {
-        let mut base = stored("a", &[("a", Some(1.0)), ("b", Some(1.0))]);
-        let mut cand = stored("b", &[("a", Some(1.2)), ("b", Some(1.0))]);
+        let mut base = stored("a", "a 1, b 1");
+        let mut cand = stored("b", "a 1.2, b 1");
         let flag = |side: &mut Stored, case: &str, flag: &str| {
             side.cases.get_mut(case).unwrap().flags.push(flag.to_owned());
         };
@@ -363,31 +339,19 @@ mod tests {
     /// A search of all cases for each would take minutes here.
     #[test]
     fn twenty_thousand_cases_take_no_longer_than_they_are_many() {
-        let ids: Vec<String> = (0..20_000).map(|k| format!("G3/fp16/K{k}")).collect();
-        let cases: Vec<(&str, Option<f64>)> = ids.iter().map(|id| (&**id, Some(1.0))).collect();
+        let cases: Vec<String> = (0..20_000).map(|k| format!("G3/fp16/K{k} 1")).collect();
+        let cases = cases.join(", ");
         let start = std::time::Instant::now();
         let comparison = verdicts(&cases, &cases);
-        assert_eq!(comparison.counts[&Verdict::Same], ids.len());
+        assert_eq!(comparison.counts[&Verdict::Same], 20_000);
         let took = start.elapsed();
         assert!(took < std::time::Duration::from_secs(20), "{took:?}");
     }
 
     #[test]
-    fn what_cannot_be_compared_is_refused_and_says_why() {
-        let one = stored("a", &[("a", Some(1.0))]);
-        let mut other = one.clone();
-        other.conditions.insert("the model".to_owned(), "A100".to_owned());
-        let refused = |cand: &Stored, threshold| {
-            format!("{:#}", compare(&one, cand, threshold, false).unwrap_err())
-        };
-        let says = refused(&other, 0.05);
-        assert!(
-            says.contains("the model (H200 and A100)") && says.contains("--allow-mismatch"),
-            "{says}"
-        );
-        let allowed = compare(&one, &other, 0.05, true).unwrap();
-        assert_eq!(allowed.mismatches.len(), 1);
-        assert!(refused(&one, 0.02).contains("night-sweep gate"));
-        assert!(refused(&stored("b", &[("z", Some(1.0))]), 0.05).contains("no case in common"));
+    fn sides_without_a_common_case_are_refused() {
+        let one = stored("a", "a 1");
+        let error = compare(&one, &stored("b", "z 1"), 0.05, false).unwrap_err();
+        assert!(error.to_string().contains("no case in common"), "{error:#}");
     }
 }

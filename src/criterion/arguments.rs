@@ -4,31 +4,26 @@
 //! a second time, to know which cases to prepare. What Criterion would take and then ignore is
 //! refused.
 
+use crate::journal::home::criterion_home;
 use crate::journal::runs::run_id;
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::workload::case::Case;
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Arg, ArgAction, Command};
 use criterion::Criterion;
 use regex::Regex;
 
-/// What Criterion will do with the cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Print the ids.
     List,
-    /// Launch each case once.
     Test,
-    /// Launch each case for a given time.
     Profile,
     /// Analyse a saved baseline again, without measuring.
     Load,
-    /// Measure.
     Measure,
 }
 
-/// Which cases, and what to do with them.
 #[derive(Debug)]
 pub struct Arguments {
-    /// What to do.
     pub mode: Mode,
     filter: Filter,
     /// The baselines that every case has to have: those of `--load-baseline` and `--baseline`.
@@ -55,9 +50,6 @@ const REFUSED: [(&str, &str); 5] = [
 impl Arguments {
     /// Reads the process's arguments. A wrong one ends the process here, with Criterion's own
     /// message and code 2.
-    ///
-    /// # Errors
-    /// An option that would have no effect, or a filter that is no regular expression.
     pub fn from_process() -> Result<Self> {
         let arguments = std::env::args_os().map(|argument| {
             argument.into_string().map_err(|argument| anyhow!("{argument:?} is not UTF-8"))
@@ -70,50 +62,25 @@ impl Arguments {
 
     fn parse(arguments: &[String]) -> Result<Self> {
         // All of Criterion's, the hidden ones too: parsing ends at the first unknown one.
-        let flags = [
-            ("verbose", 'v'),
-            ("noplot", 'n'),
-            ("version", 'V'),
-            ("list", ' '),
-            ("test", ' '),
-            ("bench", ' '),
-            ("exact", ' '),
-            ("ignored", ' '),
-            ("include-ignored", ' '),
-            ("quick", ' '),
-            ("quiet", ' '),
-            ("discard-baseline", ' '),
-            ("nocapture", ' '),
-            ("show-output", ' '),
-        ];
-        let options = [
-            ("save-baseline", 's'),
-            ("baseline", 'b'),
-            ("color", 'c'),
-            ("baseline-lenient", ' '),
-            ("load-baseline", ' '),
-            ("format", ' '),
-            ("profile-time", ' '),
-            ("sample-size", ' '),
-            ("warm-up-time", ' '),
-            ("measurement-time", ' '),
-            ("nresamples", ' '),
-            ("noise-threshold", ' '),
-            ("confidence-level", ' '),
-            ("significance-level", ' '),
-            ("plotting-backend", ' '),
-            ("output-format", ' '),
-        ];
-        let mut command = Command::new("bench")
+        let flags = "verbose noplot version list test bench exact ignored include-ignored quick \
+                     quiet discard-baseline nocapture show-output";
+        let options = "save-baseline baseline color baseline-lenient load-baseline format \
+                       profile-time sample-size warm-up-time measurement-time nresamples \
+                       noise-threshold confidence-level significance-level plotting-backend \
+                       output-format";
+        let short = |name| match name {
+            "version" => Some('V'),
+            "verbose" | "noplot" | "save-baseline" | "baseline" | "color" => name.chars().next(),
+            _ => None,
+        };
+        let named = |name: &'static str| Arg::new(name).long(name).short(short(name));
+        let command = Command::new("bench")
             .ignore_errors(true)
             .disable_help_flag(true)
-            .arg(Arg::new("FILTER"));
-        let named = |(name, short): (&'static str, char)| {
-            let argument = Arg::new(name).long(name);
-            if short == ' ' { argument } else { argument.short(short) }
-        };
-        command = command.args(flags.map(|flag| named(flag).action(ArgAction::SetTrue)));
-        command = command.args(options.map(named)).mut_arg("color", |color| color.alias("colour"));
+            .arg(Arg::new("FILTER"))
+            .args(flags.split(' ').map(|name| named(name).action(ArgAction::SetTrue)))
+            .args(options.split(' ').map(named))
+            .mut_arg("color", |color| color.alias("colour"));
         let matches = command.get_matches_from(arguments);
         let flag = |name: &str| matches.get_flag(name);
         let value = |name: &str| matches.get_one::<String>(name);
@@ -153,7 +120,6 @@ impl Arguments {
         Ok(Arguments { mode, filter, required_baselines: required.cloned().collect() })
     }
 
-    /// Whether Criterion will run the case of this id.
     pub fn selects(&self, id: &str) -> bool {
         match &self.filter {
             Filter::All => true,
@@ -162,6 +128,23 @@ impl Arguments {
             Filter::Nothing => false,
         }
     }
+}
+
+/// Refuses a baseline that a case does not have. Criterion would panic at the first of them, with
+/// everything measured.
+pub fn require(cases: &[Case], baseline: &str) -> Result<()> {
+    let home = criterion_home();
+    let has = |case: &&Case| home.join(&case.id).join(baseline).is_dir();
+    let missing: Vec<&Case> = cases.iter().filter(|case| !has(case)).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    bail!(
+        "{} of {} cases have no baseline {baseline:?} ({} is one): save it first with `-- \
+         --save-baseline {baseline}`, or compare what there is with `--baseline-lenient \
+         {baseline}`",
+        missing.len(),
+        cases.len(),
+        first.id
+    )
 }
 
 #[cfg(test)]
@@ -197,38 +180,5 @@ mod tests {
         assert!(by("K107 --bench -s main", "G3/x/K107"));
         assert!(by("--exact G3/x/K10", "G3/x/K10") && !by("--exact G3/x/K10", "G3/x/K107"));
         assert!(!by("--ignored", "S1/x/d107"));
-    }
-
-    #[test]
-    fn no_flag_of_criterions_hides_what_follows() {
-        for flag in [
-            "-v",
-            "-n",
-            "--discard-baseline",
-            "--nocapture",
-            "--show-output",
-            "--include-ignored",
-            "--colour always",
-        ] {
-            let read = parse(&format!("--bench {flag} --list K10")).unwrap();
-            assert!(read.mode == Mode::List && !read.selects("G3/x/K8"), "{flag}");
-        }
-    }
-
-    #[test]
-    fn what_would_be_ignored_is_refused() {
-        for line in [
-            "--quick",
-            "--sample-size 50",
-            "--warm-up-time 1",
-            "--measurement-time=3",
-            "--plotting-backend plotters",
-            "--save-baseline new",
-            "--save-baseline ../x",
-            "--baseline=",
-            "d(1",
-        ] {
-            assert!(parse(&format!("--bench {line}")).is_err(), "{line}");
-        }
     }
 }

@@ -12,11 +12,6 @@ use std::time::{Duration, Instant};
 /// What stands for Criterion's warm-up, by which it decides how many iterations a sample has.
 const WARM_UP: Duration = Duration::from_micros(20);
 
-/// Hands Criterion the samples of the trials of `case`, in milliseconds per launch.
-///
-/// # Errors
-/// If the streams cannot be redirected: what Criterion says it is about to do is nothing that it
-/// does.
 pub fn feed(
     criterion: &mut Criterion<DeviceTime>,
     case: &Case,
@@ -51,7 +46,6 @@ fn criterion_samples(trials_ms: &[&[f64]]) -> Vec<f64> {
     trials_ms.iter().flat_map(|trial| trial.chunks(each)).map(mean_ns).collect()
 }
 
-/// Euclid's.
 fn greatest_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_divisor(b, a % b) }
 }
@@ -65,7 +59,6 @@ fn warm_up() -> f64 {
     WARM_UP.as_nanos() as f64
 }
 
-/// Launches a plan as often as Criterion asks, for `--test` and `--profile-time`.
 pub fn launch(
     criterion: &mut Criterion<DeviceTime>,
     time: &DeviceTime,
@@ -91,7 +84,6 @@ pub fn replay(criterion: &mut Criterion<DeviceTime>, cases: &[Case]) {
     }
 }
 
-/// The group of a case: the first part of its id.
 fn group_of<'a>(
     criterion: &'a mut Criterion<DeviceTime>,
     case: &Case,
@@ -99,7 +91,6 @@ fn group_of<'a>(
     criterion.benchmark_group(case.id.split('/').next().unwrap_or_default())
 }
 
-/// Hands the case to Criterion under its id: group, series, point.
 fn bench(
     group: &mut BenchmarkGroup<DeviceTime>,
     case: &Case,

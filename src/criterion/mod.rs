@@ -2,6 +2,5 @@
 //! the measurement.
 
 pub(crate) mod arguments;
-pub(crate) mod baseline;
 pub(crate) mod feed;
 pub(crate) mod quiet;

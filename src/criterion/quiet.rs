@@ -12,9 +12,6 @@ use std::sync::Once;
 
 /// Runs `work`, and then prints what it wrote to standard output. A pipe would have to be read
 /// meanwhile; memory takes whatever a library's thread may add.
-///
-/// # Errors
-/// If the streams cannot be redirected.
 pub fn during<T>(work: impl FnOnce() -> T) -> Result<T> {
     let _ = std::io::stdout().flush();
     let nowhere = OpenOptions::new().write(true).open("/dev/null")?;
@@ -44,8 +41,8 @@ pub fn report_panics() {
     std::panic::set_hook(Box::new(move |panic| {
         let _ = writeln!(
             &stderr,
-            "night-sweep: {panic}\nnight-sweep: this is a bug, here or in Criterion. Nothing measured before is lost: \
-             `night-sweep list --runs` shows what can be resumed"
+            "night-sweep: {panic}\nnight-sweep: this is a bug, here or in Criterion. Nothing \
+             measured before is lost: `night-sweep list --runs` shows what can be resumed"
         );
     }));
 }

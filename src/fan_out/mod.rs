@@ -2,8 +2,7 @@
 //! one run.
 //!
 //! Shards measure different cases, so they share Criterion's folder: its baselines work as in one
-//! process. Their journals lie there under run ids of their own, and `merge` joins them as it joins
-//! those of a cluster.
+//! process. Their journals lie there under run ids of their own.
 
 mod interference;
 pub(crate) mod place;
@@ -11,7 +10,7 @@ mod request;
 mod side_by_side;
 mod state;
 
-use crate::files::remove_if;
+use crate::files::{cannot, remove_if};
 use crate::journal::home::{criterion_home, runs_folder};
 use crate::journal::merge::merge;
 use crate::journal::record::Status;
@@ -95,8 +94,6 @@ pub(crate) fn run(request: &Request) -> Result<u8> {
     Ok(0)
 }
 
-/// The name and group of the spec entry that will run, as far as the spec tells; an error where it
-/// cannot.
 fn experiment(request: &Request) -> Result<(String, String)> {
     let (spec, bench) = (Spec::of(&request.spec)?, &request.bench);
     let experiment = match &request.experiment {
@@ -128,7 +125,6 @@ fn variables() -> BTreeMap<String, String> {
     text.filter(|(name, _)| !is_set(name)).collect()
 }
 
-/// A part of the sweep.
 struct Part<'a> {
     shard: Shard,
     place: &'a Place,
@@ -148,7 +144,6 @@ fn shards<'a>(request: &'a Request, state: &FanOut) -> Vec<Part<'a>> {
 }
 
 impl Part<'_> {
-    /// Whether everything is measured.
     fn is_done(&self) -> bool {
         journal::read(&self.journal).is_ok_and(|run| {
             run.end.as_ref().is_some_and(|end| end.status == Status::Complete)
@@ -156,7 +151,6 @@ impl Part<'_> {
         })
     }
 
-    /// The variable that starts its run, or goes on with it.
     fn start(&self) -> Result<&'static str> {
         if !self.journal.exists() {
             return Ok("NIGHT_SWEEP_RUN_ID");
@@ -166,8 +160,7 @@ impl Part<'_> {
             "shard {} is still being measured by a process of an earlier start: wait, or stop it",
             self.shard
         );
-        let bytes = fs::read(&self.journal)
-            .with_context(|| format!("cannot read {}", self.journal.display()))?;
+        let bytes = fs::read(&self.journal).with_context(cannot("read", &self.journal))?;
         if bytes.contains(&b'\n') {
             return Ok("NIGHT_SWEEP_RESUME");
         }
@@ -177,13 +170,11 @@ impl Part<'_> {
     }
 }
 
-/// Whether a header begins or would begin like this.
 fn is_first_line_of_a_journal(bytes: &[u8]) -> bool {
     let start = br#"{"line":"header""#;
     bytes.starts_with(start) || start.starts_with(bytes)
 }
 
-/// The shards that are not done.
 fn jobs(request: &Request, state: &FanOut, shards: &[Part]) -> Result<Vec<Job>> {
     let open = shards.iter().filter(|shard| !shard.is_done());
     let home = std::path::absolute(criterion_home())?;

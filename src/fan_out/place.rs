@@ -5,17 +5,14 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// What `--gpus` takes.
 pub const ALLOWED: &str =
     "all, numbers as in cuda:N like 0,1, uuids like GPU-1a2b3c4d, or cpu:N with N from 1 to 64";
 
 /// The largest N of `cpu:N`: more is a slip of the keyboard.
 const MOST: usize = 64;
 
-/// What the user asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gpus {
-    /// Every GPU that this process may use.
     All,
     /// These, by number or by the beginning of the uuid.
     Some(Vec<String>),
@@ -23,13 +20,12 @@ pub enum Gpus {
     Cpu(usize),
 }
 
-/// Where one shard runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// `cuda:N` as this process counts, or `cpu process N`.
     pub name: String,
     /// Absent on the CPU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
 }
 
@@ -43,27 +39,24 @@ impl FromStr for Gpus {
                 || word.strip_prefix("GPU-").is_some_and(|rest| !rest.is_empty())
         };
         let words: Vec<&str> = text.split(',').collect();
-        match (text, text.strip_prefix("cpu:")) {
-            ("all", _) => Ok(Gpus::All),
+        let gpus = match (text, text.strip_prefix("cpu:")) {
+            ("all", _) => Some(Gpus::All),
             (_, Some(count)) => {
                 let count = count.parse().ok().filter(|count| (1..=MOST).contains(count));
-                count.map(Gpus::Cpu).ok_or_else(|| format!("allowed is {ALLOWED}"))
+                count.map(Gpus::Cpu)
             }
             _ if words.iter().all(|word| is_word(word)) => {
-                Ok(Gpus::Some(words.into_iter().map(str::to_owned).collect()))
+                Some(Gpus::Some(words.into_iter().map(str::to_owned).collect()))
             }
-            _ => Err(format!("allowed is {ALLOWED}")),
-        }
+            _ => None,
+        };
+        gpus.ok_or_else(|| format!("allowed is {ALLOWED}"))
     }
 }
 
 impl Gpus {
     /// The places asked for; `list` says which GPUs there are, and is not called for those of the
     /// CPU.
-    ///
-    /// # Errors
-    /// If a GPU is not there, is named twice, or is of another model than the first: such shards
-    /// cannot be merged.
     pub fn places(&self, list: impl FnOnce() -> Result<Vec<Listed>, String>) -> Result<Vec<Place>> {
         if let Gpus::Cpu(count) = self {
             let name = |index| format!("cpu process {index}");
@@ -85,8 +78,7 @@ impl Gpus {
             ensure!(
                 there[first].name == *own,
                 "cuda:{first} is an {} and cuda:{index} an {own}: shards are merged only if \
-                 measured on one model; choose \
-                 with --gpus",
+                 measured on one model; choose with --gpus",
                 there[first].name
             );
         }
@@ -107,11 +99,9 @@ fn find(word: &str, there: &[Listed]) -> Result<usize> {
     match found[..] {
         [index] => Ok(index),
         [] => {
-            let all: Vec<_> = there
-                .iter()
-                .enumerate()
-                .map(|(index, gpu)| format!("{index} ({}, {})", gpu.name, gpu.uuid))
-                .collect();
+            let each = there.iter().enumerate();
+            let each = each.map(|(index, gpu)| format!("{index} ({}, {})", gpu.name, gpu.uuid));
+            let all: Vec<_> = each.collect();
             bail!("--gpus: there is no GPU {word} here; there are {}", all.join(", "))
         }
         _ => bail!("--gpus: {} GPUs have a uuid that begins with {word}", found.len()),
@@ -119,7 +109,6 @@ fn find(word: &str, there: &[Listed]) -> Result<usize> {
 }
 
 impl Place {
-    /// What a process finds in its environment to run here, on its first and only GPU.
     pub fn variables(&self) -> Vec<(&'static str, &str)> {
         match &self.uuid {
             Some(uuid) => vec![("CUDA_VISIBLE_DEVICES", uuid), ("NIGHT_SWEEP_DEVICE", "cuda:0")],

@@ -1,10 +1,11 @@
 //! Benches side by side: started, watched, stopped together.
 
+use crate::files::cannot;
 use crate::journal::record::Line;
 use crate::process::child::last_lines;
 use crate::process::signals::{STOPPED, Signals};
 use crate::run::progress::Progress;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use indicatif::MultiProgress;
 use rustix::process::{Pid, kill_process};
 use std::fs::{File, OpenOptions};
@@ -14,29 +15,19 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often the processes are looked at.
 const PERIOD: Duration = Duration::from_millis(20);
-/// How often their journals are.
 const JOURNAL_PERIOD: Duration = Duration::from_millis(500);
 
-/// A bench to run.
 pub struct Job {
-    /// For people.
     pub name: String,
-    /// The bench, its arguments and variables.
     pub command: Command,
-    /// What it prints is added here.
     pub log: PathBuf,
-    /// What it will write to.
     pub journal: PathBuf,
 }
 
 /// A bench that ended, or did not start.
 pub struct Ended {
-    /// For people.
-    pub name: String,
-    log: PathBuf,
-    journal: PathBuf,
+    job: Job,
     outcome: Result<ExitStatus>,
 }
 
@@ -63,119 +54,60 @@ pub fn side_by_side(jobs: Vec<Job>, signals: &Signals) -> Vec<Ended> {
         }
         std::thread::sleep(PERIOD);
     }
-    running.into_iter().map(Running::ended).collect()
+    let ended = running.into_iter().map(|Running { job, process, .. }| match process {
+        Err(outcome) => Ended { job, outcome },
+        Ok(_) => unreachable!("it is waited for"),
+    });
+    ended.collect()
 }
 
-/// The process, or how it ended.
+/// The process, or how it ended, and how far its journal is.
 struct Running {
-    name: String,
-    log: PathBuf,
+    job: Job,
     process: Result<Child, Result<ExitStatus>>,
-    watched: Watched,
+    /// Of its bar among the others.
+    place: usize,
+    file: Option<BufReader<File>>,
+    /// The line that is not yet whole.
+    line: Vec<u8>,
+    /// Lines behind the header.
+    done: usize,
+    total: usize,
+    progress: Option<Progress>,
 }
 
 impl Running {
     fn start(place: usize, mut job: Job) -> Running {
         let mut start = || -> Result<Child> {
             let log = OpenOptions::new().create(true).append(true).open(&job.log);
-            let log = log.with_context(|| format!("cannot write to {}", job.log.display()))?;
+            let log = log.with_context(cannot("write to", &job.log))?;
             let program = job.command.get_program().to_string_lossy().into_owned();
             // Of a process group of its own: a terminal's Ctrl-C reaches it once, through us. Two
             // end it at once.
             job.command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
             job.command.spawn().with_context(|| format!("cannot run {program}"))
         };
-        let process = start().map_err(Err);
-        let watched = Watched::new(place, &job.name, job.journal);
-        Running { name: job.name, log: job.log, process, watched }
+        let (process, line) = (start().map_err(Err), Vec::new());
+        Running { job, process, place, file: None, line, done: 0, total: 0, progress: None }
     }
 
     fn look(&mut self, bars: &MultiProgress, at_journal: bool) {
         let Ok(child) = &mut self.process else { return };
         let ended = child.try_wait().transpose();
         if at_journal || ended.is_some() {
-            self.watched.look(bars);
+            self.read_on(bars);
         }
         if let Some(ended) = ended {
-            self.watched.finish();
+            self.progress.take().inspect(Progress::finish);
             self.process = Err(ended.map_err(Into::into));
-        }
-    }
-
-    fn ended(self) -> Ended {
-        let outcome = match self.process {
-            Err(outcome) => outcome,
-            Ok(_) => unreachable!("it is waited for"),
-        };
-        Ended { name: self.name, log: self.log, journal: self.watched.path, outcome }
-    }
-}
-
-impl Ended {
-    /// Whether it measured everything; a filter that matches nothing leaves no journal.
-    pub fn is_done(&self) -> bool {
-        self.outcome.as_ref().is_ok_and(ExitStatus::success) && self.journal.exists()
-    }
-
-    /// Whether it stopped because it was asked to, maybe before it listened.
-    pub fn is_stopped(&self, signals: &Signals) -> bool {
-        let by_signal = |status: &ExitStatus| status.signal().is_some() && signals.code().is_some();
-        self.stopped_with().is_some() || self.outcome.as_ref().is_ok_and(by_signal)
-    }
-
-    /// Its exit code, if it is one of those that a stopped bench has.
-    pub fn stopped_with(&self) -> Option<u8> {
-        let code = self.outcome.as_ref().ok()?.code()?;
-        STOPPED.into_iter().find(|stopped| i32::from(*stopped) == code)
-    }
-
-    /// What happened, with the last that it printed.
-    pub fn describe(&self) -> String {
-        let log = self.log.display();
-        match &self.outcome {
-            Err(error) => format!("{}: {error:#}", self.name),
-            Ok(status) => {
-                let last = last_lines(&std::fs::read(&self.log).unwrap_or_default());
-                format!("{} ended with {status}: {last} (all of it: {log})", self.name)
-            }
-        }
-    }
-}
-
-/// A journal that grows: how far its run is.
-struct Watched {
-    /// Of its bar among the others.
-    place: usize,
-    name: String,
-    path: PathBuf,
-    file: Option<BufReader<File>>,
-    /// The line that is not yet whole.
-    line: Vec<u8>,
-    /// Lines behind the header.
-    done: usize,
-    progress: Option<Progress>,
-    total: usize,
-}
-
-impl Watched {
-    fn new(place: usize, name: &str, path: PathBuf) -> Watched {
-        Watched {
-            place,
-            name: name.to_owned(),
-            path,
-            file: None,
-            line: Vec::new(),
-            done: 0,
-            progress: None,
-            total: 0,
         }
     }
 
     /// Reads what was added. A journal that cannot be read is the process's business, which will
     /// say so.
-    fn look(&mut self, bars: &MultiProgress) {
+    fn read_on(&mut self, bars: &MultiProgress) {
         if self.file.is_none() {
-            self.file = File::open(&self.path).ok().map(BufReader::new);
+            self.file = File::open(&self.job.journal).ok().map(BufReader::new);
         }
         let Some(file) = &mut self.file else { return };
         loop {
@@ -184,47 +116,62 @@ impl Watched {
                 Ok(1..) if self.line.ends_with(b"\n") => {}
                 _ => break,
             }
-            if self.total == 0 {
-                if let Ok(Line::Header(header)) = serde_json::from_slice(&self.line) {
-                    self.total = header.cases.len() * header.protocol.trials;
-                }
-            } else {
+            if self.total > 0 {
                 // A stop and a failure are lines too, and a failure drops trials: close enough for
                 // a bar.
                 self.done = (self.done + 1).min(self.total);
+            } else if let Ok(Line::Header(header)) = serde_json::from_slice(&self.line) {
+                self.total = header.cases.len() * header.protocol.trials;
             }
             self.line.clear();
         }
         if self.total > 0 {
-            let (name, done, total) = (&self.name, self.done, self.total);
-            let progress = self
-                .progress
-                .get_or_insert_with(|| Progress::among(bars, self.place, name, done, total));
-            progress.advance_to(done);
-        }
-    }
-
-    fn finish(&mut self) {
-        if let Some(progress) = self.progress.take() {
-            progress.finish();
+            let (name, done, total) = (&self.job.name, self.done, self.total);
+            let new = || Progress::among(bars, self.place, name, done, total);
+            self.progress.get_or_insert_with(new).advance_to(done);
         }
     }
 }
 
-/// Stops here if a shard failed, and says which.
-pub fn failed(ended: &[Ended], signals: &Signals) -> Result<()> {
-    let failed: Vec<String> = ended
-        .iter()
-        .filter(|ended| !ended.is_done() && !ended.is_stopped(signals))
-        .map(Ended::describe)
-        .collect();
-    if failed.is_empty() {
-        return Ok(());
+impl Ended {
+    /// Whether it measured everything; a filter that matches nothing leaves no journal.
+    pub fn is_done(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(ExitStatus::success) && self.job.journal.exists()
     }
-    let done = ended.iter().filter(|ended| ended.is_done()).count();
-    bail!(
-        "{}; {done} others are done; what is measured is kept: the same command goes on with what \
-         is missing",
-        failed.join("; ")
-    )
+
+    pub fn stopped_with(&self) -> Option<u8> {
+        let code = self.outcome.as_ref().ok()?.code()?;
+        STOPPED.into_iter().find(|stopped| i32::from(*stopped) == code)
+    }
+
+    /// What happened, with the last that it printed.
+    pub fn describe(&self) -> String {
+        let Job { name, log, .. } = &self.job;
+        match &self.outcome {
+            Err(error) => format!("{name}: {error:#}"),
+            Ok(status) => {
+                let last = last_lines(&std::fs::read(log).unwrap_or_default());
+                format!("{name} ended with {status}: {last} (all of it: {})", log.display())
+            }
+        }
+    }
+}
+
+pub fn failed(ended: &[Ended], signals: &Signals) -> Result<()> {
+    // One that was asked to stop may have ended by the signal, before it listened.
+    let by_signal = |status: &ExitStatus| status.signal().is_some() && signals.code().is_some();
+    let is_stopped = |ended: &Ended| {
+        ended.stopped_with().is_some() || ended.outcome.as_ref().is_ok_and(by_signal)
+    };
+    let (done, open): (Vec<&Ended>, Vec<&Ended>) = ended.iter().partition(|ended| ended.is_done());
+    let failed = open.into_iter().filter(|ended| !is_stopped(ended)).map(Ended::describe);
+    let failed: Vec<String> = failed.collect();
+    ensure!(
+        failed.is_empty(),
+        "{}; {} others are done; what is measured is kept: the same command goes on with what is \
+         missing",
+        failed.join("; "),
+        done.len()
+    );
+    Ok(())
 }

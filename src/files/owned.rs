@@ -1,6 +1,6 @@
 //! Folders that Night Sweep made: how they are marked, checked and removed.
 
-use super::{PREFIX, not_a_link, plain, write_atomically};
+use super::{PREFIX, cannot, not_a_link, plain, write_atomically};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::io::ErrorKind;
@@ -9,12 +9,10 @@ use std::path::{Path, PathBuf};
 /// Name of the file that marks a folder of ours; its lines say what the folder is.
 pub const MARK: &str = ".night-sweep";
 
-/// What a folder of ours is.
 #[derive(Clone, Copy)]
 pub struct Kind<'a> {
     /// In a few words, for the mark and for people.
     pub what: &'static str,
-    /// Which one of its kind, on one line; empty where all of a kind may replace each other.
     pub identity: &'a str,
     /// Whether we write a file or, if the second argument is true, a folder of this name; relative
     /// to the folder.
@@ -24,11 +22,15 @@ pub struct Kind<'a> {
 }
 
 impl Kind<'_> {
+    /// A kind of which all may replace each other, and none is without a mark.
+    pub const fn of(what: &'static str, is_ours: fn(&Path, bool) -> bool) -> Self {
+        Kind { what, identity: "", is_ours, unmarked: &|_| false }
+    }
+
     fn mark(&self) -> String {
         format!("night-sweep: {}\n{}\n", self.what, self.identity)
     }
 
-    /// Whether a folder has the mark of this kind, whichever one of it.
     pub(super) fn has_marked(&self, dir: &Path) -> bool {
         let first = format!("night-sweep: {}\n", self.what);
         mark(dir).is_some_and(|mark| mark.starts_with(first.as_bytes()))
@@ -42,7 +44,7 @@ pub fn ensure_ours(dir: &Path, kind: &Kind) -> Result<()> {
     not_a_link(dir)?;
     match fs::symlink_metadata(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", dir.display())),
+        Err(error) => return Err(error).with_context(cannot("read", dir)),
         Ok(found) => {
             ensure!(found.is_dir(), "{} is a file, no folder: choose another name", dir.display())
         }
@@ -82,7 +84,7 @@ pub fn ensure_replaceable(dir: &Path, kind: &Kind) -> Result<()> {
 /// Makes a folder of ours, or takes one that is empty or ours already.
 pub fn claim(dir: &Path, kind: &Kind) -> Result<()> {
     ensure_ours(dir, kind)?;
-    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    fs::create_dir_all(dir).with_context(cannot("create", dir))?;
     match mark(dir) {
         Some(_) => Ok(()),
         None => write_mark(dir, kind),
@@ -106,19 +108,15 @@ pub(super) fn remove(dir: &Path, kind: &Kind) -> Result<Vec<PathBuf>> {
         // The mark goes last: a folder half removed is still ours.
         let mark = dir.join(MARK);
         let removed = if mark.exists() { fs::remove_file(mark) } else { Ok(()) };
-        removed
-            .and_then(|()| fs::remove_dir(dir))
-            .with_context(|| format!("cannot remove {}", dir.display()))?;
+        removed.and_then(|()| fs::remove_dir(dir)).with_context(cannot("remove", dir))?;
     }
     Ok(strangers)
 }
 
-/// Marks a folder.
 pub(super) fn write_mark(dir: &Path, kind: &Kind) -> Result<()> {
     write_atomically(&dir.join(MARK), kind.mark().as_bytes())
 }
 
-/// A few of these paths, for people.
 pub fn listed(paths: &[PathBuf]) -> String {
     let shown: Vec<_> = paths.iter().take(3).map(|path| path.display().to_string()).collect();
     match paths.len() - shown.len() {
@@ -127,7 +125,6 @@ pub fn listed(paths: &[PathBuf]) -> String {
     }
 }
 
-/// The text of a mark that is a plain file.
 fn mark(dir: &Path) -> Option<Vec<u8>> {
     let path = dir.join(MARK);
     let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
@@ -135,7 +132,7 @@ fn mark(dir: &Path) -> Option<Vec<u8>> {
 }
 
 fn is_empty(dir: &Path) -> Result<bool> {
-    let entries = fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()));
+    let entries = fs::read_dir(dir).with_context(cannot("read", dir));
     Ok(entries?.next().is_none())
 }
 
@@ -160,12 +157,11 @@ fn walk(root: &Path, below: &Path, kind: &Kind, removes: bool) -> Result<Vec<Pat
         } else if found.is_dir() {
             let inside = walk(root, &name, kind, removes)?;
             if removes && inside.is_empty() {
-                fs::remove_dir(&path)
-                    .with_context(|| format!("cannot remove {}", path.display()))?;
+                fs::remove_dir(&path).with_context(cannot("remove", &path))?;
             }
             strangers.extend(inside);
         } else if removes && name != Path::new(MARK) {
-            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            fs::remove_file(&path).with_context(cannot("remove", &path))?;
         }
     }
     strangers.sort();

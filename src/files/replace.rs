@@ -1,7 +1,7 @@
 //! A folder written whole or not at all.
 
 use super::owned::{Kind, ensure_replaceable, listed, remove, write_mark};
-use super::{PREFIX, sync_dir};
+use super::{PREFIX, cannot, sync_dir};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
@@ -12,22 +12,18 @@ use std::time::Duration;
 const LEFT_BEHIND: Duration = Duration::from_secs(60);
 
 /// Lets `fill` write into a new folder beside `target`, marks it, and puts it in place of `target`
-/// in one rename.
-///
-/// # Errors
-/// If `fill` fails, the disk refuses, or what is at `target` is not ours to replace; then `target`
-/// is as it was, and nothing is left beside it.
+/// in one rename. After an error `target` is as it was, and nothing is left beside it.
 pub fn replace(target: &Path, kind: &Kind, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let target = &super::plain(target);
     let parent = target.parent().context("a folder needs a folder to lie in")?;
     ensure_replaceable(target, kind)?;
-    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    fs::create_dir_all(parent).with_context(cannot("create", parent))?;
     remove_left_behind(parent, kind);
 
     let new = Temporary::new(parent, kind)?;
     write_mark(&new.path, kind)
         .and_then(|()| fill(&new.path))
-        .with_context(|| format!("cannot write {}", target.display()))?;
+        .with_context(cannot("write", target))?;
     sync_dir(&new.path)?;
 
     // `fill` takes a while.
@@ -75,21 +71,17 @@ struct Temporary<'a> {
 }
 
 impl<'a> Temporary<'a> {
-    /// An empty one, readable to whom the umask lets read.
     fn new(parent: &Path, kind: &'a Kind<'a>) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let dir = builder
-            .tempdir_in(parent)
-            .with_context(|| format!("cannot create a folder in {}", parent.display()))?;
+        let dir = builder.tempdir_in(parent).with_context(cannot("create a folder in", parent))?;
         let path = dir.keep();
         let _locked = lock(&path);
         Ok(Temporary { path, kind, is_kept: false, _locked })
     }
 
-    /// Leaves it where it is.
     fn keep(mut self) -> PathBuf {
         self.is_kept = true;
         self.path.clone()

@@ -10,7 +10,7 @@ fn is_ours(name: &Path, is_dir: bool) -> bool {
     }
 }
 
-const KIND: Kind = Kind { what: "a test", identity: "one", is_ours, unmarked: &|_| false };
+const KIND: Kind = Kind { identity: "one", ..Kind::of("a test", is_ours) };
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(dir)

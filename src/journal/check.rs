@@ -10,7 +10,6 @@ use crate::workload::shape::{GemmShape, SdpaShape};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::collections::HashSet;
 
-/// Refuses a header that no spec could have made.
 pub fn header(header: &Header) -> Result<()> {
     for (what, name) in [("run id", &header.run_id), ("group", &header.group)] {
         plain_name(name).map_err(|allowed| anyhow!("{what} {name:?}: allowed is {allowed}"))?;

@@ -1,8 +1,5 @@
-//! The shards of a sweep become one run: `night-sweep merge`.
-//!
-//! Nothing is joined that one process could not have measured: the same spec entry, seed, protocol
-//! and build, on the same model of device with the same driver and libraries. And nothing is left
-//! out: every shard is there once and complete.
+//! The shards of a sweep become one run: `night-sweep merge`. Nothing is joined that one process
+//! could not have measured, and nothing is left out: every shard is there once and complete.
 
 use crate::files::{self, Kind};
 use crate::journal::home::runs_folder;
@@ -18,10 +15,6 @@ use std::path::{Path, PathBuf};
 
 /// Joins the journals of `shards`, which are run ids or paths, into that of a new run, and returns
 /// where it lies.
-///
-/// # Errors
-/// What differs between the shards, or is missing, or is there twice; or if there is a run `run_id`
-/// already.
 pub fn merge(shards: &[String], run_id: Option<&str>) -> Result<PathBuf> {
     let read = |shard: &String| journal::read(&runs::journal_of(shard)?);
     let runs = shards.iter().map(read).collect::<Result<Vec<Run>>>()?;
@@ -43,19 +36,14 @@ pub fn merge(shards: &[String], run_id: Option<&str>) -> Result<PathBuf> {
     }
     // Only an empty folder is replaced: that of a free run id.
     ensure!(!dir.join(journal::FILE_NAME).exists(), "there is a run {run_id} already");
-    let kind = Kind {
-        what: "the journal of a merged run",
-        identity: &run_id,
-        is_ours: |name, is_dir| !is_dir && name == Path::new(journal::FILE_NAME),
-        unmarked: &|_| false,
-    };
+    let is_ours = |name: &Path, is_dir: bool| !is_dir && name == Path::new(journal::FILE_NAME);
+    let kind = Kind { identity: &run_id, ..Kind::of("the journal of a merged run", is_ours) };
     files::replace(&dir, &kind, |new| {
         files::write_file(&new.join(journal::FILE_NAME), text.as_bytes())
     })?;
     Ok(dir.join(journal::FILE_NAME))
 }
 
-/// The runs by the number of their shard, each number once.
 fn in_order(runs: Vec<Run>) -> Result<Vec<Run>> {
     let first = runs.first().context("there is no run to merge")?.header.clone();
     let mut by_index: BTreeMap<Shard, Run> = BTreeMap::new();
@@ -76,30 +64,25 @@ fn in_order(runs: Vec<Run>) -> Result<Vec<Run>> {
             differs.join(", ")
         );
         if let Some(twice) = by_index.get(&shard) {
-            bail!(
-                "shard {shard} is there twice: {} and {}",
-                twice.header.run_id,
-                run.header.run_id
-            );
+            let (a, b) = (&twice.header.run_id, &run.header.run_id);
+            bail!("shard {shard} is there twice: {a} and {b}");
         }
         by_index.insert(shard, run);
     }
     let counts: BTreeSet<usize> = by_index.keys().map(|shard| shard.count).collect();
     let count = counts.first().copied().unwrap_or_default();
-    ensure!(counts.len() == 1, "cannot merge shards of different counts: {}", {
-        let all: Vec<_> =
-            by_index.iter().map(|(s, run)| format!("{s} ({})", run.header.run_id)).collect();
-        all.join(", ")
-    });
+    let all = by_index.iter().map(|(shard, run)| format!("{shard} ({})", run.header.run_id));
+    let all: Vec<_> = all.collect();
+    ensure!(counts.len() == 1, "cannot merge shards of different counts: {}", all.join(", "));
     let missing: Vec<String> = (1..=count)
         .map(|index| Shard { index, count })
         .filter(|shard| !by_index.contains_key(shard))
         .map(|shard| shard.to_string())
         .collect();
+    let list = missing.join(", ");
     ensure!(
         missing.is_empty(),
-        "shards are missing: {}; measure each with NIGHT_SWEEP_SHARD=<i/n>",
-        missing.join(", ")
+        "shards are missing: {list}; measure each with NIGHT_SWEEP_SHARD=<i/n>"
     );
     Ok(by_index.into_values().collect())
 }
@@ -157,7 +140,6 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// Checks that the shards hold every case of the sweep once, and every trial of each.
 fn complete(runs: &[Run]) -> Result<()> {
     let mut holder: HashMap<&str, &str> = HashMap::new();
     for run in runs {
@@ -181,7 +163,6 @@ fn complete(runs: &[Run]) -> Result<()> {
     Ok(())
 }
 
-/// What a shard still has to do.
 fn unfinished(run: &Run) -> Option<String> {
     let header = &run.header;
     let open = run.open_trials();

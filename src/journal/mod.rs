@@ -4,24 +4,21 @@
 //! last line without one, which is dropped; anything else that cannot be read is an error with its
 //! line number. A journal that is there at all has its header: it gets its name only then.
 
-mod by_case;
 mod check;
 pub(crate) mod home;
-pub mod merge;
+pub(crate) mod merge;
 pub mod record;
-pub mod runs;
+pub(crate) mod runs;
 pub(crate) mod shard;
 
-pub use by_case::ByCase;
-
-use crate::files::{not_a_link, remove_own, rename_own, sync_dir};
+use crate::files::{cannot, not_a_link, remove_own, rename_own, sync_dir};
 use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
 use crate::measure::record::Trial;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -30,7 +27,6 @@ use std::path::{Path, PathBuf};
 /// Name of the journal in the folder of its run.
 pub const FILE_NAME: &str = "journal.jsonl";
 
-/// Its name until it has a header.
 const NEW_FILE_NAME: &str = "journal.new";
 
 /// A run that no other process can start.
@@ -67,20 +63,16 @@ pub struct Run {
 
 impl Claim {
     /// Makes the folder `dir` if need be, and keeps other processes from starting a journal there.
-    ///
-    /// # Errors
-    /// If there is a journal already, another process is about to start one, `dir` is a symbolic
-    /// link, or the disk refuses.
     pub fn of(dir: &Path) -> Result<Claim> {
         not_a_link(dir)?;
-        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        fs::create_dir_all(dir).with_context(cannot("create", dir))?;
         let (path, new) = (dir.join(FILE_NAME), dir.join(NEW_FILE_NAME));
         not_a_link(&new)?;
         let file = OpenOptions::new()
             .append(true)
             .create(true)
             .open(&new)
-            .with_context(|| format!("cannot start the journal {}", path.display()))?;
+            .with_context(cannot("start the journal", &path))?;
         lock(&file, &new)?;
         // Looked for under the lock: whoever held it before may have started one.
         if path.symlink_metadata().is_ok() {
@@ -123,15 +115,12 @@ impl Journal {
         let path = dir.join(FILE_NAME);
         not_a_link(dir)?;
         not_a_link(&path)?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("cannot append to {}", path.display()))?;
+        let file =
+            OpenOptions::new().append(true).open(&path).with_context(cannot("append to", &path))?;
         lock(&file, &path)?;
         let bytes = read_bytes(&path)?;
         let run = parse(&path, &bytes)?;
-        file.set_len(whole_lines(&bytes).len() as u64)
-            .with_context(|| format!("cannot truncate {}", path.display()))?;
+        file.set_len(whole_lines(&bytes).len() as u64).with_context(cannot("truncate", &path))?;
         Ok((Journal { file, path }, run))
     }
 
@@ -141,9 +130,6 @@ impl Journal {
     }
 
     /// Adds a line, and returns once it is on disk.
-    ///
-    /// # Errors
-    /// If the disk refuses, or a sample of a trial is no positive number.
     pub fn append(&mut self, line: &Line) -> Result<()> {
         if let Line::Trial(trial) = line {
             check_samples(trial)?;
@@ -153,7 +139,7 @@ impl Journal {
         self.file
             .write_all(text.as_bytes())
             .and_then(|()| self.file.sync_data())
-            .with_context(|| format!("cannot write to {}", self.path.display()))
+            .with_context(cannot("write to", &self.path))
     }
 }
 
@@ -190,12 +176,39 @@ impl Run {
     }
 }
 
-/// Reads a journal, whether its run ended, was killed or is still going.
-///
-/// # Errors
-/// If the file cannot be read, is empty, does not start with a header of this major
-/// [`SCHEMA_VERSION`], or has a broken line that is not merely the last one cut short; the message
-/// names the path and the line.
+/// A run by its cases: a sweep has up to 100,000, too many to search the run for each.
+pub struct ByCase<'a> {
+    trials: HashMap<&'a str, Vec<&'a Trial>>,
+    failures: HashMap<&'a str, &'a Failure>,
+}
+
+impl<'a> ByCase<'a> {
+    fn of(run: &'a Run) -> Self {
+        let mut trials: HashMap<&str, Vec<&Trial>> = HashMap::new();
+        for trial in &run.trials {
+            trials.entry(&trial.case_id).or_default().push(trial);
+        }
+        trials.values_mut().for_each(|trials| trials.sort_by_key(|trial| trial.trial));
+        let mut failures = HashMap::new();
+        for failure in &run.failures {
+            failures.entry(&*failure.case_id).or_insert(failure);
+        }
+        ByCase { trials, failures }
+    }
+
+    /// The trials of a case, by trial.
+    pub fn trials(&self, case_id: &str) -> &[&'a Trial] {
+        self.trials.get(case_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Why a case could not be timed, if it could not: its first failure.
+    pub fn failure(&self, case_id: &str) -> Option<&'a Failure> {
+        self.failures.get(case_id).copied()
+    }
+}
+
+/// Reads a journal, whether its run ended, was killed or is still going. An error names the path
+/// and the line.
 pub fn read(path: &Path) -> Result<Run> {
     parse(path, &read_bytes(path)?)
 }
@@ -217,10 +230,9 @@ pub fn is_being_written(path: &Path) -> bool {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read the journal {}", path.display()))
+    fs::read(path).with_context(cannot("read the journal", path))
 }
 
-/// Everything up to the last newline.
 fn whole_lines(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
     &bytes[..end]
@@ -257,7 +269,6 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run> {
     Ok(run)
 }
 
-/// What to do about a line that cannot be read.
 fn advice(header: &Header, path: &Path, number: usize) -> String {
     let minor = |version: &str| version.split('.').nth(1)?.parse::<u64>().ok();
     if minor(&header.schema_version) > minor(SCHEMA_VERSION) {
@@ -345,4 +356,4 @@ fn check_samples(trial: &Trial) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

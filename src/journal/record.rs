@@ -1,8 +1,5 @@
-//! What is on disk of a run before it is a report: the journal, one JSON line per event.
-//!
-//! The first line is the [`Header`]; each trial of a case adds a [`Trial`], each case that cannot
-//! be timed a [`Failure`]; [`End`] closes the run. A run that was killed has no `End` and is
-//! reported as partial; one that is resumed has a [`Start`] for each process after the first.
+//! What is on disk of a run before it is a report: the journal, one JSON line per event. A run that
+//! was killed has no [`End`]; one that is resumed has a [`Start`] for each process after the first.
 
 use crate::measure::record::{Calibration, Protocol, Trial};
 use crate::ops::error::ErrorKind;
@@ -53,7 +50,7 @@ pub struct Header {
     /// Launches and trials.
     pub protocol: Protocol,
     /// `i/n` where this is one shard of a sweep.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
     /// The ids of all cases of the sweep, where this is one shard of it; else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -63,7 +60,7 @@ pub struct Header {
     /// The machine, for env.json.
     pub env: Value,
     /// What event timing costs on this device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
     /// Every case of the run, in the order of the spec.
     pub cases: Vec<Case>,
@@ -123,7 +120,7 @@ pub struct End {
     /// Wall-clock seconds from the header to here, resumed parts added up.
     pub wall_s: f64,
     /// Those of them that Criterion took, where it got samples.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub criterion_s: Option<f64>,
 }
 

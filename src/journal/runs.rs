@@ -1,6 +1,6 @@
 //! The runs there are: a folder each under Criterion's, named by the run id.
 
-use crate::files::plain_name;
+use crate::files::{cannot, plain_name};
 use crate::journal;
 use crate::journal::home::runs_folder;
 use crate::journal::record::Status;
@@ -10,9 +10,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A run id is the name of a folder, so it holds nothing that could lead out of one.
-///
-/// # Errors
-/// What is allowed.
 pub fn run_id(text: &str) -> Result<String, String> {
     plain_name(text).map(|()| text.to_owned())
 }
@@ -33,7 +30,6 @@ pub fn journal_of(run: &str) -> Result<PathBuf> {
     Ok(runs_folder().join(run_id).join(journal::FILE_NAME))
 }
 
-/// The name that a run gets by itself: the time, and the experiment.
 pub fn new_run_id(experiment: &str) -> Result<String> {
     let name = format!("{}_{experiment}", jiff::Zoned::now().strftime("%Y%m%d_%H%M%S"));
     run_id(&name)
@@ -43,22 +39,29 @@ pub fn new_run_id(experiment: &str) -> Result<String> {
 
 /// Takes a run id that no run has yet, by making its folder: two runs may start at the same moment.
 pub fn free_run_id(experiment: &str) -> Result<String> {
-    let (first, runs) = (new_run_id(experiment)?, runs_folder());
-    let context = || format!("cannot create a folder in {}", runs.display());
-    fs::create_dir_all(&runs).with_context(context)?;
-    let (mut run_id, mut number) = (first.clone(), 1);
-    loop {
-        match fs::create_dir(runs.join(&run_id)) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                number += 1;
-                run_id = format!("{first}_{number}");
-            }
-            made => return made.map(|()| run_id).with_context(context),
-        }
+    let runs = runs_folder();
+    fs::create_dir_all(&runs).with_context(cannot("create", &runs))?;
+    first_free(&new_run_id(experiment)?, |run_id| make_new(&runs.join(run_id)))
+}
+
+/// The first of `name`, `name_2`, `name_3` and so on that can be taken.
+pub fn first_free(name: &str, take: impl Fn(&str) -> Result<bool>) -> Result<String> {
+    let (mut free, mut number) = (name.to_owned(), 1);
+    while !take(&free)? {
+        number += 1;
+        free = format!("{name}_{number}");
+    }
+    Ok(free)
+}
+
+/// Makes a folder; false if it is there.
+pub fn make_new(dir: &Path) -> Result<bool> {
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true).with_context(cannot("create", dir)),
     }
 }
 
-/// The journal that was written to last.
 pub fn newest() -> Result<PathBuf> {
     let folder = runs_folder();
     let journals = fs::read_dir(&folder)
@@ -74,20 +77,14 @@ pub fn newest() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A run that is not complete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unfinished {
-    /// Its name.
     pub run_id: String,
-    /// Name of the spec entry.
     pub experiment: String,
-    /// `i/n` where it is one shard of a sweep.
     pub shard: Option<String>,
-    /// `cpu`, or `cuda:N`.
     pub device: String,
     /// Trials that are done, and that there are in all. Those of cases that failed count as done.
     pub trials: (usize, usize),
-    /// When its journal was last written to.
     pub written: jiff::Timestamp,
     /// Whether a process is at it now: then it cannot be resumed.
     pub is_under_way: bool,
@@ -100,7 +97,7 @@ pub fn unfinished() -> Result<(Vec<Unfinished>, Vec<String>)> {
     let (mut runs, mut broken) = (Vec::new(), Vec::new());
     let entries = match fs::read_dir(&folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok((runs, broken)),
-        entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
+        entries => entries.with_context(cannot("read", &folder))?,
     };
     for entry in entries {
         let path = entry?.path().join(journal::FILE_NAME);

@@ -10,18 +10,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// What `NIGHT_SWEEP_SHARD` takes.
 pub const ALLOWED: &str = "i/n with 1 <= i <= n <= 1000, like 1/4";
 
-/// The largest number of shards: more is a slip of the keyboard.
 const MOST: usize = 1000;
 
-/// Shard `index` of `count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
-    /// From 1.
     pub index: usize,
-    /// How many there are.
     pub count: usize,
 }
 
@@ -47,7 +42,6 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// Those of `cases` that are this shard's, in their order.
     pub fn of(self, cases: &[Case], seed: u64) -> Vec<Case> {
         let mut rows: Vec<&str> = Vec::new();
         let mut seen = HashMap::new();
@@ -86,7 +80,6 @@ mod tests {
     use crate::workload::shape::{DType, GemmShape};
     use proptest::prelude::*;
 
-    /// A row for each dimension, each with one variant.
     fn cases(dims: usize) -> Vec<Case> {
         let case = |dim: usize, variant: Option<&str>| {
             let row = format!("G4/M1024_fp16/N{dim}");
@@ -121,7 +114,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_case_is_in_one_shard_with_its_row(rows in 0_usize..200, count in 1_usize..12, seed: u64) {
+        fn every_case_is_in_one_shard_with_its_row(
+            rows in 0_usize..200, count in 1_usize..12, seed: u64,
+        ) {
             let all = cases(rows);
             let mut together = Vec::new();
             for index in 1..=count {

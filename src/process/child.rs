@@ -14,12 +14,9 @@ pub const RUN_BENCH: &str = "NIGHT_SWEEP_RUN_BENCH";
 const NOT_INHERITED: [&str; 4] =
     ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME", "NIGHT_SWEEP_SHARD", RUN_BENCH];
 
-/// A bench to start: what is run, the variables that are set and removed, the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bench {
-    /// What is run.
     pub executable: Executable,
-    /// Variables set for it, in this order.
     pub set: Vec<(String, OsString)>,
     removed: Vec<String>,
     arguments: Vec<OsString>,
@@ -43,13 +40,11 @@ impl Bench {
         }
     }
 
-    /// Sets a variable.
     pub fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.set.push((name.to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// Sets variables.
     pub fn set_all<V: AsRef<OsStr>>(
         self,
         variables: impl IntoIterator<Item = (impl AsRef<str>, V)>,
@@ -63,13 +58,11 @@ impl Bench {
         self
     }
 
-    /// Adds arguments.
     pub fn arguments<A: AsRef<OsStr>>(mut self, more: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(more.into_iter().map(|argument| argument.as_ref().to_owned()));
         self
     }
 
-    /// To be started.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.executable.path);
         for name in &self.removed {
@@ -82,7 +75,6 @@ impl Bench {
         command
     }
 
-    /// Runs it to its end, and returns what it printed.
     pub fn run(&self) -> Result<String> {
         let mut command = self.command();
         let program = self.executable.path.display();
@@ -112,13 +104,11 @@ impl Bench {
     }
 }
 
-/// A filter that matches the cases of these ids and no others.
 pub fn exactly<'a>(ids: impl Iterator<Item = &'a str>) -> String {
     let ids: Vec<String> = ids.map(regex::escape).collect();
     format!("^(?:{})$", ids.join("|"))
 }
 
-/// The last three lines of what a process wrote, on one.
 pub fn last_lines(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut last: Vec<&str> = text.lines().rev().filter(|line| !line.is_empty()).take(3).collect();

@@ -1,6 +1,6 @@
 //! The executable of a bench: found in a folder of builds, and told from another build.
 
-use crate::files::plain_name;
+use crate::files::{cannot, plain_name};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
@@ -10,25 +10,20 @@ use std::time::{Duration, SystemTime};
 /// Where cargo puts benches below a checkout, a target folder and a profile's.
 const BENCHES: [&str; 4] = ["", "deps", "release/deps", "target/release/deps"];
 
-/// Where it puts `night-sweep`.
 const PROGRAMS: [&str; 3] = ["", "release", "target/release"];
 
-/// The name of the program that is every bench.
 const NIGHT_SWEEP: &str = "night-sweep";
 
-/// A file that runs a bench.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executable {
-    /// The file.
     pub path: PathBuf,
     /// The name of the bench, where the file is `night-sweep` and has to be told.
     pub within: Option<String>,
 }
 
 impl Executable {
-    /// What runs `bench`: the newest `<bench>` or `<bench>-<hash>` in `place` or in cargo's folders
-    /// below it, else the `night-sweep` there; or `place` itself, if it is a file. A file whose
-    /// name begins with `night-sweep` is taken for that.
+    /// What runs `bench`: `place` itself, if it is a file, else the newest `<bench>` or
+    /// `<bench>-<hash>` in it or in cargo's folders below it, else the `night-sweep` there.
     pub fn find(place: &Path, bench: &str) -> Result<Executable> {
         // It becomes part of paths.
         plain_name(bench)
@@ -54,21 +49,18 @@ impl Executable {
     /// What changes when it is built anew: its path, its size and its time.
     pub fn identity(&self) -> Result<Value> {
         let path = &self.path;
-        let metadata =
-            std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let metadata = std::fs::metadata(path).with_context(cannot("read", path))?;
         let modified = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH);
         let modified_ns = modified.unwrap_or(Duration::ZERO).as_nanos().to_string();
         Ok(json!({ "executable": path, "bytes": metadata.len(), "modified_ns": modified_ns }))
     }
 }
 
-/// The folder of this program: cargo builds its benches beside it.
 pub fn beside_this_program() -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find the folder of this program")?;
     Ok(program.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
-/// The program in these folders of `place` that was built last.
 fn newest(place: &Path, folders: &[&str], is_it: impl Fn(&str) -> bool) -> Option<PathBuf> {
     let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
     for folder in folders {

@@ -6,7 +6,7 @@
 //! ```
 
 pub mod child;
-pub(crate) mod executable;
+pub mod executable;
 pub mod exit;
-pub(crate) mod signals;
-pub(crate) mod state;
+pub mod signals;
+pub mod state;

@@ -1,8 +1,9 @@
-//! Signals that are handed on to child processes, which stop as they do alone.
+//! Signals that ask to stop: a run stops between two trials, and who has child processes hands them
+//! on.
 
 use super::exit::{INTERRUPTED, TRY_AGAIN};
 use rustix::process::Signal;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 use std::cell::Cell;
 use std::io::Result;
@@ -12,42 +13,72 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Exit codes of what was stopped, as those of a bench: start it again, or Ctrl-C.
 pub const STOPPED: [u8; 2] = [TRY_AGAIN, INTERRUPTED];
 
-/// Each with what is handed on, and the exit code: a bench does not know that its terminal is gone.
-const HEARD: [(i32, Signal, u8); 4] = [
-    (SIGINT, Signal::INT, INTERRUPTED),
-    (SIGTERM, Signal::TERM, TRY_AGAIN),
-    (SIGUSR1, Signal::USR1, TRY_AGAIN),
-    (SIGHUP, Signal::TERM, TRY_AGAIN),
+/// Who asked to stop, what is handed on, and the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub by: &'static str,
+    pub signal: Signal,
+    pub code: u8,
+}
+
+const fn asked(by: &'static str, signal: Signal, code: u8) -> Asked {
+    Asked { by, signal, code }
+}
+
+const HEARD: [(i32, Asked); 4] = [
+    (SIGINT, asked("Ctrl-C", Signal::INT, INTERRUPTED)),
+    (SIGTERM, asked("SIGTERM", Signal::TERM, TRY_AGAIN)),
+    (SIGUSR1, asked("SIGUSR1", Signal::USR1, TRY_AGAIN)),
+    // A bench does not know that its terminal is gone.
+    (SIGHUP, asked("SIGHUP", Signal::TERM, TRY_AGAIN)),
 ];
 
-/// The signals that came.
 pub struct Signals {
     came: [Arc<AtomicBool>; HEARD.len()],
-    /// Exit code of the last of them.
-    code: Cell<Option<u8>>,
+    last: Cell<Option<Asked>>,
 }
 
 impl Signals {
-    /// From here on they are noted, and end nothing by themselves.
     pub fn listen() -> Result<Signals> {
-        let came: [Arc<AtomicBool>; HEARD.len()] = Default::default();
-        for (flag, (number, ..)) in came.iter().zip(HEARD) {
-            flag::register(number, Arc::clone(flag))?;
+        Signals::listen_to(&HEARD)
+    }
+
+    /// The same for a bench: SIGHUP ends it, and so does the second Ctrl-C, at once.
+    pub fn listen_in_a_bench() -> Result<Signals> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        // In this order: the first Ctrl-C must not yet see what it sets.
+        flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&interrupted))?;
+        flag::register(SIGINT, interrupted)?;
+        // A file that outgrows the limit of `ulimit -f` is then an error of its write, and not the
+        // end of the process.
+        flag::register(SIGXFSZ, Arc::default())?;
+        Signals::listen_to(&HEARD[..3])
+    }
+
+    fn listen_to(heard: &[(i32, Asked)]) -> Result<Signals> {
+        let signals = Signals { came: Default::default(), last: Cell::new(None) };
+        for (flag, (number, _)) in signals.came.iter().zip(heard) {
+            flag::register(*number, Arc::clone(flag))?;
         }
-        Ok(Signals { came, code: Cell::new(None) })
+        Ok(signals)
     }
 
     /// A signal that came since this was last asked, as it is to be handed on.
     pub fn take(&self) -> Option<Signal> {
-        let (_, (_, signal, code)) =
-            self.came.iter().zip(HEARD).find(|(flag, _)| flag.swap(false, Ordering::Relaxed))?;
-        self.code.set(Some(code));
-        Some(signal)
+        let mut came = self.came.iter().zip(HEARD);
+        let (_, (_, asked)) = came.find(|(flag, _)| flag.swap(false, Ordering::Relaxed))?;
+        self.last.set(Some(asked));
+        Some(asked.signal)
+    }
+
+    /// The last of them.
+    pub fn asked(&self) -> Option<Asked> {
+        self.take();
+        self.last.get()
     }
 
     /// What to exit with, if somebody asked to stop.
     pub fn code(&self) -> Option<u8> {
-        self.take();
-        self.code.get()
+        self.asked().map(|asked| asked.code)
     }
 }

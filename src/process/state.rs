@@ -1,24 +1,20 @@
 //! A measurement that can be interrupted: a folder with its plan and what is measured so far. The
 //! same command goes on with it, and no other does.
 
-use crate::files::write_atomically;
+use crate::files::{read_json, write_atomically};
 use crate::journal::lock;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Name of the file with the plan.
 pub const PLAN: &str = "plan.json";
 
-/// What is measured, and how people are told of it.
 #[derive(Clone, Copy)]
 pub struct Purpose {
-    /// `gate`, `fan-out`.
     pub what: &'static str,
     /// What to do where another plan is in the folder.
     pub advice: &'static str,
@@ -28,7 +24,6 @@ pub struct Purpose {
 
 /// The folder of a measurement under way. No other process takes it while this lives.
 pub struct State {
-    /// Whether it goes on with an earlier one.
     pub is_resumed: bool,
     dir: PathBuf,
     _lock: File,
@@ -37,9 +32,6 @@ pub struct State {
 impl State {
     /// Takes the folder `dir`, which is there: begins with `plan`, or goes on if it is the plan of
     /// the measurement that was interrupted there. Plans are JSON objects.
-    ///
-    /// # Errors
-    /// If another process is at it, or another plan was interrupted there.
     pub fn open(dir: &Path, plan: &Value, purpose: &Purpose) -> Result<State> {
         let context = || format!("cannot read {}", dir.display());
         let file = File::open(dir).with_context(context)?;
@@ -63,43 +55,27 @@ impl State {
         Ok(state)
     }
 
-    /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A file or folder in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
-    /// What was written under a name; none if nothing was.
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        read(&self.path(name))
+        read_json(&self.path(name), "broken")
     }
 
-    /// Writes under a name, and returns once it is on disk.
     pub fn write(&self, name: &str, value: &impl Serialize) -> Result<()> {
         write_atomically(&self.path(name), &serde_json::to_vec(value)?)
     }
 }
 
-/// The plan in a folder; none if there is none.
 pub fn read_plan(dir: &Path) -> Result<Option<Value>> {
-    read(&dir.join(PLAN))
+    read_json(&dir.join(PLAN), "broken")
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .with_context(|| format!("{} is broken: remove it", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    }
-}
-
-/// The keys in which two plans differ.
 fn differing(a: &Value, b: &Value) -> Vec<String> {
     let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect());
     let all: BTreeSet<String> =
@@ -137,7 +113,7 @@ mod tests {
         assert!(state.is_resumed);
         assert_eq!(state.read("pair.json").unwrap(), Some(7));
         assert_eq!(state.read::<u32>("none.json").unwrap(), None);
-        fs::write(dir.join("pair.json"), "{").unwrap();
+        std::fs::write(dir.join("pair.json"), "{").unwrap();
         assert!(state.read::<u32>("pair.json").is_err());
     }
 }

@@ -31,6 +31,8 @@ const SLURM: [&str; 9] = [
 /// Describes the host, the device, the libraries and this program; what cannot be found out is
 /// null.
 pub fn describe(device: &Device) -> Value {
+    let is_setting =
+        |name: &str| name.starts_with("NIGHT_SWEEP_") || name == "CUDA_VISIBLE_DEVICES";
     json!({
         "host": host(),
         "gpu": gpu(device),
@@ -44,16 +46,12 @@ pub fn describe(device: &Device) -> Value {
             "executable_sha256": executable_sha256(),
         },
         "slurm": variables(|name| SLURM.contains(&name)),
-        "settings": variables(|name| name.starts_with("NIGHT_SWEEP_") || name == "CUDA_VISIBLE_DEVICES")
-            .unwrap_or_else(|| json!({})),
+        "settings": variables(is_setting).unwrap_or_else(|| json!({})),
     })
 }
 
 /// What this process runs. On Linux this finds it even where a build has put another file in its
 /// place.
-///
-/// # Errors
-/// If the system does not tell.
 pub fn executable() -> std::io::Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     if running.exists() { Ok(running) } else { std::env::current_exe() }
@@ -105,11 +103,12 @@ fn libraries(device: &Device) -> Value {
     let Device::Cuda(cuda) = device else {
         return json!({ "cuda_driver": null, "cublas": null, "cudnn": null, "nvrtc": null });
     };
+    let nvrtc = crate::device::cuda::nvrtc_version();
     json!({
         "cuda_driver": cuda.driver_cuda_version(),
         "cublas": cuda.blas().version(),
         "cudnn": cudnn::Library::get().ok().map(|library| library.version_text()),
-        "nvrtc": crate::device::cuda::nvrtc_version().map(|(major, minor)| format!("{major}.{minor}")),
+        "nvrtc": nvrtc.map(|(major, minor)| format!("{major}.{minor}")),
     })
 }
 

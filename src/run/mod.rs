@@ -1,34 +1,33 @@
 //! A bench: from the environment and a spec to a run folder.
 
-pub mod env;
+pub(crate) mod env;
 mod part;
 pub(crate) mod progress;
 mod resume;
 pub mod settings;
 mod state;
-mod stop;
 mod sweep;
 
-use crate::criterion::arguments::{Arguments, Mode};
-use crate::criterion::{baseline, feed, quiet};
+use crate::criterion::arguments::{Arguments, Mode, require};
+use crate::criterion::{feed, quiet};
 use crate::device::{Device, Telemetry, nvml::Monitor};
 use crate::measure::fault::{Fault, Injector};
 use crate::measure::record::ProtocolKind;
 use crate::measure::{ADAPTIVE_TRIALS, DeviceTime, Instruments};
 use crate::ops::error::{CaseError, ErrorKind};
 use crate::ops::planner::Planner;
+use crate::process::signals::Signals;
 use crate::run::settings::Settings;
 use crate::spec::{Experiment, Source, Spec};
 use crate::terminal::{print, say};
 use crate::workload::case::Case;
 use ::criterion::Criterion;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, bail};
 use part::Part;
 use state::State;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
-use stop::Stop;
 
 /// Bootstrap resamples of Criterion's own statistics: the least that it takes without a warning.
 /// Its default of 100,000 takes a second a case. The statistics in raw.json are ours.
@@ -53,12 +52,12 @@ pub fn bench(bench: &str) -> ExitCode {
 fn try_bench(bench: &str) -> Result<ExitCode> {
     let start = Instant::now();
     let arguments = Arguments::from_process()?;
-    let settings = Settings::from_env().map_err(|line| anyhow!(line))?;
+    let settings = Settings::from_env()?;
     let (device, note) = match (Device::open(settings.device), &settings.resume) {
         (Err(reason), Some(run_id)) if settings.lost_case.is_some() => {
             return resume::end_without_device(run_id, &reason.message, &settings);
         }
-        (opened, _) => opened.map_err(|line| anyhow!(line))?,
+        (opened, _) => opened.map_err(Error::msg)?,
     };
     if let (Device::Cpu, Some(Fault::Vanished { .. })) = (&device, &settings.fault) {
         bail!("NIGHT_SWEEP_FAULT=vanished: a processor does not vanish; it needs a CUDA GPU");
@@ -83,7 +82,7 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
         .configure_from_args();
     if matches!(arguments.mode, Mode::Load | Mode::Measure) {
         let mut required = arguments.required_baselines.iter();
-        required.try_for_each(|baseline| baseline::require(&part.cases, baseline))?;
+        required.try_for_each(|baseline| require(&part.cases, baseline))?;
     }
     if matches!(arguments.mode, Mode::List | Mode::Load) {
         feed::replay(&mut criterion, &part.cases);
@@ -106,13 +105,12 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
         return try_each(&with, &mut criterion, &part.cases);
     }
     quiet::report_panics();
-    let stop = Stop::listen().context("cannot listen for signals")?;
+    let signals = Signals::listen_in_a_bench().context("cannot listen for signals")?;
     let header = state::header_of(&experiment, &with.device, &settings, part.cases, part.sweep);
     let run = State::open(header, &with.device, monitor.as_deref(), &settings)?;
-    sweep::sweep(with, run, criterion, &stop, &settings, start)
+    sweep::sweep(with, run, criterion, &signals, &settings, start)
 }
 
-/// The entry that is run, with the protocol that the settings ask for.
 fn experiment(bench: &str, settings: &Settings, device: &Device) -> Result<Experiment> {
     let source = Source::of(settings.spec.as_deref(), matches!(device, Device::Cpu))?;
     let spec = Spec::of(&source)?;

@@ -7,19 +7,13 @@ use crate::workload::case::Case;
 use anyhow::{Result, ensure};
 use std::collections::HashSet;
 
-/// What this process measures.
 pub struct Part {
-    /// Its cases.
     pub cases: Vec<Case>,
     /// The ids of all cases of the sweep, if this is a shard of it.
     pub sweep: Vec<String>,
 }
 
 impl Part {
-    /// The cases of `experiment` that are selected, or a shard of them.
-    ///
-    /// # Errors
-    /// If there are none, or one that cannot be measured on `device`.
     pub fn of(
         experiment: &Experiment,
         settings: &Settings,
@@ -40,7 +34,8 @@ impl Part {
         let cases = shard.of(&selected, settings.seed);
         ensure!(
             !cases.is_empty(),
-            "NIGHT_SWEEP_SHARD={shard}: the sweep has too few rows for so many shards, and none is left for this one"
+            "NIGHT_SWEEP_SHARD={shard}: the sweep has too few rows for so many shards, and none is \
+             left for this one"
         );
         Ok(Part { cases, sweep: selected.into_iter().map(|case| case.id).collect() })
     }
@@ -62,7 +57,8 @@ fn check(cases: &[Case], device: &Device) -> Result<()> {
         let needed = case.operation.bytes();
         ensure!(
             needed <= there,
-            "{}: its operands take {:.1} GB, and {} has {:.1} GB: make the sizes in the spec smaller",
+            "{}: its operands take {:.1} GB, and {} has {:.1} GB: make the sizes in the spec \
+             smaller",
             case.id,
             needed / 1e9,
             device.name(),

@@ -5,15 +5,12 @@ use crate::terminal::say;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
-/// Progress over the trials of a run.
 pub struct Progress {
     bar: ProgressBar,
-    /// In a log: the tenths said so far.
     tenths: Option<u64>,
 }
 
 impl Progress {
-    /// Starts at `done` of `total` trials.
     pub fn new(name: &str, done: usize, total: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let target =
@@ -46,36 +43,30 @@ impl Progress {
         Progress { bar, tenths: (!terminal).then_some(0) }
     }
 
-    /// Names what is under way.
     pub fn under_way(&self, id: &str) {
         self.bar.set_message(id.to_owned());
     }
 
-    /// Another trial is done.
     pub fn advance(&mut self) {
         self.bar.inc(1);
         self.say_tenths();
     }
 
-    /// So many trials are done in all.
     pub fn advance_to(&mut self, done: usize) {
         self.bar.set_position(done as u64);
         self.say_tenths();
     }
 
-    /// That many trials will not take place.
     pub fn drop_trials(&mut self, count: usize) {
         let total = self.bar.length().unwrap_or(0);
         self.bar.set_length(total.saturating_sub(count as u64));
         self.say_tenths();
     }
 
-    /// Writes a line to stderr without tearing the bar.
     pub fn say(&self, line: &str) {
         self.bar.suspend(|| say(line));
     }
 
-    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -21,20 +21,17 @@ use std::process::{Command, ExitCode};
 /// those of its start.
 pub fn ensure_same_run(old: &Header, new: &Header) -> Result<()> {
     let mut differs = differences(old, new);
-    let mut compare = |what: &str, is_same: bool, details: String| {
-        if !is_same {
-            differs.push(format!("{what}{details}"));
+    let shards = [old, new].map(|header| header.shard.clone().unwrap_or("none".to_owned()));
+    let uuids = [old, new].map(|header| header.env["gpu"]["uuid"].to_string());
+    for (what, [a, b]) in [("the shard", shards), ("the GPU's uuid", uuids)] {
+        if a != b {
+            differs.push(format!("{what} ({a} and {b})"));
         }
-    };
-    let shard = |header: &Header| header.shard.clone().unwrap_or_else(|| "none".to_owned());
-    let (a, b) = (shard(old), shard(new));
-    compare("the shard", a == b, format!(" ({a} and {b})"));
-    let uuid = |header: &Header| header.env["gpu"]["uuid"].clone();
-    let (a, b) = (uuid(old), uuid(new));
-    compare("the GPU's uuid", a == b, format!(" ({a} and {b})"));
-    let ids = |header: &Header| header.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
-    let (a, b) = (ids(old), ids(new));
-    compare("the cases", a == b, format!(" ({} and {}; by another filter?)", a.len(), b.len()));
+    }
+    let [a, b] = [old, new].map(|header| header.cases.iter().map(|case| &case.id));
+    if !a.clone().eq(b.clone()) {
+        differs.push(format!("the cases ({} and {}; by another filter?)", a.len(), b.len()));
+    }
     let (was, is) = (&old.env["software"], &new.env["software"]);
     let how = match was["git_revision"].as_str() {
         Some(revision)
@@ -46,8 +43,9 @@ pub fn ensure_same_run(old: &Header, new: &Header) -> Result<()> {
     };
     ensure!(
         differs.is_empty(),
-        "cannot resume {0}, which would be two runs in one; these differ from its start: {1}. Go on with what it was \
-         started with{how}, or start a new run without NIGHT_SWEEP_RESUME; `night-sweep report {0}` reports what it has",
+        "cannot resume {0}, which would be two runs in one; these differ from its start: {1}. Go \
+         on with what it was started with{how}, or start a new run without NIGHT_SWEEP_RESUME; \
+         `night-sweep report {0}` reports what it has",
         old.run_id,
         differs.join(", ")
     );
@@ -89,13 +87,10 @@ pub fn start_anew(
 
 /// Where [`start_anew`] ends if the new process does not get the device, for `reason`: with a
 /// report of what there is.
-///
-/// # Errors
-/// If that cannot be written.
 pub fn end_without_device(run_id: &str, reason: &str, settings: &Settings) -> Result<ExitCode> {
     say(&format!(
-        "night-sweep: the GPU is gone ({reason}). Nothing measured before is lost: see to the GPU (`nvidia-smi`, the \
-         kernel's log), then go on with NIGHT_SWEEP_RESUME={run_id}"
+        "night-sweep: the GPU is gone ({reason}). Nothing measured before is lost: see to the GPU \
+         (`nvidia-smi`, the kernel's log), then go on with NIGHT_SWEEP_RESUME={run_id}"
     ));
     if settings.report {
         let journal = runs_folder().join(run_id).join(FILE_NAME);
@@ -108,29 +103,15 @@ pub fn end_without_device(run_id: &str, reason: &str, settings: &Settings) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::record::SCHEMA_VERSION;
-    use crate::measure::record::{Protocol, ProtocolKind};
+    use crate::journal;
 
     fn header() -> Header {
-        Header {
-            schema_version: SCHEMA_VERSION.to_owned(),
-            run_id: "night".to_owned(),
-            group: "G3".to_owned(),
-            experiment: "G3_x".to_owned(),
-            config: json!({"type": "gemm_k_dense", "measure": 200}),
-            device: "cuda:0".to_owned(),
-            seed: 42,
-            protocol: Protocol { kind: ProtocolKind::Standard, warmup: 1, measure: 200, trials: 3 },
-            shard: None,
-            sweep: Vec::new(),
-            started_at: "2026-01-01T00:00:00Z".to_owned(),
-            env: json!({
-                "gpu": {"name": "NVIDIA H200", "uuid": "GPU-1", "driver_version": "580"},
-                "software": {"git_revision": "aaa", "git_dirty": false, "executable_sha256": "1"},
-            }),
-            calibration: None,
-            cases: Vec::new(),
-        }
+        let config = json!({"type": "gemm_k_dense", "measure": 200});
+        let env = json!({
+            "gpu": {"name": "NVIDIA H200", "uuid": "GPU-1", "driver_version": "580"},
+            "software": {"git_revision": "aaa", "git_dirty": false, "executable_sha256": "1"},
+        });
+        Header { device: "cuda:0".to_owned(), config, env, ..journal::tests::header() }
     }
 
     fn refusal(change: impl Fn(&mut Header)) -> String {
@@ -145,26 +126,17 @@ mod tests {
         // The same card under another number, on another day.
         again.device = "cuda:3".to_owned();
         again.started_at = "2026-01-02T00:00:00Z".to_owned();
-        again.calibration = None;
         ensure_same_run(&header(), &again).unwrap();
 
+        let gpu = |key: &str, value: &str| refusal(|h| h.env["gpu"][key] = value.into());
         for (line, says) in [
             (
                 refusal(|h| h.config["measure"] = 100.into()),
                 "measure of the spec entry (200 and 100)",
             ),
-            (
-                refusal(|h| h.env["gpu"]["uuid"] = "GPU-2".into()),
-                "the GPU's uuid (\"GPU-1\" and \"GPU-2\")",
-            ),
-            (
-                refusal(|h| h.env["gpu"]["name"] = "A100".into()),
-                "the GPU (\"NVIDIA H200\" and \"A100\")",
-            ),
-            (
-                refusal(|h| h.env["gpu"]["driver_version"] = "590".into()),
-                "the driver (\"580\" and \"590\")",
-            ),
+            (gpu("uuid", "GPU-2"), "the GPU's uuid (\"GPU-1\" and \"GPU-2\")"),
+            (gpu("name", "A100"), "the GPU (\"NVIDIA H200\" and \"A100\")"),
+            (gpu("driver_version", "590"), "the driver (\"580\" and \"590\")"),
             (refusal(|h| h.device = "cpu".to_owned()), "the device (\"cuda\" and \"cpu\")"),
             (refusal(|h| h.shard = Some("1/2".to_owned())), "the shard (none and 1/2)"),
             (refusal(|h| h.seed = 7), "the seed (42 and 7)"),
@@ -180,11 +152,12 @@ mod tests {
             h.env["software"]["executable_sha256"] = "2".into();
         };
         let line = refusal(pulled);
-        for part in
-            ["the executable (sha256) (\"1\" and \"2\")", "the git revision (\"aaa\" and \"bbb\")"]
-        {
+        for part in [
+            "the executable (sha256) (\"1\" and \"2\")",
+            "the git revision (\"aaa\" and \"bbb\")",
+            "`git checkout aaa`, and build",
+        ] {
             assert!(line.contains(part), "{line}");
         }
-        assert!(line.contains("`git checkout aaa`, and build"), "{line}");
     }
 }

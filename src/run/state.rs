@@ -19,11 +19,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-/// A run under way.
 pub struct State {
     journal: Journal,
-    header: Header,
-    run_id: String,
+    pub header: Header,
+    /// The name by which it is resumed: that of its folder.
+    pub run_id: String,
     /// What is known of each case, in the order of the header.
     known: Vec<Known>,
     index_of: HashMap<String, usize>,
@@ -31,7 +31,6 @@ pub struct State {
     earlier_wall_s: f64,
 }
 
-/// What is known of a case.
 #[derive(Default)]
 struct Known {
     trials: Vec<Trial>,
@@ -39,12 +38,6 @@ struct Known {
 }
 
 impl State {
-    /// Starts a journal with `header`, or goes on with the one that the settings name; works the
-    /// device until its clock is steady.
-    ///
-    /// # Errors
-    /// If the run to go on with is another one, the results root would refuse the report, or the
-    /// disk refuses.
     pub fn open(
         header: Header,
         device: &Device,
@@ -96,43 +89,23 @@ impl State {
         }
     }
 
-    /// What the run is.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// The name by which it is resumed: that of its folder.
-    pub fn run_id(&self) -> &str {
-        &self.run_id
-    }
-
-    /// Its cases, in the order of the spec.
-    pub fn cases(&self) -> &[Case] {
-        &self.header.cases
-    }
-
-    /// Where its journal is.
     pub fn journal(&self) -> &Path {
         self.journal.path()
     }
 
-    /// The trials of case number `index`.
     pub fn trials(&self, index: usize) -> &[Trial] {
         &self.known[index].trials
     }
 
-    /// Whether nothing is left to do for a case in a trial.
     pub fn is_settled(&self, index: usize, trial: usize) -> bool {
         let known = &self.known[index];
         known.has_failed || known.trials.iter().any(|known| known.trial == trial)
     }
 
-    /// The trials of all cases together.
     pub fn all(&self) -> usize {
         self.header.cases.len() * self.header.protocol.trials
     }
 
-    /// How many of them are settled.
     pub fn settled(&self) -> usize {
         let trials = self.header.protocol.trials;
         let settled = |known: &Known| if known.has_failed { trials } else { known.trials.len() };
@@ -148,10 +121,6 @@ impl State {
         )
     }
 
-    /// Writes what came of a trial to the journal.
-    ///
-    /// # Errors
-    /// If the disk refuses; how to go on.
     pub fn keep(&mut self, line: &Line) -> Result<()> {
         self.journal.append(line).with_context(|| {
             let how = self.how_to_go_on();
@@ -167,16 +136,11 @@ impl State {
         Ok(())
     }
 
-    /// Closes the journal; the process began at `start`, and Criterion took `criterion_s`.
-    ///
-    /// # Errors
-    /// If the disk refuses.
     pub fn end(&mut self, status: Status, start: Instant, criterion_s: Option<f64>) -> Result<()> {
         let wall_s = self.earlier_wall_s + start.elapsed().as_secs_f64();
         self.journal.append(&Line::End(End { status, wall_s, criterion_s }))
     }
 
-    /// For a person who has this run stopped.
     pub fn how_to_go_on(&self) -> String {
         let (done, all, run_id) = (self.settled(), self.all(), &self.run_id);
         format!("{done} of {all} trials are done; go on with NIGHT_SWEEP_RESUME={run_id}")
@@ -194,13 +158,11 @@ impl State {
         }
     }
 
-    /// Whether this is a case of the run that has not failed yet.
     fn is_new(&self, failure: &Failure) -> bool {
         self.index_of.get(&failure.case_id).is_some_and(|&index| !self.known[index].has_failed)
     }
 }
 
-/// The journal of the run to go on with.
 fn reopen(
     run_id: &str,
     now: &Header,
@@ -209,7 +171,8 @@ fn reopen(
     let dir = runs_folder().join(run_id);
     ensure!(
         dir.join(FILE_NAME).exists(),
-        "cannot resume {run_id}: there is no such run in {}; `night-sweep list --runs` shows which there are",
+        "cannot resume {run_id}: there is no such run in {}; `night-sweep list --runs` shows which \
+         there are",
         runs_folder().display()
     );
     let (journal, run) =
@@ -221,25 +184,19 @@ fn reopen(
     Ok((journal, run))
 }
 
-/// The name of a new run, chosen by the user or by the time.
 fn new_run_id(header: &Header, settings: &Settings) -> Result<String> {
     if let Some(run_id) = &settings.run_id {
         ensure!(
             !runs_folder().join(run_id).join(FILE_NAME).exists(),
-            "there is a run {run_id} already: go on with it by NIGHT_SWEEP_RESUME={run_id}, or choose another \
-             NIGHT_SWEEP_RUN_ID"
+            "there is a run {run_id} already: go on with it by NIGHT_SWEEP_RESUME={run_id}, or \
+             choose another NIGHT_SWEEP_RUN_ID"
         );
         return Ok(run_id.clone());
     }
-    match settings.shard {
-        Some(shard) => {
-            free_run_id(&format!("{}_{}of{}", header.experiment, shard.index, shard.count))
-        }
-        None => free_run_id(&header.experiment),
-    }
+    let shard = settings.shard.map(|shard| format!("_{}of{}", shard.index, shard.count));
+    free_run_id(&format!("{}{}", header.experiment, shard.unwrap_or_default()))
 }
 
-/// The header of a run that is about to begin, but for its name and calibration.
 pub fn header_of(
     experiment: &crate::spec::Experiment,
     device: &Device,

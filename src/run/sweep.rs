@@ -5,7 +5,6 @@ use super::progress::Progress;
 use super::resume::start_anew;
 use super::settings::Settings;
 use super::state::State;
-use super::stop::{Asked, Stop};
 use crate::criterion::feed::feed;
 use crate::device::clocks::Clocks;
 use crate::journal::home::criterion_home;
@@ -13,6 +12,7 @@ use crate::journal::record::{Failure, Line, Status};
 use crate::measure::record::Protocol;
 use crate::measure::{DeviceTime, Instruments, Which, trial};
 use crate::ops::error::CaseError;
+use crate::process::signals::{Asked, Signals};
 use crate::render;
 use crate::terminal::say;
 use anyhow::{Context, Result};
@@ -26,23 +26,19 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 /// Measures what is left of the run, hands Criterion the samples and writes the report; the process
-/// began at `start`. The last line of stdout is the report's folder.
-///
-/// A signal that asks it to stop ends it between two trials, with a partial report.
-///
-/// # Errors
-/// If the journal or the report cannot be written.
+/// began at `start`. The last line of stdout is the report's folder. A signal that asks it to stop
+/// ends it between two trials, with a partial report.
 pub fn sweep(
     with: Instruments,
     mut run: State,
     mut criterion: Criterion<DeviceTime>,
-    stop: &Stop,
+    signals: &Signals,
     settings: &Settings,
     start: Instant,
 ) -> Result<ExitCode> {
-    let group = run.header().group.clone();
+    let group = run.header.group.clone();
     let mut progress = Progress::new(&group, run.settled(), run.all());
-    let ended = measure(&with, &mut run, stop, &mut progress)?;
+    let ended = measure(&with, &mut run, signals, &mut progress)?;
     progress.finish();
     // Whatever the device or a library prints, it prints before or after Criterion's turn.
     let device = with.device.clone();
@@ -63,15 +59,12 @@ pub fn sweep(
             report(&run, settings)?;
             Ok(ExitCode::from(asked.code))
         }
-        Ended::Lost(failure) => start_anew(run.run_id(), &device, &failure, settings),
+        Ended::Lost(failure) => start_anew(&run.run_id, &device, &failure, settings),
     }
 }
 
-/// How the measurement ended.
 enum Ended {
-    /// Every case has all its trials, or an error.
     Done,
-    /// Somebody asked.
     Stopped(Asked),
     /// A case left the device useless to this process.
     Lost(Failure),
@@ -80,28 +73,28 @@ enum Ended {
 fn measure(
     with: &Instruments,
     run: &mut State,
-    stop: &Stop,
+    signals: &Signals,
     progress: &mut Progress,
 ) -> Result<Ended> {
-    let protocol = run.header().protocol;
+    let protocol = run.header.protocol;
     for number in 0..protocol.trials {
-        let order = order(run.cases().len(), run.header().seed, number);
+        let order = order(run.header.cases.len(), run.header.seed, number);
         let mut queue: VecDeque<(usize, usize)> =
             order.into_iter().map(|index| (index, 0)).collect();
         while let Some((index, times_slowed)) = queue.pop_front() {
             if run.is_settled(index, number) {
                 continue;
             }
-            if let Some(asked) = stop.asked() {
+            if let Some(asked) = signals.asked() {
                 return Ok(Ended::Stopped(asked));
             }
-            progress.under_way(&run.cases()[index].id);
+            progress.under_way(&run.header.cases[index].id);
             let line = measure_one(with, run, protocol, index, number);
             if is_slowed(&line) && times_slowed < SLOWED_TRIALS {
                 queue.push_back((index, times_slowed + 1));
                 continue;
             }
-            match next(line, with.is_lost(), stop.asked()) {
+            match next(line, with.is_lost(), signals.asked()) {
                 Next::Keep(line) => {
                     tell(&line, progress, protocol.trials - number);
                     run.keep(&line)?;
@@ -114,7 +107,6 @@ fn measure(
     Ok(Ended::Done)
 }
 
-/// One trial of one case, as a line of the journal.
 fn measure_one(
     with: &Instruments,
     run: &State,
@@ -124,7 +116,7 @@ fn measure_one(
 ) -> Line {
     let is_last = number + 1 == protocol.trials;
     let which = Which { number, is_last, earlier: run.trials(index) };
-    let case = &run.cases()[index];
+    let case = &run.header.cases[index];
     match trial(with, protocol, case, which) {
         Ok(trial) => Line::Trial(Box::new(trial)),
         Err(CaseError { kind, message }) => Line::Failure(Failure {
@@ -136,7 +128,6 @@ fn measure_one(
     }
 }
 
-/// What to do about the line of a trial.
 #[derive(Debug, PartialEq)]
 enum Next {
     Keep(Line),
@@ -164,8 +155,8 @@ fn tell(line: &Line, progress: &mut Progress, trials_left: usize) {
     }
 }
 
-/// Trials of a case during which heat or hardware slowed the card that are made again later: then
-/// one is kept as it is, and flagged. An unbounded wait for a cool card could last all night.
+/// So many trials of a case during which heat or hardware slowed the card are made again later:
+/// then one is kept, and flagged. An unbounded wait for a cool card could last all night.
 const SLOWED_TRIALS: usize = 2;
 
 fn is_slowed(line: &Line) -> bool {
@@ -188,10 +179,11 @@ fn report(run: &State, settings: &Settings) -> Result<()> {
         return writeln!(std::io::stdout(), "{}", journal.display())
             .with_context(|| format!("cannot print where the journal is: {}", journal.display()));
     }
-    let written = render::write(journal, &criterion_home(), &settings.results_root)
-        .with_context(|| {
+    let written =
+        render::write(journal, &criterion_home(), &settings.results_root).with_context(|| {
             format!(
-                "everything measured is in {0}, and `night-sweep report {0}` reports it once that is mended",
+                "everything measured is in {0}, and `night-sweep report {0}` reports it once that \
+                 is mended",
                 journal.display()
             )
         })?;
@@ -225,7 +217,7 @@ mod tests {
             error: "an illegal address".to_owned(),
         };
         let line = || Line::Failure(failure.clone());
-        let asked = Asked { by: "SIGTERM", code: 75 };
+        let asked = Asked { by: "SIGTERM", signal: rustix::process::Signal::TERM, code: 75 };
         assert_eq!(next(line(), true, Some(asked)), Next::Stop(asked));
         assert_eq!(next(line(), true, None), Next::StartAnew(failure.clone()));
         assert_eq!(next(line(), false, Some(asked)), Next::Keep(line()));

@@ -134,6 +134,7 @@ fn options_without_effect_are_refused_with_the_reason() {
         (&["--plotting-backend", "plotters"], "its own plots"),
         (&["--save-baseline", "new"], "files of its own"),
         (&["--save-baseline", "../x"], "letters, digits"),
+        (&["--baseline="], "letters, digits"),
     ] {
         sandbox.g3(option).refused_for(&[reason]);
     }

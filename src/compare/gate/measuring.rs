@@ -2,7 +2,7 @@
 
 use super::noise_floor::Place;
 use super::pairs::{self, PairRecord, name};
-use super::process::{self, Case, Record};
+use super::process::{self, Record, Timed};
 use super::request::Request;
 use crate::compare::pair2::{Ask, Pair, Stage};
 use crate::process::child::exactly;
@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// A gate under way.
 pub struct Gate<'a> {
     pub request: &'a Request,
     pub state: State,
@@ -24,7 +23,6 @@ pub struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Measures a pair, unless that was done before.
     pub fn pair(&mut self, ask: &Ask) -> Result<Pair> {
         let key = (ask.stage, ask.pair);
         let is_of = |record: &PairRecord| {
@@ -56,23 +54,16 @@ impl Gate<'_> {
         let (first, second) = if ask.base_first { (base, cand) } else { (cand, base) };
         // Stages differ in their seeds too: fresh pairs have fresh data.
         let seed = self.request.seed + 1000 * ask.stage as u64 + ask.pair as u64;
+        let only = || exactly(ask.cases.iter().map(|&case| &*self.ids[case]));
         let (spec, filter) = match ask.stage {
             Stage::Screen => (&self.specs[0], self.request.filter.clone()),
-            Stage::Confirm => (&self.specs[1], Some(self.exactly(ask.cases))),
-            Stage::Shift => (&self.specs[0], Some(self.exactly(ask.cases))),
+            Stage::Confirm => (&self.specs[1], Some(only())),
+            Stage::Shift => (&self.specs[0], Some(only())),
         };
         let start = Instant::now();
-        let measure = |build| {
-            process::measure(
-                build,
-                spec,
-                filter.as_deref(),
-                seed,
-                // Not the folder of a gate that was killed, whose process may still be at work
-                // there.
-                &self.state.path(&format!("{}{}", pairs::PROCESS, std::process::id())),
-            )
-        };
+        // Not the folder of a gate that was killed, whose process may still be at work there.
+        let home = self.state.path(&format!("{}{}", pairs::PROCESS, std::process::id()));
+        let measure = |build| process::measure(build, spec, filter.as_deref(), seed, &home);
         let (first, second) = (measure(first)?, measure(second)?);
         (self.say)(&format!(
             "{} pair {}: {} cases, {:.1} s",
@@ -85,28 +76,18 @@ impl Gate<'_> {
         Ok(PairRecord { base_first: ask.base_first, base, cand })
     }
 
-    /// A filter that matches these cases and no others.
-    fn exactly(&self, cases: &[usize]) -> String {
-        exactly(cases.iter().map(|&case| &*self.ids[case]))
-    }
-
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.pairs.values().flat_map(|pair| [&pair.base, &pair.cand])
     }
 
-    /// The records of one side in a stage: the base's, or the candidate's.
     pub fn side(&self, stage: Stage, is_cand: bool) -> impl Iterator<Item = &Record> {
         let pairs = self.pairs.iter().filter(move |((own, _), _)| *own == stage);
         pairs.map(move |(_, pair)| if is_cand { &pair.cand } else { &pair.base })
     }
 
-    /// Times of a case in the processes of one side, in ms.
-    pub fn times_ms(&self, stage: Stage, is_cand: bool, id: &str) -> Vec<f64> {
-        let case = |record: &Record| match record.cases.get(id)? {
-            Case::Timed { level_ms, .. } => Some(*level_ms),
-            Case::Failed { .. } => None,
-        };
-        self.side(stage, is_cand).filter_map(case).collect()
+    /// A case in the processes of one side that timed it.
+    pub fn timed(&self, stage: Stage, is_cand: bool, id: &str) -> impl Iterator<Item = &Timed> {
+        self.side(stage, is_cand).filter_map(move |record| record.timed(id))
     }
 
     pub fn place(&self) -> Option<Place> {

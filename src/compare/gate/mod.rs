@@ -28,13 +28,8 @@ use request::variables;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-/// Measures and judges, telling `say` what it is about. What was measured before an interruption is
-/// not measured again. The second value is what keeps the pairs: it is for [`close`], once the
-/// answer is where it belongs.
-///
-/// # Errors
-/// If a build does not run, the threshold is below the noise floor, or the disk refuses. A slowdown
-/// is no error.
+/// Measures and judges; what an interrupted gate measured is not measured again. The second value
+/// keeps the pairs: it is for [`close`], once the answer is where it belongs.
 pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)> {
     let [warmup, measure] = request.launches;
     let protocols = request.trials.map(|trials| Protocol {
@@ -91,12 +86,10 @@ pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)>
     Ok((comparison, gate.state))
 }
 
-/// Forgets what was measured. Returns what no gate wrote: that stays.
 pub fn close(state: State) -> Result<Vec<PathBuf>> {
     files::clear(state.dir(), &pairs::KIND)
 }
 
-/// What has to be the same for an interrupted gate to go on.
 fn plan(request: &Request, specs: &[String]) -> Result<serde_json::Value> {
     let build = |build: &Bench| -> Result<serde_json::Value> {
         let mut known = build.executable.identity()?;

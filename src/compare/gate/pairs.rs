@@ -9,30 +9,22 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// A pair of processes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct PairRecord {
-    /// Which went first.
     pub base_first: bool,
-    /// What the base left.
     pub base: Record,
-    /// What the candidate left.
     pub cand: Record,
 }
 
 /// The spec of each stage.
 pub const SPECS: [&str; 2] = ["screen.yaml", "confirm.yaml"];
 
-/// How the names of the folders of processes begin.
 pub const PROCESS: &str = "process-";
 
 const STAGES: [Stage; 3] = [Stage::Screen, Stage::Confirm, Stage::Shift];
 
-/// The folder, for its mark.
-pub const KIND: Kind =
-    Kind { what: "the state of a gate", identity: "", is_ours, unmarked: &|_| false };
+pub const KIND: Kind = Kind::of("the state of a gate", is_ours);
 
-/// The folder, for who goes on with it.
 pub const PURPOSE: Purpose = Purpose {
     what: "gate",
     advice: "remove the folder, or choose another with --state",
@@ -42,7 +34,6 @@ pub const PURPOSE: Purpose = Purpose {
     },
 };
 
-/// The name of a pair's file.
 pub fn name(stage: Stage, pair: usize) -> String {
     format!("{}-{:02}.json", stage.name(), pair + 1)
 }

@@ -14,63 +14,47 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What a process left.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Record {
     /// What must not differ between the processes of a gate.
     pub conditions: BTreeMap<String, String>,
-    /// Where it ran, for people.
     pub device_name: String,
-    /// Wall-clock seconds, from start to end of the process.
     pub wall_s: f64,
     /// What event timing costs; absent on the CPU.
     pub calibration: Option<Calibration>,
-    /// Its cases.
     pub cases: BTreeMap<String, Case>,
 }
 
-/// A case in one process.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Case {
-    /// It was timed.
-    Timed {
-        /// Over the samples of all trials, in ms: their median; on the CPU as `host` says.
-        level_ms: f64,
-        /// How many samples.
-        samples: usize,
-        /// Mean SM clock in MHz; absent on the CPU.
-        sm_mhz: Option<f64>,
-        /// The card was slowed down by heat or its hardware.
-        is_throttled: bool,
-        /// The kernels of one launch.
-        kernels: Vec<String>,
-    },
-    /// It was not.
+    Timed(Timed),
+    /// `error_kind: error`.
     Failed {
-        /// `error_kind: error`.
         error: String,
     },
 }
 
-/// Where a process writes.
-const HOME: Kind = Kind {
-    what: "a process of a gate",
-    identity: "",
-    is_ours: is_of_a_process,
-    unmarked: &|_| false,
-};
+#[derive(Serialize, Deserialize)]
+pub struct Timed {
+    /// Over the samples of all trials: their median; on the CPU as `host` says.
+    pub level_ms: f64,
+    samples: usize,
+    /// Mean; absent on the CPU.
+    sm_mhz: Option<f64>,
+    pub is_throttled: bool,
+    /// Of one launch.
+    pub kernels: Vec<String>,
+}
 
-/// Whether a process of a gate writes this into its folder.
+const HOME: Kind = Kind::of("a process of a gate", is_of_a_process);
+
 pub fn is_of_a_process(name: &Path, is_dir: bool) -> bool {
     name == Path::new(MARK) || is_of_a_bench(name, is_dir)
 }
 
 /// Runs the cases that `filter` matches, in the order that `seed` gives, with everything it writes
 /// in `home`, which is removed again.
-///
-/// # Errors
-/// If the process fails, or its journal is not whole. A case that cannot be timed is no error.
 pub fn measure(
     build: &Bench,
     spec: &Path,
@@ -133,21 +117,19 @@ fn record(run: &Run) -> Record {
 
 /// Replaces the medians by what stands for a case on a host.
 fn set_host_levels(run: &ByCase, cases: &mut BTreeMap<String, Case>) {
-    let mut timed: Vec<(&String, &mut f64)> = cases
-        .iter_mut()
-        .filter_map(|(id, case)| match case {
-            Case::Timed { level_ms, .. } => Some((id, level_ms)),
-            Case::Failed { .. } => None,
-        })
-        .collect();
+    let timed = cases.iter_mut().filter_map(|(id, case)| match case {
+        Case::Timed(timed) => Some((id, &mut timed.level_ms)),
+        Case::Failed { .. } => None,
+    });
+    let timed: Vec<(&String, &mut f64)> = timed.collect();
     let fastest =
         |samples_ms: &[f64]| samples_ms.iter().copied().fold(f64::INFINITY, f64::min).ln();
     let trials: Vec<Vec<f64>> = timed
         .iter()
         .map(|(id, _)| run.trials(id).iter().map(|trial| fastest(&trial.samples_ms)).collect())
         .collect();
-    for ((_, level_ms), level) in timed.iter_mut().zip(host::levels(&trials)) {
-        **level_ms = level.exp();
+    for ((_, level_ms), level) in timed.into_iter().zip(host::levels(&trials)) {
+        *level_ms = level.exp();
     }
 }
 
@@ -163,30 +145,30 @@ fn case(run: &ByCase, id: &str) -> Case {
     };
     let clocks: Vec<&Clocks> = trials.iter().filter_map(|trial| trial.clocks.as_ref()).collect();
     let mhz: Vec<f64> = clocks.iter().map(|clocks| clocks.best_sm_mhz()).collect();
-    Case::Timed {
+    Case::Timed(Timed {
         level_ms,
         samples: samples_ms.len(),
         sm_mhz: mean(&mhz),
         is_throttled: clocks.iter().any(|clocks| clocks.is_slowed()),
         kernels: last.ran.kernels.iter().map(|kernel| kernel.name.clone()).collect(),
-    }
+    })
 }
 
 impl Record {
-    /// `ln` of the time of a case, if its time can be trusted.
-    pub fn level(&self, case_id: &str) -> Option<f64> {
+    pub fn timed(&self, case_id: &str) -> Option<&Timed> {
         match self.cases.get(case_id)? {
-            Case::Timed { level_ms, is_throttled: false, .. } => Some(level_ms.ln()),
-            Case::Timed { .. } | Case::Failed { .. } => None,
+            Case::Timed(timed) => Some(timed),
+            Case::Failed { .. } => None,
         }
     }
 
-    /// Mean SM clock over the cases, in MHz.
+    /// `ln` of the time of a case, if its time can be trusted.
+    pub fn level(&self, case_id: &str) -> Option<f64> {
+        self.timed(case_id).filter(|timed| !timed.is_throttled).map(|timed| timed.level_ms.ln())
+    }
+
     pub fn sm_mhz(&self) -> Option<f64> {
-        let clocks = self.cases.values().filter_map(|case| match case {
-            Case::Timed { sm_mhz, .. } => *sm_mhz,
-            Case::Failed { .. } => None,
-        });
+        let clocks = self.cases.keys().filter_map(|id| self.timed(id)?.sm_mhz);
         mean(&clocks.collect::<Vec<_>>())
     }
 }

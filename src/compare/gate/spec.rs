@@ -5,7 +5,6 @@ use crate::measure::record::Protocol;
 use anyhow::{Context, Result};
 use serde_yaml::Value;
 
-/// The spec of `text` with `protocol` in every entry.
 pub fn with_protocol(text: &str, protocol: &Protocol) -> Result<String> {
     let mut spec: Value = serde_yaml::from_str(text).context("not YAML")?;
     let entries = spec.get_mut("experiments").and_then(Value::as_mapping_mut);

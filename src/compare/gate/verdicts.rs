@@ -2,16 +2,15 @@
 
 use super::measuring::Gate;
 use super::noise_floor::NoiseFloor;
-use super::process::{Case, Record};
+use super::process::Case;
 use super::request::variables;
 use crate::compare::comparison::{
-    Comparison, Kind, Measured, Mismatch, Outcome, Row, Side, Suite, Times,
+    Comparison, Kind, Measured, Mismatch, Outcome, Row, Side, Suite, Times, Verdict,
 };
 use crate::compare::pair2::floor::mde;
 use crate::compare::pair2::screen::{Direction, Screened};
 use crate::compare::pair2::shift::Cause;
 use crate::compare::pair2::{Found, MIN_SUITE, Stage};
-use crate::compare::verdict::Verdict;
 use crate::journal::record::SCHEMA_VERSION;
 use crate::process::child::Bench;
 use crate::results::curve::kernel::KernelChange;
@@ -62,6 +61,7 @@ pub fn of(
     };
     let seen: Vec<f64> = rows.iter().filter_map(|row| row.mde_pct).collect();
     let cand = request.cand.as_ref().unwrap_or(&request.base);
+    let prior = found.screen.as_ref().map(|screen| screen.prior);
     let comparison = Comparison {
         schema_version: SCHEMA_VERSION.to_owned(),
         kind: if request.cand.is_some() { Kind::Gate } else { Kind::NoiseFloor },
@@ -75,12 +75,8 @@ pub fn of(
             wall_s: gate.records().map(|record| record.wall_s).sum(),
             trials: request.trials,
             candidates: found.confirmed.len(),
-            deviation_pct: found.screen.as_ref().map(|screen| 100.0 * screen.prior.variance.sqrt()),
-            prior_freedom: found
-                .screen
-                .as_ref()
-                .map(|screen| screen.prior.freedom)
-                .filter(|freedom| freedom.is_finite()),
+            deviation_pct: prior.map(|prior| 100.0 * prior.variance.sqrt()),
+            prior_freedom: prior.map(|prior| prior.freedom).filter(|freedom| freedom.is_finite()),
             mde_pct: median(&seen),
         }),
         counts: BTreeMap::new(),
@@ -91,7 +87,6 @@ pub fn of(
     comparison.ordered()
 }
 
-/// The row of a case that both builds have.
 fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> Row {
     let id = &gate.ids[case];
     let screened = found.screen.as_ref().and_then(|screen| screen.cases[case].as_ref());
@@ -100,10 +95,14 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
         true => Stage::Confirm,
         false => Stage::Screen,
     };
-    row.base = Times::of(&gate.times_ms(stage, false, id));
-    row.cand = Times::of(&gate.times_ms(stage, true, id));
-    let [base, cand] = [false, true].map(|is_cand| last_kernels(gate, is_cand, id));
-    row.kernel_change = KernelChange::between(&base, &cand);
+    let times = |is_cand| {
+        let each = gate.timed(stage, is_cand, id).map(|timed| timed.level_ms);
+        Times::of(&each.collect::<Vec<_>>())
+    };
+    (row.base, row.cand) = (times(false), times(true));
+    let last = |is_cand| gate.timed(Stage::Screen, is_cand, id).last();
+    let kernels = |is_cand| last(is_cand).map_or(&[][..], |timed| &timed.kernels);
+    row.kernel_change = KernelChange::between(kernels(false), kernels(true));
     if let Some(screened) = screened {
         judge(&mut row, gate, found, case, screened);
     } else {
@@ -145,20 +144,15 @@ fn judge(row: &mut Row, gate: &Gate, found: &Found, case: usize, screened: &Scre
     }
 }
 
-/// A case without a time to be trusted in every pair of the screen.
 fn untimed(row: &mut Row, gate: &Gate, id: &str) {
     let errors = |is_cand| -> Vec<&str> {
-        let error = |record: &'_ Record| match record.cases.get(id) {
-            Some(Case::Failed { .. }) | None => true,
-            Some(Case::Timed { .. }) => false,
-        };
-        let failed = gate.side(Stage::Screen, is_cand).filter(|record| error(record));
-        failed
-            .map(|record| match record.cases.get(id) {
-                Some(Case::Failed { error }) => error.as_str(),
-                _ => "not in the journal",
-            })
-            .collect()
+        let error =
+            gate.side(Stage::Screen, is_cand).filter_map(|record| match record.cases.get(id) {
+                Some(Case::Timed(_)) => None,
+                Some(Case::Failed { error }) => Some(error.as_str()),
+                None => Some("not in the journal"),
+            });
+        error.collect()
     };
     let (base, cand) = (errors(false), errors(true));
     let all = gate.side(Stage::Screen, false).count();
@@ -179,27 +173,13 @@ fn untimed(row: &mut Row, gate: &Gate, id: &str) {
     }
 }
 
-fn last_kernels(gate: &Gate, is_cand: bool, id: &str) -> Vec<String> {
-    let kernels =
-        gate.side(Stage::Screen, is_cand).filter_map(|record| match record.cases.get(id)? {
-            Case::Timed { kernels, .. } => Some(kernels.clone()),
-            Case::Failed { .. } => None,
-        });
-    kernels.last().unwrap_or_default()
-}
-
-/// What makes an answer impossible.
 fn trouble(gate: &Gate, (lost, new): &(Vec<String>, Vec<String>)) -> Vec<String> {
     let mut trouble = Vec::new();
-    if let Some(first) = gate.records().next() {
-        for (what, expected) in &first.conditions {
-            let other = gate
-                .records()
-                .find_map(|record| record.conditions.get(what).filter(|value| *value != expected));
-            trouble.extend(other.map(|other| {
-                format!("{what} is not the same in all processes: {expected} and {other}")
-            }));
-        }
+    for (what, expected) in gate.records().next().iter().flat_map(|first| &first.conditions) {
+        let mut values = gate.records().filter_map(|record| record.conditions.get(what));
+        trouble.extend(values.find(|value| *value != expected).map(|other| {
+            format!("{what} is not the same in all processes: {expected} and {other}")
+        }));
     }
     if !lost.is_empty() || !new.is_empty() {
         trouble.push(format!(
@@ -210,9 +190,9 @@ fn trouble(gate: &Gate, (lost, new): &(Vec<String>, Vec<String>)) -> Vec<String>
         ));
     }
     let is_throttled = |id: &str| {
-        gate.side(Stage::Screen, false).chain(gate.side(Stage::Screen, true)).any(|record| {
-            matches!(record.cases.get(id), Some(Case::Timed { is_throttled: true, .. }))
-        })
+        let mut sides =
+            [false, true].into_iter().flat_map(|is_cand| gate.timed(Stage::Screen, is_cand, id));
+        sides.any(|timed| timed.is_throttled)
     };
     let throttled = gate.ids.iter().filter(|id| is_throttled(id)).count();
     if throttled as f64 > (1.0 - CLEAN) * gate.ids.len() as f64 {
@@ -224,12 +204,11 @@ fn trouble(gate: &Gate, (lost, new): &(Vec<String>, Vec<String>)) -> Vec<String>
     trouble
 }
 
-/// The suite as a whole, and whether the SM clock explains its shift.
 fn suite(gate: &Gate, found: &Found, notes: &mut Vec<String>) -> (Suite, bool) {
-    let none = Suite { ratio: None, is_slower: false, p_value: None, clock_ratio: None };
-    let Some(screen) = &found.screen else { return (none, false) };
+    let Some(screen) = &found.screen else { return (Suite::default(), false) };
     let timed = screen.cases.iter().flatten().count();
-    let mut suite = Suite { ratio: (timed >= MIN_SUITE).then(|| screen.shift.exp()), ..none };
+    let ratio = (timed >= MIN_SUITE).then(|| screen.shift.exp());
+    let mut suite = Suite { ratio, ..Suite::default() };
     let Some(shift) = &found.shift else { return (suite, false) };
     suite.ratio = Some(shift.shift.exp());
     suite.p_value = Some(shift.p);
@@ -266,29 +245,28 @@ fn remarks(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>) -> Vec<String
             request.rules.max_flagged
         ));
     }
-    match floor {
-        _ if request.cand.is_none() => {}
-        None => notes.push(format!(
+    if request.cand.is_none() {
+        return notes;
+    }
+    let Some(floor) = floor else {
+        notes.push(format!(
             "the noise floor of this machine is not known: `night-sweep gate --aa --base ... \
              --bench {}` finds it",
             request.bench
-        )),
-        Some(floor) => {
-            let threshold = request.rules.threshold.exp_m1() * 100.0;
-            let noisy = floor.cases.values().filter(|case| case.mde_pct > threshold).count();
-            if noisy > 0 {
-                notes.push(format!(
-                    "{noisy} of {} cases have a minimum detectable effect above {threshold:.1} % \
-                     here",
-                    floor.cases.len()
-                ));
-            }
-        }
+        ));
+        return notes;
+    };
+    let threshold = request.rules.threshold.exp_m1() * 100.0;
+    let noisy = floor.cases.values().filter(|case| case.mde_pct > threshold).count();
+    if noisy > 0 {
+        let all = floor.cases.len();
+        notes.push(format!(
+            "{noisy} of {all} cases have a minimum detectable effect above {threshold:.1} % here"
+        ));
     }
     notes
 }
 
-/// The variables that one build alone was given.
 fn given(gate: &Gate) -> Vec<Mismatch> {
     let request = gate.request;
     let base = variables(&request.base);

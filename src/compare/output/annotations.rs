@@ -1,31 +1,24 @@
 //! GitHub's workflow commands: printed in a step, they annotate its run.
 
-use super::words::{answer, change, interval, reasons};
-use crate::compare::comparison::{Comparison, Outcome, Row};
+use super::words::{answer, said};
+use crate::compare::comparison::{Comparison, Outcome};
 
 /// GitHub shows ten errors of a step.
 const ERRORS: usize = 9;
 
-/// An error per failing case, and the answer.
 pub fn of(comparison: &Comparison) -> String {
-    let mut text: String = comparison.failing().take(ERRORS).map(error).collect();
+    let errors = comparison.failing().take(ERRORS).map(|row| {
+        let title = property(&format!("{} {}", row.verdict, row.case_id));
+        format!("::error title={title}::{}\n", message(&said(row, true).join(" ")))
+    });
     let level = match comparison.outcome {
         Outcome::Passed => "notice",
         Outcome::Regressed => "error",
         Outcome::Inconclusive => "warning",
     };
-    let notes = comparison.notes.iter().map(|note| format!("\n- {note}")).collect::<String>();
-    let said = message(&format!("{}{notes}", answer(comparison)));
-    text.push_str(&format!("::{level} title=night-sweep::{said}\n"));
-    text
-}
-
-fn error(row: &Row) -> String {
-    let mut parts: Vec<String> = row.ratio.map(change).into_iter().collect();
-    parts.extend(row.ci95.map(interval).map(|interval| format!("({interval})")));
-    parts.extend(reasons(row));
-    let title = property(&format!("{} {}", row.verdict.name(), row.case_id));
-    format!("::error title={title}::{}\n", message(&parts.join(" ")))
+    let notes = comparison.notes.iter().map(|note| format!("\n- {note}"));
+    let said = message(&format!("{}{}", answer(comparison), notes.collect::<String>()));
+    format!("{}::{level} title=night-sweep::{said}\n", errors.collect::<String>())
 }
 
 /// A message escaped as GitHub's toolkit does: a line break ends a command.

@@ -4,7 +4,6 @@
 use crate::compare::comparison::{Comparison, Row, Times};
 use serde_json::{Map, Value, json};
 
-/// The files by name.
 pub fn of(comparison: &Comparison) -> [(&'static str, Value); 2] {
     [
         ("critcmp-base.json", baseline(comparison, "base", |row| row.base)),

@@ -1,8 +1,5 @@
-//! A comparison for people, for pull requests, for CI servers, and for the tools that keep track of
-//! benchmarks.
-//!
-//! To add a format: a file with a function of [`Comparison`], and a line in each of the two lists
-//! here.
+//! The formats of a comparison. To add one: a file with a function of [`Comparison`], and a line in
+//! each of the two lists here.
 
 mod annotations;
 mod bencher;
@@ -14,13 +11,13 @@ mod table;
 mod words;
 
 use super::comparison::Comparison;
-use crate::files::{self, Kind as FolderKind};
+use crate::files::{self, Kind};
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::Path;
 
 /// A way to write a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 pub enum Format {
     /// For a person, at most 100 columns wide.
     Table,
@@ -36,7 +33,6 @@ pub enum Format {
     Bencher,
 }
 
-/// Writes a comparison, with a newline at the end.
 pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
     Ok(match format {
         Format::Table => table::of(comparison),
@@ -48,11 +44,8 @@ pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
     })
 }
 
-/// The folder of [`write()`], for its mark.
-pub const FOLDER: FolderKind =
-    FolderKind { what: "a comparison", identity: "", is_ours, unmarked: &|_| false };
+pub const FOLDER: Kind = Kind::of("a comparison", is_ours);
 
-/// The files of [`write()`] that are a format.
 const FILES: [(&str, Format); 5] = [
     ("comparison.json", Format::Json),
     ("comparison.md", Format::Markdown),
@@ -62,20 +55,12 @@ const FILES: [(&str, Format); 5] = [
 ];
 
 fn is_ours(name: &Path, is_dir: bool) -> bool {
-    const OTHERS: [&str; 6] = [
-        "critcmp-base.json",
-        "critcmp-cand.json",
-        "scatter.svg",
-        "scatter.png",
-        "ratios.svg",
-        "ratios.png",
-    ];
-    let mut files = FILES.iter().map(|(file, _)| file).chain(&OTHERS);
+    const OTHERS: &str = "critcmp-base.json critcmp-cand.json scatter.svg scatter.png ratios.svg \
+                          ratios.png";
+    let mut files = FILES.iter().map(|(file, _)| *file).chain(OTHERS.split(' '));
     !is_dir && files.any(|file| name == Path::new(file))
 }
 
-/// Writes a folder with every format and the plots, whole or not at all, in place of an earlier
-/// one.
 pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
     let plots = plot::draw(comparison)?;
     files::replace(&std::path::absolute(target)?, &FOLDER, |dir| {

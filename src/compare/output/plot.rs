@@ -1,8 +1,7 @@
 //! Two plots: every case by its time on both sides, and every case by how much it changed.
 
 use super::words::{answer, title};
-use crate::compare::comparison::{Comparison, Row};
-use crate::compare::verdict::Verdict;
+use crate::compare::comparison::{Comparison, Row, Verdict};
 use crate::render::plot::Plot;
 use crate::render::plot::axis::{Axis, Scale, round_step, time_unit};
 use crate::render::plot::canvas::{
@@ -13,16 +12,13 @@ use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Changed cases that are named in the plot of changes.
 const NAMED: usize = 6;
 
-/// Where the data are drawn, in pixels.
 const LEFT: i32 = 210;
 const RIGHT: i32 = WIDTH as i32 - MARGIN;
 const TOP: i32 = 260;
 const BOTTOM: i32 = HEIGHT as i32 - 170;
 
-/// Draws both; a comparison without two times for any case has none.
 pub fn draw(comparison: &Comparison) -> Result<Vec<Plot>> {
     let is_timed = |row: &&Row| row.base.is_some() && row.cand.is_some() && row.ratio.is_some();
     let rows: Vec<&Row> = comparison.rows.iter().filter(is_timed).collect();
@@ -35,7 +31,6 @@ pub fn draw(comparison: &Comparison) -> Result<Vec<Plot>> {
     ])
 }
 
-/// The colour and the size of a dot.
 fn look(row: &Row) -> (RGBColor, i32) {
     match row.verdict {
         Verdict::Regressed | Verdict::NowFails => (PALETTE[1], 11),
@@ -55,21 +50,17 @@ fn scatter(area: &Area, comparison: &Comparison, rows: &[&Row]) -> Result<()> {
     // Some room around the data, also where all are equal.
     let (low, high) = (height(low) - 0.05, height(high) + 0.05);
     let axis = || Axis { low, high, ticks: Scale::Log.ticks(low, high) };
-    let labels = axis().ticks.into_iter().map(|tick| (tick, Scale::Log.label(tick)));
-    let labels: Vec<(f64, String)> = labels.collect();
+    let ticks = axis().ticks.into_iter();
+    let labels: Vec<_> = ticks.map(|tick| (tick, Scale::Log.label(tick))).collect();
     let sheet = Sheet { area, x: axis(), y: axis() };
     sheet.grid(&labels, &labels)?;
     sheet.name(&format!("base, {unit}"), &format!("candidate, {unit}"))?;
-    area.draw(&PathElement::new(
-        [sheet.at(low, low), sheet.at(high, high)],
-        MUTED.stroke_width(2),
-    ))?;
+    sheet.line([(low, low), (high, high)], MUTED.stroke_width(2))?;
     for row in rows.iter().rev() {
-        if let (Some(base), Some(cand)) = (row.base, row.cand) {
-            let (color, size) = look(row);
-            let at = sheet.at(height(base.p50_ms), height(cand.p50_ms));
-            area.draw(&Circle::new(at, size, color.filled()))?;
-        }
+        let (Some(base), Some(cand)) = (row.base, row.cand) else { continue };
+        let (color, size) = look(row);
+        let at = sheet.at(height(base.p50_ms), height(cand.p50_ms));
+        area.draw(&Circle::new(at, size, color.filled()))?;
     }
     Ok(())
 }
@@ -92,18 +83,15 @@ fn ratios(area: &Area, comparison: &Comparison, rows: &[&Row]) -> Result<()> {
     let room = (high - low) * 0.06;
     let (low, high) = (low - room, high + room);
     let y = Axis { low, high, ticks: ticks(low, high) };
-    let labels: Vec<(f64, String)> = y
-        .ticks
-        .iter()
-        .map(|tick| (*tick, if *tick == 0.0 { "0".to_owned() } else { format!("{tick:+}") }))
-        .collect();
-    let sheet =
-        Sheet { area, x: Axis { low: -0.5, high: rows.len() as f64 - 0.5, ticks: vec![] }, y };
+    let label = |tick: f64| if tick == 0.0 { "0".to_owned() } else { format!("{tick:+}") };
+    let labels: Vec<_> = y.ticks.iter().map(|tick| (*tick, label(*tick))).collect();
+    let x = Axis { low: -0.5, high: rows.len() as f64 - 0.5, ticks: vec![] };
+    let sheet = Sheet { area, x, y };
     sheet.grid(&[], &labels)?;
     sheet.name(&format!("{} cases", rows.len()), "change, %")?;
     for (level, color) in [(0.0, INK), (threshold, PALETTE[1])] {
-        let line = [sheet.at(sheet.x.low, level), sheet.at(sheet.x.high, level)];
-        area.draw(&PathElement::new(line, color.stroke_width(2)))?;
+        let ends = [(sheet.x.low, level), (sheet.x.high, level)];
+        sheet.line(ends, color.stroke_width(2))?;
     }
     let mut named = 0;
     for (at, row) in rows.iter().enumerate() {
@@ -111,10 +99,7 @@ fn ratios(area: &Area, comparison: &Comparison, rows: &[&Row]) -> Result<()> {
         let x = at as f64;
         if let Some([low, high]) = row.ci95 {
             let [low, high] = [low, high].map(|end| percent(end).clamp(sheet.y.low, sheet.y.high));
-            area.draw(&PathElement::new(
-                [sheet.at(x, low), sheet.at(x, high)],
-                color.mix(0.5).stroke_width(3),
-            ))?;
+            sheet.line([(x, low), (x, high)], color.mix(0.5).stroke_width(3))?;
         }
         let (px, py) = sheet.at(x, percent(ratio(row)));
         area.draw(&Circle::new((px, py), size, color.filled()))?;
@@ -148,7 +133,6 @@ fn head(area: &Area, comparison: &Comparison, caption: &str) -> Result<()> {
     Ok(())
 }
 
-/// Axes on an area.
 struct Sheet<'a, 'b> {
     area: &'a Area<'b>,
     x: Axis,
@@ -160,17 +144,22 @@ impl Sheet<'_, '_> {
         (self.x.map(&x, (LEFT, RIGHT)), self.y.map(&y, (BOTTOM, TOP)))
     }
 
+    fn line(&self, ends: [(f64, f64); 2], style: ShapeStyle) -> Result<()> {
+        let ends = ends.map(|(x, y)| self.at(x, y));
+        Ok(self.area.draw(&PathElement::new(ends, style))?)
+    }
+
     fn grid(&self, x: &[(f64, String)], y: &[(f64, String)]) -> Result<()> {
         let area = self.area;
         for (tick, label) in x {
             let (at, _) = self.at(*tick, self.y.low);
-            area.draw(&PathElement::new([(at, TOP), (at, BOTTOM)], GRID.stroke_width(2)))?;
+            self.line([(*tick, self.y.low), (*tick, self.y.high)], GRID.stroke_width(2))?;
             let style = font(26, INK, HPos::Center, VPos::Top);
             area.draw_text(label, &style, (at, BOTTOM + 14))?;
         }
         for (tick, label) in y {
             let (_, at) = self.at(self.x.low, *tick);
-            area.draw(&PathElement::new([(LEFT, at), (RIGHT, at)], GRID.stroke_width(2)))?;
+            self.line([(self.x.low, *tick), (self.x.high, *tick)], GRID.stroke_width(2))?;
             let style = font(26, INK, HPos::Right, VPos::Center);
             area.draw_text(label, &style, (LEFT - 16, at))?;
         }
@@ -191,7 +180,6 @@ fn bounds(values: &[f64]) -> (f64, f64) {
     (each.clone().fold(f64::INFINITY, f64::min), each.fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// Six to twelve round values from `low` to `high`.
 fn ticks(low: f64, high: f64) -> Vec<f64> {
     let step = round_step(high - low, 12);
     let first = (low / step).ceil() as i64;

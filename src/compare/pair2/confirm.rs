@@ -8,16 +8,13 @@ use crate::stats::median;
 use crate::stats::student::{Mean, p_above};
 use anyhow::Result;
 
-/// What fresh pairs say of a flagged case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confirmed {
     /// Mean of `ln(candidate / base)` over the pairs, and its spread.
     pub mean: Mean,
-    /// Pairs that have its times, those left out of the mean among them.
     pub pairs: usize,
     /// The chance of so large a change, the way it went, in a case that did not change.
     pub p: f64,
-    /// Whether that is small enough, and the change large enough.
     pub is_real: bool,
 }
 
@@ -107,7 +104,6 @@ fn judge(pairs: &[Pair], flagged: usize, level: f64, rules: &Rules) -> Vec<Optio
     judged.map(|(mean, differences)| mean.map(|mean| confirmed(mean, differences.len()))).collect()
 }
 
-/// Cases beside `flagged`, spread over the suite.
 fn controls(screen: &Screen, flagged: &[usize], count: usize) -> Vec<usize> {
     let is_free = |case: &usize| screen.cases[*case].is_some() && !flagged.contains(case);
     let free: Vec<usize> = (0..screen.cases.len()).filter(is_free).collect();

@@ -4,7 +4,6 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Suites in which one case may be called slower and is not.
 const FALSE_POSITIVES: f64 = 0.01;
-/// How often a slowdown that is there has to be seen.
 const POWER: f64 = 0.95;
 
 /// The smallest slowdown, as a ratio less one, that `pairs` pairs detect in one of `cases` cases 19

@@ -31,22 +31,15 @@ use confirm::{Confirmed, confirm};
 use screen::{Direction, Screen, screen};
 use shift::{SuiteShift, evenly, judge_shift};
 
-/// All that a gate found out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The screen; none where no case had a time in all its pairs.
     pub screen: Option<Screen>,
-    /// What the fresh pairs say of each flagged case, by case.
     pub confirmed: Vec<(usize, Direction, Confirmed)>,
-    /// Flagged cases beyond the limit.
     pub beyond: Vec<usize>,
-    /// The suite as a whole, where it moved.
     pub shift: Option<SuiteShift>,
-    /// Pairs measured.
     pub pairs: usize,
 }
 
-/// Runs the algorithm on `cases` cases, asking `measure` for one pair after the other.
 pub fn run(
     cases: usize,
     rules: &Rules,
@@ -64,23 +57,15 @@ pub fn run(
     let screened = pairs(Stage::Screen, 0, rules.screen_pairs, &all)?;
     let differences: Vec<_> = screened.into_iter().map(|pair| pair.differences).collect();
     let Some(screen) = screen(&differences, rules) else {
-        return Ok(Found {
-            screen: None,
-            confirmed: vec![],
-            beyond: vec![],
-            shift: None,
-            pairs: asked,
-        });
+        return Ok(Found { pairs: asked, ..Found::default() });
     };
 
     let (slower, mut beyond) = screen.flagged(Direction::Slower, rules);
     let (faster, beyond_faster) = screen.flagged(Direction::Faster, rules);
     beyond.extend(beyond_faster);
-    let directions: Vec<(usize, Direction)> = slower
-        .iter()
-        .map(|&case| (case, Direction::Slower))
-        .chain(faster.iter().map(|&case| (case, Direction::Faster)))
-        .collect();
+    let slower = slower.into_iter().map(|case| (case, Direction::Slower));
+    let faster = faster.into_iter().map(|case| (case, Direction::Faster));
+    let directions: Vec<(usize, Direction)> = slower.chain(faster).collect();
     let confirmed = match directions.is_empty() {
         true => Vec::new(),
         false => confirm(&screen, &directions, rules, |first, count, cases| {

@@ -12,7 +12,6 @@ use statrs::function::gamma::digamma;
 pub struct Prior {
     /// Degrees of freedom; infinite where the cases do not differ in their noise.
     pub freedom: f64,
-    /// The typical variance.
     pub variance: f64,
 }
 
@@ -40,7 +39,6 @@ impl Prior {
         Some(Prior { freedom: 2.0 * half, variance: (center + digamma(half) - half.ln()).exp() })
     }
 
-    /// The variance of a case that measured `variance` with `freedom` degrees of freedom.
     pub fn moderate(&self, variance: f64, freedom: f64) -> f64 {
         if self.freedom.is_infinite() {
             return self.variance;
@@ -88,7 +86,7 @@ fn trigamma_inverse(y: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::RngExt;
+    use crate::compare::pair2::simulation::normal;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -108,10 +106,6 @@ mod tests {
 
     /// A chi-squared variable of `freedom` degrees, divided by them.
     fn chi2(rng: &mut ChaCha8Rng, freedom: usize) -> f64 {
-        let normal = |rng: &mut ChaCha8Rng| {
-            let (u, v) = (1.0 - rng.random::<f64>(), rng.random::<f64>());
-            (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-        };
         (0..freedom).map(|_| normal(rng).powi(2)).sum::<f64>() / freedom as f64
     }
 

@@ -10,7 +10,6 @@ pub const MIN_SUITE: usize = 5;
 pub struct Rules {
     /// The least slowdown that counts, as a logarithm.
     pub threshold: f64,
-    /// Pairs of the screen.
     pub screen_pairs: usize,
     /// A flagged case has at most this p in the screen.
     pub screen_p: f64,
@@ -26,11 +25,8 @@ pub struct Rules {
     pub suite_shift: f64,
     /// Such a shift stays in the differences of the screen, so that it flags cases too.
     pub keeps_shift: bool,
-    /// Pairs that look into it.
     pub shift_pairs: usize,
-    /// Cases in them.
     pub shift_cases: usize,
-    /// The p that confirms it.
     pub shift_p: f64,
     /// A shift this close to that of the SM clock, as a logarithm, is explained by it.
     pub clock_tolerance: f64,
@@ -65,9 +61,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Those for a host that does other things as well, whose noise is ten times that of a card: a
-    /// screen that lets more through, controls for what a neighbour does to all cases of a process,
-    /// one pair in six left out at either end, and no suite for anything below 5 %.
+    /// Those for a host that does other things as well, whose noise is ten times that of a card.
     pub fn on_host() -> Self {
         Rules {
             screen_pairs: 6,
@@ -82,7 +76,6 @@ impl Rules {
         }
     }
 
-    /// How many of `pairs` are left out at either end.
     pub fn cut(&self, pairs: usize) -> usize {
         // A sixth of six is one, whatever it is in floating point.
         (pairs as f64 * self.trimmed + 1e-9) as usize
@@ -99,7 +92,6 @@ impl Rules {
     }
 }
 
-/// What a pair of processes is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
     /// All cases.
@@ -111,7 +103,6 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// In file names and messages.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Screen => "screen",
@@ -121,20 +112,15 @@ impl Stage {
     }
 }
 
-/// A pair to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// What for.
     pub stage: Stage,
     /// Which pair of the stage, from 0.
     pub pair: usize,
-    /// Whether the base build goes first.
     pub base_first: bool,
-    /// Indices of the cases.
     pub cases: &'a [usize],
 }
 
-/// A pair measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
     /// `ln(candidate / base)` of each case asked for; none where either has no time to be trusted.

@@ -5,21 +5,16 @@ use super::{MIN_SUITE, Rules};
 use crate::stats::student::{Mean, p_above};
 use crate::stats::{mean, median};
 
-/// What the pairs of the screen say.
 #[derive(Clone, Debug)]
 pub struct Screen {
     /// How much all cases together got slower, as a logarithm: the mean over the pairs of the
     /// median over the cases.
     pub shift: f64,
-    /// Whether that is so much that the suite as a whole has to be looked at.
     pub is_shifted: bool,
-    /// The typical noise of a difference.
     pub prior: Prior,
-    /// What is known of each case, in their order; none of one without a time in every pair.
     pub cases: Vec<Option<Screened>>,
 }
 
-/// A case after the screen.
 #[derive(Clone, Copy, Debug)]
 pub struct Screened {
     /// Mean of `ln(candidate / base)`, less what the suite as a whole did.
@@ -79,12 +74,9 @@ fn suite(complete: &[Option<Vec<f64>>], pairs: usize, rules: &Rules) -> (f64, Ve
     (shift, of_pairs.iter().map(|median| median - kept).collect())
 }
 
-/// Which way a case may have gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// The candidate takes longer.
     Slower,
-    /// The candidate takes less time.
     Faster,
 }
 

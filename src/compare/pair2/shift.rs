@@ -4,37 +4,30 @@ use super::{Pair, Rules};
 use crate::stats::student::{Mean, p_above};
 use crate::stats::{mean, median};
 
-/// A shift that fresh pairs looked into.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SuiteShift {
     /// How much the median case got slower, as a logarithm.
     pub shift: f64,
     /// The chance of so large a shift, to either side, were there none.
     pub p: f64,
-    /// `ln` of the SM clock under the candidate over that under the base, where it is known.
     pub clock: Option<f64>,
-    /// What to make of it.
     pub cause: Cause,
 }
 
-/// What to make of a shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// Fresh pairs do not show it again.
     Chance,
     /// The candidate ran at another SM clock, and that is all of it.
     Clock,
-    /// The builds.
     Build,
 }
 
-/// `count` of the cases, spread evenly over them.
 pub fn evenly<T: Clone>(cases: &[T], count: usize) -> Vec<T> {
     let count = count.min(cases.len());
     (0..count).map(|at| cases[at * cases.len() / count].clone()).collect()
 }
 
-/// Judges the pairs of the preset cases; none where they have no times.
 pub fn judge_shift(pairs: &[Pair], rules: &Rules) -> Option<SuiteShift> {
     let of_pair = |pair: &Pair| {
         let differences: Vec<f64> = pair.differences.iter().flatten().copied().collect();
@@ -78,11 +71,8 @@ mod tests {
         assert_eq!(cause(-0.02, None), Cause::Build);
         assert_eq!(cause(0.02, Some(-0.0195)), Cause::Clock);
         assert_eq!(cause(0.02, Some(0.0)), Cause::Build);
-        assert_eq!(
-            cause(0.02, Some(0.02)),
-            Cause::Build,
-            "a faster clock explains no slower suite"
-        );
+        // A faster clock explains no slower suite.
+        assert_eq!(cause(0.02, Some(0.02)), Cause::Build);
         assert_eq!(cause(0.005, None), Cause::Chance);
         let none = vec![Pair { differences: vec![None], clock: None }];
         assert_eq!(judge_shift(&none, &Rules::default()), None);

@@ -1,10 +1,10 @@
 //! A baseline of Criterion's:
 //! `<home>/<group>/<function>/<value>/<baseline>/{benchmark,sample}.json`.
 
-use super::{Case, Run, Stored};
+use super::{Case, Run, Stored, folders_in};
 use crate::compare::comparison::Side;
 use crate::results::criterion_files::{self, CBenchmark};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -24,8 +24,7 @@ pub fn read(home: &Path, baseline: &str) -> Result<Stored> {
     ensure!(
         !found.is_empty(),
         "{}: no benchmark has a baseline {baseline:?}; `cargo bench -- --save-baseline \
-         {baseline}` makes it, and \
-         `new` is the newest run",
+         {baseline}` makes it, and `new` is the newest run",
         home.display()
     );
     let cases = found.into_iter().map(|benchmark| (benchmark.id.full_id.clone(), case(&benchmark)));
@@ -43,14 +42,7 @@ fn find(dir: &Path, baseline: &str, depth: usize, found: &mut Vec<CBenchmark>) -
     if depth == 0 {
         return Ok(());
     }
-    let entries =
-        std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
-    let mut below: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    below.sort();
-    below
-        .iter()
-        .filter(|path| path.is_dir())
-        .try_for_each(|path| find(path, baseline, depth - 1, found))
+    folders_in(dir)?.iter().try_for_each(|path| find(path, baseline, depth - 1, found))
 }
 
 fn case(benchmark: &CBenchmark) -> Case {

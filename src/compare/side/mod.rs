@@ -5,8 +5,12 @@ pub mod criterion;
 pub mod runs;
 
 use super::comparison::{Side, Times};
+use crate::files::cannot;
 use crate::stats::{mean, median};
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// A side, whatever it was read from.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +47,15 @@ pub struct Run {
     pub trials: Vec<f64>,
     /// All samples in ms.
     pub samples_ms: Vec<f64>,
+}
+
+/// The folders in one, by name.
+fn folders_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir).with_context(cannot("read", dir))?;
+    let mut folders: Vec<_> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    Ok(folders)
 }
 
 impl Run {

@@ -1,9 +1,9 @@
 //! Run folders: `raw.json` for the times, `env.json` for the machine.
 
-use super::{Run, Stored};
+use super::{Run, Stored, folders_in};
 use crate::advise::input::read_run;
 use crate::compare::comparison::Side;
-use crate::measure::record::ProtocolKind;
+use crate::measure::record::{Protocol, ProtocolKind};
 use crate::results::raw::{Measured, Raw, Row};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -14,9 +14,6 @@ use std::path::{Path, PathBuf};
 const DEPTH: usize = 2;
 
 /// Reads the run of a folder, or all runs below it.
-///
-/// # Errors
-/// If there is none, one cannot be read, or two of them were made under different conditions.
 pub fn read(path: &Path) -> Result<Stored> {
     let mut folders = Vec::new();
     find(path, DEPTH, &mut folders)?;
@@ -43,11 +40,7 @@ fn find(path: &Path, depth: usize, folders: &mut Vec<PathBuf>) -> Result<()> {
         folders.push(path.to_owned());
         return Ok(());
     }
-    let entries =
-        std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut below: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    below.sort();
+    let below = folders_in(path)?;
     match depth {
         0 => Ok(()),
         _ => below.iter().try_for_each(|path| find(path, depth - 1, folders)),
@@ -116,40 +109,31 @@ fn read_env(folder: &Path) -> Result<Value> {
 
 /// What two runs have to share for a difference to be the build's.
 fn conditions(raw: &Raw, env: &Value) -> Vec<(String, String)> {
-    let protocol = &raw.metadata.protocol;
     let is_cpu = raw.metadata.device == "cpu";
+    let Protocol { kind, warmup, measure, trials } = raw.metadata.protocol;
+    let kind = match kind {
+        ProtocolKind::Standard => "standard",
+        ProtocolKind::Adaptive => "adaptive",
+    };
+    let protocol = format!("{kind}, warmup {warmup}, measure {measure}, trials {trials}");
+    let schema = raw.schema_version.split('.').next().unwrap_or_default();
     let mut conditions = vec![
         // A minor version only adds keys.
-        (
-            "the schema".to_owned(),
-            raw.schema_version.split('.').next().unwrap_or_default().to_owned(),
-        ),
+        ("the schema".to_owned(), schema.to_owned()),
         ("the device".to_owned(), if is_cpu { "cpu" } else { "cuda" }.to_owned()),
         ("the model".to_owned(), raw.metadata.device_name.clone().unwrap_or_default()),
-        (
-            // Of each experiment: a side may hold several.
-            format!("the protocol of {}", raw.experiment),
-            format!(
-                "{}, warmup {}, measure {}, trials {}",
-                match protocol.kind {
-                    ProtocolKind::Standard => "standard",
-                    ProtocolKind::Adaptive => "adaptive",
-                },
-                protocol.warmup,
-                protocol.measure,
-                protocol.trials
-            ),
-        ),
+        // Of each experiment: a side may hold several.
+        (format!("the protocol of {}", raw.experiment), protocol),
     ];
     if !is_cpu {
-        conditions.push(("the driver".to_owned(), text(&env["gpu"]["driver_version"], "unknown")));
+        conditions.push(("the driver".to_owned(), text(&env["gpu"]["driver_version"])));
     }
     conditions
 }
 
 /// What may be what is compared, and should be known if it is not.
 fn circumstances(raw: &Raw, env: &Value) -> Vec<(String, String)> {
-    let of = |name: &str, value: &Value| (name.to_owned(), text(value, "unknown"));
+    let of = |name: &str, value: &Value| (name.to_owned(), text(value));
     let mut circumstances = vec![
         of("git revision", &env["software"]["git_revision"]),
         of("rustc", &env["software"]["rustc"]),
@@ -164,9 +148,9 @@ fn circumstances(raw: &Raw, env: &Value) -> Vec<(String, String)> {
     circumstances
 }
 
-fn text(value: &Value, absent: &str) -> String {
+fn text(value: &Value) -> String {
     match value {
-        Value::Null => absent.to_owned(),
+        Value::Null => "unknown".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

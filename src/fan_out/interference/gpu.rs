@@ -8,72 +8,61 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What the probe says of a GPU, or of a process on the CPU.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Gpu {
-    /// As the fan-out names it: `cuda:N`.
     pub name: String,
-    /// As NVML writes it; absent on the CPU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
-    /// Model of the GPU, or of the processor.
     pub model: String,
     /// How much slower it is alone than the median of all GPUs, in per cent: the median over the
     /// cases. Absent for one GPU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alone_vs_median_pct: Option<f64>,
     /// Time side by side over time alone: the median over the cases. Absent where no case was
     /// timed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub slowdown: Option<f64>,
     /// Its 95 % confidence interval; absent for fewer than 6 cases.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub slowdown_ci95: Option<[f64; 2]>,
-    /// Its state while alone.
     pub alone: Conditions,
-    /// Its state while all were at work.
     pub together: Conditions,
-    /// The cases that were timed both ways.
     pub times: Vec<Times>,
 }
 
 /// A case on one GPU: the median over the trials, in ms.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Times {
-    /// Its id.
     pub case_id: String,
-    /// Alone.
     pub alone_ms: f64,
-    /// While all were at work.
     pub together_ms: f64,
 }
 
 /// What may explain a slowdown. A key that the device has no value for is absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Conditions {
     /// Mean SM clock over the trials, in MHz.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sm_mhz: Option<f64>,
     /// The most power read, in watts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub power_w: Option<u32>,
     /// The highest temperature read, in degrees Celsius.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<u32>,
-    /// Everything that held the clock down, by NVML's names.
     pub throttle: Vec<String>,
     /// Median time that the host needs to enqueue a launch, in microseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub enqueue_us: Option<f64>,
     /// Mean wall-clock seconds of a trial: the host's work is in it, unlike in the times of the
     /// cases.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trial_s: Option<f64>,
     /// An fp16 GEMM at full load before the cases, in TFLOP/s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fp16_tflops: Option<f64>,
     /// A copy of device memory before the cases, in GB/s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub copy_gbs: Option<f64>,
 }
 
@@ -84,18 +73,15 @@ pub fn of_runs(names: &[String], cases: &[String], alone: &[Run], together: &[Ru
     let alone: Vec<Seen> = alone.iter().map(|run| Seen::of(run, always)).collect();
     let together: Vec<Seen> = together.iter().map(|run| Seen::of(run, common)).collect();
     let against = against_median(cases, &alone);
-    let mut gpus = Vec::new();
-    for (index, (alone, together)) in alone.iter().zip(&together).enumerate() {
-        let times: Vec<Times> = cases
-            .iter()
-            .filter_map(|id| {
-                let (alone_ms, together_ms) = (alone.ms(id)?, together.ms(id)?);
-                Some(Times { case_id: id.clone(), alone_ms, together_ms })
-            })
-            .collect();
+    let gpu = |(index, (alone, together)): (usize, (&Seen, &Seen))| {
+        let times = |id: &String| {
+            let (alone_ms, together_ms) = (alone.ms(id)?, together.ms(id)?);
+            Some(Times { case_id: id.clone(), alone_ms, together_ms })
+        };
+        let times: Vec<Times> = cases.iter().filter_map(times).collect();
         let ratios: Vec<f64> = times.iter().map(|case| case.together_ms / case.alone_ms).collect();
         let env = &alone.run.header.env;
-        gpus.push(Gpu {
+        Gpu {
             name: names[index].clone(),
             uuid: env["gpu"]["uuid"].as_str().map(str::to_owned),
             model: alone.run.header.device_name(),
@@ -105,12 +91,11 @@ pub fn of_runs(names: &[String], cases: &[String], alone: &[Run], together: &[Ru
             alone: alone.conditions(),
             together: together.conditions(),
             times,
-        });
-    }
-    gpus
+        }
+    };
+    alone.iter().zip(&together).enumerate().map(gpu).collect()
 }
 
-/// From when the last of the runs had begun its first trial until the first had ended its last.
 fn common_time(runs: &[Run]) -> (Timestamp, Timestamp) {
     let spans = runs.iter().map(|run| run.trials.iter().filter_map(span));
     spans.fold((Timestamp::MIN, Timestamp::MAX), |(start, end), trials| {
@@ -121,14 +106,12 @@ fn common_time(runs: &[Run]) -> (Timestamp, Timestamp) {
     })
 }
 
-/// When a trial began and ended.
 fn span(trial: &Trial) -> Option<(Timestamp, Timestamp)> {
     let start: Timestamp = trial.started_at.parse().ok()?;
     let end = start.checked_add(std::time::Duration::try_from_secs_f64(trial.wall_s).ok()?).ok()?;
     Some((start, end))
 }
 
-/// A run, and the trials of it that count.
 struct Seen<'a> {
     run: &'a Run,
     trials: Vec<&'a Trial>,
@@ -141,7 +124,6 @@ impl<'a> Seen<'a> {
         Seen { run, trials: run.trials.iter().filter(inside).collect() }
     }
 
-    /// Time of a case.
     fn ms(&self, id: &str) -> Option<f64> {
         let own = self.trials.iter().filter(|trial| trial.case_id == id);
         median(&own.filter_map(|trial| median(&trial.samples_ms)).collect::<Vec<_>>())
@@ -186,47 +168,36 @@ fn against_median(cases: &[String], alone: &[Seen]) -> Vec<Option<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::record::SCHEMA_VERSION;
-    use crate::workload::case::Case;
-    use crate::workload::operation::{Gemm, Operation};
-    use crate::workload::shape::{DType, GemmShape};
-    use serde_json::json;
+    use crate::journal::tests::{header, trial_of};
+    use serde_json::{from_value, json};
 
     /// A run of trials, each with its case, the second in which it began, how long it took, and a
     /// time.
     fn run(trials: &[(&str, u32, f64, f64)]) -> Run {
         let trial = |&(case_id, second, wall_s, ms): &(&str, u32, f64, f64)| {
-            json!({
-                "line": "trial", "case_id": format!("G3/x/{case_id}"), "trial": second,
-                "started_at": format!("2026-01-01T00:00:{second:02}Z"), "wall_s": wall_s,
-                "samples_ms": [ms], "launches_per_sample": 1, "warmup_launches": 1,
-                "ran": {
-                    "provider": "cublaslt", "kernels": [],
-                    "verification": {"max_rel_error": 0.0, "tolerance": 1.0, "rows": 1},
-                },
-                "clocks": {"sm_mhz": 1000 + second, "power_w": second, "temperature_c": 40, "throttle": []},
-            })
+            let clocks = json!({
+                "sm_mhz": 1000 + second, "power_w": second, "temperature_c": 40, "throttle": [],
+            });
+            Trial {
+                started_at: format!("2026-01-01T00:00:{second:02}Z"),
+                wall_s,
+                clocks: from_value(clocks).unwrap(),
+                ..trial_of(case_id, second as usize, vec![ms])
+            }
         };
-        let case = |name| {
-            let gemm = Operation::Gemm(Gemm::dense(GemmShape { m: 8, n: 8, k: 8 }));
-            Case::row("G3", "x", name, 8, DType::Fp16, gemm)
-        };
-        let header = json!({
-            "line": "header", "schema_version": SCHEMA_VERSION, "run_id": "probe", "group": "G3",
-            "experiment": "G3", "config": {}, "device": "cuda:0", "seed": 42,
-            "protocol": {"warmup": 1, "measure": 1, "trials": 60}, "started_at": "2026-01-01T00:00:00Z",
-            "env": {"gpu": {"name": "H200", "uuid": "GPU-1"}}, "cases": [case("a"), case("b")],
-        });
-        let lines = std::iter::once(header).chain(trials.iter().map(trial));
-        let text: String = lines.map(|line| format!("{line}\n")).collect();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        crate::journal::read(file.path()).unwrap()
+        Run {
+            header: header(),
+            trials: trials.iter().map(trial).collect(),
+            failures: Vec::new(),
+            starts: Vec::new(),
+            end: None,
+            path: Default::default(),
+        }
     }
 
     #[test]
     fn side_by_side_is_while_all_are_at_work() {
-        let cases = ["G3/x/a", "G3/x/b"].map(str::to_owned);
+        let cases = ["a", "b"].map(str::to_owned);
         let names = ["cuda:0", "cuda:1"].map(str::to_owned);
         let alone = [
             run(&[("a", 0, 1.0, 1.0), ("b", 1, 1.0, 2.0)]),

@@ -38,31 +38,22 @@ const BURN_IN_S: &str = "1";
 const RUN_ID: &str = "probe";
 const SPEC: &str = "spec.yaml";
 
-/// Where the probes write.
-const PROBE: Kind = Kind {
-    what: "the probe of a fan-out",
-    identity: "",
-    is_ours: |name, is_dir| !is_dir && name == Path::new(SPEC) || is_of_a_bench(name, is_dir),
-    unmarked: &|_| false,
-};
+const PROBE: Kind = Kind::of("the probe of a fan-out", |name, is_dir| {
+    !is_dir && name == Path::new(SPEC) || is_of_a_bench(name, is_dir)
+});
 
 /// What was found; `<run id>.interference.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Interference {
-    /// As that of the files of a run folder.
     pub schema_version: String,
-    /// The run that it was measured before.
     pub run_id: String,
-    /// Ids of the cases probed.
     pub cases: Vec<String>,
     /// In the order of the shards.
     pub gpus: Vec<Gpu>,
-    /// Names of the outliers among them, each alone.
     pub outliers: Vec<String>,
     /// From this many per cent off the median GPU on it is an outlier; absent for fewer than three.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outlier_limit_pct: Option<f64>,
-    /// For people.
     pub findings: Vec<String>,
 }
 
@@ -146,7 +137,6 @@ fn probe(
     Ok(Some(of(&state.run_id, ids, &names, alone, together)))
 }
 
-/// What the runs of each GPU say, alone and side by side.
 fn of(
     run_id: &str,
     cases: Vec<String>,

@@ -4,7 +4,6 @@ use super::Interference;
 use super::gpu::{Conditions, Gpu};
 use crate::render::table::{table, wrapped};
 
-/// A title, a line for each GPU (two values are those alone and side by side), and what it means.
 pub fn text(found: &Interference) -> String {
     let title = format!(
         "interference: {} cases on each GPU alone, then on all {} at once (two values: alone, at \

@@ -1,6 +1,6 @@
 //! Which GPU is an outlier, and what the others cost each; in words.
 
-use super::gpu::Gpu;
+use super::gpu::{Conditions, Gpu};
 use crate::stats::{median, sorted};
 use crate::units::list;
 
@@ -18,7 +18,6 @@ const FULL_LOAD_COST: f64 = 1.03;
 /// The host takes this many times as long: it has too few cores, or they are taken.
 const HOST_COST: f64 = 1.2;
 
-/// From how many per cent off the median a GPU is an outlier; none for fewer than three of them.
 pub fn limit_pct(gpus: &[Gpu]) -> Option<f64> {
     let levels: Option<Vec<f64>> = gpus.iter().map(|gpu| gpu.alone_vs_median_pct).collect();
     let levels = levels.filter(|levels| levels.len() > 2)?;
@@ -26,36 +25,32 @@ pub fn limit_pct(gpus: &[Gpu]) -> Option<f64> {
     Some((DEVIATIONS * DEVIATIONS_PER_MAD * median(&off)?).max(LEAST_PCT))
 }
 
-/// Whether it is one.
 pub fn is_outlier(gpu: &Gpu, limit_pct: Option<f64>) -> bool {
     gpu.alone_vs_median_pct.zip(limit_pct).is_some_and(|(off, limit)| off.abs() > limit)
 }
 
-/// What there is to say, for a person.
 pub fn findings(gpus: &[Gpu], limit_pct: Option<f64>) -> Vec<String> {
     let mut said = Vec::new();
     if gpus.iter().all(|gpu| gpu.uuid.is_none()) {
-        said.push(
-            "These are processes on one CPU: what they cost each other is the sharing of its \
-             cores."
-                .to_owned(),
-        );
+        let shared = "These are processes on one CPU: what they cost each other is the sharing of \
+                      its cores.";
+        said.push(shared.to_owned());
     }
     said.push(alone(gpus, limit_pct));
     said.extend(gpus.iter().filter_map(cost));
     said.extend(gpus.iter().filter_map(cost_at_full_load));
-    let host: Vec<&str> =
-        gpus.iter().filter(|gpu| is_host_slow(gpu)).map(|gpu| &*gpu.name).collect();
+    let names = |which: fn(&Gpu) -> bool| -> Vec<&str> {
+        gpus.iter().filter(|gpu| which(gpu)).map(|gpu| &*gpu.name).collect()
+    };
+    let host = names(is_host_slow);
     if !host.is_empty() {
         said.push(format!(
             "Side by side the host needs longer to enqueue a launch on {}: too few cores, or \
-             others use them. \
-             Latencies have no host in them; the run takes longer.",
+             others use them. Latencies have no host in them; the run takes longer.",
             list(&host)
         ));
     }
-    let unknown: Vec<&str> =
-        gpus.iter().filter(|gpu| gpu.slowdown.is_none()).map(|gpu| &*gpu.name).collect();
+    let unknown = names(|gpu| gpu.slowdown.is_none());
     if !unknown.is_empty() {
         said.push(format!(
             "No case was timed on {} both alone and while all were at work.",
@@ -99,13 +94,16 @@ fn describe(gpu: &Gpu) -> String {
         if off > 0.0 { "slower" } else { "faster" }
     );
     if let Some(mhz) = gpu.alone.sm_mhz {
-        text += &format!(" (at {mhz:.0} MHz");
-        if !gpu.alone.throttle.is_empty() {
-            text += &format!(", held down by {}", list(&gpu.alone.throttle));
-        }
-        text.push(')');
+        text += &format!(" (at {mhz:.0} MHz{})", held(&gpu.alone));
     }
     text
+}
+
+fn held(conditions: &Conditions) -> String {
+    match &conditions.throttle[..] {
+        [] => String::new(),
+        reasons => format!(", held down by {}", list(reasons)),
+    }
 }
 
 /// Two differ from each other, and that is all they say.
@@ -128,23 +126,18 @@ fn two(a: &Gpu, b: &Gpu) -> String {
     }
     format!(
         "Alone, {} is {pct:.1} % slower than {}. Of two, nothing says which is the unusual one: \
-         compare with other runs \
-         of this model.",
+         compare with other runs of this model.",
         slow.name, fast.name
     )
 }
 
-/// What the others cost a GPU, if more than noise.
 fn cost(gpu: &Gpu) -> Option<String> {
     let slowdown = gpu.slowdown.filter(|slowdown| *slowdown > COST)?;
     if gpu.slowdown_ci95.is_some_and(|[low, _]| low <= 1.0) {
         return None;
     }
     let clock = gpu.together.sm_mhz.zip(gpu.alone.sm_mhz).map(|(together, alone)| {
-        let held = match gpu.together.throttle.as_slice() {
-            [] => String::new(),
-            reasons => format!(", held down by {}", list(reasons)),
-        };
+        let held = held(&gpu.together);
         match alone / together > 1.0 + (slowdown - 1.0) / 2.0 {
             true => format!(": the SM clock falls from {alone:.0} to {together:.0} MHz{held}"),
             false => format!(": not by the SM clock ({alone:.0} and {together:.0} MHz)"),
@@ -177,7 +170,7 @@ fn is_host_slow(gpu: &Gpu) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fan_out::interference::gpu::{Conditions, Times};
+    use crate::fan_out::interference::gpu::Times;
 
     fn gpus(levels_pct: &[f64]) -> Vec<Gpu> {
         let gpu = |(index, level_pct): (usize, &f64)| Gpu {
@@ -209,11 +202,7 @@ mod tests {
         assert_eq!(outliers(&[0.1, -0.2, 0.0, 6.0, 0.3, -0.1, 0.2, -0.3]), [3]);
         assert_eq!(outliers(&[0.0, -0.1, 0.1, -5.0]), [3], "a fast one is unusual too");
         assert_eq!(outliers(&[0.0, 0.0, 0.0, 1.9]), [0; 0], "cards differ by so much");
-        assert_eq!(
-            outliers(&[0.0, -2.0, 2.5, 3.0, -3.5, 5.0]),
-            [0; 0],
-            "where all differ, none is an outlier"
-        );
+        assert_eq!(outliers(&[0.0, -2.0, 2.5, 3.0, -3.5, 5.0]), [0; 0], "where all differ");
         assert_eq!(outliers(&[0.0, -0.2, 9.0]), [2]);
         assert_eq!(outliers(&[-5.0, 5.0]), [0; 0], "two cannot tell");
     }
