@@ -86,7 +86,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Every name a spec may use. The colour of a backend goes by its place.
+    /// Every name a spec may use.
     pub const ALL: [Backend; 8] = [
         Backend::Auto,
         Backend::Flash,

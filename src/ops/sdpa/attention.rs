@@ -71,7 +71,7 @@ impl Attention {
 
     /// Whose implementation a backend is here.
     pub fn provider(&self, backend: Backend) -> Result<Provider, CaseError> {
-        Ok(find(backend, self.context.device())?.about().1)
+        Ok(find(backend, self.context.device())?.about().provider)
     }
 
     /// Whether AUTO pads the tensors of this attention within the launch, or may do so.

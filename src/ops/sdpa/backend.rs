@@ -9,12 +9,12 @@ use std::rc::Rc;
 
 /// An attention backend, on the CPU or on a GPU. MATH is one of each.
 pub trait AttentionBackend: Sync {
-    /// The name that specs ask for it by, and whose implementation it is.
-    fn about(&self) -> (Backend, Provider);
+    /// How it is called, whose it is, and how it is drawn.
+    fn about(&self) -> About;
 
     /// Whether it is a backend of such a device.
     fn runs_on(&self, device: &Device) -> bool {
-        (self.about().1 == Provider::Cpu) == matches!(device, Device::Cpu)
+        (self.about().provider == Provider::Cpu) == matches!(device, Device::Cpu)
     }
 
     /// The head_dim that it pads Q, K and V to within the launch, where it does.
@@ -39,6 +39,16 @@ pub trait AttentionBackend: Sync {
     fn is_proven_by(&self, _kernel: &str) -> bool {
         false
     }
+}
+
+/// What is known of a backend before there is a shape.
+pub struct About {
+    /// The name that specs ask for it by.
+    pub name: Backend,
+    /// Whose implementation it is.
+    pub provider: Provider,
+    /// Its place in the palette of plots and pages; AUTO has the first.
+    pub color: usize,
 }
 
 /// A plan of attention whose tensors can be reached.

@@ -16,7 +16,13 @@ pub static BACKENDS: &[&dyn AttentionBackend] =
 
 /// The backends of a name: MATH has one for each device.
 pub(super) fn named(name: Backend) -> impl Iterator<Item = &'static dyn AttentionBackend> {
-    BACKENDS.iter().copied().filter(move |backend| backend.about().0 == name)
+    BACKENDS.iter().copied().filter(move |backend| backend.about().name == name)
+}
+
+/// The place of a backend, AUTO included, in the palette of plots and pages; none of another name.
+pub fn color(name: &str) -> Option<usize> {
+    let backend = BACKENDS.iter().map(|backend| backend.about()).find(|it| it.name.name() == name);
+    backend.map(|it| it.color).or_else(|| (name == Backend::Auto.name()).then_some(0))
 }
 
 /// The backend of a name on a device, or what the name needs. AUTO is none.
@@ -73,6 +79,14 @@ mod tests {
             let on_cpu = named(name).filter(|backend| backend.runs_on(&Device::Cpu)).count();
             assert!(on_cpu <= 1 && named(name).count() - on_cpu <= 1, "{}", name.name());
         }
+    }
+
+    #[test]
+    fn every_name_has_a_color_of_its_own() {
+        let colors = Backend::ALL.map(|name| color(name.name()).unwrap());
+        let apart: std::collections::BTreeSet<_> = colors.iter().collect();
+        assert_eq!(apart.len(), colors.len(), "{colors:?}");
+        assert_eq!(color("4096"), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! CPU_BLOCKED: FlashAttention's algorithm on the host's cores, a block of queries at a time. No
 //! more than a tile of the scores ever exists.
 
-use super::backend::{AttentionBackend, Context, Made};
+use super::backend::{About, AttentionBackend, Context, Made};
 use super::cpu::{CpuSdpa, Head, exponentials, for_each_head, with_scratch};
 use super::problem::SdpaProblem;
 use crate::device::cpu::HostGemm;
@@ -18,8 +18,8 @@ const BLOCK: usize = 64;
 pub struct CpuBlocked;
 
 impl AttentionBackend for CpuBlocked {
-    fn about(&self) -> (Backend, Provider) {
-        (Backend::CpuBlocked, Provider::Cpu)
+    fn about(&self) -> About {
+        About { name: Backend::CpuBlocked, provider: Provider::Cpu, color: 6 }
     }
 
     fn plan(&self, _: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {

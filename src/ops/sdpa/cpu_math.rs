@@ -4,7 +4,7 @@
 //! A causal mask saves no work, as in the MATH backends of the GPU: masked scores are computed and
 //! set to zero. Each core holds `seq_len² + 4 · seq_len · head_dim` float32 numbers.
 
-use super::backend::{AttentionBackend, Context, Made};
+use super::backend::{About, AttentionBackend, Context, Made};
 use super::cpu::{CpuSdpa, Head, exponentials, for_each_head, with_scratch};
 use super::problem::SdpaProblem;
 use crate::device::cpu::HostGemm;
@@ -15,8 +15,8 @@ use gemm::Parallelism;
 pub struct CpuMath;
 
 impl AttentionBackend for CpuMath {
-    fn about(&self) -> (Backend, Provider) {
-        (Backend::Math, Provider::Cpu)
+    fn about(&self) -> About {
+        About { name: Backend::Math, provider: Provider::Cpu, color: 3 }
     }
 
     fn plan(&self, _: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {

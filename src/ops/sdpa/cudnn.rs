@@ -1,6 +1,6 @@
 //! CUDNN: cuDNN's fused attention.
 
-use super::backend::{AttentionBackend, Context, Machine, Made, beyond, misaligned};
+use super::backend::{About, AttentionBackend, Context, Machine, Made, beyond, misaligned};
 use super::cuda::{CudaSdpa, Launch};
 use super::problem::SdpaProblem;
 use crate::device::{Cuda, cuda::Tensor, cudnn::Bound};
@@ -9,8 +9,8 @@ use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 pub struct Cudnn;
 
 impl AttentionBackend for Cudnn {
-    fn about(&self) -> (Backend, Provider) {
-        (Backend::Cudnn, Provider::Cudnn)
+    fn about(&self) -> About {
+        About { name: Backend::Cudnn, provider: Provider::Cudnn, color: 5 }
     }
 
     fn supports(&self, on: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {

@@ -1,7 +1,7 @@
 //! FLASH: FlashAttention-2, by a kernel of ours, kernels/flash.cu. FLASH_UNPADDED is the same
 //! kernel, reading unaligned rows itself.
 
-use super::backend::{AttentionBackend, Context, Machine, Made, beyond};
+use super::backend::{About, AttentionBackend, Context, Machine, Made, beyond};
 use super::cuda::{Fused, check_elements};
 use crate::device::cuda::AttentionKernel;
 use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
@@ -18,8 +18,8 @@ pub struct Flash;
 pub struct FlashUnpadded;
 
 impl AttentionBackend for Flash {
-    fn about(&self) -> (Backend, Provider) {
-        (Backend::Flash, Provider::NightSweep)
+    fn about(&self) -> About {
+        About { name: Backend::Flash, provider: Provider::NightSweep, color: 1 }
     }
 
     fn pads_to(&self, head_dim: usize) -> Option<usize> {
@@ -27,7 +27,7 @@ impl AttentionBackend for Flash {
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {
-        check_head_dim(self.about().0, sdpa)?;
+        check_head_dim(self.about().name, sdpa)?;
         match sdpa.shape.head_dim {
             head_dim if head_dim.is_multiple_of(ALIGNMENT) => Ok(()),
             head_dim => Err(CaseError::unsupported(format!(
@@ -54,12 +54,12 @@ impl AttentionBackend for Flash {
 }
 
 impl AttentionBackend for FlashUnpadded {
-    fn about(&self) -> (Backend, Provider) {
-        (Backend::FlashUnpadded, Provider::NightSweep)
+    fn about(&self) -> About {
+        About { name: Backend::FlashUnpadded, provider: Provider::NightSweep, color: 7 }
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {
-        check_head_dim(self.about().0, sdpa)
+        check_head_dim(self.about().name, sdpa)
     }
 
     fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {

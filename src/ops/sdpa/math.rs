@@ -6,7 +6,7 @@
 //! the end. PyTorch spends further passes over the scores on its safe softmax and on a copy of the
 //! weights that nobody reads; ours does not.
 
-use super::backend::{AttentionBackend, Context, Made};
+use super::backend::{About, AttentionBackend, Context, Made};
 use super::cuda::{CudaSdpa, Launch};
 use super::problem::SdpaProblem;
 use crate::device::Cuda;
@@ -30,8 +30,8 @@ struct InFloat32 {
 }
 
 impl AttentionBackend for Math {
-    fn about(&self) -> (Backend, Provider) {
-        (Backend::Math, Provider::NightSweep)
+    fn about(&self) -> About {
+        About { name: Backend::Math, provider: Provider::NightSweep, color: 3 }
     }
 
     fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
@@ -54,8 +54,8 @@ impl AttentionBackend for Math {
 }
 
 impl AttentionBackend for MathFp16 {
-    fn about(&self) -> (Backend, Provider) {
-        (Backend::MathFp16, Provider::NightSweep)
+    fn about(&self) -> About {
+        About { name: Backend::MathFp16, provider: Provider::NightSweep, color: 4 }
     }
 
     fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {

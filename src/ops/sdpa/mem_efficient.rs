@@ -1,7 +1,7 @@
 //! MEM_EFFICIENT: the CUTLASS-style memory-efficient attention, by a kernel of ours,
 //! kernels/mem_efficient.cu.
 
-use super::backend::{AttentionBackend, Context, Machine, Made, misaligned};
+use super::backend::{About, AttentionBackend, Context, Machine, Made, misaligned};
 use super::cuda::{Fused, check_elements};
 use crate::device::cuda::AttentionKernel;
 use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
@@ -9,8 +9,8 @@ use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 pub struct MemEfficient;
 
 impl AttentionBackend for MemEfficient {
-    fn about(&self) -> (Backend, Provider) {
-        (Backend::MemEfficient, Provider::NightSweep)
+    fn about(&self) -> About {
+        About { name: Backend::MemEfficient, provider: Provider::NightSweep, color: 2 }
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {

@@ -5,13 +5,13 @@ use super::kernels;
 use super::words;
 use crate::device::kernel::Kernel;
 use crate::ops::error::ErrorKind;
-use crate::render::plot::{common_fields, fields};
+use crate::ops::sdpa;
+use crate::render::plot::{PALETTE, common_fields, fields};
 use crate::results::compared::{self, Compared};
 use crate::results::raw::{Cold, Derived, Point, Raw, Row, Variant};
 use crate::results::summary::{Curve, Summary};
 use crate::results::view::{Bars, Layout, View};
 use crate::stats::{Timing, percentile, sorted};
-use crate::workload::operation::Backend;
 use indexmap::IndexSet;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -136,8 +136,7 @@ pub fn of(raw: &Raw, summary: &Summary, view: &View) -> Data {
     let compared = bars.map(|bars| compared::of(raw, bars)).unwrap_or_default();
     for (index, ((_, name), rows)) in raw.curves().into_iter().enumerate() {
         let name = visible(name);
-        let backend = Backend::ALL.iter().position(|backend| backend.name() == name);
-        let color = backend.unwrap_or(index % Backend::ALL.len());
+        let color = sdpa::color(&name).unwrap_or(index % PALETTE.len());
         data.curves.push(CurveName { short: name.clone(), color, name });
         let medians: BTreeMap<usize, f64> = rows
             .iter()

@@ -7,11 +7,11 @@ use super::canvas::{
     font, header, text_width, trials,
 };
 use super::panel::{Band, Curve, Look, Panel};
+use crate::ops::sdpa;
 use crate::results::raw::{Measured, Raw, Row};
 use crate::results::summary::Summary;
 use crate::results::view::{Plot, Quantity};
 use crate::stats::{percentile, sorted};
-use crate::workload::operation::Backend;
 use anyhow::Result;
 use indexmap::IndexMap;
 use plotters::prelude::*;
@@ -184,8 +184,8 @@ fn unique_dtypes(curves: &[Curve]) -> bool {
 
 /// A backend has the same color in every plot; other curves are colored in the order they come.
 fn color(name: &str, names: &[&str]) -> RGBColor {
-    let backend = Backend::ALL.iter().position(|backend| backend.name() == name);
-    let index = backend.or_else(|| names.iter().position(|known| *known == name)).unwrap_or(0);
+    let index =
+        sdpa::color(name).or_else(|| names.iter().position(|known| *known == name)).unwrap_or(0);
     PALETTE[index % PALETTE.len()]
 }
 

@@ -12,7 +12,7 @@ use crate::results::summary::Summary;
 use crate::results::view::Layout;
 use anyhow::Result;
 
-pub use canvas::{HEIGHT, Plot, WIDTH, common_fields, common_shape, fields};
+pub use canvas::{HEIGHT, PALETTE, Plot, WIDTH, common_fields, common_shape, fields};
 
 /// Draws the plots that the view of the run's type names.
 ///
