@@ -12,7 +12,7 @@ __device__ inline float to_float(unsigned short bits, int type) {
     return value;
 }
 
-// Trials to nearest even, as every library here does.
+// Rounds to nearest even, as every library here does.
 __device__ inline unsigned short from_float(float value, int type) {
     unsigned short bits;
     if (type == BF16) {

@@ -142,13 +142,13 @@ struct Pairs {
 #pragma unroll
             for (int row = 0; row < 2; row++)
 #pragma unroll
-                for (int trial = 0; trial <= LAST_ROUND; trial++) {
-                    const char* at = starts[row] + (WARPS * i * 4 * DATA_DIM + trial * 64 * UNIT);
+                for (int round = 0; round <= LAST_ROUND; round++) {
+                    const char* at = starts[row] + (WARPS * i * 4 * DATA_DIM + round * 64 * UNIT);
                     bool there = !CHECKED || (int)(2 * (threadIdx.x / 32 + WARPS * i) + row) < rows;
-                    if (trial < LAST_ROUND || in_last_round) {
+                    if (round < LAST_ROUND || in_last_round) {
                         unsigned place = places[row]
-                            + (2 * WARPS * i * ROW_BYTES + trial * 64 * UNIT);
-                        if (CHECKED && trial == LAST_ROUND && there && ends_in_half[row]) {
+                            + (2 * WARPS * i * ROW_BYTES + round * 64 * UNIT);
+                        if (CHECKED && round == LAST_ROUND && there && ends_in_half[row]) {
                             store_shared(place, *(const unsigned short*)at);
                         } else if (CHECKED) {
                             copy_async_small<2 * UNIT>(

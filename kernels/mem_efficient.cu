@@ -17,7 +17,7 @@
 
 const int KEY_WARPS = KEYS / 32, WARPS = QUERIES / 32 * KEY_WARPS, THREADS = 32 * WARPS;
 const int SLICE = 64;                          // columns of a slice of K or Q, rows of a slice of V
-const int SLICE_BYTES = KEYS * SLICE * 2;     // KEYS rows of SLICE columns, or the other way trial
+const int SLICE_BYTES = KEYS * SLICE * 2;     // KEYS rows of SLICE columns, or the other way round
 const int Q_SLICE_BYTES = QUERIES * SLICE * 2;
 
 // Where chunk `chunk` of row `row` lies in rows of `chunks` chunks, a multiple of 8: the rows that

@@ -123,7 +123,7 @@ __device__ inline unsigned pack(float low, float high) {
 // What the scores of a row are relative to before there is one: finite, so that no difference is
 // NaN.
 const float LOWEST = -1e30f;
-// Beyond it the product of a score and the scale trials by too much, and the difference of the
+// Beyond it the product of a score and the scale rounds by too much, and the difference of the
 // scores comes first.
 const float LARGE = 1048576.0f;
 

@@ -27,7 +27,7 @@ const NAME: &str = "Llama3_thing";
 fn entry(kind: &Type) -> Value {
     let text = include_str!("../experiments/night_sweep_cpu.yaml");
     let spec = Spec::parse(text, Path::new("spec.yaml")).unwrap();
-    let found = spec.experiments().find(|experiment| experiment.type_name() == kind.name);
+    let found = spec.experiments().find(|experiment| experiment.kind.name == kind.name);
     found.unwrap_or_else(|| panic!("night_sweep_cpu.yaml has no {}", kind.name)).to_json()
 }
 

@@ -70,7 +70,7 @@ const HET1: &str = "type: hetero_batching
 fn an_entry_of_each_type_round_trips_through_its_json() {
     for (keys, kind) in [S1, S2, C21, G3, G4, G5, P1, HET1].into_iter().zip(TYPES) {
         let read = experiment(keys);
-        assert_eq!(read.type_name(), kind.name);
+        assert_eq!(read.kind.name, kind.name);
         assert_eq!(read.to_json()["type"], kind.name);
         let again = json!({"experiments": {"X1_test": read.to_json()}}).to_string();
         assert_eq!(parse(&again).unwrap().experiment("X1_test").unwrap(), &read);

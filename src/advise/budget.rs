@@ -21,32 +21,24 @@ const MAX_CUT: f64 = 0.10;
 /// States of the dynamic program, items times sums, that are still quick and small.
 const MAX_STATES: usize = 50_000_000;
 
-/// Dimensions chosen together, against two ways to do without a choice.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// What the dimensions may add up to.
     pub budget: usize,
     /// The least time and loss within the budget.
     pub optimised: Plan,
-    /// Each dimension rounded up to a multiple of 8.
     pub round_up_to_8: Plan,
-    /// Each dimension as it is.
     pub as_is: Plan,
     /// Dimensions with nothing measured near them: kept as they are in every plan, counted in its
     /// sum and not in its time.
     pub without_times: Vec<usize>,
 }
 
-/// A dimension for each item.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Plan {
-    /// In the order of the items.
     pub dims: Vec<usize>,
     /// Median at each, in ms; null where it was not measured.
     pub p50_ms: Vec<Option<f64>>,
-    /// Sum of the dimensions.
     pub total_dims: usize,
-    /// Whether that is within the budget.
     pub within_budget: bool,
     /// Sum of the times; null if one is not known of an item that has times at all.
     pub total_ms: Option<f64>,
@@ -54,10 +46,8 @@ pub struct Plan {
     pub loss_ms: f64,
 }
 
-/// A dimension that an item may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {
-    /// The dimension.
     pub dim: usize,
     /// What it adds to what is minimised.
     pub cost: f64,
@@ -75,15 +65,11 @@ pub fn compare(
 ) -> Result<Comparison> {
     let choices: Vec<Vec<Choice>> =
         items.iter().map(|item| choices(times, item, max_overhead)).collect();
-    let without_times = items
-        .iter()
-        .zip(&choices)
-        .filter(|(_, choices)| choices.is_empty())
-        .map(|(item, _)| item.dim);
-    let without_times: Vec<usize> = without_times.collect();
+    let (free, kept): (Vec<_>, Vec<_>) =
+        items.iter().zip(&choices).partition(|(_, choices)| !choices.is_empty());
+    let without_times: Vec<usize> = kept.iter().map(|(item, _)| item.dim).collect();
     let kept: usize = without_times.iter().sum();
-    let free: Vec<Vec<Choice>> =
-        choices.iter().filter(|choices| !choices.is_empty()).cloned().collect();
+    let free: Vec<Vec<Choice>> = free.into_iter().map(|(_, choices)| choices.clone()).collect();
     ensure!(!free.is_empty(), "none of these dimensions is near a measured one");
     let least = kept + least(&free);
     ensure!(
@@ -91,33 +77,30 @@ pub fn compare(
         "a budget of {budget} is below {least}, the least that the dimensions can be cut to"
     );
     let mut chosen = choose(&free, budget - kept)?.into_iter();
-    let optimised = items.iter().zip(&choices).map(|(item, choices)| {
-        if choices.is_empty() { item.dim } else { chosen.next().unwrap_or(item.dim) }
-    });
-    let optimised = optimised.collect();
-    let has_times: Vec<bool> = choices.iter().map(|choices| !choices.is_empty()).collect();
-    let plan = |dims: Vec<usize>| plan(times, items, &has_times, dims, budget);
-    let rounded = items
-        .iter()
-        .zip(&has_times)
-        .map(|(item, &has_times)| if has_times { item.dim.next_multiple_of(8) } else { item.dim });
+    // An item without times keeps its dimension.
+    let plan = |dim_of: &mut dyn FnMut(&Item) -> usize| {
+        let dims = items.iter().zip(&choices);
+        let dims = dims.map(|(item, choices)| match choices[..] {
+            [] => item.dim,
+            _ => dim_of(item),
+        });
+        plan(times, items, &choices, dims.collect(), budget)
+    };
     Ok(Comparison {
         budget,
-        optimised: plan(optimised),
-        round_up_to_8: plan(rounded.collect()),
-        as_is: plan(items.iter().map(|item| item.dim).collect()),
+        optimised: plan(&mut |item| chosen.next().unwrap_or(item.dim)),
+        round_up_to_8: plan(&mut |item| item.dim.next_multiple_of(8)),
+        as_is: plan(&mut |item| item.dim),
         without_times,
     })
 }
 
-/// The measured dimensions near an item's own, in ascending order.
 fn choices(times: &Times, item: &Item, max_overhead: f64) -> Vec<Choice> {
     let low = item.dim - (item.dim as f64 * MAX_CUT + 1e-9) as usize;
     let near = times.between(low, largest(item.dim, max_overhead));
     near.map(|(dim, time)| Choice { dim, cost: time.p50_ms + loss_ms(times, item, dim) }).collect()
 }
 
-/// What it costs an item to be smaller than it is.
 fn loss_ms(times: &Times, item: &Item, dim: usize) -> f64 {
     let lost = item.dim.saturating_sub(dim) as f64 / item.dim as f64;
     if lost == 0.0 { 0.0 } else { item.importance * lost * time_at_or_near(times, item.dim) }
@@ -133,13 +116,13 @@ fn time_at_or_near(times: &Times, dim: usize) -> f64 {
 fn plan(
     times: &Times,
     items: &[Item],
-    has_times: &[bool],
+    choices: &[Vec<Choice>],
     dims: Vec<usize>,
     budget: usize,
 ) -> Plan {
     let p50_ms: Vec<Option<f64>> =
         dims.iter().map(|&dim| times.at(dim).map(|time| time.p50_ms)).collect();
-    let counted = p50_ms.iter().zip(has_times).filter(|(_, has_times)| **has_times);
+    let counted = p50_ms.iter().zip(choices).filter(|(_, choices)| !choices.is_empty());
     let total_dims = dims.iter().sum();
     Plan {
         total_dims,
@@ -160,9 +143,6 @@ fn least(choices: &[Vec<Choice>]) -> usize {
 ///
 /// The choices of an item are in ascending order of their dimensions; there is at least one, and
 /// the smallest ones fit the budget.
-///
-/// # Errors
-/// If there are more sums to go through than memory allows.
 pub fn choose(choices: &[Vec<Choice>], budget: usize) -> Result<Vec<usize>> {
     let least = least(choices);
     let spread = |choices: &Vec<Choice>| Some(choices.last()?.dim - choices.first()?.dim);
@@ -219,7 +199,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Every way to choose, one after the other.
     fn brute_force(choices: &[Vec<Choice>], budget: usize) -> f64 {
         let Some((first, rest)) = choices.split_first() else { return 0.0 };
         let fitting = first.iter().filter(|choice| choice.dim + least(rest) <= budget);

@@ -5,22 +5,17 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::path::Path;
 
-/// A dimension that somebody wants to use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// Of the layer, say.
     pub name: Option<String>,
-    /// Its size now.
     pub dim: usize,
     /// What a budget has to pay for making it smaller: at 1, losing 1 % of it weighs as much as 1 %
     /// of its time.
     pub importance: f64,
 }
 
-/// The importance of an item that does not say.
 const IMPORTANCE: f64 = 1.0;
 
-/// An item as a file has it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Entry {
@@ -31,10 +26,8 @@ enum Entry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Named {
-    #[serde(default)]
     name: Option<String>,
     dim: usize,
-    #[serde(default)]
     importance: Option<f64>,
 }
 
@@ -57,10 +50,6 @@ impl Entry {
 /// No dimension is larger: sums of many still fit.
 const MAX_DIM: usize = 1 << 24;
 
-/// The rows of a run, from its folder or from its raw.json.
-///
-/// # Errors
-/// If there is no such file, or it is none that this version reads.
 pub fn read_run(path: &Path) -> Result<Raw> {
     let file = if path.is_dir() { path.join("raw.json") } else { path.to_owned() };
     let bytes = std::fs::read(&file)
@@ -77,9 +66,6 @@ pub fn read_run(path: &Path) -> Result<Raw> {
 }
 
 /// `107,113,121`.
-///
-/// # Errors
-/// If one is no dimension.
 pub fn dims(text: &str) -> Result<Vec<Item>> {
     text.split(',')
         .map(|dim| {
@@ -94,9 +80,6 @@ pub fn dims(text: &str) -> Result<Vec<Item>> {
 
 /// A JSON list of numbers or of `{name, dim, importance}`, name and importance optional; or CSV
 /// with such columns, or with nothing but dimensions.
-///
-/// # Errors
-/// If it is neither, or holds no dimension.
 pub fn dims_file(text: &str) -> Result<Vec<Item>> {
     // A byte-order mark is what spreadsheets put first.
     let text = text.trim_start_matches('\u{feff}');
@@ -146,10 +129,6 @@ fn from_csv(text: &str) -> Result<Vec<Item>> {
     Ok(items)
 }
 
-/// `10%` as a fraction.
-///
-/// # Errors
-/// If it is no percentage from 0% to 100%.
 pub fn percentage(text: &str) -> Result<f64> {
     let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
     match number {

@@ -7,6 +7,8 @@
 //!
 //! Nothing is interpolated: a dimension that no run measured has no time here.
 
+#![allow(missing_docs)] // of what its name says
+
 pub mod budget;
 pub mod input;
 pub(crate) mod output;
@@ -22,14 +24,11 @@ use times::{Operation, Times};
 
 use crate::results::raw::Raw;
 
-/// What is asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// What has the dimension; by the first run if none.
     pub operation: Option<Operation>,
-    /// Which curve; the first if none.
     pub curve: Option<String>,
-    /// The dimensions.
     pub items: Vec<Item>,
     /// How much larger a recommended dimension may be, as a fraction of its own.
     pub max_overhead: f64,
@@ -37,33 +36,19 @@ pub struct Request {
     pub budget: Option<usize>,
 }
 
-/// What is answered.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Advice {
-    /// The runs it follows from.
     pub run_ids: Vec<String>,
-    /// Where they ran.
     pub device: String,
-    /// What has the dimension.
     pub operation: Operation,
-    /// The curve the times are from.
     pub curve: String,
-    /// The smallest and the largest dimension with a time.
     pub measured_dims: [usize; 2],
-    /// How much larger a recommended dimension may be, in per cent.
     pub max_overhead_pct: f64,
-    /// An answer for each item, each on its own, in the order given.
     pub recommendations: Vec<Recommendation>,
-    /// An answer for all of them together; absent without a budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Comparison>,
 }
 
-/// Answers.
-///
-/// # Errors
-/// If the runs have no such curve, are of different devices, or no choice of dimensions fits the
-/// budget.
 pub fn advise(runs: &[Raw], request: &Request) -> Result<Advice> {
     let times = Times::of(runs, request.operation, request.curve.as_deref())?;
     let recommendations = request
@@ -72,14 +57,15 @@ pub fn advise(runs: &[Raw], request: &Request) -> Result<Advice> {
         .map(|item| recommend::recommend(&times, item, request.max_overhead))
         .collect();
     let compare = |budget| budget::compare(&times, &request.items, request.max_overhead, budget);
+    let budget = request.budget.map(compare).transpose()?;
     Ok(Advice {
-        run_ids: times.run_ids().to_vec(),
-        device: times.device().to_owned(),
-        operation: times.operation(),
-        curve: times.curve().to_owned(),
         measured_dims: times.range(),
+        run_ids: times.run_ids,
+        device: times.device,
+        operation: times.operation,
+        curve: times.curve,
         max_overhead_pct: request.max_overhead * 100.0,
         recommendations,
-        budget: request.budget.map(compare).transpose()?,
+        budget,
     })
 }

@@ -20,9 +20,6 @@ pub enum Format {
 }
 
 /// Writes advice, without a newline at the end.
-///
-/// # Errors
-/// None that its contents could cause.
 pub fn render(advice: &Advice, format: Format) -> Result<String> {
     Ok(match format {
         Format::Table => as_table(advice),
@@ -99,10 +96,12 @@ fn plans(comparison: &Comparison) -> Vec<String> {
     }
     let mut paragraphs = vec![format!("Within {}:", comparison.budget), table.trim_fmt()];
     if !comparison.without_times.is_empty() {
-        let dims: Vec<String> = comparison.without_times.iter().map(ToString::to_string).collect();
         paragraphs.push(wrapped(
             "! ",
-            &format!("nothing near {} was measured: kept, and not in the medians", list(&dims)),
+            &format!(
+                "nothing near {} was measured: kept, and not in the medians",
+                list(&comparison.without_times)
+            ),
         ));
     }
     paragraphs
@@ -118,23 +117,9 @@ fn dash() -> String {
 }
 
 fn as_csv(advice: &Advice) -> Result<String> {
-    let mut header: Vec<String> = [
-        "name",
-        "dim",
-        "recommended_dim",
-        "p50_ms",
-        "recommended_p50_ms",
-        "saved_ms",
-        "saved_ms_low",
-        "saved_ms_high",
-        "saved_pct",
-        "memory_overhead_pct",
-        "kernels_from",
-        "kernels_to",
-        "reason",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    const HEADER: &str = "name,dim,recommended_dim,p50_ms,recommended_p50_ms,saved_ms,\
+        saved_ms_low,saved_ms_high,saved_pct,memory_overhead_pct,kernels_from,kernels_to,reason";
+    let mut header: Vec<String> = HEADER.split(',').map(str::to_owned).collect();
     let plans = advice.budget.as_ref().map(named_plans);
     for (name, _) in plans.iter().flatten() {
         header.extend([format!("{name}_dim"), format!("{name}_p50_ms")]);
@@ -178,7 +163,6 @@ fn csv_fields(r: &Recommendation) -> Vec<String> {
     ]
 }
 
-/// With every digit; nothing where there is none.
 fn number(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }

@@ -8,32 +8,25 @@ use crate::units::ratio;
 use serde::Serialize;
 
 /// What to use in place of a dimension. What was not measured is null.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Recommendation {
-    /// The item's name.
     pub name: Option<String>,
-    /// The dimension asked about.
     pub dim: usize,
     /// The smallest dimension within 0.5 % of the fastest of those that may be used, possibly `dim`
     /// itself; null where none of them was measured.
     pub recommended_dim: Option<usize>,
-    /// Median at `dim`, in ms.
     pub p50_ms: Option<f64>,
-    /// Median at `recommended_dim`, in ms.
     pub recommended_p50_ms: Option<f64>,
-    /// The difference of both.
     pub saved_ms: Option<f64>,
     /// An interval of it, from the far ends of the 95 % intervals of both medians: wider than need
     /// be.
     pub saved_ci95_ms: Option<[f64; 2]>,
-    /// `saved_ms` in per cent of `p50_ms`.
     pub saved_pct: Option<f64>,
     /// How much larger the recommended dimension is, and with it the tensors that have it, in per
     /// cent.
     pub memory_overhead_pct: Option<f64>,
     /// What runs here and there; null where the same kernels run, or none is known.
     pub kernel_change: Option<KernelChange>,
-    /// Why, for a person.
     pub reason: String,
 }
 
@@ -92,13 +85,13 @@ fn reason(
     kernel_change: Option<&KernelChange>,
 ) -> String {
     let Some(own) = times.at(dim) else {
-        let why = times.error_at(dim).map_or_else(
+        let why = times.errors.get(&dim).map_or_else(
             || "was not measured".to_owned(),
             |error| format!("has no time ({error})"),
         );
         return format!("{why}; {to} is the best up to {high}");
     };
-    let cliffs = times.cliffs();
+    let cliffs = &times.cliffs;
     let mut reasons = Vec::new();
     let cliff = cliffs.cliffs.iter().find(|cliff| cliff.dim == dim);
     if let Some(cliff) = cliff {

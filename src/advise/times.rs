@@ -9,26 +9,22 @@ use std::collections::BTreeMap;
 
 pub use crate::results::view::Axis as Operation;
 
-/// The times of one curve.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Times {
-    run_ids: Vec<String>,
-    device: String,
-    operation: Operation,
-    curve: String,
+    pub(super) run_ids: Vec<String>,
+    pub(super) device: String,
+    pub(super) operation: Operation,
+    pub(super) curve: String,
     by_dim: BTreeMap<usize, Time>,
-    errors: BTreeMap<usize, String>,
-    cliffs: Cliffs,
+    pub(super) errors: BTreeMap<usize, String>,
+    pub(super) cliffs: Cliffs,
 }
 
-/// The time of one dimension.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Time {
-    /// Median, in ms.
     pub p50_ms: f64,
     /// Its 95 % confidence interval, in ms; none of too few samples.
     pub ci95_ms: Option<[f64; 2]>,
-    /// The kernels of one launch; empty on the CPU.
     pub kernels: Vec<String>,
 }
 
@@ -82,54 +78,21 @@ impl Times {
         })
     }
 
-    /// Where they are from.
-    pub fn run_ids(&self) -> &[String] {
-        &self.run_ids
-    }
-
-    /// The device as a title names it.
-    pub fn device(&self) -> &str {
-        &self.device
-    }
-
-    /// What has the dimension.
-    pub fn operation(&self) -> Operation {
-        self.operation
-    }
-
-    /// The curve's name.
-    pub fn curve(&self) -> &str {
-        &self.curve
-    }
-
-    /// The smallest and the largest dimension with a time.
     pub fn range(&self) -> [usize; 2] {
         let mut dims = self.by_dim.keys().copied();
         let smallest = dims.next().unwrap_or_default();
         [smallest, dims.next_back().unwrap_or(smallest)]
     }
 
-    /// The time of a dimension; none if it was not measured.
     pub fn at(&self, dim: usize) -> Option<&Time> {
         self.by_dim.get(&dim)
     }
 
-    /// Why a dimension that was tried has no time.
-    pub fn error_at(&self, dim: usize) -> Option<&str> {
-        self.errors.get(&dim).map(String::as_str)
-    }
-
-    /// The dimensions with a time in an interval, both ends included, in ascending order.
     pub fn between(&self, low: usize, high: usize) -> impl Iterator<Item = (usize, &Time)> {
         self.by_dim
             .range(low..)
             .take_while(move |(dim, _)| **dim <= high)
             .map(|(&dim, time)| (dim, time))
-    }
-
-    /// What is known of the cliffs of the curve.
-    pub fn cliffs(&self) -> &Cliffs {
-        &self.cliffs
     }
 }
 
@@ -141,14 +104,12 @@ fn time(row: &Measured) -> Time {
     }
 }
 
-/// What is swept in a row.
 fn operation_of((run, row): (&Raw, &Row)) -> Option<Operation> {
     let point = row.point();
     let mut axes = experiments::view(&run.config).axes.iter().copied();
     axes.find(|axis| axis.of(point.shape) == Some(point.dim))
 }
 
-/// The curve of that name, or the first.
 fn choose_curve<'a>(
     rows: &[(&'a Raw, &'a Row)],
     operation: Operation,

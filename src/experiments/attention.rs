@@ -11,14 +11,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map {batch, seq_len, n_heads}")]
 pub struct AttentionSize {
-    /// Sequences.
     pub batch: Size,
-    /// Tokens in each sequence.
     pub seq_len: Size,
-    /// Attention heads.
     pub n_heads: Size,
     /// KV heads, a divisor of `n_heads`; as many as those if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub n_kv_heads: Option<Size>,
 }
 
@@ -52,9 +49,10 @@ impl AttentionSize {
 
     /// The middle part of a case's id, with all that changes what is computed but its head_dim:
     /// `b4_s2048_h32_fp16`, `b4_s2048_h32_kv8_fp16_FLASH_causal`, `b4_s2048_h32_fp16_AUTO_fastest`.
-    pub fn series(self, dtype: DType, attention: &Sdpa, backend: Naming) -> String {
+    /// AUTO is named if `names_auto`, as where backends are compared.
+    pub fn series(self, dtype: DType, attention: &Sdpa, names_auto: bool) -> String {
         let mut series = format!("{}_{}", self.id(), dtype.name());
-        if backend == Naming::Always || attention.backend != Backend::Auto {
+        if names_auto || attention.backend != Backend::Auto {
             series += &format!("_{}", attention.backend.name());
         }
         if attention.causal {
@@ -70,7 +68,7 @@ impl AttentionSize {
     /// `S2/b4_s2048_h32_fp16_FLASH/d107`.
     pub fn row(self, group: &str, dtype: DType, attention: Sdpa) -> Case {
         let head_dim = attention.shape.head_dim;
-        let series = self.series(dtype, &attention, Naming::Always);
+        let series = self.series(dtype, &attention, true);
         let operation = Operation::Sdpa(attention);
         Case::row(group, &series, &format!("d{head_dim}"), head_dim, dtype, operation)
             .label("head_dim", head_dim)
@@ -95,7 +93,6 @@ impl AttentionSize {
         self.n_kv_heads.filter(|heads| *heads != self.n_heads)
     }
 
-    /// Refuses tensors that are too large, and heads that cannot be shared evenly.
     pub fn check(self, key: &str, head_dim: usize) -> Result<(), Problem> {
         let (heads, kv_heads) = (self.n_heads, self.n_kv_heads.unwrap_or(self.n_heads));
         if !heads.get().is_multiple_of(kv_heads.get()) {
@@ -109,15 +106,6 @@ impl AttentionSize {
         }
         Ok(())
     }
-}
-
-/// When a series names its backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Naming {
-    /// In experiments that compare backends.
-    Always,
-    /// Where it is not AUTO.
-    Forced,
 }
 
 /// The backend of a spec that names none.

@@ -7,7 +7,6 @@ use std::fmt::Display;
 /// What is wrong at a key of the entry, which [`problem`] puts first.
 pub type Problem = String;
 
-/// A problem at `key`.
 pub fn problem(key: &str, what: impl Display) -> Problem {
     format!("key `{key}`: {what}")
 }
@@ -23,18 +22,15 @@ fn tensor(key: &str, dims: &[usize]) -> Result<(), Problem> {
     Err(problem(key, format!("a tensor of {} is too large; allowed is {limit}", dims.join(" x "))))
 }
 
-/// Refuses a GEMM one of whose matrices is too large.
 pub fn gemm(key: &str, shape: GemmShape) -> Result<(), Problem> {
     let GemmShape { m, n, k } = shape;
     [[m, k], [k, n], [m, n]].iter().try_for_each(|matrix| tensor(key, matrix))
 }
 
-/// Refuses an attention whose tensors are too large.
 pub fn sdpa(key: &str, shape: SdpaShape) -> Result<(), Problem> {
     tensor(key, &[shape.batch, shape.n_heads, shape.seq_len, shape.head_dim])
 }
 
-/// Refuses a sweep without a case, or with more than [`MAX_CASES`]: `dims` at each of `series`.
 pub fn cases(key: &str, dims: impl Iterator<Item = usize>, series: usize) -> Result<(), Problem> {
     match dims.take(MAX_CASES + 1).count() {
         0 => Err(problem(key, "the steps leave no value in this range; widen it")),

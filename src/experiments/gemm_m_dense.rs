@@ -1,14 +1,7 @@
 //! G5: a GEMM at every M of a range, the number of tokens: decode at one end, prefill at the other.
 
-use super::check::{self, Problem};
-use super::gemm::{Curve, GemmAlgorithms};
-use super::sweep::{Sweep, Type, read};
-use super::value::{BOUNDARY, DimRange, List, Size, one, two};
-use crate::results::findings::sweep;
-use crate::results::view::{Axis, Layout, Plot, View};
-use crate::workload::case::Case;
-use crate::workload::shape::{DType, GemmShape};
-use serde::{Deserialize, Serialize};
+use super::prelude::*;
+use super::value::BOUNDARY;
 
 pub const TYPE: Type = Type {
     name: "gemm_m_dense",
@@ -20,7 +13,7 @@ pub const TYPE: Type = Type {
         title: "GEMM over M",
         layout: Layout::Sweep,
         plots: &[Plot::latency("g5_latency_vs_M", "GEMM latency")],
-        findings: &[sweep::add],
+        findings: &[findings::sweep::add],
         axes: &[Axis::GemmM],
     },
 };
@@ -28,25 +21,19 @@ pub const TYPE: Type = Type {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmMDense {
-    /// A curve each.
     dtypes: List<DType>,
-    /// What is kept while M varies.
     shape: Weights,
-    /// First and last M.
     #[serde(rename = "M_range")]
     m_range: DimRange,
-    /// Step up to M = 128.
     #[serde(rename = "M_step_1", default = "one")]
     m_step_1: Size,
-    /// Step above M = 128.
     #[serde(rename = "M_step_2", default = "two")]
     m_step_2: Size,
     #[serde(default)]
     gemm_algorithms: GemmAlgorithms,
 }
 
-/// The weights that every token is multiplied by.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map {K, N}")]
 struct Weights {
     #[serde(rename = "K")]
@@ -73,14 +60,12 @@ impl Sweep for GemmMDense {
 
     /// A curve for each element type, a point for each M: `G5/K4096_N4096_fp16/M107`.
     fn cases(&self, group: &str) -> Vec<Case> {
-        let mut cases = Vec::new();
-        for &dtype in &self.dtypes {
-            let series = format!("K{}_N{}_{}", self.shape.k, self.shape.n, dtype.name());
-            let curve = Curve { group, series, legend: dtype.name().to_owned(), dtype, dim: "M" };
-            for m in self.m_values() {
-                cases.extend(self.gemm_algorithms.cases(&curve, m, self.shape(m)));
-            }
-        }
-        cases
+        let Weights { k, n } = self.shape;
+        let line = |&dtype: &DType| {
+            let (legend, dim) = (dtype.name().to_owned(), "M");
+            let line = Line { group, series: format!("K{k}_N{n}_{legend}"), legend, dtype, dim };
+            line.cases(self.gemm_algorithms, self.m_values(), |m| self.shape(m))
+        };
+        self.dtypes.iter().flat_map(line).collect()
     }
 }

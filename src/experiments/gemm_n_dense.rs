@@ -1,14 +1,7 @@
 //! G4: a GEMM at every N of a range, as a projection of M tokens from K to N features.
 
-use super::check::{self, Problem};
-use super::gemm::{Curve, GemmAlgorithms};
-use super::sweep::{Sweep, Type, read};
-use super::value::{BOUNDARY, DimRange, List, Size, one, two};
-use crate::results::findings::sweep;
-use crate::results::view::{Axis, Layout, Plot, View};
-use crate::workload::case::Case;
-use crate::workload::shape::{DType, GemmShape};
-use serde::{Deserialize, Serialize};
+use super::prelude::*;
+use super::value::BOUNDARY;
 
 pub const TYPE: Type = Type {
     name: "gemm_n_dense",
@@ -20,7 +13,7 @@ pub const TYPE: Type = Type {
         title: "GEMM over N",
         layout: Layout::Sweep,
         plots: &[Plot::latency("g4_latency_vs_N", "GEMM latency")],
-        findings: &[sweep::add],
+        findings: &[findings::sweep::add],
         axes: &[Axis::GemmN],
     },
 };
@@ -28,21 +21,15 @@ pub const TYPE: Type = Type {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmNDense {
-    /// With `m_values`, a curve each.
     dtypes: List<DType>,
-    /// With `dtypes`, a curve each.
     #[serde(rename = "M_values")]
     m_values: List<Size>,
-    /// The dimension summed over.
     #[serde(rename = "K")]
     k: Size,
-    /// First and last N.
     #[serde(rename = "N_range")]
     n_range: DimRange,
-    /// Step up to N = 128.
     #[serde(rename = "N_step_1", default = "one")]
     n_step_1: Size,
-    /// Step above N = 128.
     #[serde(rename = "N_step_2", default = "two")]
     n_step_2: Size,
     #[serde(default)]
@@ -74,10 +61,9 @@ impl Sweep for GemmNDense {
             for &m in &self.m_values {
                 let series = format!("M{m}_K{}_{}", self.k, dtype.name());
                 let legend = format!("M={m} {}", dtype.name());
-                let curve = Curve { group, series, legend, dtype, dim: "N" };
-                for n in self.n_values() {
-                    cases.extend(self.gemm_algorithms.cases(&curve, n, self.shape(m, n)));
-                }
+                let line = Line { group, series, legend, dtype, dim: "N" };
+                let shape = |n| self.shape(m, n);
+                cases.extend(line.cases(self.gemm_algorithms, self.n_values(), shape));
             }
         }
         cases

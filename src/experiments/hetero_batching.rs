@@ -1,16 +1,7 @@
 //! HET1: what it costs that the heads of a layer differ in dimension.
 
-use super::check::{self, Problem, problem};
-use super::sweep::{Sweep, Type, read};
-use super::value::{List, Size, fp16};
-use crate::results::findings::heterogeneity;
-use crate::results::raw::Point;
-use crate::results::view::{Bar, Bars, Layout, Note, Plot, Ratio, View};
-use crate::workload::case::Case;
-use crate::workload::operation::{Gemm, Operation};
-use crate::workload::shape::{DType, GemmShape};
+use super::prelude::*;
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 pub const TYPE: Type = Type {
@@ -23,7 +14,7 @@ pub const TYPE: Type = Type {
         title: "What uneven head dimensions cost",
         layout: Layout::Bars(&BARS),
         plots: &[Plot::latency("het1_hetero_batching", "What uneven head dimensions cost")],
-        findings: &[heterogeneity::add],
+        findings: &[findings::heterogeneity::add],
         // It sweeps patterns.
         axes: &[],
     },
@@ -74,40 +65,31 @@ struct HeteroBatching {
     /// M and K of every GEMM; the published name says N because a uniform pattern is as wide.
     #[serde(rename = "total_N")]
     total_n: Size,
-    /// Heads in each pattern.
     #[serde(rename = "H")]
     heads: Size,
-    /// How the heads of a layer divide into groups of one dimension, by name.
     patterns: IndexMap<String, Pattern>,
 }
 
-/// A layer's heads, grouped by dimension.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map {groups: [{dim, count}]}")]
 struct Pattern {
-    /// A GEMM each.
     groups: List<HeadGroup>,
 }
 
-/// Heads of one dimension, computed by one GEMM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map {dim, count}")]
 struct HeadGroup {
-    /// Elements of each head.
     dim: Size,
-    /// Heads.
     count: Size,
 }
 
 impl HeadGroup {
-    /// Columns of this group's GEMM.
     fn n(self) -> usize {
         self.dim.get() * self.count.get()
     }
 }
 
 impl Pattern {
-    /// Columns of all groups together.
     fn n(&self) -> usize {
         self.groups.iter().map(|group| group.n()).sum()
     }
@@ -122,12 +104,10 @@ impl Pattern {
 }
 
 impl HeteroBatching {
-    /// The GEMM that computes `n` columns.
     fn gemm(&self, n: usize) -> Gemm {
         Gemm::dense(GemmShape { m: self.total_n.get(), n, k: self.total_n.get() })
     }
 
-    /// One GEMM for the whole pattern, every head padded to the largest dimension.
     fn padded(&self, pattern: &Pattern) -> Gemm {
         let padded = self.gemm(pattern.largest_dim() * self.heads.get());
         Gemm { data: self.gemm(pattern.n()).shape, ..padded }

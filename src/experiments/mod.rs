@@ -1,8 +1,7 @@
-//! The types of experiments: a file each, and the list of them.
-//!
-//! A file holds the struct of a type's YAML keys, its checks, its cases and its view. Nothing else
-//! knows a type: the spec reads it through [`TYPES`], table, plots, page, index and advice draw its
-//! [`View`].
+//! The types of experiments. A file holds the struct of a type's YAML keys, its checks, its cases
+//! and its [`View`]; nothing else knows a type.
+
+#![allow(missing_docs)] // of what its name says
 
 mod attention;
 pub(crate) mod check;
@@ -12,6 +11,7 @@ mod gemm_m_dense;
 mod gemm_n_dense;
 mod hetero_batching;
 mod padding_rescue;
+mod prelude;
 mod sdpa_backend_forced;
 mod sdpa_backend_selection;
 mod sdpa_dense;
@@ -23,7 +23,6 @@ use crate::results::view::{Axis, Layout, Plot, View};
 use serde_json::Value;
 use sweep::Type;
 
-/// Every type that a spec may name.
 pub static TYPES: &[Type] = &[
     sdpa_dense::TYPE,
     sdpa_backend_forced::TYPE,
@@ -35,12 +34,10 @@ pub static TYPES: &[Type] = &[
     hetero_batching::TYPE,
 ];
 
-/// Their names.
 pub fn names() -> Vec<&'static str> {
     TYPES.iter().map(|known| known.name).collect()
 }
 
-/// The type of this name.
 pub fn find(name: &str) -> Option<&'static Type> {
     TYPES.iter().find(|known| known.name == name)
 }
@@ -51,7 +48,6 @@ pub fn view(config: &Value) -> &'static View {
     known.map_or(&PLAIN, |known| &known.view)
 }
 
-/// A run of a type that this version does not know.
 static PLAIN: View = View {
     dim: "dim",
     title: "Curves",

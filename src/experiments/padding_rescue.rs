@@ -1,17 +1,7 @@
 //! P1: what padding an awkward dimension to a better one buys back.
 
-use super::attention::{AttentionSize, Naming};
-use super::check::{self, Problem, problem};
-use super::sweep::{Sweep, Type, read};
-use super::value::{List, Size, fp16};
-use crate::results::findings::padding;
-use crate::results::raw::Point;
-use crate::results::view::{Axis, Bar, Bars, Layout, Note, Plot, Ratio, View};
+use super::prelude::*;
 use crate::units::percent;
-use crate::workload::case::Case;
-use crate::workload::operation::{AutoPolicy, Backend, Gemm, Operation, Sdpa};
-use crate::workload::shape::{DType, GemmShape};
-use serde::{Deserialize, Serialize};
 
 pub const TYPE: Type = Type {
     name: "padding_rescue",
@@ -23,7 +13,7 @@ pub const TYPE: Type = Type {
         title: "What padding buys back",
         layout: Layout::Bars(&BARS),
         plots: &[Plot::latency("p1_padding_rescue", "What padding buys back")],
-        findings: &[padding::add],
+        findings: &[findings::padding::add],
         axes: &[Axis::Sdpa, Axis::GemmK, Axis::GemmN],
     },
 };
@@ -70,54 +60,27 @@ fn memory(point: &Point) -> Option<(String, &'static str)> {
 struct PaddingRescue {
     #[serde(default = "fp16")]
     dtype: DType,
-    /// The dimension that holds data.
     logical_head_dim: Size,
     /// What it is padded to; the logical dimension itself stands for no padding.
     pad_options: List<Size>,
-    /// The attention whose head_dim is padded.
     sdpa_shape: AttentionSize,
     /// The GEMMs; K or N of each is the logical dimension.
     gemm_shapes: List<GemmSize>,
-    /// How AUTO chooses the attention's backend.
     #[serde(default)]
     auto: AutoPolicy,
-    /// Mask out keys after the query.
     #[serde(default)]
     causal: bool,
 }
 
-/// A GEMM as a spec gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a map {M, N, K}")]
 struct GemmSize {
-    /// Rows of the result.
     #[serde(rename = "M")]
     m: Size,
-    /// Columns of the result.
     #[serde(rename = "N")]
     n: Size,
-    /// The dimension summed over.
     #[serde(rename = "K")]
     k: Size,
-}
-
-/// Which dimension of a GEMM is padded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Padded {
-    /// K, the dimension summed over: columns of A and rows of B.
-    Reduction,
-    /// N, the width of the result: columns of B.
-    Projection,
-}
-
-impl Padded {
-    /// The published name, in the column `shape_type`.
-    fn shape_type(self) -> &'static str {
-        match self {
-            Padded::Reduction => "reduction",
-            Padded::Projection => "projection",
-        }
-    }
 }
 
 impl PaddingRescue {
@@ -127,35 +90,24 @@ impl PaddingRescue {
         Sdpa { data_head_dim: self.logical_head_dim.get(), ..padded }
     }
 
-    /// The GEMM `size` padded to `physical` in dimension `padded`.
-    fn gemm(&self, size: GemmSize, padded: Padded, physical: usize) -> Gemm {
+    fn gemm(&self, size: GemmSize, pads_k: bool, physical: usize) -> Gemm {
         let data = GemmShape { m: size.m.get(), n: size.n.get(), k: size.k.get() };
-        let shape = match padded {
-            Padded::Reduction => GemmShape { k: physical, ..data },
-            Padded::Projection => GemmShape { n: physical, ..data },
+        let shape = match pads_k {
+            true => GemmShape { k: physical, ..data },
+            false => GemmShape { n: physical, ..data },
         };
         Gemm { shape, data }
     }
 
-    /// The GEMMs, each with the dimension that is padded.
-    fn gemms(&self) -> impl Iterator<Item = (GemmSize, Padded)> {
-        self.gemm_shapes.iter().filter_map(|&size| Some((size, self.padded(size)?)))
-    }
-
-    /// How much larger a padded tensor is than its data, in percent.
     fn memory_overhead_pct(&self, physical: usize) -> f64 {
         let logical = self.logical_head_dim.get() as f64;
         (physical as f64 - logical) / logical * 100.0
     }
 
-    /// K if it is the logical dimension, else N if that is; a spec in which neither is does not
-    /// load.
-    fn padded(&self, size: GemmSize) -> Option<Padded> {
-        match self.logical_head_dim {
-            logical if logical == size.k => Some(Padded::Reduction),
-            logical if logical == size.n => Some(Padded::Projection),
-            _ => None,
-        }
+    /// Whether K is the logical dimension, or else N; none if neither is: no such spec loads.
+    fn pads_k(&self, size: GemmSize) -> Option<bool> {
+        let logical = self.logical_head_dim;
+        (size.k == logical || size.n == logical).then_some(size.k == logical)
     }
 }
 
@@ -172,7 +124,7 @@ impl Sweep for PaddingRescue {
             self.sdpa_shape.check("sdpa_shape", physical.get())?;
         }
         for &size in &self.gemm_shapes {
-            let padded = self.padded(size).ok_or_else(|| {
+            let pads_k = self.pads_k(size).ok_or_else(|| {
                 let GemmSize { m, n, k } = size;
                 let what = format!("{{M: {m}, N: {n}, K: {k}}} has nothing to pad");
                 problem(
@@ -181,7 +133,7 @@ impl Sweep for PaddingRescue {
                 )
             })?;
             for &physical in &self.pad_options {
-                check::gemm("gemm_shapes", self.gemm(size, padded, physical.get()).shape)?;
+                check::gemm("gemm_shapes", self.gemm(size, pads_k, physical.get()).shape)?;
             }
         }
         Ok(())
@@ -208,7 +160,7 @@ impl Sweep for PaddingRescue {
         for physical in physicals() {
             let attention = self.sdpa(physical);
             let size = self.sdpa_shape;
-            let series = format!("sdpa_{}", size.series(dtype, &attention, Naming::Forced));
+            let series = format!("sdpa_{}", size.series(dtype, &attention, false));
             let point = format!("d{logical}_to_{physical}");
             let operation = Operation::Sdpa(attention);
             let case = Case::row(group, &series, &point, physical, dtype, operation)
@@ -217,15 +169,17 @@ impl Sweep for PaddingRescue {
                 .masked(attention.causal);
             add(labelled(case, physical), Operation::SdpaOnTheFly(attention));
         }
-        for (size, padded) in self.gemms() {
-            let (name, other, kept) = match padded {
-                Padded::Reduction => ("K", "N", size.n),
-                Padded::Projection => ("N", "K", size.k),
+        for &size in &self.gemm_shapes {
+            let Some(pads_k) = self.pads_k(size) else { continue };
+            // The published names: K is the dimension summed over, N the width of the result.
+            let (shape_type, name, other, kept) = match pads_k {
+                true => ("reduction", "K", "N", size.n),
+                false => ("projection", "N", "K", size.k),
             };
-            let (m, shape_type) = (size.m, padded.shape_type());
+            let m = size.m;
             let series = format!("gemm_{shape_type}_M{m}_{other}{kept}_{}", dtype.name());
             for physical in physicals() {
-                let gemm = self.gemm(size, padded, physical);
+                let gemm = self.gemm(size, pads_k, physical);
                 let point = format!("{name}{logical}_to_{physical}");
                 let operation = Operation::Gemm(gemm);
                 let case = Case::row(group, &series, &point, physical, dtype, operation)

@@ -1,15 +1,6 @@
 //! S2: attention by each of several backends, at a few head_dims.
 
-use super::attention::AttentionSize;
-use super::check::{self, Problem};
-use super::sweep::{Sweep, Type, read};
-use super::value::{List, Size, fp16};
-use crate::results::findings::backends;
-use crate::results::view::{Axis, Layout, Plot, View};
-use crate::workload::case::Case;
-use crate::workload::operation::{AutoPolicy, Backend};
-use crate::workload::shape::DType;
-use serde::{Deserialize, Serialize};
+use super::prelude::*;
 
 pub const TYPE: Type = Type {
     name: "sdpa_backend_forced",
@@ -25,7 +16,7 @@ pub const TYPE: Type = Type {
             is_log: true,
             ..Plot::latency("s2_backend_latency", "Attention latency by backend")
         }],
-        findings: &[backends::add],
+        findings: &[findings::backends::add],
         axes: &[Axis::Sdpa],
     },
 };
@@ -35,16 +26,11 @@ pub const TYPE: Type = Type {
 struct SdpaBackendForced {
     #[serde(default = "fp16")]
     dtype: DType,
-    /// What is kept while head_dim and backend vary.
     shape: AttentionSize,
-    /// The points of each curve.
     head_dims: List<Size>,
-    /// A curve each.
     backends: List<Backend>,
-    /// How AUTO chooses.
     #[serde(default)]
     auto: AutoPolicy,
-    /// Mask out keys after the query.
     #[serde(default)]
     causal: bool,
 }

@@ -1,15 +1,6 @@
 //! C21: which backend AUTO takes at each head_dim, at several shapes.
 
-use super::attention::AttentionSize;
-use super::check::{self, Problem};
-use super::sweep::{Sweep, Type, read};
-use super::value::{List, Size, fp16};
-use crate::results::findings::{selection, sweep};
-use crate::results::view::{Axis, Layout, Plot, View};
-use crate::workload::case::Case;
-use crate::workload::operation::{AutoPolicy, Backend};
-use crate::workload::shape::DType;
-use serde::{Deserialize, Serialize};
+use super::prelude::*;
 
 pub const TYPE: Type = Type {
     name: "sdpa_backend_selection",
@@ -27,7 +18,7 @@ pub const TYPE: Type = Type {
                 "Attention latency by the backend that is chosen",
             )
         }],
-        findings: &[selection::add, sweep::add],
+        findings: &[findings::selection::add, findings::sweep::add],
         axes: &[Axis::Sdpa],
     },
 };
@@ -37,9 +28,7 @@ pub const TYPE: Type = Type {
 struct SdpaBackendSelection {
     #[serde(default = "fp16")]
     dtype: DType,
-    /// What is kept while head_dim varies.
     shapes: List<AttentionSize>,
-    /// The points of each curve.
     head_dims: List<Size>,
     /// Who is asked; a curve each, at each shape.
     #[serde(default = "only_auto")]
@@ -47,10 +36,8 @@ struct SdpaBackendSelection {
     /// Read for the published spec's sake: the backend that ran is always recorded.
     #[serde(default = "yes")]
     detect_backend: bool,
-    /// How AUTO chooses.
     #[serde(default)]
     auto: AutoPolicy,
-    /// Mask out keys after the query.
     #[serde(default)]
     causal: bool,
 }

@@ -1,15 +1,6 @@
 //! S1: attention at every head_dim of a range.
 
-use super::attention::{AttentionSize, Naming, auto};
-use super::check::{self, Problem};
-use super::sweep::{Sweep, Type, read};
-use super::value::{DimRange, List, Size, boundary, fp16, one, two};
-use crate::results::findings::{kernel_only, sweep};
-use crate::results::view::{Axis, Layout, Plot, View};
-use crate::workload::case::Case;
-use crate::workload::operation::{AutoPolicy, Backend, Operation};
-use crate::workload::shape::DType;
-use serde::{Deserialize, Serialize};
+use super::prelude::*;
 
 pub const TYPE: Type = Type {
     name: "sdpa_dense",
@@ -21,7 +12,7 @@ pub const TYPE: Type = Type {
         title: "Attention over head_dim",
         layout: Layout::Sweep,
         plots: &[Plot::latency("s1_latency_vs_head_dim", "Attention latency over head_dim")],
-        findings: &[sweep::add, kernel_only::add],
+        findings: &[findings::sweep::add, findings::kernel_only::add],
         axes: &[Axis::Sdpa],
     },
 };
@@ -31,25 +22,19 @@ pub const TYPE: Type = Type {
 struct SdpaDense {
     #[serde(default = "fp16")]
     dtype: DType,
-    /// A curve each.
     shapes: List<AttentionSize>,
-    /// First and last head_dim.
     head_dim_range: DimRange,
     /// The last head_dim that is `head_dim_step_1` from the one before.
     #[serde(default = "boundary")]
     head_dim_boundary: Size,
-    /// Step up to the boundary.
     #[serde(default = "one")]
     head_dim_step_1: Size,
-    /// Step above the boundary.
     #[serde(default = "two")]
     head_dim_step_2: Size,
     #[serde(default = "auto")]
     backend: Backend,
-    /// How AUTO chooses.
     #[serde(default)]
     auto: AutoPolicy,
-    /// Mask out keys after the query.
     #[serde(default)]
     causal: bool,
 }
@@ -76,7 +61,7 @@ impl Sweep for SdpaDense {
         for &shape in &self.shapes {
             for head_dim in self.head_dims() {
                 let attention = shape.attention(head_dim, self.backend, self.auto, self.causal);
-                let series = shape.series(self.dtype, &attention, Naming::Forced);
+                let series = shape.series(self.dtype, &attention, false);
                 let (point, whole) = (format!("d{head_dim}"), Operation::Sdpa(attention));
                 let row = Case::row(group, &series, &point, head_dim, self.dtype, whole)
                     .on_curve(shape.legend())

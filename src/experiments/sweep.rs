@@ -12,18 +12,13 @@ use std::fmt;
 /// An entry of a spec without the keys that all types share.
 pub trait Sweep: ToJson + fmt::Debug + Send + Sync {
     /// Refuses what does not fit together, and more cases than anyone would wait for.
-    ///
-    /// # Errors
-    /// The first thing wrong.
     fn check(&self) -> Result<(), Problem>;
 
-    /// The cases of the entry in its order, their ids below `group`.
     fn cases(&self, group: &str) -> Vec<Case>;
 }
 
 /// Every sweep is written as it is read: in the keys of the YAML, defaults filled in.
 pub trait ToJson {
-    /// The entry without the keys that all types share.
     fn to_json(&self) -> Value;
 }
 
@@ -33,18 +28,12 @@ impl<T: Serialize> ToJson for T {
     }
 }
 
-/// A type of experiment.
 #[derive(Debug)]
 pub struct Type {
-    /// What a spec calls it.
     pub name: &'static str,
-    /// First part of the ids of its cases, and the folder of its reports.
     pub group: &'static str,
-    /// The cargo bench target that runs it.
     pub bench: &'static str,
-    /// Reads the keys that are its own.
     pub read: fn(serde_yaml::Value) -> Result<Box<dyn Sweep>, ReadError>,
-    /// How its results are shown.
     pub view: View,
 }
 

@@ -11,22 +11,18 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-/// An integer from `MIN` to `MAX`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Integer<const MIN: usize, const MAX: usize>(usize);
 
-/// A dimension of a tensor.
 pub type Size = Integer<1, { MAX_ELEMENTS - 1 }>;
 
 impl<const MIN: usize, const MAX: usize> Integer<MIN, MAX> {
-    /// A default written in the code.
     pub(crate) const fn new(value: usize) -> Self {
         assert!(MIN <= value && value <= MAX);
         Integer(value)
     }
 
-    /// The integer.
     pub fn get(self) -> usize {
         self.0
     }
@@ -67,7 +63,6 @@ pub struct DimRange {
 }
 
 impl DimRange {
-    /// The largest value.
     pub fn hi(self) -> usize {
         self.hi.get()
     }
@@ -124,13 +119,11 @@ impl<'de> Deserialize<'de> for DimRange {
     }
 }
 
-/// A list of at least one value, all different.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct List<T>(Vec<T>);
 
 impl<T> List<T> {
-    /// A default written in the code.
     pub(super) fn of_one(item: T) -> Self {
         List(vec![item])
     }

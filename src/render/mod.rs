@@ -1,5 +1,7 @@
 //! A run as people see it: the table that closes it, plots, page, index.
 
+#![allow(missing_docs)] // of what its name says
+
 pub mod index;
 pub mod page;
 pub mod plot;
@@ -16,10 +18,8 @@ use run_folder::RunFolder;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// A report on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Written {
-    /// `<results root>/<group>/<run_id>`.
     pub folder: PathBuf,
     /// What a terminal shows of it, without colour, at most [`table::WIDTH`] columns wide.
     pub table: String,
@@ -50,14 +50,15 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
     let page = page::of(&raw, &summary, &run.header.env)?;
 
     run_folder.replace(|dir| {
-        files::write_file(
-            &dir.join("config.json"),
-            &serde_json::to_vec_pretty(&run.header.config)?,
-        )?;
-        files::write_file(&dir.join("env.json"), &serde_json::to_vec_pretty(&run.env())?)?;
-        files::write_file(&dir.join("raw.json"), &serde_json::to_vec(&raw)?)?;
-        files::write_file(&dir.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
-        files::write_file(&dir.join("report.html"), page.as_bytes())?;
+        for (name, bytes) in [
+            ("config.json", serde_json::to_vec_pretty(&run.header.config)?),
+            ("env.json", serde_json::to_vec_pretty(&run.env())?),
+            ("raw.json", serde_json::to_vec(&raw)?),
+            ("summary.json", serde_json::to_vec_pretty(&summary)?),
+            ("report.html", page.into_bytes()),
+        ] {
+            files::write_file(&dir.join(name), &bytes)?;
+        }
         let dir = files::make_dir(&dir.join("plots"))?;
         for plot in &plots {
             files::write_file(&dir.join(format!("{}.svg", plot.name)), plot.svg.as_bytes())?;

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 /// `<results root>/<group>/<run id>`.
 pub struct RunFolder {
-    /// Where it is.
     pub path: PathBuf,
     group: String,
     run_id: String,
@@ -20,23 +19,17 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// That of the run with this header.
     pub fn of(header: &Header, results_root: &Path) -> RunFolder {
-        RunFolder::new(results_root, &header.group, &header.run_id, &header.started_at)
+        let started_at = header.started_at.clone();
+        let run = RunFolder::of_new_run(results_root, &header.group, &header.run_id);
+        RunFolder { started_at, ..run }
     }
 
     /// That of a run that is about to begin: none that is there is its own.
     pub fn of_new_run(results_root: &Path, group: &str, run_id: &str) -> RunFolder {
-        RunFolder::new(results_root, group, run_id, "now")
-    }
-
-    fn new(results_root: &Path, group: &str, run_id: &str, started_at: &str) -> RunFolder {
-        RunFolder {
-            path: results_root.join(group).join(run_id),
-            group: group.to_owned(),
-            run_id: run_id.to_owned(),
-            started_at: started_at.to_owned(),
-        }
+        let path = results_root.join(group).join(run_id);
+        let (group, run_id, started_at) = (group.to_owned(), run_id.to_owned(), "now".to_owned());
+        RunFolder { path, group, run_id, started_at }
     }
 
     /// Refuses now what [`RunFolder::replace`] would refuse when everything is measured.
@@ -50,10 +43,6 @@ impl RunFolder {
         self.with_kind(|kind| files::ensure_replaceable(&self.path, kind))
     }
 
-    /// Writes it whole or not at all.
-    ///
-    /// # Errors
-    /// As [`RunFolder::ensure_free`], and if `fill` fails or the disk refuses.
     pub fn replace(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         self.ensure_free()?;
         self.with_kind(|kind| files::replace(&self.path, kind, fill))
@@ -69,7 +58,6 @@ impl RunFolder {
         })
     }
 
-    /// Whether the raw.json in a folder is that of this run.
     fn is_in(&self, dir: &Path) -> bool {
         #[derive(Deserialize)]
         struct Raw {

@@ -2,17 +2,16 @@
 
 use crate::experiments;
 use crate::measure::record::Peaks;
-use crate::results::raw::{Raw, Row, Variant};
+use crate::ops::error::ErrorKind;
+use crate::results::raw::Raw;
 use crate::results::summary::{Curve, DimTime, Summary};
 use crate::results::view::{Bars, Layout};
 use crate::results::{checks, compared};
 use crate::units::{ratio, time};
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
-/// No line is longer, in columns.
 pub const WIDTH: u16 = 100;
 
-/// Findings shown; summary.json has them all.
 const FINDINGS: usize = 3;
 
 /// A title, a table as the view of the run's type has it, failures by kind, warnings and findings;
@@ -45,9 +44,8 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
     }
     if !summary.failures_by_kind.is_empty() {
         let kinds = summary.failures_by_kind.iter();
-        let kinds: Vec<String> = kinds
-            .map(|(kind, count)| format!("{count} {}", kind.name().replace('_', " ")))
-            .collect();
+        let kinds: Vec<String> =
+            kinds.map(|(kind, count)| format!("{count} {}", kind.words())).collect();
         paragraphs.push(format!("failed: {}", kinds.join(", ")));
     }
     paragraphs.extend(summary.calibration.and_then(|found| found.peaks).map(|peaks| {
@@ -94,19 +92,18 @@ fn curves(curves: &[Curve], dim: &str) -> String {
     table.trim_fmt()
 }
 
-/// A row per dimension, a column per backend.
 fn columns(raw: &Raw, dim: &str) -> String {
     let (backends, by_dim) = raw.by_backend();
     let backends: Vec<&str> = backends.into_iter().collect();
     let mut table = table(&[&[dim], &*backends].concat());
     for (dim, rows) in by_dim {
-        let cells = rows.into_iter().map(|row| row.map_or_else(|| "-".to_owned(), median));
+        let cells =
+            rows.into_iter().map(|row| row.map_or_else(|| "-".to_owned(), |row| median(row.p50())));
         table.add_row([dim.to_string()].into_iter().chain(cells));
     }
     table.trim_fmt()
 }
 
-/// A row per row: its time and those of its variants, against its base.
 fn bars(raw: &Raw, bars: &Bars, dim: &str) -> String {
     let compared = compared::of(raw, bars);
     let variants = bars.variants_of(raw);
@@ -120,12 +117,17 @@ fn bars(raw: &Raw, bars: &Bars, dim: &str) -> String {
         let found = compared.get(&*point.case_id);
         let of_base = |value: Option<f64>| value.map(ratio).unwrap_or_default();
         let mut cells = if bars.by_curve { vec![point.curve.clone()] } else { vec![] };
-        cells.extend([bars.name_of(point), median(row), of_base(found.map(|found| found.ratio))]);
+        cells.extend([
+            bars.name_of(point),
+            median(row.p50()),
+            of_base(found.map(|found| found.ratio)),
+        ]);
         if bars.note.column.is_some() {
             cells.push((bars.note.of)(point).map(|(value, _)| value).unwrap_or_default());
         }
         for bar in &variants {
-            cells.push(row.variants().get(bar.variant).map(variant_median).unwrap_or_default());
+            let variant = row.variants().get(bar.variant);
+            cells.push(variant.map(|variant| median(variant.p50())).unwrap_or_default());
             if bar.ratio_column.is_some() {
                 cells.push(of_base(found.and_then(|f| f.variants.get(bar.variant)).copied()));
             }
@@ -138,21 +140,10 @@ fn bars(raw: &Raw, bars: &Bars, dim: &str) -> String {
     }
 }
 
-fn median(row: &Row) -> String {
-    match row {
-        Row::Measured(row) => time(row.timing.p50),
-        Row::Failed(row) => row.error_kind.name().replace('_', " "),
-    }
+fn median(p50_ms: Result<f64, ErrorKind>) -> String {
+    p50_ms.map_or_else(ErrorKind::words, time)
 }
 
-fn variant_median(variant: &Variant) -> String {
-    match variant {
-        Variant::Measured { timing, .. } => time(timing.p50),
-        Variant::Failed { error_kind, .. } => error_kind.name().replace('_', " "),
-    }
-}
-
-/// The rules of a table: above, below the header, and below.
 const RULES: [TableComponent; 6] = [
     TableComponent::TopBorder,
     TableComponent::TopBorderIntersections,

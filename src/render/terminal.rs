@@ -11,9 +11,6 @@ use std::path::Path;
 
 /// Prints the table of a run: in colour on a terminal, plain into a file, a pipe, or with
 /// `NO_COLOR` set.
-///
-/// # Errors
-/// If standard output cannot be written: a full disk, or nobody who reads it.
 pub fn print(table: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     for (number, line) in table.lines().enumerate() {
@@ -36,7 +33,6 @@ pub fn print_report(written: &Written) -> Result<()> {
         .with_context(|| format!("the report is in {folder}"))
 }
 
-/// The title stands out, rules step back, warnings warn.
 fn style(number: usize, line: &str) -> Style {
     match line {
         _ if number == 0 => Style::new().bold(),
@@ -46,10 +42,6 @@ fn style(number: usize, line: &str) -> Style {
     }
 }
 
-/// The table of a run folder that was written before.
-///
-/// # Errors
-/// If `raw.json` or `summary.json` is missing or no such file; the message names it.
 pub fn table_of(folder: &Path) -> Result<String> {
     let (raw, summary): (Raw, Summary) =
         (read(&folder.join("raw.json"))?, read(&folder.join("summary.json"))?);

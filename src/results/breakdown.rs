@@ -3,35 +3,27 @@
 use crate::journal::Run;
 use serde::{Deserialize, Serialize};
 
-/// Seconds of a run by what they were spent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Breakdown {
     /// All of it, the report included; of a merged run, that of all its shards together.
     pub wall_s: f64,
-    /// Burn-in and calibration.
     pub calibrating_s: f64,
-    /// Making plans.
     pub planning_s: f64,
-    /// Filling operands.
     pub filling_s: f64,
-    /// Checking results.
     pub verifying_s: f64,
     /// Warming up and taking samples of all kinds, capturing graphs included.
     pub measuring_s: f64,
     /// The part of that for which the device ran launches between two marks.
     pub device_s: f64,
-    /// Criterion's analysis and files.
     pub criterion_s: f64,
-    /// Reading the journal, statistics, plots and page.
     pub report_s: f64,
     /// What is left: the journal, progress, and trials made again.
     pub other_s: f64,
     /// `wall_s` over `device_s`; none where that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_over_device: Option<f64>,
 }
 
-/// Adds up the trials of a run whose report took `report_s`.
 pub fn of(run: &Run, report_s: f64) -> Breakdown {
     let sum =
         |of: fn(&crate::measure::record::Trial) -> f64| run.trials.iter().map(of).sum::<f64>();

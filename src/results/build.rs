@@ -42,7 +42,6 @@ const SETTLED_SHARE: f64 = 0.95;
 /// Half the interval of the median, as a share of it, above which an adaptive row is `imprecise`.
 const PRECISION: f64 = 0.005;
 
-/// Variants with this prefix are summed up.
 const PART: &str = "part_";
 
 /// The rows of a run, and what the reader of the report should be warned of.
@@ -64,9 +63,9 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
         let mut row = row(run, &trials, case, variants)?;
         if let Row::Measured(measured) = &mut row {
             match criterion_estimates(criterion_home, measured) {
-                Ok(Criterion::Same(estimates)) => measured.criterion = Some(estimates),
-                Ok(Criterion::OtherRun) => other_runs += 1,
-                Ok(Criterion::None) => {}
+                Ok(None) => {}
+                Ok(Some(None)) => other_runs += 1,
+                Ok(Some(estimates)) => measured.criterion = estimates,
                 // Of a process that was killed as it wrote them, or another that writes them now:
                 // the journal has every sample.
                 Err(error) => broken.push(error),
@@ -119,12 +118,10 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     Ok((raw, warnings))
 }
 
-/// The trials of a case, at least one, or why it has no time.
 fn trials_of<'a>(
-    trials: &'a ByCase,
+    by_case: &'a ByCase,
     case: &Case,
 ) -> std::result::Result<&'a [&'a Trial], (ErrorKind, String)> {
-    let by_case = trials;
     let trials = by_case.trials(&case.id);
     match by_case.failure(&case.id) {
         Some(failure) if failure.error_kind != ErrorKind::Skipped || trials.is_empty() => {
@@ -174,8 +171,7 @@ fn row(
         .iter()
         .filter_map(|trial| trial.clocks.as_ref().and_then(|clocks| clocks.counted_sm_mhz))
         .collect();
-    let mut flags = flags(trials, &timing_raw, &trial_p50, run.header.protocol.trials);
-    flags.extend(clock_flags(run, &trial_sm_mhz));
+    let mut flags = flags(run, trials, &timing_raw, &trial_p50, &trial_sm_mhz);
     if run.header.protocol.kind == ProtocolKind::Adaptive
         && ci95_p50.is_none_or(|[low, high]| high - low > 2.0 * PRECISION * timing.p50)
     {
@@ -212,44 +208,15 @@ fn row(
 }
 
 fn point(case: &Case) -> Result<Point> {
-    const FIELDS: [&str; 34] = [
-        "isolated",
-        "cold",
-        "per_call",
-        "trial_sm_mhz",
-        "algorithm",
-        "case_id",
-        "series",
-        "curve",
-        "dim",
-        "shape",
-        "dtype",
-        "trials",
-        "total_measurements",
-        "launches_per_sample",
-        "timing",
-        "total_latency_ms",
-        "timing_raw",
-        "trial_p50",
-        "ci95_p50",
-        "autocorrelation_lag1",
-        "trial_spread_pct",
-        "criterion",
-        "provider",
-        "kernels",
-        "backend_selected",
-        "backend_reason",
-        "verification",
-        "clocks",
-        "flags",
-        "derived",
-        "variants",
-        "error",
-        "error_kind",
-        "backend_unsupported",
-    ];
+    const FIELDS: &str = "\
+        isolated cold per_call trial_sm_mhz algorithm case_id series curve dim shape dtype \
+        trials total_measurements launches_per_sample timing total_latency_ms timing_raw \
+        trial_p50 ci95_p50 autocorrelation_lag1 trial_spread_pct criterion provider kernels \
+        backend_selected backend_reason verification clocks flags derived variants error \
+        error_kind backend_unsupported";
     for label in case.labels.keys() {
-        ensure!(!FIELDS.contains(&&**label), "{}: a label may not be called {label}", case.id);
+        let is_field = FIELDS.split(' ').any(|field| field == label);
+        ensure!(!is_field, "{}: a label may not be called {label}", case.id);
     }
     let shape = match &case.operation {
         Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
@@ -290,7 +257,6 @@ fn variants_of(run: &Run, trials: &ByCase, cases: &[&Case]) -> BTreeMap<String, 
     variants
 }
 
-/// The sum of several cases, each timed apart; one case is its own sum.
 fn variant(run: &Run, trials: &ByCase, cases: &[&Case]) -> Variant {
     let mut parts = Vec::new();
     for case in cases {
@@ -322,7 +288,6 @@ fn variant(run: &Run, trials: &ByCase, cases: &[&Case]) -> Variant {
     }
 }
 
-/// Sample by sample, in each trial that all parts have.
 fn sums<'a>(parts: &[&[&'a Trial]]) -> Vec<f64> {
     let Some((first, others)) = parts.split_first() else { return Vec::new() };
     let mut sums = Vec::new();
@@ -361,17 +326,13 @@ fn derived(
     })
 }
 
-fn flags(trials: &[&Trial], timing_raw: &[f64], trial_p50: &[f64], wanted: usize) -> Vec<String> {
-    let mut flags = Vec::new();
-    if trials.len() < wanted {
-        flags.push("fewer_trials".to_owned());
-    }
-    if stats::spread_pct(trial_p50).is_some_and(|spread| spread > UNSTABLE_PCT) {
-        flags.push("unstable".to_owned());
-    }
-    if stats::drifts(timing_raw) {
-        flags.push("drifting".to_owned());
-    }
+fn flags(
+    run: &Run,
+    trials: &[&Trial],
+    timing_raw: &[f64],
+    trial_p50: &[f64],
+    trial_sm_mhz: &[f64],
+) -> Vec<String> {
     let mut reasons: Vec<&str> = trials
         .iter()
         .filter_map(|trial| trial.clocks.as_ref())
@@ -379,30 +340,25 @@ fn flags(trials: &[&Trial], timing_raw: &[f64], trial_p50: &[f64], wanted: usize
         .collect();
     reasons.sort_unstable();
     reasons.dedup();
-    let says =
-        |reason: &str, word: &str| reason.to_uppercase().replace([' ', '-'], "_").contains(word);
-    if reasons.iter().any(|reason| says(reason, "POWER_CAP")) {
-        flags.push("power_capped".to_owned());
-    }
-    let slowdowns: Vec<&str> = reasons.into_iter().filter(|reason| is_slowdown(reason)).collect();
-    if !slowdowns.is_empty() {
-        flags.push(format!("throttled: {}", slowdowns.join(", ")));
-    }
-    flags
-}
-
-fn clock_flags(run: &Run, trial_sm_mhz: &[f64]) -> Vec<String> {
-    let mut flags = Vec::new();
-    if stats::spread_pct(trial_sm_mhz).is_some_and(|spread| spread > MOVED_PCT) {
-        flags.push("clock_moved".to_owned());
-    }
+    let is_power_cap =
+        |reason: &&str| reason.to_uppercase().replace([' ', '-'], "_").contains("POWER_CAP");
+    let slowdowns: Vec<&str> =
+        reasons.iter().copied().filter(|reason| is_slowdown(reason)).collect();
+    let throttled = format!("throttled: {}", slowdowns.join(", "));
+    let differ = |values: &[f64], pct| stats::spread_pct(values).is_some_and(|found| found > pct);
     let settled = run.header.calibration.and_then(|calibration| calibration.settled_sm_mhz);
     let below =
         |mhz: &f64| settled.is_some_and(|settled| *mhz < SETTLED_SHARE * f64::from(settled));
-    if trial_sm_mhz.iter().any(below) {
-        flags.push("below_settled_clock".to_owned());
-    }
-    flags
+    let flags = [
+        ("fewer_trials", trials.len() < run.header.protocol.trials),
+        ("unstable", differ(trial_p50, UNSTABLE_PCT)),
+        ("drifting", stats::drifts(timing_raw)),
+        ("power_capped", reasons.iter().any(is_power_cap)),
+        (&throttled, !slowdowns.is_empty()),
+        ("clock_moved", differ(trial_sm_mhz, MOVED_PCT)),
+        ("below_settled_clock", trial_sm_mhz.iter().any(below)),
+    ];
+    flags.into_iter().filter(|(_, is_so)| *is_so).map(|(flag, _)| flag.to_owned()).collect()
 }
 
 fn is_incomplete(row: &Row) -> bool {
@@ -418,31 +374,25 @@ fn device_name(run: &Run) -> Option<String> {
     name.as_str().map(str::to_owned)
 }
 
-enum Criterion {
-    Same(CriterionEstimates),
-    OtherRun,
-    None,
-}
-
 /// Criterion's samples are averages over equal numbers of ours: their mean tells whether they are
-/// the same run's.
-fn criterion_estimates(home: &Path, row: &Measured) -> Result<Criterion> {
+/// the same run's. None without files; none in it if they are of another run.
+fn criterion_estimates(home: &Path, row: &Measured) -> Result<Option<Option<CriterionEstimates>>> {
     let Some(found) = criterion_files::read(home, &row.point.case_id)? else {
-        return Ok(Criterion::None);
+        return Ok(None);
     };
     let mean_ms = found.sample.mean_ns() * 1e-6;
     // Not `>`: NaN, from an empty sample, is no agreement either.
     let agrees = (mean_ms - row.timing.mean).abs() <= 1e-6 * row.timing.mean;
     if !agrees || found.id.full_id != row.point.case_id {
-        return Ok(Criterion::OtherRun);
+        return Ok(Some(None));
     }
     let estimates = found.estimates;
     let interval = &estimates.mean.confidence_interval;
     let is_95 = (interval.confidence_level - 0.95).abs() < 1e-9;
-    Ok(Criterion::Same(CriterionEstimates {
+    Ok(Some(Some(CriterionEstimates {
         mean_ms: estimates.mean.point_estimate * 1e-6,
         mean_ci95_ms: is_95.then_some([interval.lower_bound * 1e-6, interval.upper_bound * 1e-6]),
         median_ms: estimates.median.point_estimate * 1e-6,
         std_dev_ms: estimates.std_dev.point_estimate * 1e-6,
-    }))
+    })))
 }

@@ -7,7 +7,6 @@ use crate::measure::record::Calibration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The name of a check on both devices.
 const HOST_FREE: &str = "GPU time without the host";
 
 /// A sample shorter than this, in milliseconds, would hold too much of the event pair around it.
@@ -18,31 +17,23 @@ const MOST_GAP: f64 = 0.1;
 /// Rotation makes caches cold if a bandwidth-bound copy gets slower by this factor at least.
 const LEAST_COLD_OVER_WARM: f64 = 1.5;
 
-/// A validity check, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Check {
-    /// What is checked.
     pub check: String,
-    /// Whether it holds for the whole run.
     pub outcome: Outcome,
-    /// By what that is judged.
     pub detail: String,
 }
 
-/// What came of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It holds, by the run's own data.
     Yes,
-    /// It does not.
     No,
     /// It holds for every run on this device, whatever its data.
     ByConstruction,
 }
 
 impl Outcome {
-    /// For a person.
     pub fn name(self) -> &'static str {
         match self {
             Outcome::Yes => "yes",
@@ -52,7 +43,6 @@ impl Outcome {
     }
 }
 
-/// The checks of a run; `env` as env.json has it.
 pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Check> {
     let rows: Vec<&Measured> = raw.measured().collect();
     let on_gpu = raw.metadata.device != "cpu";

@@ -6,15 +6,10 @@ use crate::stats::Timing;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 
-/// A row against its base.
 pub struct Compared<'a> {
-    /// The row.
     pub row: &'a Measured,
-    /// What it is compared with.
     pub base: &'a Measured,
-    /// As [`super::view::Ratio`] says.
     pub ratio: f64,
-    /// The same of its variants, by name.
     pub variants: BTreeMap<&'a str, f64>,
 }
 

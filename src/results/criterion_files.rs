@@ -11,62 +11,47 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Criterion cuts each part of an id to this many bytes when it makes a folder of it.
 const MAX_FOLDER_BYTES: usize = 64;
 
-/// The newest result of one benchmark.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct CBenchmark {
-    /// What it is called.
     pub id: CBenchmarkId,
-    /// What Criterion concluded.
     pub estimates: CEstimates,
-    /// What it was told.
     pub sample: CSample,
 }
 
 /// benchmark.json.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct CBenchmarkId {
     /// `group/function/value`.
     pub full_id: String,
 }
 
 /// estimates.json, in nanoseconds per launch.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct CEstimates {
-    /// Of the mean.
     pub mean: CEstimate,
-    /// Of the median.
     pub median: CEstimate,
-    /// Of the standard deviation.
     pub std_dev: CEstimate,
 }
 
-/// An estimate and its bootstrapped confidence interval.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct CEstimate {
-    /// Where the quantity lies with `confidence_level`.
     pub confidence_interval: CConfidenceInterval,
-    /// The quantity of the sample.
     pub point_estimate: f64,
 }
 
-/// A confidence interval.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct CConfidenceInterval {
     /// 0.95 unless asked otherwise on the command line.
     pub confidence_level: f64,
-    /// Lower end.
     pub lower_bound: f64,
-    /// Upper end.
     pub upper_bound: f64,
 }
 
 /// sample.json.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct CSample {
-    /// Iterations of each sample.
     pub iters: Vec<f64>,
     /// Time of all iterations of each sample together, in nanoseconds.
     pub times: Vec<f64>,
@@ -82,17 +67,10 @@ impl CSample {
 
 /// The newest result of a benchmark by its id `group/function/value`; none if Criterion has no such
 /// folder.
-///
-/// # Errors
-/// If there are files that cannot be read as Criterion writes them.
 pub fn read(home: &Path, id: &str) -> Result<Option<CBenchmark>> {
     read_folder(&folder(home, id).join("new"))
 }
 
-/// What a folder `new`, or of a baseline, holds; none if it is no such folder.
-///
-/// # Errors
-/// If there are files that cannot be read as Criterion writes them.
 pub fn read_folder(dir: &Path) -> Result<Option<CBenchmark>> {
     let Some(id) = read_json(&dir.join("benchmark.json"))? else { return Ok(None) };
     let Some(estimates) = read_json(&dir.join("estimates.json"))? else { return Ok(None) };
@@ -100,7 +78,6 @@ pub fn read_folder(dir: &Path) -> Result<Option<CBenchmark>> {
     Ok(Some(CBenchmark { id, estimates, sample }))
 }
 
-/// The folder that Criterion makes for an id.
 pub fn folder(home: &Path, id: &str) -> PathBuf {
     // No more than three parts: Criterion takes what follows the second slash as one value.
     id.splitn(3, '/').fold(home.to_owned(), |path, part| path.join(folder_name(part)))

@@ -1,12 +1,12 @@
-//! From a journal to what it says: raw.json, its analysis, summary.json. Pure functions.
+//! From a journal to what it says. All after [`build`] is a function of [`raw::Raw`] alone, so that
+//! a run folder can be read back and reported again.
 //!
 //! ```text
 //! Run -> build -> Raw -> summarise (with the View of its type) -> Summary
 //!    criterion_files
 //! ```
-//!
-//! Everything after [`build`] is a function of [`raw::Raw`] alone, so that a run folder can be read
-//! back and reported again.
+
+#![allow(missing_docs)] // of what its name says
 
 pub(crate) mod breakdown;
 pub mod build;

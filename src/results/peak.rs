@@ -28,7 +28,6 @@ const DATASHEETS: [(&str, f64, f64); 8] = [
     ("H200", 989.4, 4800.0),
 ];
 
-/// The datasheet of the GPU of this name, if it is a known one.
 pub fn datasheet(gpu: &str) -> Option<Datasheet> {
     let (_, tflops, memory_gbs) = DATASHEETS.into_iter().find(|(name, ..)| gpu.contains(name))?;
     Some(Datasheet { tflops, memory_gbs })

@@ -4,12 +4,10 @@ use super::raw::{Cold, ColdTiming, PerCall};
 use crate::measure::record::{self, Secondary, Trial};
 use crate::stats::{Timing, median};
 
-/// Single launches that waited behind others; none if none was made.
 pub fn isolated(trials: &[&Trial]) -> Option<Timing> {
     Timing::of(&pooled(trials, |secondary| &secondary.isolated_ms))
 }
 
-/// Single launches on an idle GPU; none if none was made.
 pub fn per_call(trials: &[&Trial]) -> Option<PerCall> {
     let enqueue_us: Vec<f64> = secondaries(trials).map(|secondary| secondary.enqueue_us).collect();
     Some(PerCall {

@@ -46,8 +46,9 @@ pub fn of(raw: &Raw, run: &Run, view: &View, mut warnings: Vec<String>) -> Summa
 }
 
 fn curve((series, name): CurveKey, rows: &[&Row]) -> Curve {
-    let rows: Vec<&Measured> = rows.iter().filter_map(|row| measured(row)).collect();
-    let times: BTreeMap<usize, f64> = rows.iter().map(|row| dim_time(row)).collect();
+    let rows: Vec<&Measured> = rows.iter().filter_map(|row| row.measured()).collect();
+    let times: BTreeMap<usize, f64> =
+        rows.iter().map(|row| (row.point.dim, row.timing.p50)).collect();
     let at = |(&dim, &p50_ms): (&usize, &f64)| DimTime { dim, p50_ms };
     let penalties: Vec<Penalty> =
         times.iter().filter_map(|(&dim, _)| penalty(&times, dim)).collect();
@@ -84,24 +85,12 @@ fn curve((series, name): CurveKey, rows: &[&Row]) -> Curve {
     }
 }
 
-fn measured<'a>(row: &'a &Row) -> Option<&'a Measured> {
-    match row {
-        Row::Measured(row) => Some(row),
-        Row::Failed(_) => None,
-    }
-}
-
-fn dim_time(row: &Measured) -> (usize, f64) {
-    (row.point.dim, row.timing.p50)
-}
-
 fn penalty(times: &BTreeMap<usize, f64>, dim: usize) -> Option<Penalty> {
     let next_dim = dim.next_multiple_of(8);
     let (p50_ms, next_p50_ms) = (*times.get(&dim)?, *times.get(&next_dim)?);
     Some(Penalty { dim, next_dim, ratio: p50_ms / next_p50_ms, p50_ms, next_p50_ms })
 }
 
-/// One sentence per kind of flag, with the number of rows that carry it.
 fn doubts(raw: &Raw) -> Vec<String> {
     let count = |flag: &str| {
         raw.measured().filter(|row| row.flags.iter().any(|f| f.starts_with(flag))).count()
@@ -129,7 +118,6 @@ fn doubts(raw: &Raw) -> Vec<String> {
         .collect()
 }
 
-/// How far the medians moved of the rows that are said to drift.
 fn drifting(raw: &Raw) -> String {
     let is_drifting = |row: &&Measured| row.flags.iter().any(|flag| flag == "drifting");
     let moved = raw.measured().filter(is_drifting).filter_map(|row| stats::moved(&row.timing_raw));

@@ -6,7 +6,6 @@ use crate::workload::limits::MAX_TRIALS;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The values of these keys.
 #[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Common {
@@ -19,7 +18,6 @@ pub(super) struct Common {
 }
 
 impl Default for Common {
-    /// The published defaults.
     fn default() -> Self {
         let (warmup, measure, trials) = (Integer::new(50), Integer::new(200), Integer::new(3));
         let protocol = ProtocolKind::Standard;

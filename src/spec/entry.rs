@@ -24,7 +24,6 @@ struct TypeOnly {
     name: String,
 }
 
-/// The entries of a file's text.
 pub(super) fn read(text: &str, path: &Path) -> Result<IndexMap<String, Entry>, SpecError> {
     let value = yaml::read(text).map_err(|e| error::not_yaml(path, &e))?;
     let wrong = |above: &[&str], failure| error::not_a_spec(path, text, above, &failure);
@@ -73,7 +72,6 @@ fn entry(name: &str, keys: Mapping) -> Result<Entry, Failure> {
         .map_err(|problem| here(Error::custom(problem)))
 }
 
-/// An error of a whole value.
 fn here(error: serde_yaml::Error) -> Failure {
     Failure::new(Track::new().path(), error)
 }

@@ -6,16 +6,13 @@ use serde_path_to_error::Segment;
 use serde_yaml::Value;
 use std::path::{Path, PathBuf};
 
-/// What is wrong with a value, and where in it.
 pub(super) type Failure = serde_path_to_error::Error<serde_yaml::Error>;
 
 /// Why a spec cannot be run. Each message is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
-    /// The file cannot be read.
     #[error("{}: cannot be read: {reason}", path.display())]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// What the system says. (No `source`: whoever prints the chain would say it twice.)
         reason: std::io::Error,
@@ -23,26 +20,17 @@ pub enum SpecError {
     /// The file does not hold what it should: `file:line:column: experiments.NAME.key: problem`.
     #[error("{}:{line}:{column}: {problem}", path.display())]
     Invalid {
-        /// The file.
         path: PathBuf,
         /// Line of the value, from 1; of the entry where several values contradict each other.
         line: usize,
-        /// Column, from 1.
         column: usize,
         /// The key, what is wrong with it, what is allowed, and the nearest spelling.
         problem: String,
     },
-    /// The spec holds no experiment of this name that can be run.
     #[error("{}: {problem}", path.display())]
-    NoSuchExperiment {
-        /// The file.
-        path: PathBuf,
-        /// What was asked for, and what there is.
-        problem: String,
-    },
+    NoSuchExperiment { path: PathBuf, problem: String },
 }
 
-/// The text is not YAML at all, or YAML that no spec may use.
 pub(super) fn not_yaml(path: &Path, error: &serde_yaml::Error) -> SpecError {
     let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
     let text = error.to_string().replacen(&format!(" at line {line} column {column}"), "", 1);

@@ -6,39 +6,29 @@ use crate::experiments::sweep::{Sweep, Type};
 use crate::measure::record::Protocol;
 use crate::workload::case::Case;
 use crate::workload::operation::Operation;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// An entry of a spec that can be run.
 #[derive(Clone, Debug)]
 pub struct Experiment {
-    /// The name of the entry.
     pub name: String,
-    /// Its type.
     pub kind: &'static Type,
-    /// What is swept: the keys that are its type's own.
     pub sweep: Arc<dyn Sweep>,
-    /// The question it asks.
     pub description: Option<String>,
     /// Where the sizes come from, in keys of the author's choice.
     pub provenance: Option<Map<String, Value>>,
-    /// Launches and trials.
     pub protocol: Protocol,
 }
 
-/// One entry of a spec.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
-    /// One that can be run.
     Experiment(Box<Experiment>),
     /// One of a type of the published suite, or of somebody's own, that is not run here.
     OtherType(String),
 }
 
 impl Entry {
-    /// The experiment, if this can be run.
     pub fn experiment(&self) -> Option<&Experiment> {
         match self {
             Entry::Experiment(experiment) => Some(experiment),
@@ -54,48 +44,28 @@ impl PartialEq for Experiment {
 }
 
 impl Experiment {
-    /// The folder of its reports and the first part of every id.
     pub fn group(&self) -> String {
         self.kind.group.to_owned()
     }
 
-    /// The `type` of the entry.
-    pub fn type_name(&self) -> &'static str {
-        self.kind.name
-    }
-
-    /// The cargo bench target that runs it.
     pub fn bench_target(&self) -> &'static str {
         self.kind.bench
     }
 
-    /// The cases of this entry, in its order.
     pub fn cases(&self) -> Vec<Case> {
         self.sweep.cases(self.kind.group)
     }
 
     /// The entry as run, in the keys of the YAML, defaults filled in.
     pub fn to_json(&self) -> Value {
-        #[derive(Serialize)]
-        struct Keys<'a> {
-            #[serde(rename = "type")]
-            kind: &'a str,
-            #[serde(flatten)]
-            sweep: Value,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            description: &'a Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            provenance: &'a Option<Map<String, Value>>,
-            #[serde(flatten)]
-            protocol: Protocol,
+        let mut keys = Map::from_iter([("type".to_owned(), Value::from(self.kind.name))]);
+        let more = json!({ "description": self.description, "provenance": self.provenance });
+        for part in [self.sweep.to_json(), more, json!(self.protocol)] {
+            if let Value::Object(part) = part {
+                keys.extend(part.into_iter().filter(|(_, value)| !value.is_null()));
+            }
         }
-        json!(Keys {
-            kind: self.kind.name,
-            sweep: self.sweep.to_json(),
-            description: &self.description,
-            provenance: &self.provenance,
-            protocol: self.protocol,
-        })
+        Value::Object(keys)
     }
 
     pub(super) fn new(

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 /// The largest file that is read: the published spec is a fiftieth of it.
 const MAX_BYTES: u64 = 1_000_000;
 
-/// What some editors begin a file with.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The specs of the repository, for a program that runs without it.
@@ -16,14 +15,11 @@ const GPU: (&str, &str) = ("night_sweep.yaml", include_str!("../../experiments/n
 const CPU: (&str, &str) =
     ("night_sweep_cpu.yaml", include_str!("../../experiments/night_sweep_cpu.yaml"));
 
-/// The text of a spec, and where it lies.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// For messages; of a built-in spec, where it lies in the repository.
     pub path: PathBuf,
-    /// Its YAML.
     pub text: String,
-    /// Whether `path` is a file that was read.
     pub is_file: bool,
 }
 
@@ -45,7 +41,6 @@ impl Source {
     }
 }
 
-/// The text of a file, without a byte order mark.
 pub(super) fn read(path: &Path) -> Result<String, SpecError> {
     let mut bytes = Vec::new();
     // A byte more than is allowed tells that there are too many, even of a file without an end.

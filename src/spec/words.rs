@@ -38,7 +38,6 @@ pub(super) fn expected(text: &str) -> Option<String> {
     Some(format!("{place}expected {expected}, found {found}"))
 }
 
-/// An entry of a type that is not run here, with what is.
 pub(super) fn other_type(name: &str, type_name: &str) -> String {
     let alike = |known: &&str| (strsim::jaro_winkler(type_name, known) * 100.0) as u32;
     let nearest =
@@ -48,7 +47,6 @@ pub(super) fn other_type(name: &str, type_name: &str) -> String {
     format!("{name} is of type {type_name:?}, which is not run here; allowed are {types}{meant}")
 }
 
-/// `; did you mean "x"?` where a known name is near.
 pub(super) fn did_you_mean(found: &str, known: &[&str]) -> String {
     nearest(found, known).map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"))
 }

@@ -8,7 +8,6 @@ use serde_yaml::{Mapping, Value};
 use std::cell::Cell;
 use std::fmt;
 
-/// What a whole spec may come to.
 const MAX_BYTES: usize = 16_000_000;
 /// What a value counts beside its text: about what it takes in memory.
 const VALUE_BYTES: usize = 64;
@@ -56,7 +55,6 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The reader of the value at this key or index.
     fn at(self, step: &Value) -> Self {
         let rest = self.target.and_then(<[_]>::split_first).filter(|(first, _)| *first == step);
         Reader { target: rest.map(|(_, rest)| rest), ..self }
@@ -112,7 +110,6 @@ impl<'de> Visitor<'de> for Reader<'_> {
         self.done(Value::Null)
     }
 
-    /// An empty file.
     fn visit_none<E: Error>(self) -> Result<Value, E> {
         self.done(Value::Null)
     }

@@ -46,6 +46,11 @@ impl CaseError {
 }
 
 impl ErrorKind {
+    /// The name, in words.
+    pub(crate) fn words(self) -> String {
+        self.name().replace('_', " ")
+    }
+
     /// The name used in reports.
     pub fn name(self) -> &'static str {
         match self {

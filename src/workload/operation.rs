@@ -59,7 +59,7 @@ pub enum AutoPolicy {
     /// As PyTorch 2.11 does for this compute capability and cuDNN version: see `sdpa::policy`.
     #[default]
     Torch,
-    /// The fastest in a short trial of all that support the shape, padded or not.
+    /// The fastest in a short timing of all that support the shape, padded or not.
     Fastest,
 }
 

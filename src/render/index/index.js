@@ -23,10 +23,12 @@ function readout(experiment, curve, dim) {
     const against = first && run !== experiment.runs[0] ? `, ${ratio(ms / first)} the first` : "";
     const rate = tflops === null ? "" : `, ${digits(tflops)} TFLOP/s`;
     const value = ms === null ? "no result" : `${time(ms)}${rate}${against}`;
-    return [html("dt", {}, `${experiment.runs.indexOf(run) + 1}`), html("dd", {}, run.label, html("br"), html("b", {}, value))];
+    return [html("dt", {}, `${experiment.runs.indexOf(run) + 1}`),
+      html("dd", {}, run.label, html("br"), html("b", {}, value))];
   });
   document.getElementById("readout").replaceChildren(
-    html("h4", {}, `${experiment.dim_name} ${dim}`), html("p", { class: "note" }, curve), html("dl", {}, facts));
+    html("h4", {}, `${experiment.dim_name} ${dim}`), html("p", { class: "note" }, curve),
+      html("dl", {}, facts));
 }
 
 function draw() {
@@ -42,26 +44,22 @@ function draw() {
   })).filter((each) => each.points.length);
   const color = (index) => `var(--c${index})`;
   const model = {
-    panels: [{ title: curve, series }], xName: experiment.dim_name, isOrdinal: experiment.is_sparse, isByCurve: true,
+    panels: [{ title: curve, series }], xName: experiment.dim_name,
+    isOrdinal: experiment.is_sparse, isByCurve: true,
     color, size: (point, style) => Math.max(2.5, 5 - style * 0.4), letter: null,
   };
+  const labels = experiment.runs.map((run, i) => `${i + 1}: ${run.label}`);
   // A host of its own, so that the observer of the drawing before goes with it.
   const host = html("div");
   document.getElementById("drawing").replaceChildren(host);
   const change = curveChart(host, model, (point) => readout(experiment, curve, point.dim));
-  const hidden = new Set();
-  const quantities = [["ms", "Latency"], ["tflops", "TFLOP/s"]];
-  const scales = [["linear", "Linear"], ["log", "Log"]];
   document.getElementById("controls").replaceChildren(
-    select("Experiment", experiments.map((each) => each.name), state.experiment, (i) => { state.experiment = i; draw(); }),
+    select("Experiment", experiments.map((each) => each.name), state.experiment,
+      (i) => { state.experiment = i; draw(); }),
     select("Curve", curves, curves.indexOf(curve), (i) => { state.curve = curves[i]; draw(); }),
-    radios("Show", "quantity", quantities, state.quantity, (quantity) => { state.quantity = quantity; draw(); }),
-    radios("Scale", "scale", scales, state.isLog ? "log" : "linear", (value) => { state.isLog = value === "log"; change({ isLog: state.isLog }); }),
-    checkboxes("Runs", experiment.runs.map((run, i) => `${i + 1}: ${run.label}`), (i) => curveMark(i, color(i)), (i, isOn) => {
-      if (isOn) hidden.delete(i);
-      else hidden.add(i);
-      change({ hidden });
-    }));
+    quantityRadios(state.quantity, (quantity) => { state.quantity = quantity; draw(); }),
+    scaleRadios(state.isLog, (isLog) => { state.isLog = isLog; change({ isLog }); }),
+    curveBoxes("Runs", labels, (i) => curveMark(i, color(i)), change));
   change({ quantity: state.quantity, isLog: state.isLog });
 }
 

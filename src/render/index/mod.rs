@@ -5,7 +5,7 @@ mod reference;
 mod runs;
 
 use super::page::escape::{self, html, visible};
-use super::page::{SHARED, STYLE, template};
+use super::page::{SHARED, STYLE, sections, template};
 use crate::experiments;
 use crate::files;
 use anyhow::Result;
@@ -15,30 +15,20 @@ use runs::Run;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Runs of one experiment that are laid over each other: as many as there are colours.
 const OVERLAID: usize = 6;
 
-/// By this is an index known.
 const TITLE: &str = "<title>Night Sweep: runs</title>";
 
-/// An index on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Index {
-    /// `<results root>/index.html`.
     pub path: PathBuf,
-    /// How many runs it lists.
     pub runs: usize,
-    /// Run folders that cannot be read, and why.
     pub broken: Vec<String>,
 }
 
 /// Writes `<results_root>/index.html` over all runs there, in place of an earlier one. The points
 /// of `reference`, a file as in experiments/reference/, lie beside those of the runs of the same
 /// experiment.
-///
-/// # Errors
-/// If the folder cannot be listed or written, its index.html is not ours, or the reference cannot
-/// be read.
 pub fn write(results_root: &Path, reference: Option<&Path>) -> Result<Index> {
     let reference = reference.map(reference::read).transpose()?;
     let (runs, broken) = runs::read(results_root)?;
@@ -57,7 +47,7 @@ fn page(runs: &[Run], broken: &[String], reference: Option<&Reference>) -> Resul
         &[
             ("style", STYLE),
             ("count", &count(runs.len())),
-            ("broken", &broken_list(broken)),
+            ("broken", &sections::warnings("broken", "Left out", broken)),
             ("rows", &runs.iter().map(row).collect::<String>()),
             ("data", &escape::json(&experiments)?),
             ("script", &format!("{SHARED}{}", include_str!("index.js"))),
@@ -71,18 +61,6 @@ fn count(runs: usize) -> String {
         1 => "1 run".to_owned(),
         n => format!("{n} runs, newest first"),
     }
-}
-
-fn broken_list(broken: &[String]) -> String {
-    if broken.is_empty() {
-        return String::new();
-    }
-    let items: String = broken.iter().map(|text| format!("<li>{}</li>", html(text))).collect();
-    format!(
-        "<section class=\"warnings\" aria-labelledby=\"broken-title\"><h2 \
-         id=\"broken-title\">Left out</h2>\
-         <ul>{items}</ul></section>"
-    )
 }
 
 fn row(run: &Run) -> String {
@@ -120,7 +98,6 @@ fn started(run: &Run) -> String {
     started.get(..16).unwrap_or(started).replace('T', " ")
 }
 
-/// The runs of one experiment that are laid over each other.
 #[derive(Serialize)]
 struct Experiment {
     name: String,
@@ -133,7 +110,6 @@ struct Experiment {
 #[derive(Serialize)]
 struct Overlaid {
     label: String,
-    /// By name.
     curves: IndexMap<String, Vec<OverlaidPoint>>,
 }
 

@@ -10,23 +10,18 @@ use std::path::Path;
 /// Dimension, median in ms and TFLOP/s; null where there is no time.
 pub type OverlaidPoint = (usize, Option<f64>, Option<f64>);
 
-/// A file of experiments/reference/.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// Where the points were published.
-    pub source: String,
-    /// What they were measured on.
-    pub device: String,
-    /// With what.
-    pub software: String,
-    /// How.
-    pub method: String,
+    #[serde(rename = "source")]
+    _source: String,
+    device: String,
+    software: String,
+    method: String,
     series: Vec<Series>,
 }
 
-/// The points of one curve.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Series {
     group: String,
@@ -36,10 +31,6 @@ struct Series {
     points_ms: BTreeMap<usize, f64>,
 }
 
-/// Reads a reference.
-///
-/// # Errors
-/// If the file cannot be read, or holds something else.
 pub fn read(path: &Path) -> Result<Reference> {
     let context = || format!("cannot read the reference {}", path.display());
     let text = std::fs::read_to_string(path).with_context(context)?;
@@ -47,7 +38,6 @@ pub fn read(path: &Path) -> Result<Reference> {
 }
 
 impl Reference {
-    /// The label and the curves of a group, if it has any.
     pub fn of_group(&self, group: &str) -> Option<(String, IndexMap<String, Vec<OverlaidPoint>>)> {
         let series = self.series.iter().filter(|series| series.group == group);
         let points = |series: &Series| {

@@ -12,16 +12,11 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
-/// A run on disk.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Run {
-    /// The spec entry as run.
     pub config: Value,
-    /// What was run where and when.
     pub metadata: Metadata,
-    /// Its counts and findings.
     pub summary: Summary,
-    /// Its rows.
     pub rows: Vec<Row>,
     /// `<group>/<run_id>`: both plain names.
     pub folder: String,
@@ -30,31 +25,21 @@ pub struct Run {
 }
 
 /// A row of raw.json without what only its own report shows.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Row {
-    /// The curve this point lies on.
     pub curve: String,
-    /// The swept dimension here.
     pub dim: usize,
-    /// Absent where there is no time.
-    #[serde(default)]
     pub timing: Option<Median>,
-    /// Absent where there is no time.
-    #[serde(default)]
     pub derived: Option<Rates>,
 }
 
-/// A median, in the unit of its samples.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct Median {
-    /// The median.
     pub p50: f64,
 }
 
-/// Rates of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct Rates {
-    /// In TFLOP/s.
     pub tflops_stats: Median,
 }
 
@@ -66,10 +51,6 @@ struct Raw {
     measurements: Vec<Row>,
 }
 
-/// All runs below `root`, newest first, and what is wrong with those that cannot be read.
-///
-/// # Errors
-/// If `root` cannot be listed.
 pub fn read(root: &Path) -> Result<(Vec<Run>, Vec<String>)> {
     let (mut runs, mut broken) = (Vec::new(), Vec::new());
     for group in folders(root)? {
@@ -116,7 +97,6 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_reader(BufReader::new(file)).with_context(context)
 }
 
-/// Folders with plain names, in order of these: others are none of ours.
 fn folders(path: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
     let mut names: Vec<String> = entries

@@ -8,8 +8,7 @@
 
 mod data;
 pub(crate) mod escape;
-mod kernels;
-mod sections;
+pub(crate) mod sections;
 mod tables;
 pub(crate) mod template;
 mod words;
@@ -22,10 +21,8 @@ use anyhow::Result;
 use escape::html;
 use serde_json::Value;
 
-/// The style of this page and of the index.
 pub const STYLE: &str = include_str!("style.css");
 
-/// Scripts that this page and the index share, in order.
 pub const SHARED: &str = concat!(
     include_str!("js/dom.js"),
     include_str!("js/units.js"),
@@ -33,15 +30,9 @@ pub const SHARED: &str = concat!(
     include_str!("js/curves.js"),
 );
 
-/// Scripts of this page alone.
 const OWN: &str =
     concat!(include_str!("js/bars.js"), include_str!("js/table.js"), include_str!("js/report.js"));
 
-/// The page of a run; `env` as env.json has it.
-///
-/// # Errors
-/// If something of the run cannot be expressed in JSON, or the template is broken: defects of this
-/// program.
 pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
     let view = experiments::view(&raw.config);
     let hint = match view.layout {
@@ -59,7 +50,14 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
             ("group", &html(&raw.metadata.group)),
             ("experiment", &html(&raw.experiment)),
             ("subtitle", &sections::subtitle(raw, summary)),
-            ("warnings", &sections::warnings(&summary.warnings)),
+            (
+                "warnings",
+                &sections::warnings(
+                    "warnings",
+                    "Before you believe the numbers",
+                    &summary.warnings,
+                ),
+            ),
             ("findings", &sections::findings(&summary.findings)),
             ("chart_title", view.title),
             ("hint", hint),

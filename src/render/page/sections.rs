@@ -10,7 +10,6 @@ use crate::results::summary::Summary;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// Device, date, and how many points.
 pub fn subtitle(raw: &Raw, summary: &Summary) -> String {
     let metadata = &raw.metadata;
     let started = metadata.started_at.get(..16).unwrap_or(&metadata.started_at).replace('T', " ");
@@ -26,20 +25,18 @@ pub fn subtitle(raw: &Raw, summary: &Summary) -> String {
     ))
 }
 
-/// A box above everything else; nothing without warnings.
-pub fn warnings(warnings: &[String]) -> String {
-    if warnings.is_empty() {
+/// A box above everything else; nothing without texts.
+pub fn warnings(id: &str, title: &str, texts: &[String]) -> String {
+    if texts.is_empty() {
         return String::new();
     }
     format!(
-        "<section class=\"warnings\" aria-labelledby=\"warnings-title\"><h2 \
-         id=\"warnings-title\">Before you believe \
-         the numbers</h2><ul>{}</ul></section>",
-        items(warnings)
+        "<section class=\"warnings\" aria-labelledby=\"{id}-title\"><h2 \
+         id=\"{id}-title\">{title}</h2><ul>{}</ul></section>",
+        items(texts)
     )
 }
 
-/// The findings as a list; the less telling ones fold away.
 pub fn findings(findings: &[String]) -> String {
     const OPEN: usize = 6;
     let (first, rest) = findings.split_at(findings.len().min(OPEN));
@@ -63,45 +60,32 @@ fn items(texts: &[String]) -> String {
     texts.iter().map(|text| format!("<li>{}</li>", html(text))).collect()
 }
 
-/// How often each case was launched, and by what.
 pub fn protocol(raw: &Raw) -> String {
     let metadata = &raw.metadata;
     let protocol = metadata.protocol;
-    let mut facts = vec![
-        ("Device", metadata.device_title()),
-        (
-            "Protocol",
-            match protocol.kind {
-                ProtocolKind::Standard => format!(
-                    "{} trials; in each, every case once in a random order: at least {} launches \
-                     to warm up, then at \
-                     least {} timed ones; of variants {} and {}",
-                    protocol.trials,
-                    protocol.warmup,
-                    protocol.measure,
-                    protocol.of_variants().warmup,
-                    protocol.of_variants().measure
-                ),
-                ProtocolKind::Adaptive => format!(
-                    "adaptive: {} trials, in each every case once in a random order; the last \
-                     takes as many samples \
-                     as the scatter of the first asks for",
-                    protocol.trials
-                ),
-            },
+    let variants = protocol.of_variants();
+    let launches = match protocol.kind {
+        ProtocolKind::Standard => format!(
+            "{} trials; in each, every case once in a random order: at least {} launches to warm \
+             up, then at least {} timed ones; of variants {} and {}",
+            protocol.trials, protocol.warmup, protocol.measure, variants.warmup, variants.measure
         ),
-        ("Seed", metadata.seed.to_string()),
-        ("Started", metadata.started_at.clone()),
-        ("Took", format!("{:.0} s", metadata.wall_s)),
-        ("Run", metadata.run_id.clone()),
-        ("Night Sweep", format!("{}, Criterion {}", metadata.night_sweep, metadata.criterion)),
-    ];
-    facts.extend(metadata.shard.clone().map(|shard| ("Shard", shard)));
-    let facts: String = facts
-        .iter()
-        .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", html(value)))
-        .collect();
-    format!("<dl class=\"facts\">{facts}</dl>")
+        ProtocolKind::Adaptive => format!(
+            "adaptive: {} trials, in each every case once in a random order; the last takes as \
+             many samples as the scatter of the first asks for",
+            protocol.trials
+        ),
+    };
+    facts(&json!({
+        "Device": metadata.device_title(),
+        "Protocol": launches,
+        "Seed": metadata.seed,
+        "Started": metadata.started_at,
+        "Took": format!("{:.0} s", metadata.wall_s),
+        "Run": metadata.run_id,
+        "Night Sweep": format!("{}, Criterion {}", metadata.night_sweep, metadata.criterion),
+        "Shard": metadata.shard,
+    }))
 }
 
 /// A JSON value as nested lists of names and values; what is null is left out.
@@ -120,20 +104,12 @@ pub fn facts(value: &Value) -> String {
     }
 }
 
-/// A JSON value as its source.
-///
-/// # Errors
-/// If it cannot be expressed in JSON.
 pub fn source(value: &Value) -> Result<String> {
     let text = serde_json::to_string_pretty(value)?;
     let lines: Vec<String> = text.lines().map(html).collect();
     Ok(format!("<pre>{}</pre>", lines.join("\n")))
 }
 
-/// What timing costs on the device, and what the device can do.
-///
-/// # Errors
-/// If it cannot be expressed in JSON.
 pub fn calibration(summary: &Summary) -> Result<String> {
     let Some(calibration) = summary.calibration else {
         return Ok(
@@ -147,15 +123,10 @@ pub fn calibration(summary: &Summary) -> Result<String> {
     Ok(facts(&rounded(all)))
 }
 
-/// Where the time of the run went.
-///
-/// # Errors
-/// If it cannot be expressed in JSON.
 pub fn breakdown(breakdown: &Breakdown) -> Result<String> {
     Ok(facts(&rounded(serde_json::to_value(breakdown)?)))
 }
 
-/// The same with numbers that a person reads: four digits.
 fn rounded(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -170,18 +141,12 @@ fn rounded(value: Value) -> Value {
     }
 }
 
-/// The checks as a list of facts.
 pub fn checks(checks: &[Check]) -> String {
-    let facts = checks.iter().map(|Check { check, outcome, detail }| {
-        let verdict = outcome.name();
+    let checks = checks.iter().map(|Check { check, outcome, detail }| {
         let mut letters = check.chars();
         let first: String = letters.by_ref().take(1).flat_map(char::to_uppercase).collect();
-        format!(
-            "<dt>{}{}</dt><dd>{verdict}: {}</dd>",
-            html(&first),
-            html(letters.as_str()),
-            html(detail)
-        )
+        let verdict = format!("{}: {detail}", outcome.name());
+        (first + letters.as_str(), Value::from(verdict))
     });
-    format!("<dl class=\"facts\">{}</dl>", facts.collect::<String>())
+    facts(&checks.collect())
 }

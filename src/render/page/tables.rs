@@ -1,8 +1,7 @@
 //! The tables of a page that depend on its layout: what to pad to, what alignment costs, backends
 //! side by side.
 
-use super::escape::html;
-use super::kernels;
+use super::escape::{self, html};
 use crate::results::curve::cliff::Cliff;
 use crate::results::curve::tier::{Class, Tier};
 use crate::results::raw::{Raw, Row};
@@ -12,7 +11,6 @@ use crate::units::{list, percent, ratio, time};
 use indexmap::IndexSet;
 use std::collections::HashMap;
 
-/// The tables that belong to the run's layout.
 pub fn of(raw: &Raw, summary: &Summary, view: &View) -> String {
     match view.layout {
         Layout::Sweep => format!("{}{}", padding_advice(summary, view.dim), tiers(summary)),
@@ -27,25 +25,27 @@ fn padding_advice(summary: &Summary, dim: &str) -> String {
     for curve in &summary.curves {
         for group in curve.cliffs.chunk_by(|a, b| a.pad_to == b.pad_to) {
             let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
-            let dims: Vec<String> = group.iter().map(|cliff| cliff.dim.to_string()).collect();
+            let dims: Vec<usize> = group.iter().map(|cliff| cliff.dim).collect();
             let dims = match group.len() {
                 0..=3 => list(&dims),
                 n => format!("{n} dims from {} to {}", first.dim, last.dim),
             };
-            rows.push_str(&row(&[
-                Cell::head(&curve.curve),
-                Cell::number(&dims),
-                Cell::number(&first.pad_to.to_string()),
-                Cell::number(&range(group.iter().map(|cliff| cliff.ratio))),
-                Cell::number(&format!("+{}", percent(first.overhead_pct))),
-                Cell::number(&range(
-                    group
-                        .iter()
-                        .filter(|c| c.dim % 8 != 0)
-                        .filter_map(|c| c.ratio_next_multiple_of_8),
-                )),
-                Cell::lines(&change(group)),
-            ]));
+            rows.push_str(&row(
+                &curve.curve,
+                [
+                    number(&dims),
+                    number(&first.pad_to.to_string()),
+                    number(&range(group.iter().map(|cliff| cliff.ratio))),
+                    number(&format!("+{}", percent(first.overhead_pct))),
+                    number(&range(
+                        group
+                            .iter()
+                            .filter(|c| c.dim % 8 != 0)
+                            .filter_map(|c| c.ratio_next_multiple_of_8),
+                    )),
+                    lines(&change(group)),
+                ],
+            ));
         }
     }
     if rows.is_empty() {
@@ -67,11 +67,11 @@ fn padding_advice(summary: &Summary, dim: &str) -> String {
         "What to pad to",
         "Dimensions that are slower than a larger one within 16, with 99 % confidence over the \
          whole curve.",
-        &format!("<table>{head}<tbody>{rows}</tbody></table>"),
+        &head,
+        &rows,
     )
 }
 
-/// The smallest and the largest of these ratios.
 fn range(ratios: impl Iterator<Item = f64> + Clone) -> String {
     let low = ratios.clone().fold(f64::INFINITY, f64::min);
     let high = ratios.fold(0.0, f64::max);
@@ -82,7 +82,7 @@ fn range(ratios: impl Iterator<Item = f64> + Clone) -> String {
     }
 }
 
-/// What runs at the first of these cliffs and not where it is padded to, and the other way trial.
+/// What runs at the first of these cliffs and not where it is padded to, and the other way round.
 fn change(group: &[Cliff]) -> [String; 2] {
     let Some(change) = group.iter().find_map(|cliff| cliff.kernel_change.as_ref()) else {
         return ["the same".to_owned(), String::new()];
@@ -90,7 +90,7 @@ fn change(group: &[Cliff]) -> [String; 2] {
     let only = |these: &[String], others: &[String]| {
         let these: IndexSet<String> =
             these.iter().filter(|name| !others.contains(name)).cloned().collect();
-        these.iter().map(|name| kernels::readable(name)).collect::<Vec<_>>().join(" + ")
+        these.iter().map(|name| escape::kernel(name)).collect::<Vec<_>>().join(" + ")
     };
     let (from, to) = (only(&change.from, &change.to), only(&change.to, &change.from));
     // All that is left out may be how often one runs.
@@ -99,7 +99,6 @@ fn change(group: &[Cliff]) -> [String; 2] {
     [or_fewer(from), format!("→ {}", or_fewer(to))]
 }
 
-/// A row per curve, a column per alignment class.
 fn tiers(summary: &Summary) -> String {
     const CLASSES: [(Class, &str); 5] = [
         (Class::Mod16, "multiple of 16"),
@@ -113,14 +112,14 @@ fn tiers(summary: &Summary) -> String {
     }
     let cell = |curve: &Curve, class: Class| {
         let tier: Option<&Tier> = curve.tiers.iter().find(|tier| tier.class == class);
-        Cell::number(&tier.map_or_else(|| "–".to_owned(), |tier| ratio(tier.multiplier)))
+        number(&tier.map_or_else(|| "–".to_owned(), |tier| ratio(tier.multiplier)))
     };
     let rows: String = summary
         .curves
         .iter()
         .map(|curve| {
             let cells = CLASSES.iter().map(|(class, _)| cell(curve, *class));
-            row(&[Cell::head(&curve.curve)].into_iter().chain(cells).collect::<Vec<_>>())
+            row(&curve.curve, cells)
         })
         .collect();
     let head = header("Curve", &CLASSES.map(|(_, name)| (name, true)));
@@ -128,26 +127,26 @@ fn tiers(summary: &Summary) -> String {
         "tiers",
         "What alignment costs",
         "Median time of each class of dimensions over that at the next multiple of 16.",
-        &format!("<table>{head}<tbody>{rows}</tbody></table>"),
+        &head,
+        &rows,
     )
 }
 
-/// A row per dimension, a column per backend.
 fn columns(raw: &Raw, summary: &Summary, dim_name: &str) -> String {
     let ratios: HashMap<(usize, &str), f64> =
         summary.backends.iter().map(|r| ((r.dim, &*r.backend), r.ratio)).collect();
     let cell = |row: Option<&Row>| match row {
-        None => Cell::number("–"),
-        Some(Row::Failed(failed)) => Cell::number(&failed.error_kind.name().replace('_', " ")),
+        None => number("–"),
+        Some(Row::Failed(failed)) => number(&failed.error_kind.words()),
         Some(row @ Row::Measured(measured)) => {
             let ratio = ratios.get(&(measured.point.dim, row.backend()));
-            Cell::compared(measured.timing.p50, ratio.copied())
+            compared(measured.timing.p50, ratio.copied())
         }
     };
     let (backends, by_dim) = raw.by_backend();
     let rows = by_dim.into_iter().map(|(dim, rows)| {
         let cells = rows.into_iter().map(cell);
-        row(&[Cell::head(&dim.to_string())].into_iter().chain(cells).collect::<Vec<_>>())
+        row(&dim.to_string(), cells)
     });
     let head: Vec<(&str, bool)> = backends.into_iter().map(|name| (name, true)).collect();
     let (head, rows) = (header(dim_name, &head), rows.collect::<String>());
@@ -155,44 +154,37 @@ fn columns(raw: &Raw, summary: &Summary, dim_name: &str) -> String {
         "backends",
         &format!("Backends by {dim_name}"),
         &format!("Median, and how many times that of the fastest backend at this {dim_name}."),
-        &format!("<table>{head}<tbody>{rows}</tbody></table>"),
+        &head,
+        &rows,
     )
 }
 
-/// A cell of a table, escaped.
-struct Cell(String);
-
-impl Cell {
-    fn head(text: &str) -> Cell {
-        Cell(format!("<th scope=\"row\">{}</th>", html(text)))
-    }
-
-    /// A line each, cut where the column ends; the whole of it on hovering.
-    fn lines(lines: &[String]) -> Cell {
-        let lines = lines.iter().map(|line| {
-            let line = html(line);
-            format!("<div class=\"mono\" title=\"{line}\">{line}</div>")
-        });
-        Cell(format!("<td class=\"names\">{}</td>", lines.collect::<String>()))
-    }
-
-    fn number(text: &str) -> Cell {
-        Cell(format!("<td class=\"number\">{}</td>", html(text)))
-    }
-
-    fn compared(ms: f64, against: Option<f64>) -> Cell {
-        let class = if against == Some(1.0) { "best" } else { "" };
-        let against = against.map(ratio).unwrap_or_default();
-        let (time, against) = (html(&time(ms)), html(&against));
-        Cell(format!(
-            "<td class=\"number\"><span class=\"{class}\">{time}</span> <span \
-             class=\"ratio\">{against}</span></td>"
-        ))
-    }
+/// A line each, cut where the column ends; the whole of it on hovering.
+fn lines(lines: &[String]) -> String {
+    let lines = lines.iter().map(|line| {
+        let line = html(line);
+        format!("<div class=\"mono\" title=\"{line}\">{line}</div>")
+    });
+    format!("<td class=\"names\">{}</td>", lines.collect::<String>())
 }
 
-fn row(cells: &[Cell]) -> String {
-    format!("<tr>{}</tr>", cells.iter().map(|cell| &*cell.0).collect::<String>())
+fn number(text: &str) -> String {
+    format!("<td class=\"number\">{}</td>", html(text))
+}
+
+fn compared(ms: f64, against: Option<f64>) -> String {
+    let class = if against == Some(1.0) { "best" } else { "" };
+    let against = against.map(ratio).unwrap_or_default();
+    let (time, against) = (html(&time(ms)), html(&against));
+    format!(
+        "<td class=\"number\"><span class=\"{class}\">{time}</span> <span \
+         class=\"ratio\">{against}</span></td>"
+    )
+}
+
+fn row(head: &str, cells: impl IntoIterator<Item = String>) -> String {
+    let cells: String = cells.into_iter().collect();
+    format!("<tr><th scope=\"row\">{}</th>{cells}</tr>", html(head))
 }
 
 /// The name of the first column; the names of the others, and whether they hold numbers.
@@ -208,11 +200,11 @@ fn header(first: &str, columns: &[(&str, bool)]) -> String {
     )
 }
 
-fn section(id: &str, title: &str, note: &str, table: &str) -> String {
+fn section(id: &str, title: &str, note: &str, head: &str, rows: &str) -> String {
     format!(
         "<section aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2><p \
          class=\"note\">{note}</p>\
          <div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-         aria-labelledby=\"{id}-title\">{table}</div></section>"
+         aria-labelledby=\"{id}-title\"><table>{head}<tbody>{rows}</tbody></table></div></section>"
     )
 }

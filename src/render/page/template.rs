@@ -4,9 +4,6 @@ use anyhow::{Context, Result, bail};
 
 /// `template` with each `{{name}}` replaced by the value of that name. Values are not searched in
 /// turn: one that holds `{{name}}` shows just that.
-///
-/// # Errors
-/// If the template names no value, or one that is not there: a defect of this program.
 pub fn fill(template: &str, values: &[(&str, &str)]) -> Result<String> {
     let mut parts = template.split("{{");
     let mut page = parts.next().unwrap_or_default().to_owned();

@@ -6,7 +6,6 @@ use crate::results::raw::Point;
 use crate::results::view::Bars;
 use crate::units::ratio;
 
-/// The panel that a row's bars stand in.
 pub fn panel(bars: &Bars, point: &Point) -> String {
     visible(&if bars.by_curve { point.curve.clone() } else { bars.name_of(point) })
 }

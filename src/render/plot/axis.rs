@@ -4,13 +4,9 @@ use crate::units::three_digits;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use std::ops::Range;
 
-/// A linear axis with ticks of our own choice.
 pub struct Axis {
-    /// Value at the lower or left end.
     pub low: f64,
-    /// Value at the other end.
     pub high: f64,
-    /// Where grid lines and labels stand.
     pub ticks: Vec<f64>,
 }
 
@@ -37,17 +33,13 @@ pub fn time_unit(max_ms: f64) -> (f64, &'static str) {
     if max_ms < 1.0 { (1e3, "µs") } else { (1.0, "ms") }
 }
 
-/// How values become heights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// From zero.
     Linear,
-    /// In decades.
     Log,
 }
 
 impl Scale {
-    /// The height of a value.
     pub fn height(self, value: f64) -> f64 {
         match self {
             Scale::Linear => value,
@@ -55,7 +47,6 @@ impl Scale {
         }
     }
 
-    /// The value at a height, as a tick shows it.
     pub fn label(self, height: f64) -> String {
         let value = match self {
             Scale::Linear => height,
@@ -64,7 +55,6 @@ impl Scale {
         if value == 0.0 { "0".to_owned() } else { short(value) }
     }
 
-    /// Heights of the ticks between two heights.
     pub fn ticks(self, low: f64, high: f64) -> Vec<f64> {
         match self {
             Scale::Linear => {
@@ -92,7 +82,6 @@ pub fn round_step(max: f64, count: u32) -> f64 {
         .unwrap_or(10.0 * power)
 }
 
-/// Without trailing zeros: 0.5, 20, 1.25.
 fn short(value: f64) -> String {
     let text = three_digits(value);
     if text.contains('.') {

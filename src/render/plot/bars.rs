@@ -1,20 +1,17 @@
 //! Bars: a row and its variants side by side.
 
 use super::axis::{Axis, Scale, time_unit};
-use super::canvas::{
-    Area, GRID, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, bold, caption, common_shape, fitted,
-    font, header, text_width, trials,
-};
+use super::canvas::*;
 use crate::measure::record::ProtocolKind;
+use crate::ops::error::ErrorKind;
 use crate::results::compared;
-use crate::results::raw::{Raw, Row, Variant};
+use crate::results::raw::{Raw, Row};
 use crate::results::view::{self, Bars, Plot};
 use crate::units::{ratio, three_digits};
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Bars side by side, with a name below.
 struct Group {
     name: String,
     note: String,
@@ -23,13 +20,11 @@ struct Group {
 
 struct Bar {
     /// Median in ms, or why there is none.
-    value: Result<f64, String>,
+    value: Result<f64, ErrorKind>,
     color: RGBColor,
-    /// Stands above the value.
     badge: Option<String>,
 }
 
-/// A group of bars for each row, in a panel for each curve or all in one.
 pub fn draw(area: &Area, raw: &Raw, plot: &Plot, bars: &Bars) -> Result<()> {
     let metadata = &raw.metadata;
     let title = format!("{}: {} — {}", metadata.group, plot.title, metadata.device_title());
@@ -39,7 +34,12 @@ pub fn draw(area: &Area, raw: &Raw, plot: &Plot, bars: &Bars) -> Result<()> {
         bars.base.iter().map(|legend| (*legend, MUTED)).collect();
     let ways = [&bars.row].into_iter().chain(variants.iter().copied());
     entries.extend(ways.map(|bar| (bar.legend, color(bar))));
-    let top = legend(area, &entries)?;
+    let entries = entries.iter().map(|(label, color)| -> (&str, Key) {
+        let key =
+            |x, y| Ok(area.draw(&Rectangle::new([(x, y - 14), (x + 28, y + 14)], color.filled()))?);
+        (label, Box::new(key))
+    });
+    let top = legend(area, [42, 44], entries)?;
     foot(area, raw, bars.ratio.caption)?;
 
     let compared = compared::of(raw, bars);
@@ -47,12 +47,12 @@ pub fn draw(area: &Area, raw: &Raw, plot: &Plot, bars: &Bars) -> Result<()> {
         let found = compared.get(&*row.point().case_id);
         let is_base = bars.base.is_some() && (bars.is_base)(row.point());
         let own = Bar {
-            value: median(row),
+            value: row.p50(),
             color: if is_base { MUTED } else { color(&bars.row) },
             badge: found.map(|found| ratio(found.ratio)),
         };
         let others = variants.iter().filter_map(|bar| {
-            let value = variant_median(row.variants().get(bar.variant)?);
+            let value = row.variants().get(bar.variant)?.p50();
             let badge = found.and_then(|found| found.variants.get(bar.variant)).copied().map(ratio);
             Some(Bar { value, color: color(bar), badge })
         });
@@ -77,20 +77,6 @@ fn color(bar: &view::Bar) -> RGBColor {
     PALETTE[bar.color % PALETTE.len()]
 }
 
-fn median(row: &Row) -> Result<f64, String> {
-    match row {
-        Row::Measured(row) => Ok(row.timing.p50),
-        Row::Failed(row) => Err(row.error_kind.name().replace('_', " ")),
-    }
-}
-
-fn variant_median(variant: &Variant) -> Result<f64, String> {
-    match variant {
-        Variant::Measured { timing, .. } => Ok(timing.p50),
-        Variant::Failed { error_kind, .. } => Err(error_kind.name().replace('_', " ")),
-    }
-}
-
 fn foot(area: &Area, raw: &Raw, badges: &str) -> Result<()> {
     let protocol = &raw.metadata.protocol;
     let variants = match protocol.kind {
@@ -107,21 +93,6 @@ fn sheet<'a>(area: &Area<'a>, top: i32, index: usize, count: usize) -> Area<'a> 
     let width = (WIDTH as i32 - MARGIN) / count.max(1) as i32;
     let corner = (20 + width * index as i32, top);
     area.clone().shrink(corner, (width as u32, (HEIGHT as i32 - 80 - top) as u32))
-}
-
-fn legend(area: &Area, entries: &[(&str, RGBColor)]) -> Result<i32> {
-    let style = font(28, INK, HPos::Left, VPos::Center);
-    let (mut x, mut y) = (MARGIN, 168);
-    for (label, color) in entries {
-        let width = 42 + text_width(area, label, &style)? + 44;
-        if x > MARGIN && x + width > WIDTH as i32 - MARGIN {
-            (x, y) = (MARGIN, y + 46);
-        }
-        area.draw(&Rectangle::new([(x, y - 14), (x + 28, y + 14)], color.filled()))?;
-        area.draw_text(label, &style, (x + 42, y))?;
-        x += width;
-    }
-    Ok(y + 34)
 }
 
 fn draw_panel(area: &Area, sheet: Area, title: &str, groups: &[Group]) -> Result<()> {
@@ -188,10 +159,10 @@ fn draw_panel(area: &Area, sheet: Area, title: &str, groups: &[Group]) -> Result
                         area.draw_text(badge, &style, (middle, top - 10 - size as i32))?;
                     }
                 }
-                Err(reason) => {
+                Err(kind) => {
                     let style = font(size, MUTED, HPos::Left, VPos::Center);
                     let style = style.transform(FontTransform::Rotate270);
-                    area.draw_text(reason, &style, (middle, base - 40))?;
+                    area.draw_text(&kind.words(), &style, (middle, base - 40))?;
                     area.draw(&Cross::new((middle, base - 20), 9, bar.color.stroke_width(5)))?;
                 }
             }

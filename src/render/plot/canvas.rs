@@ -1,7 +1,7 @@
 //! The sheet that every plot is drawn on: size, fonts, colours, title and caption.
 
 use crate::measure::record::{Protocol, ProtocolKind};
-use crate::results::raw::{Raw, Shape};
+use crate::results::raw::{Point, Raw, Shape};
 use anyhow::{Context, Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -12,13 +12,11 @@ use std::sync::Arc;
 
 /// Width of a PNG in pixels: twice that of the layout, for screens of high density.
 pub const WIDTH: u32 = 2200;
-/// Height of a PNG in pixels.
 pub const HEIGHT: u32 = 1240;
 
 /// Left edge of title, legend and caption, and the right margin, in pixels.
 pub const MARGIN: i32 = 64;
 
-/// A drawing area in pixels.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Okabe and Ito's colours, which the colour-blind can tell apart, but for their yellow: too pale
@@ -33,11 +31,8 @@ pub const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 0, 0),
     RGBColor(128, 77, 26),
 ];
-/// Text.
 pub const INK: RGBColor = RGBColor(34, 34, 34);
-/// Text of less weight.
 pub const MUTED: RGBColor = RGBColor(105, 105, 105);
-/// Grid lines.
 pub const GRID: RGBColor = RGBColor(228, 228, 228);
 
 /// Roboto, and for viewers of the SVG that lack it, what they have.
@@ -45,18 +40,14 @@ const FAMILY: &str = "Roboto, Helvetica, Arial, sans-serif";
 const REGULAR: &[u8] = include_bytes!("../../../assets/Roboto-Regular.ttf");
 const MEDIUM: &[u8] = include_bytes!("../../../assets/Roboto-Medium.ttf");
 
-/// A plot, drawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Plot {
-    /// File name without its ending.
     pub name: &'static str,
     /// For the web, and to zoom into.
     pub svg: String,
-    /// The same in [`WIDTH`] by [`HEIGHT`] pixels.
     pub png: Vec<u8>,
 }
 
-/// Draws a plot on a white sheet.
 pub fn plot(name: &'static str, draw: impl FnOnce(&Area) -> Result<()>) -> Result<Plot> {
     for (style, font) in [(FontStyle::Normal, REGULAR), (FontStyle::Bold, MEDIUM)] {
         register_font(FAMILY, style, font).map_err(|_| anyhow!("a bundled font is broken"))?;
@@ -90,20 +81,17 @@ fn rasterise(svg: &str) -> Result<Vec<u8>> {
     Ok(pixels.encode_png()?)
 }
 
-/// Text of `size` pixels, anchored as `h` and `v` say.
 pub fn font(size: u32, color: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
     // The SVG backend divides by 1.24, what FreeType would make of a size.
     let size = f64::from(size) * 1.24;
     (FontFamily::from(FAMILY), size).into_font().color(&color).pos(Pos::new(h, v))
 }
 
-/// As [`font`], in the heavier face.
 pub fn bold(size: u32, color: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
     let size = f64::from(size) * 1.24;
     (FontFamily::from(FAMILY), size, FontStyle::Bold).into_font().color(&color).pos(Pos::new(h, v))
 }
 
-/// Width in pixels of `text` in `style`.
 pub fn text_width(area: &Area, text: &str, style: &TextStyle) -> Result<i32> {
     // The estimate takes the size to be that of a line, not of an em: a few per cent too wide,
     // never too narrow.
@@ -125,7 +113,6 @@ pub fn fitted(area: &Area, text: &str, style: &TextStyle, width: i32) -> Result<
     Ok(String::new())
 }
 
-/// Title, and the line below it.
 pub fn header(area: &Area, title: &str, subtitle: &str) -> Result<()> {
     let width = WIDTH as i32 - 2 * MARGIN;
     let style = bold(42, INK, HPos::Left, VPos::Top);
@@ -135,7 +122,30 @@ pub fn header(area: &Area, title: &str, subtitle: &str) -> Result<()> {
     Ok(())
 }
 
-/// How often a point was launched.
+/// Draws what stands before a name of the legend, at its left end.
+pub type Key<'a> = Box<dyn Fn(i32, i32) -> Result<()> + 'a>;
+
+/// A row of names below the title, or several, each with its key; `before` and `after` a name, in
+/// pixels. Hands back where the plot may begin.
+pub fn legend<'a>(
+    area: &Area,
+    [before, after]: [i32; 2],
+    entries: impl Iterator<Item = (&'a str, Key<'a>)>,
+) -> Result<i32> {
+    let style = font(28, INK, HPos::Left, VPos::Center);
+    let (mut x, mut y) = (MARGIN, 168);
+    for (label, key) in entries {
+        let width = before + text_width(area, label, &style)? + after;
+        if x > MARGIN && x + width > WIDTH as i32 - MARGIN {
+            (x, y) = (MARGIN, y + 46);
+        }
+        key(x, y)?;
+        area.draw_text(label, &style, (x + before, y))?;
+        x += width;
+    }
+    Ok(y + 34)
+}
+
 pub fn trials(protocol: &Protocol) -> String {
     let Protocol { kind, trials, measure, .. } = protocol;
     match kind {
@@ -156,7 +166,6 @@ pub fn caption(area: &Area, raw: &Raw, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A run without a single time: says so, rather than drawing an empty frame.
 pub fn nothing(area: &Area, raw: &Raw) -> Result<()> {
     header(area, &format!("{} — {}", raw.experiment, raw.metadata.device_title()), "")?;
     let center = (WIDTH as i32 / 2, HEIGHT as i32 / 2);
@@ -171,7 +180,6 @@ pub fn nothing(area: &Area, raw: &Raw) -> Result<()> {
     caption(area, raw, &format!("{} points, all without a result", raw.measurements.len()))
 }
 
-/// What all rows have in common: element types, and the fields of the shape that do not vary.
 pub fn common_shape(raw: &Raw) -> String {
     let mut dtypes: Vec<&str> =
         raw.measurements.iter().map(|row| row.point().dtype.name()).collect();
@@ -182,7 +190,6 @@ pub fn common_shape(raw: &Raw) -> String {
     parts.join(" · ")
 }
 
-/// The fields of the shape that are the same in all rows.
 pub fn common_fields(raw: &Raw) -> Vec<(&'static str, usize)> {
     let mut shapes = raw.measurements.iter().map(|row| fields(&row.point().shape));
     let first = shapes.next().unwrap_or_default();
@@ -191,8 +198,13 @@ pub fn common_fields(raw: &Raw) -> Vec<(&'static str, usize)> {
     })
 }
 
-/// The fields of a shape by name.
-pub fn fields(shape: &Shape) -> Vec<(&'static str, usize)> {
+/// What a shape has beside these fields and the swept dimension.
+pub fn differing(point: &Point, dim: &str, common: &[(&str, usize)]) -> String {
+    let fields = fields(&point.shape).into_iter().filter(|f| f.0 != dim && !common.contains(f));
+    fields.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(" · ")
+}
+
+fn fields(shape: &Shape) -> Vec<(&'static str, usize)> {
     match *shape {
         Shape::Gemm(gemm) => vec![("M", gemm.m), ("N", gemm.n), ("K", gemm.k)],
         Shape::Sdpa(sdpa) => {

@@ -2,10 +2,7 @@
 //! is no result.
 
 use super::axis::{SPARSE, Scale};
-use super::canvas::{
-    Area, HEIGHT, INK, MARGIN, MUTED, PALETTE, WIDTH, caption, common_fields, common_shape, fields,
-    font, header, text_width, trials,
-};
+use super::canvas::*;
 use super::panel::{Band, Curve, Look, Panel};
 use crate::ops::sdpa;
 use crate::results::raw::{Measured, Raw, Row};
@@ -15,7 +12,6 @@ use crate::stats::{percentile, sorted};
 use anyhow::Result;
 use indexmap::IndexMap;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 use std::collections::BTreeSet;
 
 /// Curves whose medians differ by more than this factor do not share a linear axis.
@@ -24,7 +20,6 @@ const SAME_SCALE: f64 = 6.0;
 /// Height in pixels that only the lowest of several panels needs.
 const LABELS: i32 = 98;
 
-/// Draws all curves of a run.
 pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -> Result<()> {
     let mut panels = panels(raw, summary, plot, dim);
     let by_dtype = panels.len() > 1 && panels.iter().all(|panel| unique_dtypes(&panel.curves));
@@ -44,7 +39,18 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
     header(area, &title, &common_shape(raw))?;
     let any_failed =
         panels.iter().flat_map(|panel| &panel.curves).any(|curve| !curve.failed.is_empty());
-    let top = legend(area, &names, any_failed)?;
+    let line = |name| -> (&str, Key) {
+        let color = color(name, &names);
+        let key = move |x, y| {
+            area.draw(&PathElement::new([(x, y), (x + 52, y)], color.stroke_width(6)))?;
+            Ok(area.draw(&Circle::new((x + 26, y), 10, color.filled()))?)
+        };
+        (name, Box::new(key))
+    };
+    let cross: Key =
+        Box::new(|x, y| Ok(area.draw(&Cross::new((x + 26, y), 9, MUTED.stroke_width(5)))?));
+    let cross = any_failed.then_some(("no result", cross));
+    let top = legend(area, [66, 50], names.iter().copied().map(line).chain(cross))?;
     let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
     let is_sparse = dims.len() <= SPARSE;
     caption(
@@ -86,11 +92,7 @@ fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, dim: &str) -> Vec
     let mut by_shape: Vec<Panel> = Vec::new();
     for ((series, name), rows) in raw.curves() {
         let Some(first) = rows.first().map(|row| row.point()) else { continue };
-        let shape = fields(&first.shape)
-            .into_iter()
-            .filter(|field| field.0 != dim && !common.contains(field));
-        let title: Vec<String> = shape.map(|(field, value)| format!("{field} {value}")).collect();
-        let title = title.join(" · ");
+        let title = differing(first, dim, &common);
         let at = by_shape.iter().position(|panel| panel.title == title).unwrap_or_else(|| {
             by_shape.push(Panel { title, curves: Vec::new() });
             by_shape.len() - 1
@@ -121,7 +123,6 @@ fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, dim: &str) -> Vec
     }]
 }
 
-/// The rows of a curve by the backend that ran.
 fn by_backend<'a>(rows: &[&'a Row]) -> IndexMap<&'a str, Vec<&'a Row>> {
     let mut by_backend: IndexMap<&str, Vec<&Row>> = IndexMap::new();
     for &row in rows {
@@ -187,34 +188,4 @@ fn color(name: &str, names: &[&str]) -> RGBColor {
     let index =
         sdpa::color(name).or_else(|| names.iter().position(|known| *known == name)).unwrap_or(0);
     PALETTE[index % PALETTE.len()]
-}
-
-/// A row of names below the title, or several; hands back where the plot may begin.
-fn legend(area: &Area, names: &[&str], any_failed: bool) -> Result<i32> {
-    let style = font(28, INK, HPos::Left, VPos::Center);
-    let (mut x, mut y) = (MARGIN, 168);
-    let mut entry = |label: &str, key: &dyn Fn(i32, i32) -> Result<()>| -> Result<()> {
-        let width = 66 + text_width(area, label, &style)? + 50;
-        if x > MARGIN && x + width > WIDTH as i32 - MARGIN {
-            (x, y) = (MARGIN, y + 46);
-        }
-        key(x, y)?;
-        area.draw_text(label, &style, (x + 66, y))?;
-        x += width;
-        Ok(())
-    };
-    for name in names {
-        let color = color(name, names);
-        entry(name, &|x, y| {
-            area.draw(&PathElement::new([(x, y), (x + 52, y)], color.stroke_width(6)))?;
-            area.draw(&Circle::new((x + 26, y), 10, color.filled()))?;
-            Ok(())
-        })?;
-    }
-    if any_failed {
-        entry("no result", &|x, y| {
-            Ok(area.draw(&Cross::new((x + 26, y), 9, MUTED.stroke_width(5)))?)
-        })?;
-    }
-    Ok(y + 34)
 }

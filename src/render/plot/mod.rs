@@ -12,12 +12,8 @@ use crate::results::summary::Summary;
 use crate::results::view::Layout;
 use anyhow::Result;
 
-pub use canvas::{HEIGHT, PALETTE, Plot, WIDTH, common_fields, common_shape, fields};
+pub use canvas::{HEIGHT, PALETTE, Plot, WIDTH, common_fields, differing};
 
-/// Draws the plots that the view of the run's type names.
-///
-/// # Errors
-/// If a bundled font or the SVG drawn cannot be read back: a defect of this program.
 pub fn draw(raw: &Raw, summary: &Summary) -> Result<Vec<Plot>> {
     let view = experiments::view(&raw.config);
     let draw = |area: &canvas::Area, plot| match view.layout {

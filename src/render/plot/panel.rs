@@ -1,7 +1,7 @@
 //! A panel of curves: bands, lines and dots over one pair of axes.
 
 use super::axis::{Axis, Scale, dim_ticks, time_unit};
-use super::canvas::{Area, GRID, INK, MUTED, bold, font};
+use super::canvas::*;
 use crate::results::curve::cliff::Cliff;
 use crate::results::view::Quantity;
 use crate::units::ratio;
@@ -9,14 +9,11 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// A curve on one panel.
 pub struct Curve<'a> {
     pub name: &'a str,
     pub dtype: &'static str,
-    /// By dimension.
     pub points: Vec<(usize, Band)>,
     pub failed: Vec<usize>,
-    /// The cliff that costs most.
     pub worst: Option<&'a Cliff>,
     pub color: RGBColor,
 }
@@ -26,34 +23,18 @@ pub struct Curve<'a> {
 pub struct Band {
     /// 10th and 90th percentile of the samples.
     pub samples: [f64; 2],
-    /// 95 % confidence interval of the median.
     pub interval: [f64; 2],
     pub median: f64,
 }
 
-/// Which of the two bands.
-#[derive(Clone, Copy, Debug)]
-enum Edges {
-    Samples,
-    Interval,
-}
+/// One of the bands.
+type Edges = fn(&Band) -> [f64; 2];
 
-impl Band {
-    fn edges(&self, edges: Edges) -> [f64; 2] {
-        match edges {
-            Edges::Samples => self.samples,
-            Edges::Interval => self.interval,
-        }
-    }
-}
-
-/// Curves that share an axis.
 pub struct Panel<'a> {
     pub title: String,
     pub curves: Vec<Curve<'a>>,
 }
 
-/// How a panel is drawn.
 #[derive(Clone, Copy)]
 pub struct Look<'a> {
     pub quantity: Quantity,
@@ -64,7 +45,6 @@ pub struct Look<'a> {
     pub x_name: &'a str,
 }
 
-/// Where a dimension and a value lie on the picture.
 type Place<'a> = &'a dyn Fn(usize, f64) -> (i32, i32);
 
 impl Panel<'_> {
@@ -137,13 +117,11 @@ impl Panel<'_> {
         Ok(())
     }
 
-    /// The edges of all bands.
     fn values(&self) -> impl Iterator<Item = f64> {
         let bands = self.curves.iter().flat_map(|curve| &curve.points).map(|(_, band)| band);
         bands.flat_map(|band| [band.samples, band.interval].concat())
     }
 
-    /// Every dimension that was tried.
     fn dims(&self) -> Vec<usize> {
         let of = |curve: &Curve| -> Vec<usize> {
             curve.points.iter().map(|(dim, _)| *dim).chain(curve.failed.iter().copied()).collect()
@@ -151,7 +129,6 @@ impl Panel<'_> {
         self.curves.iter().flat_map(of).collect()
     }
 
-    /// Where the vertical axis begins and ends.
     fn heights(&self, scale: Scale, factor: f64) -> (f64, f64) {
         let max = self.values().fold(0.0, f64::max);
         let min = self.values().fold(f64::INFINITY, f64::min);
@@ -196,10 +173,11 @@ impl Curve<'_> {
     fn draw(&self, area: &Area, is_first: bool, is_sparse: bool, place: Place) -> Result<()> {
         let color = self.color;
         for stretch in self.stretches() {
-            for (edges, opacity) in [(Edges::Samples, 0.15), (Edges::Interval, 0.3)] {
-                let lower = stretch.iter().map(|(dim, band)| place(*dim, band.edges(edges)[0]));
-                let upper =
-                    stretch.iter().rev().map(|(dim, band)| place(*dim, band.edges(edges)[1]));
+            let bands: [(Edges, f64); 2] =
+                [(|band| band.samples, 0.15), (|band| band.interval, 0.3)];
+            for (edges, opacity) in bands {
+                let lower = stretch.iter().map(|(dim, band)| place(*dim, edges(band)[0]));
+                let upper = stretch.iter().rev().map(|(dim, band)| place(*dim, edges(band)[1]));
                 let outline: Vec<_> = lower.chain(upper).collect();
                 area.draw(&Polygon::new(outline, color.mix(opacity).filled()))?;
             }
@@ -222,7 +200,7 @@ impl Curve<'_> {
         Ok(())
     }
 
-    /// The points between failures: a line across a failure would check a value there.
+    /// The points between failures: a line across a failure would claim a value there.
     fn stretches(&self) -> Vec<&[(usize, Band)]> {
         let fails_between = |a: usize, b: usize| self.failed.iter().any(|&dim| a < dim && dim < b);
         self.points.chunk_by(|(a, _), (b, _)| !fails_between(*a, *b)).collect()

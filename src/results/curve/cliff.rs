@@ -14,16 +14,13 @@ use super::kernel::KernelChange;
 use super::{Curve, NOTABLE_RATIO};
 use serde::{Deserialize, Serialize};
 
-/// How much larger a dimension to pad to may be.
 pub const WINDOW: usize = 16;
 
 /// Among dimensions that lie within this of the best, the smallest is the one to pad to.
 pub const AS_GOOD: f64 = 1.005;
 
-/// A dimension that costs more than a larger one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cliff {
-    /// Where.
     pub dim: usize,
     /// The smallest dimension within 0.5 % of the fastest of the next 16.
     pub pad_to: usize,
@@ -34,16 +31,13 @@ pub struct Cliff {
     /// Time at `dim` over that at its next multiple of 8, itself included; null where that was not
     /// measured.
     pub ratio_next_multiple_of_8: Option<f64>,
-    /// How much larger `pad_to` is, in per cent of `dim`.
     pub overhead_pct: f64,
     /// What runs here and there; null where the same kernels run, or none is known.
     pub kernel_change: Option<KernelChange>,
 }
 
-/// The dimensions of a curve by what can be said of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cliffs {
-    /// In ascending order.
     pub cliffs: Vec<Cliff>,
     /// Dimensions that seem to cost more than 5 % too much, but might not: in ascending order.
     pub suggestive: Vec<usize>,
@@ -52,7 +46,6 @@ pub struct Cliffs {
     pub unclassified: Vec<usize>,
 }
 
-/// Classifies every dimension of a curve.
 pub fn find(curve: &Curve) -> Cliffs {
     let mut found = Cliffs::default();
     let margin = curve.margin(curve.points().len());
@@ -89,7 +82,6 @@ fn cliff(curve: &Curve, at: usize, pad: usize, ln_rho: f64, margin: f64) -> Clif
     }
 }
 
-/// A point and those that it may be padded to, as indices.
 struct Window<'a> {
     curve: &'a Curve,
     at: usize,

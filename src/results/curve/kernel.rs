@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The kernels of two dimensions that do not run the same, in launch order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelChange {
-    /// At the first.
     pub from: Vec<String>,
-    /// At the second.
     pub to: Vec<String>,
 }
 
@@ -20,14 +18,10 @@ impl KernelChange {
     }
 }
 
-/// Two neighbours on a curve that do not run the same kernels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelBoundary {
-    /// The last dimension of the kernels before.
     pub from_dim: usize,
-    /// The first dimension of the kernels after.
     pub to_dim: usize,
-    /// The kernels of both.
     #[serde(flatten)]
     pub change: KernelChange,
 }

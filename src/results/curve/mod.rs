@@ -28,12 +28,9 @@ const ALPHA: f64 = 0.01;
 /// Standard deviation between processes, in logarithms, that a single trial cannot show.
 const BETWEEN_TRIALS: f64 = 0.005;
 
-/// A point of a curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// The swept dimension.
     pub dim: usize,
-    /// Median of each trial, in ms.
     pub medians_ms: Vec<f64>,
     /// Useful operations of one launch.
     pub work: f64,
@@ -47,14 +44,12 @@ pub struct Curve {
     points: Vec<Point>,
     /// Logarithms of the medians: a row per point.
     logs: Vec<Vec<f64>>,
-    /// Mean of each row.
     means: Vec<f64>,
     /// The medians whose differences are estimates while the others choose what to compare.
     held_out: Vec<usize>,
     noise: Option<Noise>,
 }
 
-/// What chance does to the mean of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Noise {
     /// Of an estimate at one point, in logarithms.
@@ -67,12 +62,7 @@ impl Curve {
     /// from chance: see [`Curve::of_halves`].
     pub fn of_trials(points: Vec<Point>) -> Curve {
         let trials = points.iter().map(|point| point.medians_ms.len()).min().unwrap_or_default();
-        let mut curve = Curve::with(points, trials, (0..trials).collect());
-        curve.noise = curve.pooled_variance().map(|(variance, degrees_of_freedom)| Noise {
-            variance: variance / trials as f64,
-            degrees_of_freedom,
-        });
-        curve
+        Curve::with(points, trials, (0..trials).collect(), |variance| variance / trials as f64)
     }
 
     /// A curve of a single trial, its medians those of the odd samples and of the even ones: the
@@ -80,12 +70,8 @@ impl Curve {
     /// taken to be 0.5 %.
     pub fn of_halves(points: Vec<Point>) -> Curve {
         let halves = points.iter().map(|point| point.medians_ms.len().min(2)).min();
-        let mut curve = Curve::with(points, halves.unwrap_or_default(), vec![1]);
-        curve.noise = curve.pooled_variance().map(|(variance, degrees_of_freedom)| Noise {
-            variance: variance + BETWEEN_TRIALS.powi(2),
-            degrees_of_freedom,
-        });
-        curve
+        let noise = |variance| variance + BETWEEN_TRIALS.powi(2);
+        Curve::with(points, halves.unwrap_or_default(), vec![1], noise)
     }
 
     /// The curve of these rows: of their trials, or of the halves of their samples where one has a
@@ -106,7 +92,13 @@ impl Curve {
         if trials < 2 { Curve::of_halves(points) } else { Curve::of_trials(points) }
     }
 
-    fn with(mut points: Vec<Point>, medians: usize, held_out: Vec<usize>) -> Curve {
+    /// `noise`: the variance of an estimate by that of a median.
+    fn with(
+        mut points: Vec<Point>,
+        medians: usize,
+        held_out: Vec<usize>,
+        noise: impl Fn(f64) -> f64,
+    ) -> Curve {
         points.sort_by_key(|point| point.dim);
         points.iter_mut().for_each(|point| point.medians_ms.truncate(medians));
         let logs: Vec<Vec<f64>> = points
@@ -114,7 +106,12 @@ impl Curve {
             .map(|point| point.medians_ms.iter().map(|ms| ms.ln()).collect())
             .collect();
         let means = logs.iter().map(|logs| logs.iter().sum::<f64>() / medians as f64).collect();
-        Curve { points, logs, means, held_out, noise: None }
+        let mut curve = Curve { points, logs, means, held_out, noise: None };
+        curve.noise = curve.pooled_variance().map(|(variance, degrees_of_freedom)| Noise {
+            variance: noise(variance),
+            degrees_of_freedom,
+        });
+        curve
     }
 
     /// Variance of a median around the mean of its point, and its degrees of freedom; none with
@@ -131,7 +128,6 @@ impl Curve {
         Some((squares / degrees_of_freedom, degrees_of_freedom))
     }
 
-    /// The points, in ascending order of their dimensions.
     pub fn points(&self) -> &[Point] {
         &self.points
     }
@@ -145,12 +141,10 @@ impl Curve {
         Some(quantile * (2.0 * variance).sqrt())
     }
 
-    /// The point at `dim`.
     fn index_of(&self, dim: usize) -> Option<usize> {
         self.points.binary_search_by_key(&dim, |point| point.dim).ok()
     }
 
-    /// Time at one point over that at another.
     fn ratio(&self, of: usize, to: usize) -> f64 {
         (self.means[of] - self.means[to]).exp()
     }

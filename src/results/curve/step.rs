@@ -9,22 +9,17 @@ use super::kernel::KernelChange;
 use super::{Curve, NOTABLE_RATIO};
 use serde::{Deserialize, Serialize};
 
-/// A jump between two multiples of 8.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// A multiple of 8.
     pub from_dim: usize,
-    /// The next one that was measured.
     pub to_dim: usize,
-    /// Time at `to_dim` over that at `from_dim`.
     pub ratio: f64,
-    /// That over the ratio of the work: 1 where the time grows as the work does.
+    /// The ratio of the times over that of the work: 1 where the time grows as the work does.
     pub excess: f64,
     /// What runs below and above; null where the same kernels run, or none is known.
     pub kernel_change: Option<KernelChange>,
 }
 
-/// The steps of a curve, in ascending order.
 pub fn find(curve: &Curve) -> Vec<Step> {
     let aligned: Vec<usize> =
         (0..curve.points().len()).filter(|&at| curve.points[at].dim.is_multiple_of(8)).collect();

@@ -275,8 +275,10 @@ proptest! {
             point.medians_ms.iter_mut().for_each(|ms| *ms *= scale);
             point
         }).collect();
-        let (a, b) = (cliff::find(&Curve::of_trials(given)), cliff::find(&Curve::of_trials(scaled)));
-        let dims = |found: &Cliffs| found.cliffs.iter().map(|c| (c.dim, c.pad_to)).collect::<Vec<_>>();
+        let [a, b] = [given, scaled].map(|points| cliff::find(&Curve::of_trials(points)));
+        let dims = |found: &Cliffs| -> Vec<_> {
+            found.cliffs.iter().map(|c| (c.dim, c.pad_to)).collect()
+        };
         prop_assert_eq!(dims(&a), dims(&b));
         prop_assert_eq!(a.suggestive, b.suggestive);
     }

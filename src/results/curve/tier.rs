@@ -18,24 +18,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// None does.
     Odd,
-    /// 2.
     Mod2,
-    /// 4.
     Mod4,
-    /// 8.
     Mod8,
-    /// 16.
     Mod16,
 }
 
-/// What a class of dimensions costs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tier {
-    /// Which dimensions.
     pub class: Class,
-    /// How many of them have their next multiple of 16 on the curve.
     pub points: usize,
     /// Median of their times over that at their next multiple of 16.
     pub multiplier: f64,
@@ -52,7 +44,6 @@ const DRAWS: usize = 999;
 const BLOCK: usize = 16;
 
 impl Class {
-    /// The class of a dimension.
     pub fn of(dim: usize) -> Class {
         match dim.trailing_zeros() {
             0 => Class::Odd,
@@ -63,7 +54,6 @@ impl Class {
         }
     }
 
-    /// The name used in reports.
     pub fn name(self) -> &'static str {
         match self {
             Class::Odd => "odd",
@@ -74,7 +64,6 @@ impl Class {
         }
     }
 
-    /// The class that it is tested against.
     fn reference(self) -> Option<Class> {
         match self {
             Class::Odd | Class::Mod2 | Class::Mod4 => Some(Class::Mod8),
@@ -84,7 +73,6 @@ impl Class {
     }
 }
 
-/// The classes that have a dimension on the curve, the least aligned first.
 pub fn find(curve: &Curve) -> Vec<Tier> {
     let excesses = excesses(curve);
     [Class::Odd, Class::Mod2, Class::Mod4, Class::Mod8, Class::Mod16]
@@ -102,7 +90,6 @@ pub fn find(curve: &Curve) -> Vec<Tier> {
         .collect()
 }
 
-/// What a dimension costs over its next multiple of 16.
 struct Excess {
     class: Class,
     /// That multiple of 16: dimensions that share it are a block.

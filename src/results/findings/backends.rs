@@ -6,7 +6,6 @@ use crate::results::view::View;
 use crate::units::{list, ratio};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A penalty below this is not worth a sentence.
 const NOTABLE: f64 = 1.02;
 
 /// Ratios of all backends; who is fastest where, what AUTO misses, who is slowest, and who is not
@@ -22,10 +21,7 @@ fn backends(raw: &Raw) -> Vec<BackendRatio> {
         let best = fastest.entry(row.point.dim).or_insert(f64::INFINITY);
         *best = best.min(row.timing.p50);
     }
-    let measured = raw.measurements.iter().filter_map(|row| match row {
-        Row::Measured(measured) => Some((row.backend(), measured)),
-        Row::Failed(_) => None,
-    });
+    let measured = raw.measurements.iter().filter_map(|row| Some((row.backend(), row.measured()?)));
     measured
         .map(|(backend, row)| BackendRatio {
             dim: row.point.dim,
@@ -36,21 +32,27 @@ fn backends(raw: &Raw) -> Vec<BackendRatio> {
         .collect()
 }
 
+/// Dimensions.
+type ByBackend<'a> = BTreeMap<&'a str, Vec<usize>>;
+
+fn places(dims: &ByBackend) -> String {
+    let places = dims.iter().map(|(backend, dims)| format!("{backend} at {}", list(dims)));
+    places.collect::<Vec<_>>().join("; ")
+}
+
 fn sentences(raw: &Raw, ratios: &[BackendRatio], dim: &str) -> Vec<String> {
     let mut sentences = Vec::new();
     let (auto, forced): (Vec<_>, Vec<_>) = ratios.iter().partition(|r| r.backend == "AUTO");
     let dims: BTreeSet<usize> = forced.iter().map(|r| r.dim).collect();
-    let mut wins: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut wins = ByBackend::new();
     for dim in dims {
         let here = forced.iter().filter(|r| r.dim == dim);
         if let Some(best) = here.min_by(|a, b| a.p50_ms.total_cmp(&b.p50_ms)) {
-            wins.entry(&best.backend).or_default().push(dim.to_string());
+            wins.entry(&best.backend).or_default().push(dim);
         }
     }
     if !wins.is_empty() {
-        let wins: Vec<String> =
-            wins.iter().map(|(backend, dims)| format!("{backend} at {}", list(dims))).collect();
-        sentences.push(format!("The fastest forced backend by {dim}: {}.", wins.join("; ")));
+        sentences.push(format!("The fastest forced backend by {dim}: {}.", places(&wins)));
     }
     let worst = |of: &[&BackendRatio]| {
         of.iter().max_by(|a, b| a.ratio.total_cmp(&b.ratio)).map(|r| (*r).clone())
@@ -73,16 +75,14 @@ fn sentences(raw: &Raw, ratios: &[BackendRatio], dim: &str) -> Vec<String> {
             ratio(*value)
         ));
     }
-    let mut missing: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut missing = ByBackend::new();
     for row in &raw.measurements {
         if matches!(row, Row::Failed(failed) if failed.backend_unsupported) {
-            missing.entry(row.backend()).or_default().push(row.point().dim.to_string());
+            missing.entry(row.backend()).or_default().push(row.point().dim);
         }
     }
     if !missing.is_empty() {
-        let missing: Vec<String> =
-            missing.iter().map(|(backend, dims)| format!("{backend} at {}", list(dims))).collect();
-        sentences.push(format!("Unsupported: {}.", missing.join("; ")));
+        sentences.push(format!("Unsupported: {}.", places(&missing)));
     }
     sentences
 }

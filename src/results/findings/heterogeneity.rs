@@ -6,7 +6,6 @@ use crate::results::summary::{Heterogeneity, Summary};
 use crate::results::view::{Layout, View};
 use crate::units::ratio;
 
-/// The cost of each pattern, and a sentence about each, the worst first.
 pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
     let Layout::Bars(bars) = view.layout else { return };
     let compared = compared::of(raw, bars).into_values();

@@ -6,7 +6,6 @@ use crate::results::view::View;
 use crate::stats::median;
 use crate::units::percent;
 
-/// A sentence per curve with such points.
 pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
     let dim = view.dim;
     for ((_, curve), rows) in raw.curves() {

@@ -6,7 +6,6 @@ use crate::results::summary::{Padding, Summary};
 use crate::results::view::{Layout, View};
 use crate::units::{percent, ratio};
 
-/// The gain of each padded size, and a sentence per curve about its best one.
 pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
     let Layout::Bars(bars) = view.layout else { return };
     let compared = compared::of(raw, bars).into_values();

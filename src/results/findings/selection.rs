@@ -6,10 +6,8 @@ use crate::results::view::View;
 use crate::units::list;
 use indexmap::IndexMap;
 
-/// As many dims are listed; of more it is said how many they are.
 const LISTED: usize = 6;
 
-/// A sentence per curve that AUTO was asked for.
 pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
     let curves = raw.curves();
     let sentences = curves.iter().filter_map(|((_, curve), rows)| sentence(curve, rows, view.dim));
@@ -32,10 +30,7 @@ fn sentence(curve: &str, rows: &[&Row], dim: &str) -> Option<String> {
         .map(|(index, (backend, dims))| match dims.len() {
             count if index == last && count > LISTED => format!("{backend} at the other {count}"),
             count if count > LISTED => format!("{backend} at {count} {dim}s"),
-            _ => {
-                let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
-                format!("{backend} at {}", list(&dims))
-            }
+            _ => format!("{backend} at {}", list(dims)),
         })
         .collect();
     Some(format!("{curve}: AUTO takes {}.", parts.join("; ")))

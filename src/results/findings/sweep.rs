@@ -8,10 +8,8 @@ use crate::results::summary::{Curve, Summary};
 use crate::results::view::View;
 use crate::units::{list, percent, ratio};
 
-/// A p value from which on a tier is not worth a sentence.
 const SIGNIFICANT: f64 = 0.01;
 
-/// The worst cliff of each curve, worst first; then the steps, then the tiers.
 pub fn add(summary: &mut Summary, _: &Raw, view: &View) {
     let mut curves: Vec<&Curve> = summary.curves.iter().collect();
     let worst = |curve: &Curve| worst_cliff(curve).map_or(0.0, |cliff| cliff.ratio);
@@ -47,10 +45,9 @@ fn cliffs(curve: &Curve, dim: &str) -> Option<String> {
     if classified == 0 {
         return None;
     }
-    let suspects: Vec<String> = curve.suggestive.iter().map(ToString::to_string).collect();
-    let suspects = match suspects.len() {
+    let suspects = match curve.suggestive.len() {
         0 => String::new(),
-        1..=4 => format!(" {} may; more trials would tell.", list(&suspects)),
+        1..=4 => format!(" {} may; more trials would tell.", list(&curve.suggestive)),
         many => format!(" {many} may; more trials would tell."),
     };
     let more = percent((NOTABLE_RATIO - 1.0) * 100.0);

@@ -1,5 +1,6 @@
-// Curves over a dimension, in panels: dots, a line through them, a band from the 10th to the 90th percentile, crosses
-// where there is no result, and below each panel which kernels ran. Pointer and arrow keys move a cursor.
+// Curves over a dimension, in panels: dots, a line through them, a band from the 10th to the 90th
+// percentile, crosses where there is no result, and below each panel which kernels ran. Pointer and
+// arrow keys move a cursor.
 
 const TOP = 30, PLOT = 250, STRIP = 15, AXIS = 40;
 const DASHES = ["", "6 3", "2 3", "8 3 2 3", "1 3", "10 4"];
@@ -24,23 +25,29 @@ function crossAt(x, y, r) {
 /** What a legend shows for a curve: its line and its dot. */
 function curveMark(style, color) {
   return svg("svg", { width: 34, height: 14, "aria-hidden": "true" },
-    svg("line", { x1: 1, x2: 33, y1: 7, y2: 7, "stroke-width": 1.5, "stroke-dasharray": DASHES[style % 6], style: `stroke: ${color}` }),
+    svg("line", { x1: 1, x2: 33, y1: 7, y2: 7, "stroke-width": 1.5,
+      "stroke-dasharray": DASHES[style % 6], style: `stroke: ${color}` }),
     svg("path", { d: shape(style, 17, 7, 4.5), style: `fill: ${color}; stroke: ${color}` }));
 }
 
-/** A point's value and its interval in the quantity shown. Rates are medians too: work over the median time. */
+/**
+ * A point's value and its interval in the quantity shown. Rates are medians too: work over the
+ * median time.
+ */
 function valueOf(point, quantity) {
-  if (quantity === "ms") return { mid: point.p50_ms, low: point.p10_ms ?? point.p50_ms, high: point.p90_ms ?? point.p50_ms };
+  if (quantity === "ms") return { mid: point.p50_ms, low: point.p10_ms ?? point.p50_ms,
+    high: point.p90_ms ?? point.p50_ms };
   const rate = (ms) => (point.tflops * point.p50_ms) / ms;
-  return { mid: point.tflops, low: rate(point.p90_ms ?? point.p50_ms), high: rate(point.p10_ms ?? point.p50_ms) };
+  return { mid: point.tflops, low: rate(point.p90_ms ?? point.p50_ms),
+    high: rate(point.p10_ms ?? point.p50_ms) };
 }
 
 /**
- * Draws `model` into `host` and keeps it drawn. The model: `panels` of `{title, series: [{index, style, name, points}]}`
- * (`style` picks dots and dashes), `xName`, `isOrdinal` (dimensions side by side), `isByCurve` (a
- * colour per curve), `color(series, point)`, `size(point, style)`, `letter(point)` for what ran
- * (or null). `show(point)` is called with what is under the cursor. Hands back a function that changes the
- * `quantity`, `isLog` and the `hidden` indices of curves.
+ * Draws `model` into `host` and keeps it drawn. The model: `panels` of `{title, series: [{index,
+ * style, name, points}]}` (`style` picks dots and dashes), `xName`, `isOrdinal` (dimensions side by
+ * side), `isByCurve` (a colour per curve), `color(series, point)`, `size(point, style)`,
+ * `letter(point)` for what ran (or null). `show(point)` is called with what is under the cursor.
+ * Hands back a function that changes the `quantity`, `isLog` and the `hidden` indices of curves.
  */
 function curveChart(host, model, show) {
   const state = { quantity: "ms", isLog: false, hidden: new Set() };
@@ -48,10 +55,12 @@ function curveChart(host, model, show) {
   const fitting = () => Math.round(Math.max(520, Math.min(1400, host.clientWidth || 900)));
   const draw = () => {
     drawn = fitting();
-    host.replaceChildren(...model.panels.map((panel) => drawPanel(panel, model, state, drawn, show)));
+    host.replaceChildren(
+      ...model.panels.map((panel) => drawPanel(panel, model, state, drawn, show)));
   };
   // Drawing changes the height, which is observed too.
-  new ResizeObserver(() => requestAnimationFrame(() => { if (fitting() !== drawn) draw(); })).observe(host);
+  const fit = () => { if (fitting() !== drawn) draw(); };
+  new ResizeObserver(() => requestAnimationFrame(fit)).observe(host);
   return (changes) => { Object.assign(state, changes); draw(); };
 }
 
@@ -60,54 +69,73 @@ function drawPanel(panel, model, state, width, show) {
   const points = series.flatMap((each) => each.points);
   const measured = points.filter((point) => point.p50_ms !== undefined);
   const hasEnds = panel.series.length > 1;
-  const right = hasEnds ? Math.min(130, 18 + 7 * Math.max(...panel.series.map((each) => each.name.length))) : 14;
+  const nameLength = Math.max(...panel.series.map((each) => each.name.length));
+  const right = hasEnds ? Math.min(130, 18 + 7 * nameLength) : 14;
   // Room for the numbers of the axis, and for names beside the rows of kernels.
-  const longest = hasEnds && model.letter ? Math.max(...panel.series.map((each) => each.name.length)) : 0;
-  const left = Math.max(58, 14 + 7.6 * longest);
+  const left = Math.max(58, 14 + 7.6 * (hasEnds && model.letter ? nameLength : 0));
   const hasFailed = points.length > measured.length;
   const top = TOP + (measured.some((point) => point.pad) ? 22 : 0);
   const bottom = top + PLOT;
   const strips = model.letter ? series.length * STRIP + (series.length ? 5 : 0) : 0;
   const height = bottom + strips + AXIS;
 
-  const dims = [...new Set(panel.series.flatMap((each) => each.points.map((point) => point.dim)))].sort((a, b) => a - b);
+  const tried = panel.series.flatMap((each) => each.points.map((point) => point.dim));
+  const dims = [...new Set(tried)].sort((a, b) => a - b);
   const x = model.isOrdinal
     ? (dim) => left + ((dims.indexOf(dim) + 0.5) / dims.length) * (width - left - right)
     : scale(false, dims[0] - 1, dims[dims.length - 1] + 1, left, width - right).at;
-  const factorUnit = state.quantity === "ms" ? timeUnit(Math.max(...measured.map((point) => point.p50_ms), 0)) : [1, "TFLOP/s"];
-  const [factor, unit] = factorUnit;
+  const [factor, unit] = state.quantity === "ms"
+    ? timeUnit(Math.max(...measured.map((point) => point.p50_ms), 0))
+    : [1, "TFLOP/s"];
   const values = new Map(measured.map((point) => [point, valueOf(point, state.quantity)]));
-  const all = [...values.values()].flatMap((value) => [value.low, value.mid, value.high]).map((value) => value * factor);
+  const all = [...values.values()].flatMap((value) => [value.low, value.mid, value.high])
+    .map((value) => value * factor);
   const [low, high] = range(all, state.isLog);
   const y = scale(state.isLog, low, high, bottom - (hasFailed ? 20 : 0), top);
-  const at = (point) => [x(point.dim), values.has(point) ? y.at(values.get(point).mid * factor) : bottom - 8];
+  const at = (point) =>
+    [x(point.dim), values.has(point) ? y.at(values.get(point).mid * factor) : bottom - 8];
 
   const root = svg("svg", {
     class: "panel", viewBox: `0 0 ${width} ${height}`, tabindex: 0, role: "application",
     "aria-roledescription": "interactive drawing",
-    "aria-label": `${panel.title || "Curves"}: ${measured.length} points over ${model.xName}. Arrow keys left and right move along a curve, up and down between curves. The table of all points has the same numbers.`,
+    "aria-label": `${panel.title || "Curves"}: ${measured.length} points over ${model.xName}. `
+      + "Arrow keys left and right move along a curve, up and down between curves. "
+      + "The table of all points has the same numbers.",
   });
   const quantityName = state.quantity === "ms" ? `latency (${unit})` : "throughput (TFLOP/s)";
   root.append(
-    svg("text", { x: 2, y: 14 }, svg("tspan", { class: "title" }, panel.title), panel.title ? " · " : "", quantityName),
-    drawGrid(dims, x, y, { left, right: width - right, top, bottom, isOrdinal: model.isOrdinal, xName: model.xName, height }));
+    svg("text", { x: 2, y: 14 }, svg("tspan", { class: "title" }, panel.title),
+      panel.title ? " · " : "", quantityName),
+    drawGrid(dims, x, y,
+      { left, right: width - right, top, bottom, isOrdinal: model.isOrdinal, xName: model.xName,
+        height }));
 
   series.forEach((each, row) => {
     const paint = (point) => model.color(each.index, point);
     const line = model.isByCurve ? `stroke: ${paint(each.points[0])}` : "";
     for (const stretch of stretches(each.points)) {
-      const edge = (key) => stretch.map((point) => `${x(point.dim)} ${y.at(values.get(point)[key] * factor)}`);
+      const edge = (key) =>
+        stretch.map((point) => `${x(point.dim)} ${y.at(values.get(point)[key] * factor)}`);
       root.append(
-        svg("path", { class: "band", d: `M${[...edge("low"), ...edge("high").reverse()].join("L")}z`, style: `fill: ${model.isByCurve ? paint(stretch[0]) : "var(--muted)"}` }),
-        svg("path", { class: "curve", d: `M${edge("mid").join("L")}`, "stroke-dasharray": DASHES[each.style % 6], style: line }));
+        svg("path", { class: "band",
+          d: `M${[...edge("low"), ...edge("high").reverse()].join("L")}z`,
+          style: `fill: ${model.isByCurve ? paint(stretch[0]) : "var(--muted)"}` }),
+        svg("path", { class: "curve", d: `M${edge("mid").join("L")}`,
+          "stroke-dasharray": DASHES[each.style % 6], style: line }));
     }
     for (const point of each.points) {
       const [px, py] = at(point);
       root.append(values.has(point)
-        ? svg("path", { class: "dot", d: shape(each.style, px, py, model.size(point, each.style)), style: `fill: ${paint(point)}` })
-        : svg("path", { class: "cross", d: crossAt(px + crossShift(model, row, series.length), py, 4), style: `stroke: ${paint(point)}` }));
+        ? svg("path",
+          { class: "dot", d: shape(each.style, px, py, model.size(point, each.style)),
+            style: `fill: ${paint(point)}` })
+        : svg("path",
+          { class: "cross", d: crossAt(px + crossShift(model, row, series.length), py, 4),
+            style: `stroke: ${paint(point)}` }));
     }
-    if (model.letter) root.append(drawStrip(each, x, bottom + 5 + row * STRIP, model.letter, left - 8, hasEnds ? each.name : "kernels"));
+    if (model.letter) root.append(
+      drawStrip(each, x, bottom + 5 + row * STRIP, model.letter, left - 8,
+        hasEnds ? each.name : "kernels"));
   });
   root.append(drawAdvice(pickAdvice(measured, x, left, width - right), measured, at, top));
   if (hasEnds) root.append(drawEnds(series, at, values, model, width - right + 8, top, bottom));
@@ -120,7 +148,7 @@ function crossShift(model, row, count) {
   return model.isOrdinal ? (row - (count - 1) / 2) * 12 : 0;
 }
 
-/** The points between failures: a line across a failure would check a value there. */
+/** The points between failures: a line across a failure would claim a value there. */
 function stretches(points) {
   const found = [[]];
   for (const point of points) {
@@ -141,7 +169,8 @@ function drawGrid(dims, x, y, { left, right, top, bottom, isOrdinal, xName, heig
   }
   const [first, last] = [dims[0], dims[dims.length - 1]];
   const most = (right - left) / 46;
-  const step = [8, 16, 32, 64, 128, 256, 512, 1024].find((each) => (last - first) / each <= most) ?? 4096;
+  const step = [8, 16, 32, 64, 128, 256, 512, 1024].find((each) => (last - first) / each <= most)
+    ?? 4096;
   const ticks = isOrdinal || dims.length <= 8 ? dims : dims.filter((dim) => dim % step === 0);
   for (const dim of ticks) {
     group.append(
@@ -156,7 +185,9 @@ function drawGrid(dims, x, y, { left, right, top, bottom, isOrdinal, xName, heig
 
 /** A row of letters, one per set of kernels; a gap where the kernels change. */
 function drawStrip(series, x, top, letterOf, nameEnd, name) {
-  const group = svg("g", { "aria-hidden": "true" }, svg("text", { x: nameEnd, y: top + 10, "text-anchor": "end" }, name));
+  const group =
+    svg("g", { "aria-hidden": "true" },
+      svg("text", { x: nameEnd, y: top + 10, "text-anchor": "end" }, name));
   const points = series.points;
   // Halfway to the neighbours, or as far as on the other side at either end.
   const edge = (i) => (x(points[i].dim) + x(points[i + 1].dim)) / 2;
@@ -165,18 +196,25 @@ function drawStrip(series, x, top, letterOf, nameEnd, name) {
     let to = from;
     while (to + 1 < points.length && letterOf(points[to + 1]) === letterOf(points[from])) to++;
     const left = from === 0 ? x(points[0].dim) - half : edge(from - 1);
-    const rightEdge = to + 1 === points.length ? 2 * x(points[to].dim) - (to ? edge(to - 1) : x(points[to].dim) - half) : edge(to);
+    const rightEdge = to + 1 === points.length
+      ? 2 * x(points[to].dim) - (to ? edge(to - 1) : x(points[to].dim) - half) : edge(to);
     const letter = letterOf(points[from]);
     if (letter) {
-      group.append(svg("rect", { class: "strip", x: left + 0.6, width: Math.max(0.5, rightEdge - left - 1.2), y: top, height: STRIP - 2, rx: 2 }));
-      if (rightEdge - left >= 8) group.append(svg("text", { class: "letter", x: (left + rightEdge) / 2, y: top + 10 }, letter));
+      group.append(
+        svg("rect", { class: "strip", x: left + 0.6, width: Math.max(0.5, rightEdge - left - 1.2),
+          y: top, height: STRIP - 2, rx: 2 }));
+      if (rightEdge - left >= 8) group.append(
+        svg("text", { class: "letter", x: (left + rightEdge) / 2, y: top + 10 }, letter));
     }
     from = to + 1;
   }
   return group;
 }
 
-/** The cliffs that gain most, up to three whose labels do not touch: each with its words and where they stand. */
+/**
+ * The cliffs that gain most, up to three whose labels do not touch: each with its words and where
+ * they stand.
+ */
 function pickAdvice(points, x, left, right) {
   const picked = [];
   for (const point of points.filter((each) => each.pad).sort((a, b) => b.pad[1] - a.pad[1])) {
@@ -184,7 +222,8 @@ function pickAdvice(points, x, left, right) {
     const words = `${point.dim}: pad to ${point.pad[0]}, ${ratio(point.pad[1])} faster`;
     const width = 7 * words.length;
     const from = Math.max(left, Math.min(right - width, x(point.dim) - width / 2));
-    if (picked.every((other) => from > other.from + other.width || other.from > from + width)) picked.push({ point, words, from, width });
+    const isClear = (other) => from > other.from + other.width || other.from > from + width;
+    if (picked.every(isClear)) picked.push({ point, words, from, width });
   }
   return picked;
 }
@@ -194,13 +233,16 @@ function drawAdvice(advice, points, at, top) {
   const group = svg("g", { "aria-hidden": "true" });
   for (const dim of new Set(points.filter((point) => point.pad).map((point) => point.dim))) {
     const [px] = at(points.find((point) => point.dim === dim));
-    group.append(svg("line", { class: "axis", x1: px, x2: px, y1: top, y2: top + 5, style: "stroke: var(--muted)" }));
+    group.append(
+      svg("line", { class: "axis", x1: px, x2: px, y1: top, y2: top + 5,
+        style: "stroke: var(--muted)" }));
   }
   for (const { point, words, from, width } of advice) {
     const [px, py] = at(point);
     group.append(
       svg("line", { class: "cliff", x1: px, x2: px, y1: top - 4, y2: py - 6 }),
-      svg("text", { class: "advice", x: from + width / 2, y: top - 8, "text-anchor": "middle" }, words));
+      svg("text", { class: "advice", x: from + width / 2, y: top - 8, "text-anchor": "middle" },
+        words));
   }
   return group;
 }
@@ -210,11 +252,16 @@ function drawEnds(series, at, values, model, x, top, bottom) {
   const ends = series
     .map((each) => ({ each, last: each.points.filter((point) => values.has(point)).at(-1) }))
     .filter(({ last }) => last)
-    .map(({ each, last }) => ({ name: each.name, color: model.isByCurve ? model.color(each.index, last) : "var(--ink)", y: at(last)[1] + 4 }))
+    .map(({ each, last }) =>
+      ({ name: each.name, color: model.isByCurve ? model.color(each.index, last) : "var(--ink)",
+        y: at(last)[1] + 4 }))
     .sort((a, b) => a.y - b.y);
   ends.forEach((end, i) => { if (i) end.y = Math.max(end.y, ends[i - 1].y + 14); });
   const over = ends.length ? Math.max(0, ends.at(-1).y - bottom) : 0;
-  return svg("g", { "aria-hidden": "true" }, ends.map((end) => svg("text", { class: "end", x, y: Math.max(top, end.y - over), style: `fill: ${end.color}` }, end.name)));
+  return svg("g", { "aria-hidden": "true" },
+    ends.map((end) =>
+      svg("text", { class: "end", x, y: Math.max(top, end.y - over), style: `fill: ${end.color}` },
+        end.name)));
 }
 
 /** Moves a cursor to the nearest point under the pointer, or along the curves by the arrow keys. */
@@ -228,8 +275,8 @@ function follow(root, series, at, { width, top, bottom }, show) {
     if (!point || (cursor && cursor.row === row && cursor.column === column)) return;
     cursor = { row, column };
     const [x, y] = at(point);
-    for (const [name, value] of Object.entries({ x1: x, x2: x, visibility: "visible" })) hair.setAttribute(name, value);
-    for (const [name, value] of Object.entries({ cx: x, cy: y, visibility: "visible" })) ring.setAttribute(name, value);
+    fillIn(hair, { x1: x, x2: x, visibility: "visible" }, []);
+    fillIn(ring, { cx: x, cy: y, visibility: "visible" }, []);
     show(point);
   };
   const point = (event) => {
@@ -255,7 +302,10 @@ function follow(root, series, at, { width, top, bottom }, show) {
     const { row, column } = cursor ?? { row: 0, column: -1 };
     const points = series[row].points;
     const dim = points[Math.max(column, 0)].dim;
-    const vertical = (to) => { const r = Math.min(series.length - 1, Math.max(0, to)); go(r, nearest(r, dim)); };
+    const vertical = (to) => {
+      const next = Math.min(series.length - 1, Math.max(0, to));
+      go(next, nearest(next, dim));
+    };
     const keys = {
       ArrowRight: () => go(row, Math.min(points.length - 1, column + 1)),
       ArrowLeft: () => go(row, Math.max(0, column - 1)),
@@ -267,5 +317,25 @@ function follow(root, series, at, { width, top, bottom }, show) {
     if (!keys[event.key]) return;
     event.preventDefault();
     keys[event.key]();
+  });
+}
+
+function quantityRadios(chosen, choose) {
+  return radios("Show", "quantity", [["ms", "Latency"], ["tflops", "TFLOP/s"]], chosen, choose);
+}
+
+function scaleRadios(isLog, choose) {
+  const options = [["linear", "Linear"], ["log", "Log"]];
+  return radios("Scale", "scale", options, options[Number(isLog)][0],
+    (value) => choose(value === "log"));
+}
+
+/** Check boxes that hide curves of a drawing, which `change` changes. */
+function curveBoxes(legend, names, mark, change) {
+  const hidden = new Set();
+  return checkboxes(legend, names, mark, (index, isOn) => {
+    if (isOn) hidden.delete(index);
+    else hidden.add(index);
+    change({ hidden });
   });
 }

@@ -8,7 +8,8 @@ function fillIn(element, attributes, children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
+  element.append(...children.flat(Infinity)
+    .filter((child) => child !== null && child !== undefined && child !== ""));
   return element;
 }
 
@@ -33,7 +34,10 @@ function themeButton(button) {
   const root = document.documentElement;
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
   const label = () => { button.textContent = isDark() ? "Light theme" : "Dark theme"; };
-  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; label(); });
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    label();
+  });
   dark.addEventListener("change", label);
   label();
 }
@@ -41,14 +45,21 @@ function themeButton(button) {
 /** Radio buttons as a fieldset; `choose` gets the value picked. */
 function radios(legend, name, options, chosen, choose) {
   const label = ([value, text]) => html("label", {},
-    html("input", { type: "radio", name, value, checked: value === chosen, onchange: () => choose(value) }), text);
+    html("input",
+      { type: "radio", name, value, checked: value === chosen, onchange: () => choose(value) }),
+    text);
   return html("fieldset", {}, html("legend", {}, legend), options.map(label));
 }
 
-/** Check boxes as a fieldset, all on; `toggle` gets an index and whether it is on. `mark` draws what stands beside. */
+/**
+ * Check boxes as a fieldset, all on; `toggle` gets an index and whether it is on. `mark` draws what
+ * stands beside.
+ */
 function checkboxes(legend, texts, mark, toggle) {
   const label = (text, index) => html("label", {},
-    html("input", { type: "checkbox", checked: true, onchange: (event) => toggle(index, event.target.checked) }),
+    html("input", {
+      type: "checkbox", checked: true, onchange: (event) => toggle(index, event.target.checked),
+    }),
     mark(index), text);
   return html("fieldset", {}, html("legend", {}, legend), texts.map(label));
 }

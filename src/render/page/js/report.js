@@ -38,48 +38,69 @@ function letters() {
   }
   const byUse = [...sets].sort((a, b) => b[1].points.length - a[1].points.length);
   byUse.forEach(([, set], i) => { set.letter = LETTERS[i] ?? "·"; });
-  return { of: (point) => (point.kernels?.length ? sets.get(point.kernels.join()).letter : null), sets: byUse.map(([, set]) => set) };
+  return { of: (point) => (point.kernels?.length ? sets.get(point.kernels.join()).letter : null),
+    sets: byUse.map(([, set]) => set) };
+}
+
+function sign(tag, attributes) {
+  return svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, svg(tag, attributes));
+}
+
+function swatch(r, key) {
+  return sign("circle", { cx: 6, cy: 6, r, style: `fill: var(--${key})` });
 }
 
 /** What is known of a point, beside the drawing. */
 function readout(point) {
   const facts = [];
-  const fact = (name, ...values) => facts.push(html("dt", {}, name), values.map((value) => html("dd", {}, value)));
+  const fact = (name, ...values) =>
+    facts.push(html("dt", {}, name), values.map((value) => html("dd", {}, value)));
   const curve = data.curves[point.curve].name;
-  const title = point.bar ? `${data.panels[point.panel]}: ${point.bar}` : `${data.dim_name} ${point.dim}`;
+  const title = point.bar ? `${data.panels[point.panel]}: ${point.bar}`
+    : `${data.dim_name} ${point.dim}`;
   const kind = alignment(point.dim);
-  const swatch = svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, svg("circle", { cx: 6, cy: 6, r: 5, style: `fill: var(--${kind.key})` }));
-  if (!point.bar) fact("Alignment", html("span", {}, swatch, " ", kind.key === "mod16" || kind.key === "odd" ? kind.name : `multiple ${kind.name}`));
+  const kindName = /^of/.test(kind.name) ? `multiple ${kind.name}` : kind.name;
+  if (!point.bar) fact("Alignment", html("span", {}, swatch(5, kind.key), " ", kindName));
   if (!point.bar || data.is_shared) fact("Curve", curve);
   if (isMeasured(point)) {
     fact("Median", time(point.p50_ms));
     if (point.ci95_ms) fact("95 % CI", interval(point.ci95_ms));
-    fact("10–90 %", point.p10_ms === undefined ? `up to ${time(point.p90_ms)}` : interval([point.p10_ms, point.p90_ms]));
+    fact("10–90 %",
+      point.p10_ms === undefined ? `up to ${time(point.p90_ms)}`
+        : interval([point.p10_ms, point.p90_ms]));
     fact("Rate", `${digits(point.tflops)} TFLOP/s`);
-    if (point.of_peak_pct) fact("Of peak", `${digits(point.of_peak_pct[0])} % compute, ${digits(point.of_peak_pct[1])} % bandwidth`);
-    if (point.isolated_ms) fact("Isolated", `${time(point.isolated_ms[0])}, p99 ${time(point.isolated_ms[1])}`);
+    if (point.of_peak_pct) fact("Of peak",
+      `${digits(point.of_peak_pct[0])} % compute, ${digits(point.of_peak_pct[1])} % bandwidth`);
+    if (point.isolated_ms) fact("Isolated",
+      `${time(point.isolated_ms[0])}, p99 ${time(point.isolated_ms[1])}`);
     if (point.cold_ms) fact("Cold caches", time(point.cold_ms));
     if (point.per_call_ms) fact("Per call", time(point.per_call_ms));
     if (point.against) fact(`Against ${point.against[0]}`, `${ratio(point.against[1])} the time`);
     if (point.verdict) fact("Verdict", point.verdict);
     if (point.backend) fact("Backend", point.backend);
     if (point.reason !== undefined) fact("Why", text(point.reason));
-    if (point.kernels.length) fact("Kernels", ...counted(kernels(point)).map((name) => html("span", { class: "mono" }, name)));
+    if (point.kernels.length) fact("Kernels",
+      ...counted(kernels(point)).map((name) => html("span", { class: "mono" }, name)));
     const flags = (point.flags ?? []).map(text);
-    fact("Flags", ...(flags.length ? flags.map((flag) => (FLAGS[flag] ? `${flag}: ${FLAGS[flag]}` : flag)) : ["none"]));
+    fact("Flags",
+      ...(flags.length ? flags.map((flag) => (FLAGS[flag] ? `${flag}: ${FLAGS[flag]}` : flag))
+        : ["none"]));
   } else {
     fact("No result", point.error_kind);
     fact("Why", text(point.error));
   }
   fact("Case", html("span", { class: "mono" }, point.case_id));
-  const advice = point.pad ? html("p", { class: "pad" }, `Pad to ${point.pad[0]}: ${ratio(point.pad[1])} faster`) : "";
-  document.getElementById("readout").replaceChildren(html("h4", {}, title), advice, html("dl", {}, facts));
+  const advice = point.pad
+    ? html("p", { class: "pad" }, `Pad to ${point.pad[0]}: ${ratio(point.pad[1])} faster`) : "";
+  document.getElementById("readout")
+    .replaceChildren(html("h4", {}, title), advice, html("dl", {}, facts));
 }
 
 function drawCurves(host, controls) {
   const isSweep = data.layout === "sweep";
   const named = letters();
-  const color = (index, point) => (isSweep ? `var(--${alignment(point.dim).key})` : `var(--c${data.curves[index].color})`);
+  const color = (index, point) =>
+    (isSweep ? `var(--${alignment(point.dim).key})` : `var(--c${data.curves[index].color})`);
   const rows = data.points.filter((point) => !point.variant);
   const names = [...new Set(data.curves.map((curve) => curve.short))];
   const style = (index) => names.indexOf(data.curves[index].short);
@@ -104,17 +125,13 @@ function drawCurves(host, controls) {
   // Curves of very different heights share an axis best when it is logarithmic.
   const medians = rows.filter(isMeasured).map((point) => point.p50_ms);
   const isLog = !isSweep && Math.max(...medians) > 5 * Math.min(...medians);
-  const hidden = new Set();
   controls.append(
-    radios("Show", "quantity", [["ms", "Latency"], ["tflops", "TFLOP/s"]], "ms", (quantity) => change({ quantity })),
-    radios("Scale", "scale", [["linear", "Linear"], ["log", "Log"]], isLog ? "log" : "linear", (value) => change({ isLog: value === "log" })));
+    quantityRadios("ms", (quantity) => change({ quantity })),
+    scaleRadios(isLog, (isLog) => change({ isLog })));
   if (data.curves.length > 1) {
-    const mark = (index) => curveMark(style(index), isSweep ? "var(--muted)" : `var(--c${data.curves[index].color})`);
-    controls.append(checkboxes("Curves", data.curves.map((curve) => curve.name), mark, (index, isOn) => {
-      if (isOn) hidden.delete(index);
-      else hidden.add(index);
-      change({ hidden });
-    }));
+    const ink = (index) => (isSweep ? "var(--muted)" : `var(--c${data.curves[index].color})`);
+    const mark = (index) => curveMark(style(index), ink(index));
+    controls.append(curveBoxes("Curves", data.curves.map((curve) => curve.name), mark, change));
   }
   change({ isLog });
   host.parentElement.before(key(isSweep, rows));
@@ -123,13 +140,16 @@ function drawCurves(host, controls) {
 
 /** What the colours mean. */
 function key(isSweep, rows) {
-  const entries = isSweep ? CLASSES.map((each) => html("li", {},
-    svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, svg("circle", { cx: 6, cy: 6, r: each.size, style: `fill: var(--${each.key})` })), each.name)) : [];
+  const kinds = isSweep ? CLASSES : [];
+  const entries = kinds.map((each) => html("li", {}, swatch(each.size, each.key), each.name));
   if (rows.some((point) => !isMeasured(point))) {
-    entries.push(html("li", {}, svg("svg", { width: 12, height: 12, "aria-hidden": "true" }, svg("path", { d: crossAt(6, 6, 4), style: "stroke: var(--muted); stroke-width: 1.8" })), "no result"));
+    const cross = { d: crossAt(6, 6, 4), style: "stroke: var(--muted); stroke-width: 1.8" };
+    entries.push(html("li", {}, sign("path", cross), "no result"));
   }
   entries.push(html("li", {}, "line: median, band: 10th to 90th percentile"));
-  return html("ul", { class: "key", "aria-label": isSweep ? `Colours: alignment of ${data.dim_name}` : "Signs" }, entries);
+  return html("ul",
+    { class: "key", "aria-label": isSweep ? `Colours: alignment of ${data.dim_name}` : "Signs" },
+    entries);
 }
 
 /** What the letters below the panels stand for. */
@@ -139,9 +159,13 @@ function kernelList(sets) {
     html("td", { class: "number" }, set.points.length),
     html("td", { class: "names" }, kernelLines(set.names)),
     html("td", {}, stretched(dims(set))));
-  return html("details", {}, html("summary", {}, `Kernels by letter: ${sets.length} ${sets.length === 1 ? "set" : "sets"} of kernels ran`),
-    html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Kernels by letter" }, html("table", {},
-      html("thead", {}, html("tr", {}, ["", "Points", "Kernels of one launch", data.dim_name].map((title, i) => html("th", { scope: "col", class: i === 1 && "number" }, title)))),
+  const heads = ["", "Points", "Kernels of one launch", data.dim_name];
+  const head = (title, i) => html("th", { scope: "col", class: i === 1 && "number" }, title);
+  const count = sets.length === 1 ? "1 set" : `${sets.length} sets`;
+  const region = { tabindex: 0, role: "region", "aria-label": "Kernels by letter" };
+  return html("details", {}, html("summary", {}, `Kernels by letter: ${count} of kernels ran`),
+    html("div", { class: "scroll", ...region }, html("table", {},
+      html("thead", {}, html("tr", {}, heads.map(head))),
       html("tbody", {}, sets.map(row)))));
 }
 
@@ -160,46 +184,64 @@ function stretched(dims) {
 }
 
 function drawBars(host, controls) {
-  const panels = data.panels.map((title, panel) => ({ title, points: data.points.filter((point) => point.panel === panel) }));
+  const points = (panel) => data.points.filter((point) => point.panel === panel);
+  const panels = data.panels.map((title, panel) => ({ title, points: points(panel) }));
   const names = [...new Set(data.points.map((point) => point.variant ?? ""))];
-  const color = (point) => (point.base ? "var(--muted)" : `var(--c${names.indexOf(point.variant ?? "") % 6})`);
+  const color = (point) =>
+    (point.base ? "var(--muted)" : `var(--c${names.indexOf(point.variant ?? "") % 6})`);
   const change = barChart(host, { panels, isShared: data.is_shared, color, text }, readout);
-  controls.append(radios("Show", "quantity", [["ms", "Latency"], ["tflops", "TFLOP/s"]], "ms", (quantity) => change({ quantity })));
+  controls.append(quantityRadios("ms", (quantity) => change({ quantity })));
   change({ quantity: "ms" });
 }
 
 function listPoints() {
   const hasVariants = data.points.some((point) => point.bar);
-  const isBar = (point) => (point.bar ? `${data.panels[point.panel]}: ${point.bar}` : data.curves[point.curve].name);
-  const ms = (value) => (value === undefined ? "" : time(value));
+  const isBar = (point) =>
+    (point.bar ? `${data.panels[point.panel]}: ${point.bar}` : data.curves[point.curve].name);
+  const number = (title, key, show) => {
+    const text = (point) => (key(point) === undefined ? "" : show(key(point), point));
+    return { title, key, text, isNumber: true };
+  };
+  const flags = (point) => (point.flags ?? []).map(text);
   const columns = [
     { title: "Curve", key: isBar, text: isBar },
-    { title: hasVariants ? "Dim" : data.dim_name, key: (point) => point.dim, text: (point) => point.dim, isNumber: true },
-    { title: "Median", key: (point) => point.p50_ms, text: (point) => ms(point.p50_ms), isNumber: true },
-    { title: "95 % CI", key: (point) => point.ci95_ms?.[0], text: (point) => (point.ci95_ms ? interval(point.ci95_ms) : ""), isNumber: true },
-    { title: "TFLOP/s", key: (point) => point.tflops, text: (point) => (isMeasured(point) ? digits(point.tflops) : ""), isNumber: true },
-    { title: "% of peak", key: (point) => point.of_peak_pct?.[0], text: (point) => (point.of_peak_pct ? digits(point.of_peak_pct[0]) : ""), isNumber: true },
-    { title: "Isolated p99", key: (point) => point.isolated_ms?.[1], text: (point) => ms(point.isolated_ms?.[1]), isNumber: true },
-    { title: "Cold", key: (point) => point.cold_ms, text: (point) => ms(point.cold_ms), isNumber: true },
-    { title: "Per call", key: (point) => point.per_call_ms, text: (point) => ms(point.per_call_ms), isNumber: true },
+    number(hasVariants ? "Dim" : data.dim_name, (point) => point.dim, (dim) => dim),
+    number("Median", (point) => point.p50_ms, time),
+    number("95 % CI", (point) => point.ci95_ms?.[0], (_, point) => interval(point.ci95_ms)),
+    number("TFLOP/s", (point) => point.tflops, digits),
+    number("% of peak", (point) => point.of_peak_pct?.[0], digits),
+    number("Isolated p99", (point) => point.isolated_ms?.[1], time),
+    number("Cold", (point) => point.cold_ms, time),
+    number("Per call", (point) => point.per_call_ms, time),
     hasVariants
-      ? { title: "Verdict", key: (point) => point.verdict, text: (point) => point.verdict, isWords: true }
-      : { title: "× next of 8", key: (point) => point.against?.[1], text: (point) => (point.against ? ratio(point.against[1]) : ""), isNumber: true },
+      ? { title: "Verdict", key: (point) => point.verdict, text: (point) => point.verdict,
+        isWords: true }
+      : number("× next of 8", (point) => point.against?.[1], ratio),
     { title: "Backend", key: (point) => point.backend, text: (point) => point.backend },
-    { title: "Kernels", key: (point) => kernels(point)[0], text: (point) => kernelLines(counted(kernels(point))), isName: true },
-    { title: "Flags, errors", key: (point) => point.error_kind ?? (point.flags ?? []).map(text).join(), text: (point) => (isMeasured(point) ? (point.flags ?? []).map(text).join(", ") : `${point.error_kind}: ${text(point.error)}`), isWords: true },
+    { title: "Kernels", key: (point) => kernels(point)[0],
+      text: (point) => kernelLines(counted(kernels(point))), isName: true },
+    {
+      title: "Flags, errors", isWords: true,
+      key: (point) => point.error_kind ?? flags(point).join(),
+      text: (point) => (isMeasured(point) ? flags(point).join(", ")
+        : `${point.error_kind}: ${text(point.error)}`),
+    },
   ];
-  const isUsed = (column) => data.points.some((point) => column.text(point)?.length !== 0 && column.text(point) !== undefined);
+  const isShown = (cell) => cell !== undefined && cell.length !== 0;
+  const isUsed = (column) => data.points.some((point) => isShown(column.text(point)));
   sortedTable(document.getElementById("table"), columns.filter(isUsed), data.points, {
     filter: document.getElementById("filter"),
     status: document.getElementById("matches"),
-    words: (point) => `${point.case_id} ${point.variant ?? ""} ${alignment(point.dim).key === "odd" ? "odd" : ""} ${point.reason === undefined ? "" : text(point.reason)}`,
+    words: (point) => [
+      point.case_id, point.variant ?? "", alignment(point.dim).key === "odd" ? "odd" : "",
+      point.reason === undefined ? "" : text(point.reason),
+    ].join(" "),
   });
 }
 
 themeButton(document.getElementById("theme"));
 const host = document.getElementById("drawing");
 const controls = document.getElementById("controls");
-if (data.view === "padding" || data.is_shared) drawBars(host, controls);
+if (data.layout === "bars") drawBars(host, controls);
 else drawCurves(host, controls);
 listPoints();

@@ -14,11 +14,15 @@ function linearTicks(low, high) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].find((each) => each * power >= raw) * power;
   const ticks = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high * (1 + 1e-9); i++) ticks.push(i * step);
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high * (1 + 1e-9);
+    i++) ticks.push(i * step);
   return ticks;
 }
 
-/** 1, 2 and 5 times powers of ten; powers alone where there are many; linear ones where there are hardly any. */
+/**
+ * 1, 2 and 5 times powers of ten; powers alone where there are many; linear ones where there are
+ * hardly any.
+ */
 function logTicks(low, high) {
   const decades = Math.log10(high / low);
   const ticks = [];

@@ -1,4 +1,4 @@
-// Numbers as a person reads them: the same as in the findings, which src/report/units.rs writes.
+// Numbers as a person reads them: the same as in the findings, which src/units.rs writes.
 
 /** Three significant digits, but never fewer than the integer part has. */
 function digits(value) {
@@ -19,7 +19,8 @@ function interval([low, high]) {
   const width = (high - low) * factor;
   const decimals = width > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(width)))) : 2;
   const text = (ms) => (ms * factor).toFixed(decimals);
-  return text(low) === text(high) ? `${text(low)} ${unit}` : `${text(low)} to ${text(high)} ${unit}`;
+  return text(low) === text(high) ? `${text(low)} ${unit}`
+    : `${text(low)} to ${text(high)} ${unit}`;
 }
 
 /** By what to multiply milliseconds so that `ms` reads well, and the unit this gives. */
