@@ -39,12 +39,12 @@ fn check_case(case: &Case) -> Result<()> {
         Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
             check_gemm(gemm)
         }
-        Operation::GemmSequence(products)
-        | Operation::GemmGrouped(products)
-        | Operation::GemmConcurrent(products) => {
-            ensure!(!products.is_empty(), "a sequence of no products");
-            products.iter().try_for_each(check_gemm)?;
-            let columns: usize = products.iter().map(|product| product.shape.n).sum();
+        Operation::GemmSequence(gemms)
+        | Operation::GemmGrouped(gemms)
+        | Operation::GemmConcurrent(gemms) => {
+            ensure!(!gemms.is_empty(), "a sequence of no GEMMs");
+            gemms.iter().try_for_each(check_gemm)?;
+            let columns: usize = gemms.iter().map(|gemm| gemm.shape.n).sum();
             ensure!(columns < MAX_ELEMENTS, "{columns} columns in all are too many");
             Ok(())
         }

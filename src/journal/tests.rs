@@ -240,7 +240,7 @@ fn headers_that_no_spec_could_have_made_are_refused() {
     refused(&|h| h.cases[0].id = "G3".to_owned(), "an id is group/series/point");
     let huge = GemmShape { m: usize::MAX, n: 2, k: 2 };
     refused(&|h| h.cases[0].operation = Operation::Gemm(Gemm::dense(huge)), "a tensor of");
-    refused(&|h| h.cases[0].operation = Operation::GemmSequence(vec![]), "no products");
+    refused(&|h| h.cases[0].operation = Operation::GemmSequence(vec![]), "no GEMMs");
 }
 
 #[test]

@@ -78,14 +78,14 @@ fn work_until_steady(
     limit: Duration,
 ) -> Result<(Option<u32>, Option<bool>), CaseError> {
     let shape = GemmShape { m: 4096, n: 4096, k: 4096 };
-    let mut product = CublasLtGemm::new(cuda, Gemm::dense(shape), DType::Fp16, 0)?;
+    let mut plan = CublasLtGemm::new(cuda, Gemm::dense(shape), DType::Fp16, 0)?;
     let start = Instant::now();
     let mut clocks_mhz: Vec<u32> = Vec::new();
     let limit = if monitor.is_some() { limit } else { limit.min(BLIND_BURN_IN) };
     while start.elapsed() < limit {
         let window = Instant::now();
         while window.elapsed() < WINDOW {
-            (0..50).try_for_each(|_| product.launch())?;
+            (0..50).try_for_each(|_| plan.launch())?;
             cuda.synchronize()?;
         }
         let Some(clocks) = monitor.and_then(Monitor::clocks) else { continue };
@@ -104,8 +104,8 @@ fn work_until_steady(
 
 fn matrix_tflops(cuda: &Rc<Cuda>, dtype: DType) -> Result<f64, CaseError> {
     let gemm = Gemm::dense(GemmShape { m: PEAK_SIZE, n: PEAK_SIZE, k: PEAK_SIZE });
-    let mut product = CublasLtGemm::new(cuda, gemm, dtype, 0)?;
-    let graph = Graph::capture(cuda, 1, || product.launch())?;
+    let mut plan = CublasLtGemm::new(cuda, gemm, dtype, 0)?;
+    let graph = Graph::capture(cuda, 1, || plan.launch())?;
     // Power, and with it the clock, depends on the numbers multiplied: each type settles by itself.
     graph.replay_ns(cuda, PEAK_WARM_UP)?;
     Ok(gemm.shape.flops() / graph.replay_ns(cuda, REPLAYS)? * 1e-3)
