@@ -9,17 +9,17 @@ mod gpu;
 use gpu::{DTYPES, SEED, attention_row, download, gpu, upload, values};
 use night_sweep::device::cuda::{Graph, Grouped, Matrix, Strided};
 use night_sweep::device::kernel::Kernel;
-use night_sweep::device::{Device, DeviceChoice};
+use night_sweep::device::{Device, DeviceChoice, DeviceError};
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::ops::plan::Plan;
 use night_sweep::ops::planner::Planner;
 use night_sweep::ops::sdpa::{Attention, Extent, SdpaProblem};
 use night_sweep::ops::verify;
+use night_sweep::workload::ErrorKind;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::convert::{from_f32, to_f32};
 use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
-use night_sweep::workload::{CaseError, ErrorKind};
 
 /// Row-major `a[m,k] b[k,n]` in float64, rounded once.
 fn product(a: &[u16], b: &[u16], shape: GemmShape, dtype: DType) -> Vec<u16> {
@@ -200,7 +200,7 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
 #[ignore = "needs a CUDA GPU"]
 fn a_capture_that_fails_leaves_the_stream_usable() {
     let (cuda, _) = gpu();
-    let refused = Graph::capture(&cuda, 1, || Err(CaseError::cuda("injected")));
+    let refused = Graph::capture(&cuda, 1, || Err(DeviceError::driver("injected")));
     assert_eq!(refused.err().unwrap().message, "injected");
     let shape = GemmShape { m: 64, n: 64, k: 64 };
     CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap().verify().unwrap();
@@ -269,7 +269,7 @@ fn tensors_of_another_size_are_refused_before_a_library_sees_them() {
     let problem = GemmProblem::on_cuda(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
     let GemmProblem { a, b, c, .. } = &problem;
     let matmul = cuda.lt().algorithms(shape, DType::Fp16, 1).unwrap().swap_remove(0);
-    let panics = |call: &dyn Fn() -> Result<(), CaseError>| {
+    let panics = |call: &dyn Fn() -> Result<(), DeviceError>| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err()
     };
     assert!(!panics(&|| cuda.lt().multiply(&matmul, [a, b, c])));

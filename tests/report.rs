@@ -8,10 +8,10 @@ mod support;
 mod synthetic;
 
 use night_sweep::journal::record::{Failure, Header, Line};
-use night_sweep::ops::error::ErrorKind;
 use night_sweep::render::{self, Written, plot};
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
+use night_sweep::workload::error::ErrorKind;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};

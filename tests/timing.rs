@@ -8,6 +8,7 @@
 mod gpu;
 
 use gpu::{SEED, gpu};
+use night_sweep::device::DeviceError;
 use night_sweep::device::cuda::{Graph, Matrix, Strided};
 use night_sweep::measure::{Sampler, cold_ms};
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
@@ -34,7 +35,7 @@ fn a_host_that_dawdles_is_not_in_launches_that_were_held_back() {
         std::thread::sleep(Duration::from_millis(5));
         cuda.kernels().empty()?;
         marks = Some((start, clock.mark()?));
-        Ok(())
+        Ok::<_, DeviceError>(())
     };
     assert!(cuda.held_back(dawdle).unwrap());
     let (start, end) = marks.unwrap();
@@ -47,7 +48,7 @@ fn a_host_that_never_opens_the_gate_does_not_hang_the_gpu() {
     let (cuda, _) = gpu();
     let held = cuda.held_back(|| {
         std::thread::sleep(Duration::from_millis(40));
-        Ok(())
+        Ok::<_, DeviceError>(())
     });
     assert!(!held.unwrap(), "the GPU went on after its limit");
     cuda.synchronize().unwrap();

@@ -1,6 +1,6 @@
 //! The two clocks: CUDA events on a stream, and the host's.
 
-use crate::workload::CaseError;
+use crate::device::DeviceError;
 use cudarc::driver::{CudaEvent, CudaStream, sys::CUevent_flags};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ impl Clock {
     }
 
     /// Marks the point after everything enqueued so far. Does not wait.
-    pub fn mark(&self) -> Result<Mark, CaseError> {
+    pub fn mark(&self) -> Result<Mark, DeviceError> {
         match self {
             Clock::Host => Ok(Mark::Host(Instant::now())),
             Clock::Events { stream, pool } => {
@@ -47,7 +47,7 @@ impl Clock {
     }
 
     /// Nanoseconds from `start` to `end`; waits until `end` is reached.
-    pub fn elapsed_ns(&self, start: &Mark, end: &Mark) -> Result<f64, CaseError> {
+    pub fn elapsed_ns(&self, start: &Mark, end: &Mark) -> Result<f64, DeviceError> {
         match (start, end) {
             (Mark::Host(start), Mark::Host(end)) => {
                 Ok(end.duration_since(*start).as_nanos() as f64)
@@ -61,7 +61,7 @@ impl Clock {
     }
 
     /// The same of each pair.
-    pub fn elapsed_each_ns(&self, marks: &[(Mark, Mark)]) -> Result<Vec<f64>, CaseError> {
+    pub fn elapsed_each_ns(&self, marks: &[(Mark, Mark)]) -> Result<Vec<f64>, DeviceError> {
         marks.iter().map(|(start, end)| self.elapsed_ns(start, end)).collect()
     }
 }
@@ -69,7 +69,7 @@ impl Clock {
 fn free_event(
     stream: &CudaStream,
     pool: &mut Vec<Rc<CudaEvent>>,
-) -> Result<Rc<CudaEvent>, CaseError> {
+) -> Result<Rc<CudaEvent>, DeviceError> {
     if let Some(event) = pool.iter().find(|event| Rc::strong_count(event) == 1) {
         return Ok(event.clone());
     }

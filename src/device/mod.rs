@@ -15,10 +15,10 @@ mod telemetry;
 pub use clock::{Clock, Mark};
 pub use clocks::Clocks;
 pub use cuda::Cuda;
+pub use error::{DeviceError, DeviceErrorKind};
 pub use kernel::{Algorithm, Kernel};
 pub use telemetry::Telemetry;
 
-use crate::workload::CaseError;
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -62,7 +62,7 @@ pub enum Device {
 impl Device {
     /// Opens the device that was asked for. The second value is a line for the user where `auto`
     /// took the CPU; an error is one line, what is missing and how to get it.
-    pub fn open(choice: DeviceChoice) -> Result<(Device, Option<String>), CaseError> {
+    pub fn open(choice: DeviceChoice) -> Result<(Device, Option<String>), DeviceError> {
         match choice {
             DeviceChoice::Cpu => Ok((Device::Cpu, None)),
             DeviceChoice::Cuda(index) => Ok((Device::Cuda(Rc::new(Cuda::open(index)?)), None)),
@@ -94,7 +94,7 @@ impl Device {
     }
 
     /// Waits until everything enqueued is done, whose errors show here.
-    pub fn synchronize(&self) -> Result<(), CaseError> {
+    pub fn synchronize(&self) -> Result<(), DeviceError> {
         match self {
             Device::Cpu => Ok(()),
             Device::Cuda(cuda) => cuda.synchronize(),

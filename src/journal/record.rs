@@ -2,7 +2,7 @@
 //! was killed has no [`End`]; one that is resumed has a [`Start`] for each process after the first.
 
 use crate::measure::record::{Calibration, Protocol, Trial};
-use crate::ops::error::ErrorKind;
+use crate::workload::ErrorKind;
 use crate::workload::case::Case;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,8 +1,8 @@
 use super::*;
 use crate::journal::record::Status;
 use crate::measure::record::{Protocol, ProtocolKind, Ran, Spent};
-use crate::ops::error::ErrorKind;
 use crate::ops::plan::Verification;
+use crate::workload::ErrorKind;
 use crate::workload::case::Case;
 use crate::workload::operation::{Gemm, Operation};
 use crate::workload::provider::Provider;

@@ -132,7 +132,7 @@ impl Buffers {
     }
 
     fn copy(&mut self, cuda: &Cuda) -> Result<(), CaseError> {
-        cuda.kernels().copy(&self.from, &mut self.to)
+        Ok(cuda.kernels().copy(&self.from, &mut self.to)?)
     }
 }
 
@@ -154,7 +154,7 @@ fn cold_over_warm(cuda: &Cuda) -> Result<Option<f64>, CaseError> {
 fn pairs_ns(clock: &Clock) -> Result<Vec<f64>, CaseError> {
     let pairs: Vec<(Mark, Mark)> =
         (0..PAIRS).map(|_| Ok((clock.mark()?, clock.mark()?))).collect::<Result<_, CaseError>>()?;
-    clock.elapsed_each_ns(&pairs)
+    Ok(clock.elapsed_each_ns(&pairs)?)
 }
 
 fn empty_launch_ns(cuda: &Cuda, clock: &Clock) -> Result<Option<f64>, CaseError> {
@@ -165,7 +165,7 @@ fn empty_launch_ns(cuda: &Cuda, clock: &Clock) -> Result<Option<f64>, CaseError>
             cuda.kernels().empty()?;
             pairs.push((start, clock.mark()?));
         }
-        Ok(())
+        Ok::<_, CaseError>(())
     })?;
     Ok(median(&clock.elapsed_each_ns(&pairs)?).filter(|_| held))
 }

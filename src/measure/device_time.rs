@@ -46,14 +46,14 @@ impl Measurement for DeviceTime {
     type Value = f64;
 
     fn start(&self) -> Option<Mark> {
-        let keep = |error| _ = self.fault.borrow_mut().get_or_insert(error);
+        let keep = |error| _ = self.fault.borrow_mut().get_or_insert(CaseError::from(error));
         self.clock.mark().map_err(keep).ok()
     }
 
     fn end(&self, start: Option<Mark>) -> f64 {
         let Some(start) = start else { return 0.0 };
         let elapsed = self.clock.mark().and_then(|end| self.clock.elapsed_ns(&start, &end));
-        self.value_or_fault(elapsed)
+        self.value_or_fault(elapsed.map_err(CaseError::from))
     }
 
     fn add(&self, first: &f64, second: &f64) -> f64 {

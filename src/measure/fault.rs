@@ -179,7 +179,7 @@ impl Plan for Faulty {
             Effect::Spin { cuda, delay_ns, every, launches } => {
                 *launches += 1;
                 match launches.is_multiple_of(*every) {
-                    true => cuda.kernels().spin(*delay_ns as u64),
+                    true => Ok(cuda.kernels().spin(*delay_ns as u64)?),
                     false => Ok(()),
                 }
             }
@@ -187,7 +187,7 @@ impl Plan for Faulty {
                 cpu_is_lost.set(true);
                 Err(lost())
             }
-            Effect::Trap(cuda) => cuda.kernels().trap(),
+            Effect::Trap(cuda) => Ok(cuda.kernels().trap()?),
         }
     }
 

@@ -29,7 +29,7 @@ impl Sampler<'_> {
             let held = cuda.held_back(|| {
                 (0..batch).try_for_each(|_| {
                     marks.push(self.timed_call()?);
-                    Ok(())
+                    Ok::<_, CaseError>(())
                 })
             })?;
             let batch_ms = self.elapsed_ms(&marks)?;

@@ -1,5 +1,6 @@
 //! Plans of the operations: GEMMs and attention, by library, by kernels of our own, or on the CPU.
 
+mod error;
 pub mod gemm;
 pub mod plan;
 pub mod planner;
@@ -7,5 +8,4 @@ pub(crate) mod resize;
 pub mod sdpa;
 pub mod verify;
 
-pub use crate::workload::error;
 pub use plan::{Plan, Verification};

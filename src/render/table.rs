@@ -2,12 +2,12 @@
 
 use crate::experiments;
 use crate::measure::record::Peaks;
-use crate::ops::error::ErrorKind;
 use crate::results::raw::Raw;
 use crate::results::summary::{Curve, DimTime, Summary};
 use crate::results::view::{Bars, Layout};
 use crate::results::{checks, compared};
 use crate::units::{ratio, time};
+use crate::workload::ErrorKind;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 pub const WIDTH: u16 = 100;

@@ -8,7 +8,7 @@ use super::curve::step::Step;
 use super::curve::tier::Tier;
 use super::peak::Datasheet;
 use crate::measure::record::Calibration;
-use crate::ops::error::ErrorKind;
+use crate::workload::ErrorKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -11,10 +11,10 @@ use crate::journal::home::criterion_home;
 use crate::journal::record::{Failure, Line, Status};
 use crate::measure::record::Protocol;
 use crate::measure::{DeviceTime, Instruments, Which, trial};
-use crate::ops::error::CaseError;
 use crate::process::signals::{Asked, Signals};
 use crate::render;
 use crate::terminal::say;
+use crate::workload::CaseError;
 use anyhow::{Context, Result};
 use criterion::Criterion;
 use rand::SeedableRng;
@@ -193,7 +193,7 @@ fn report(run: &State, settings: &Settings) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::error::ErrorKind;
+    use crate::workload::ErrorKind;
 
     #[test]
     fn each_trial_is_another_permutation_and_the_seed_decides() {

@@ -6,7 +6,7 @@ use crate::support::assert_valid;
 use night_sweep::device::cuda;
 use night_sweep::journal;
 use night_sweep::journal::record::Status;
-use night_sweep::ops::error::ErrorKind;
+use night_sweep::workload::error::ErrorKind;
 use serde_json::json;
 use std::fs;
 

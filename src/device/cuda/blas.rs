@@ -1,7 +1,8 @@
 //! cuBLAS with a workspace of our own, for row-major matrices.
 
 use super::kernels::{Bits, Tensor, address};
-use crate::workload::{CaseError, DType};
+use crate::device::DeviceError;
+use crate::workload::DType;
 use cudarc::cublas::{CudaBlas, result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
@@ -100,7 +101,7 @@ impl<'a> Matrix<'a> {
 }
 
 impl Blas {
-    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
+    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
         let handle = CudaBlas::new(stream.clone())?;
         // SAFETY: never read before cuBLAS writes it.
         let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }?;
@@ -122,7 +123,7 @@ impl Blas {
 
     /// Enqueues `C = alpha op(A) op(B)` with float32 accumulation. Panics if a buffer does not hold
     /// its matrices.
-    pub fn gemm(&self, shape: Strided, a: Matrix, b: Matrix, c: Matrix) -> Result<(), CaseError> {
+    pub fn gemm(&self, shape: Strided, a: Matrix, b: Matrix, c: Matrix) -> Result<(), DeviceError> {
         shape.check([&a, &b, &c]);
         let (m, n, k, batch) = (int(shape.m)?, int(shape.n)?, int(shape.k)?, int(shape.batch)?);
         let (lda, ldb, ldc) = (int(a.columns)?, int(b.columns)?, int(c.columns)?);
@@ -189,7 +190,7 @@ impl Blas {
                 )
             }
         }
-        .map_err(CaseError::from)
+        .map_err(DeviceError::from)
     }
 }
 
@@ -203,7 +204,7 @@ impl Strided {
 }
 
 /// A size as cuBLAS takes it.
-pub(super) fn int(size: usize) -> Result<c_int, CaseError> {
+pub(super) fn int(size: usize) -> Result<c_int, DeviceError> {
     c_int::try_from(size)
-        .map_err(|_| CaseError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}")))
+        .map_err(|_| DeviceError::unsupported(format!("cuBLAS takes sizes below 2^31, not {size}")))
 }

@@ -3,9 +3,9 @@
 //! A cubin, not PTX: the driver would compile PTX again at every start, and refuses PTX of a newer
 //! toolkit.
 
+use crate::device::DeviceError;
 use crate::files::write_atomically;
 use crate::terminal::say;
-use crate::workload::CaseError;
 use anyhow::Context;
 use cudarc::nvrtc::{result, sys};
 use sha2::{Digest, Sha256};
@@ -35,11 +35,11 @@ pub type Define = (&'static str, String);
 
 /// Compiles a file of [`SOURCES`] with these macros for `arch` (`sm_90`), or takes the cubin from
 /// the cache. An error holds the compiler's log.
-pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, CaseError> {
+pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, DeviceError> {
     let (_, source) = SOURCES
         .iter()
         .find(|(name, _)| *name == file)
-        .ok_or_else(|| CaseError::cuda(format!("there is no kernel file {file}")))?;
+        .ok_or_else(|| DeviceError::driver(format!("there is no kernel file {file}")))?;
     // NVRTC has no file system to look for headers in, and needs none for headers of our own.
     let mut source = (*source).to_owned();
     for (header, text) in HEADERS {
@@ -55,7 +55,7 @@ pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, Ca
             return Ok(cubin);
         }
     }
-    let cubin = run_nvrtc(file, &source, defines, arch).map_err(CaseError::cuda)?;
+    let cubin = run_nvrtc(file, &source, defines, arch).map_err(DeviceError::driver)?;
     if let Some(path) = cached
         && let Err(error) = store(&path, &cubin)
     {

@@ -2,8 +2,8 @@
 //! in them.
 
 use super::Cuda;
+use crate::device::DeviceError;
 use crate::device::{Clock, Kernel};
-use crate::workload::CaseError;
 use cpp_demangle::{DemangleOptions, Symbol};
 use cudarc::driver::{CudaGraph, sys};
 use std::ffi::CStr;
@@ -13,34 +13,36 @@ pub struct Graph(CudaGraph);
 
 impl Graph {
     /// Captures what `enqueue` puts on the stream, `launches` times over.
-    pub fn capture(
+    pub fn capture<E: From<DeviceError>>(
         cuda: &Cuda,
         launches: usize,
-        mut enqueue: impl FnMut() -> Result<(), CaseError>,
-    ) -> Result<Self, CaseError> {
+        mut enqueue: impl FnMut() -> Result<(), E>,
+    ) -> Result<Self, E> {
         let stream = cuda.stream();
         // Thread-local: a call that would break the capture is refused in this thread only, which
         // is all we have.
-        stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
+        stream
+            .begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+            .map_err(DeviceError::from)?;
         let enqueued = (0..launches).try_for_each(|_| enqueue());
         // The capture has to be ended whatever happened, or the stream stays unusable.
         let graph = stream.end_capture(
             sys::CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH,
         );
         enqueued?;
-        let empty = || CaseError::cuda("the captured graph is empty: nothing was launched");
-        let graph = graph?.ok_or_else(empty)?;
-        graph.upload()?;
+        let empty = || DeviceError::driver("the captured graph is empty: nothing was launched");
+        let graph = graph.map_err(DeviceError::from)?.ok_or_else(empty)?;
+        graph.upload().map_err(DeviceError::from)?;
         Ok(Graph(graph))
     }
 
     /// Enqueues all captured launches.
-    pub fn launch(&self) -> Result<(), CaseError> {
+    pub fn launch(&self) -> Result<(), DeviceError> {
         Ok(self.0.launch()?)
     }
 
     /// Median nanoseconds of a replay, over some in a row after one that is not counted.
-    pub fn replay_ns(&self, cuda: &Cuda, replays: usize) -> Result<f64, CaseError> {
+    pub fn replay_ns(&self, cuda: &Cuda, replays: usize) -> Result<f64, DeviceError> {
         let clock = Clock::events(cuda.stream().clone());
         let mut marks = Vec::with_capacity(replays + 1);
         for _ in 0..=replays {
@@ -54,7 +56,7 @@ impl Graph {
     }
 
     /// The kernels in the graph, as they were captured.
-    pub fn kernels(&self, cuda: &Cuda) -> Result<Vec<Kernel>, CaseError> {
+    pub fn kernels(&self, cuda: &Cuda) -> Result<Vec<Kernel>, DeviceError> {
         let graph = self.0.cu_graph();
         let mut count = 0;
         // SAFETY: a null array asks for the number of nodes.
@@ -69,7 +71,7 @@ impl Graph {
 }
 
 /// The kernel of a node; none for a memset, a copy, an event.
-fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, CaseError> {
+fn kernel(node: sys::CUgraphNode, sm_count: u32) -> Result<Option<Kernel>, DeviceError> {
     let mut kind = std::mem::MaybeUninit::uninit();
     // SAFETY: the node belongs to a living graph; `kind` is read only after success.
     unsafe { sys::cuGraphNodeGetType(node, kind.as_mut_ptr()) }.result()?;

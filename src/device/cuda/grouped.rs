@@ -2,7 +2,7 @@
 
 use super::blas::{Blas, Matrix, Strided, int};
 use super::kernels::{Tensor, address};
-use crate::workload::CaseError;
+use crate::device::DeviceError;
 use cudarc::cublas::sys;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
@@ -32,12 +32,12 @@ impl Grouped {
     pub fn new(
         stream: &Arc<CudaStream>,
         gemms: &[(Strided, [Matrix; 3])],
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, DeviceError> {
         const NAME: &[u8] = b"cublasGemmGroupedBatchedEx";
         // SAFETY: the symbol is only looked for: cudarc would panic at a call of a missing one.
         if unsafe { sys::culib().get::<*const c_void>(NAME) }.is_err() {
             let message = "this cuBLAS has no grouped GEMMs: they came with 12.5";
-            return Err(CaseError::unsupported(message));
+            return Err(DeviceError::unsupported(message));
         }
         let (mut sizes, mut strides) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
         let mut addresses = [const { Vec::new() }; 3];
@@ -80,7 +80,7 @@ impl Blas {
         &self,
         grouped: &Grouped,
         tensors: impl ExactSizeIterator<Item = [&'a Tensor; 3]>,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         assert_eq!(tensors.len(), grouped.bound.len(), "the tensors are those that were bound");
         for (tensors, bound) in tensors.zip(&grouped.bound) {
             let are = tensors.map(|tensor| (address(tensor), tensor.len()));
@@ -117,6 +117,6 @@ impl Blas {
             )
         }
         .result()
-        .map_err(CaseError::from)
+        .map_err(DeviceError::from)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Cuda;
 use super::timing::{Cycles, GATE};
-use crate::workload::CaseError;
+use crate::device::DeviceError;
 use std::time::{Duration, Instant};
 
 /// The longest that launches are held back, whatever becomes of the host.
@@ -12,10 +12,10 @@ const HOLD_LIMIT: Duration = Duration::from_millis(20);
 impl Cuda {
     /// Enqueues what `enqueue` enqueues, and lets the GPU start only when all of it is there. False
     /// where the host took so long that the GPU did not wait for it.
-    pub fn held_back(
+    pub fn held_back<E: From<DeviceError>>(
         &self,
-        enqueue: impl FnOnce() -> Result<(), CaseError>,
-    ) -> Result<bool, CaseError> {
+        enqueue: impl FnOnce() -> Result<(), E>,
+    ) -> Result<bool, E> {
         let timing = &self.timing;
         let ticket = timing.ticket.get().wrapping_add(1);
         timing.ticket.set(ticket);
@@ -29,10 +29,10 @@ impl Cuda {
     }
 
     /// Counts the SM's cycles while the GPU does what `enqueue` enqueues, and waits for that.
-    pub fn counting<T>(
+    pub fn counting<T, E: From<DeviceError>>(
         &self,
-        enqueue: impl FnOnce() -> Result<T, CaseError>,
-    ) -> Result<(T, Cycles), CaseError> {
+        enqueue: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(T, Cycles), E> {
         let words = &self.timing;
         (0..4).for_each(|index| words.write(index, 0));
         let stamp = |index| {

@@ -2,7 +2,8 @@
 
 use super::{Tensor, address};
 use crate::device::Algorithm;
-use crate::workload::{CaseError, DType, GemmShape};
+use crate::device::DeviceError;
+use crate::workload::{DType, GemmShape};
 use cudarc::cublaslt::sys::cublasLtMatmulAlgoConfigAttributes_t as Attribute;
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
@@ -41,7 +42,7 @@ struct Problem {
 struct Preference(sys::cublasLtMatmulPreference_t);
 
 impl Lt {
-    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
+    pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
         let handle = result::create_handle()?;
         // SAFETY: never read before cuBLASLt writes it.
         let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }?;
@@ -55,7 +56,7 @@ impl Lt {
         shape: GemmShape,
         dtype: DType,
         at_most: usize,
-    ) -> Result<Vec<Matmul>, CaseError> {
+    ) -> Result<Vec<Matmul>, DeviceError> {
         let problem = Rc::new(Problem::new(shape, dtype)?);
         let preference = Preference::new()?;
         let [b, a, c] = problem.layouts;
@@ -82,7 +83,7 @@ impl Lt {
         found.truncate(count as usize);
         found.retain(|result| result.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS);
         if found.is_empty() {
-            return Err(CaseError::unsupported("cuBLASLt offers no algorithm for this GEMM"));
+            return Err(DeviceError::unsupported("cuBLASLt offers no algorithm for this GEMM"));
         }
         let offered = found.len();
         let named = found.into_iter().enumerate().map(|(rank, result)| {
@@ -104,7 +105,7 @@ impl Lt {
 
     /// Enqueues `C = A B` with float32 accumulation on the stream of this handle. Panics if a
     /// tensor does not have the elements of its matrix.
-    pub fn multiply(&self, matmul: &Matmul, [a, b, c]: [&Tensor; 3]) -> Result<(), CaseError> {
+    pub fn multiply(&self, matmul: &Matmul, [a, b, c]: [&Tensor; 3]) -> Result<(), DeviceError> {
         let GemmShape { m, n, k } = matmul.problem.shape;
         let lengths = [a, b, c].map(|tensor| Some(tensor.len()));
         assert_eq!(lengths, [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)]);
@@ -135,7 +136,7 @@ impl Lt {
                 self.stream.cu_stream().cast(),
             )
         }
-        .map_err(CaseError::from)
+        .map_err(DeviceError::from)
     }
 }
 
@@ -147,7 +148,7 @@ impl Drop for Lt {
 }
 
 impl Problem {
-    fn new(shape: GemmShape, dtype: DType) -> Result<Self, CaseError> {
+    fn new(shape: GemmShape, dtype: DType) -> Result<Self, DeviceError> {
         let kind = match dtype {
             DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
             DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
@@ -186,7 +187,7 @@ impl Drop for Problem {
 }
 
 impl Preference {
-    fn new() -> Result<Self, CaseError> {
+    fn new() -> Result<Self, DeviceError> {
         let preference = Preference(result::create_matmul_pref()?);
         let most_bytes = WORKSPACE_BYTES;
         // SAFETY: the preference is alive; the attribute takes a size.

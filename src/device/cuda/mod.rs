@@ -24,7 +24,8 @@ pub use lt::{Lt, Matmul};
 pub use timing::Cycles;
 
 use super::library::{require_driver, require_libraries};
-use crate::workload::{CaseError, DType, ErrorKind};
+use crate::device::{DeviceError, DeviceErrorKind};
+use crate::workload::DType;
 use cudarc::driver::sys::{CUdevice_attribute as Attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DriverError, result, sys};
 use std::sync::Arc;
@@ -70,7 +71,7 @@ pub struct Listed {
 
 /// The GPUs that this process may use, in the order of `cuda:N`. The driver is asked, not NVML: it
 /// knows what CUDA_VISIBLE_DEVICES leaves and how that is counted.
-pub fn list() -> Result<Vec<Listed>, CaseError> {
+pub fn list() -> Result<Vec<Listed>, DeviceError> {
     present()?;
     let listed = (0..CudaContext::device_count()?).map(|index| {
         let device = result::device::get(index)?;
@@ -81,17 +82,17 @@ pub fn list() -> Result<Vec<Listed>, CaseError> {
 }
 
 /// One line where there is no driver, or no GPU that it can use.
-pub fn present() -> Result<(), CaseError> {
+pub fn present() -> Result<(), DeviceError> {
     require_driver()?;
     match CudaContext::device_count() {
         Ok(count) if count > 0 => Ok(()),
-        Ok(_) => Err(CaseError::cuda("no CUDA GPU on this machine")),
-        Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => Err(CaseError::cuda(
+        Ok(_) => Err(DeviceError::driver("no CUDA GPU on this machine")),
+        Err(DriverError(CUresult::CUDA_ERROR_NO_DEVICE)) => Err(DeviceError::driver(
             "no CUDA GPU that the driver can use (is CUDA_VISIBLE_DEVICES empty?)",
         )),
         Err(error) => {
-            let error = CaseError::from(error);
-            Err(CaseError::cuda(format!("the CUDA driver does not start: {error}")))
+            let error = DeviceError::from(error);
+            Err(DeviceError::driver(format!("the CUDA driver does not start: {error}")))
         }
     }
 }
@@ -99,16 +100,16 @@ pub fn present() -> Result<(), CaseError> {
 impl Cuda {
     /// Opens GPU number `index`, compiles the kernels for it and prepares cuBLAS. An error is one
     /// line, unless the kernels do not compile.
-    pub fn open(index: usize) -> Result<Self, CaseError> {
+    pub fn open(index: usize) -> Result<Self, DeviceError> {
         present().map_err(|reason| {
-            CaseError::cuda(format!(
+            DeviceError::driver(format!(
                 "{reason}; install NVIDIA's driver, or measure the CPU with NIGHT_SWEEP_DEVICE=cpu"
             ))
         })?;
         let count = CudaContext::device_count()? as usize;
         if index >= count {
             let last = count - 1;
-            return Err(CaseError::cuda(format!(
+            return Err(DeviceError::driver(format!(
                 "there is no cuda:{index}: this machine has cuda:0 to cuda:{last}"
             )));
         }
@@ -121,7 +122,7 @@ impl Cuda {
         let properties = Properties::of(&context)?;
         if properties.compute_capability < (8, 0) {
             let (major, minor) = properties.compute_capability;
-            return Err(CaseError::cuda(format!(
+            return Err(DeviceError::driver(format!(
                 "{} has compute capability {major}.{minor}: Night Sweep's kernels need 8.0 (A100) \
                  or later",
                 properties.name
@@ -171,11 +172,11 @@ impl Cuda {
     }
 
     /// Device memory for `len` elements, not initialised.
-    pub fn alloc<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, CaseError> {
+    pub fn alloc<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, DeviceError> {
         // SAFETY: `Bits` are valid whatever their bits; every user overwrites the memory.
         unsafe { self.stream.alloc(len) }.map_err(|failure| {
-            let mut error = CaseError::from(failure);
-            if error.kind == ErrorKind::OutOfMemory {
+            let mut error = DeviceError::from(failure);
+            if error.kind == DeviceErrorKind::OutOfMemory {
                 let free = self.context.mem_get_info().map_or(0, |(free, _)| free);
                 error.message = format!(
                     "out of device memory: {:.2} GB asked for, {:.2} of {:.2} GB free",
@@ -195,29 +196,29 @@ impl Cuda {
         (seed, tensor): (u64, u32),
         size: [usize; 2],
         data: [usize; 2],
-    ) -> Result<Tensor, CaseError> {
+    ) -> Result<Tensor, DeviceError> {
         let mut out = self.alloc(size[0] * size[1])?;
         self.kernels.fill_normal(&mut out, dtype, (seed, tensor), size, data)?;
         Ok(out)
     }
 
     /// Device memory for `len` zeros.
-    pub fn zeros<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, CaseError> {
+    pub fn zeros<T: Bits>(&self, len: usize) -> Result<CudaSlice<T>, DeviceError> {
         Ok(self.stream.alloc_zeros(len)?)
     }
 
     /// A copy in device memory.
-    pub fn upload<T: Bits>(&self, values: &[T]) -> Result<CudaSlice<T>, CaseError> {
+    pub fn upload<T: Bits>(&self, values: &[T]) -> Result<CudaSlice<T>, DeviceError> {
         Ok(self.stream.clone_htod(values)?)
     }
 
     /// A copy in host memory; waits for everything enqueued before it.
-    pub fn download<T: Bits>(&self, values: &CudaSlice<T>) -> Result<Vec<T>, CaseError> {
+    pub fn download<T: Bits>(&self, values: &CudaSlice<T>) -> Result<Vec<T>, DeviceError> {
         Ok(self.stream.clone_dtoh(values)?)
     }
 
     /// Waits until everything enqueued is done, whose errors show here.
-    pub fn synchronize(&self) -> Result<(), CaseError> {
+    pub fn synchronize(&self) -> Result<(), DeviceError> {
         Ok(self.stream.synchronize()?)
     }
 

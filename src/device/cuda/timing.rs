@@ -1,6 +1,6 @@
 //! What measuring shares with the GPU: words of host memory, and the cycles counted in them.
 
-use crate::workload::CaseError;
+use crate::device::DeviceError;
 use cudarc::driver::{CudaContext, result, sys};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    pub(super) fn new(context: &Arc<CudaContext>) -> Result<Self, CaseError> {
+    pub(super) fn new(context: &Arc<CudaContext>) -> Result<Self, DeviceError> {
         let bytes = WORDS * size_of::<u64>();
         // SAFETY: the size is not 0; the memory is freed when dropped.
         let words = unsafe { result::malloc_host(bytes, sys::CU_MEMHOSTALLOC_DEVICEMAP) }?.cast();

@@ -7,8 +7,9 @@
 use super::engine::{Executable, Graph, Target};
 use super::graph;
 use super::{Attribute::*, Cudnn, CudnnError, Descriptor, Draft, Kind::*};
+use crate::device::DeviceError;
 use crate::device::cuda::{Tensor, address};
-use crate::workload::{CaseError, DType, Sdpa, SdpaShape};
+use crate::workload::{DType, Sdpa, SdpaShape};
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -48,7 +49,7 @@ pub struct Bound {
 
 impl CudnnAttention {
     /// For plans that launch on `stream`; unsupported if there is no usable cuDNN.
-    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
+    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
         Ok(CudnnAttention { cudnn: Rc::new(Cudnn::new(stream)?), compiled: RefCell::default() })
     }
 
@@ -59,7 +60,7 @@ impl CudnnAttention {
 
     /// Whether cuDNN has an engine for this attention, by its heuristics: nothing is compiled, nor
     /// allocated on the device.
-    pub fn supports(&self, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {
+    pub fn supports(&self, sdpa: &Sdpa, dtype: DType) -> Result<(), DeviceError> {
         check_shape(&sdpa.shape)?;
         if self.compiled.borrow().contains_key(&key(sdpa, dtype)) {
             return Ok(());
@@ -69,7 +70,7 @@ impl CudnnAttention {
 
     /// The attention compiled, or taken from what was compiled before; an error says why the best
     /// engine did not compile.
-    pub fn plan(&self, sdpa: &Sdpa, dtype: DType) -> Result<Rc<Compiled>, CaseError> {
+    pub fn plan(&self, sdpa: &Sdpa, dtype: DType) -> Result<Rc<Compiled>, DeviceError> {
         check_shape(&sdpa.shape)?;
         let known = self.compiled.borrow().get(&key(sdpa, dtype)).cloned();
         let executable = match known {
@@ -109,7 +110,7 @@ impl Compiled {
         self: &Rc<Self>,
         tensors: [&Tensor; 4],
         workspace: CudaSlice<u8>,
-    ) -> Result<Bound, CaseError> {
+    ) -> Result<Bound, DeviceError> {
         let (elements, kv_elements) = (self.shape.elements(), self.shape.kv_elements());
         let bound = tensors.map(place);
         assert_eq!(bound.map(|(_, len)| len), [elements, kv_elements, kv_elements, elements]);
@@ -141,7 +142,7 @@ impl Compiled {
 
 impl Bound {
     /// Enqueues one launch on the stream. Panics if `tensors` are not those that were bound.
-    pub fn launch(&self, tensors: [&Tensor; 4]) -> Result<(), CaseError> {
+    pub fn launch(&self, tensors: [&Tensor; 4]) -> Result<(), DeviceError> {
         assert_eq!(tensors.map(place), self.bound, "the tensors are those that were bound");
         let Compiled { cudnn, executable, .. } = &*self.compiled;
         // SAFETY: the tensors at the bound addresses are borrowed, and as large as `bind` found
@@ -163,7 +164,7 @@ fn key(sdpa: &Sdpa, dtype: DType) -> (SdpaShape, bool, DType) {
 }
 
 /// Says in our words, and at once, what cuDNN would refuse at length, or divide by.
-fn check_shape(shape: &SdpaShape) -> Result<(), CaseError> {
+fn check_shape(shape: &SdpaShape) -> Result<(), DeviceError> {
     let head_dim = shape.head_dim;
     let needs = if shape.elements() == 0 {
         "needs at least one element".to_owned()
@@ -174,7 +175,7 @@ fn check_shape(shape: &SdpaShape) -> Result<(), CaseError> {
     } else {
         return Ok(());
     };
-    Err(CaseError::unsupported(format!("cuDNN attention {needs}")))
+    Err(DeviceError::unsupported(format!("cuDNN attention {needs}")))
 }
 
 /// The score of a key after its query: what cuDNN's own front end passes to each version.

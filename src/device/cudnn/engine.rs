@@ -1,7 +1,7 @@
 //! From the nodes of a graph to an engine of cuDNN's that runs them as one kernel.
 
 use super::{Attribute::*, Cudnn, CudnnError, Descriptor, Draft, HeuristicMode, Kind::*, Library};
-use crate::workload::CaseError;
+use crate::device::DeviceError;
 use std::rc::Rc;
 
 /// First cuDNN's choice for speed, then whatever works. Each takes some 10 ms.
@@ -46,20 +46,20 @@ impl Graph {
     }
 
     /// Whether there is an engine for the graph; unsupported, with the reason, if there is none.
-    pub fn supported(&self) -> Result<(), CaseError> {
+    pub fn supported(&self) -> Result<(), DeviceError> {
         self.first_success(|_| Ok(()))
     }
 
     /// The first engine that compiles, or the error of the first that was tried.
-    pub fn compile(&self) -> Result<Executable, CaseError> {
+    pub fn compile(&self) -> Result<Executable, DeviceError> {
         self.first_success(|config| Ok(Executable::new(self.library, config)?))
     }
 
     /// What `attempt` makes of the best engine that it succeeds with, or else the first error.
     fn first_success<T>(
         &self,
-        attempt: impl Fn(&Descriptor) -> Result<T, CaseError>,
-    ) -> Result<T, CaseError> {
+        attempt: impl Fn(&Descriptor) -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
         let mut failure = None;
         for mode in HEURISTICS {
             let configs = self.configs(mode)?;
@@ -94,10 +94,10 @@ impl Graph {
             .get_parts(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)
     }
 
-    fn no_engine(&self) -> CaseError {
+    fn no_engine(&self) -> DeviceError {
         let reason = self.library.take_last_error();
         let colon = if reason.is_empty() { "" } else { ": " };
-        CaseError::unsupported(format!(
+        DeviceError::unsupported(format!(
             "cuDNN {} has no engine for this attention on this device{colon}{reason}",
             self.library.version_text()
         ))
@@ -131,8 +131,9 @@ fn engine_id(config: &Descriptor) -> Result<i64, CudnnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::DeviceErrorKind;
     use crate::device::cudnn::graph::attention;
-    use crate::workload::{DType, ErrorKind, SdpaShape};
+    use crate::workload::{DType, SdpaShape};
 
     fn described(library: &'static Library, compute_capability: u32) -> Target {
         let (name, shared_bytes, sms) = match compute_capability {
@@ -191,7 +192,7 @@ mod tests {
             for head_dim in [65, 107, 130] {
                 let error =
                     graph(&target, None, head_dim, false, DType::Fp16).supported().unwrap_err();
-                assert_eq!(error.kind, ErrorKind::Unsupported);
+                assert_eq!(error.kind, DeviceErrorKind::Unsupported);
                 assert!(error.message.contains("has no engine"), "{error}");
                 assert!(!error.message.contains('\n'), "{error}");
             }

@@ -6,7 +6,7 @@
 //! as the integer that it is in C.
 
 use super::{Attribute, Kind};
-use crate::workload::{CaseError, ErrorKind};
+use crate::device::{DeviceError, DeviceErrorKind};
 use cudarc::cudnn::sys;
 use cudarc::driver::CudaStream;
 use std::ffi::{CStr, c_char, c_void};
@@ -53,15 +53,15 @@ type GetAttribute = unsafe extern "C" fn(
 impl Library {
     /// The library, loaded once for the process; unsupported if cuDNN or what it depends on is
     /// missing, or it is older than 9.0.
-    pub fn get() -> Result<&'static Library, CaseError> {
-        static LIBRARY: OnceLock<Result<Library, CaseError>> = OnceLock::new();
+    pub fn get() -> Result<&'static Library, DeviceError> {
+        static LIBRARY: OnceLock<Result<Library, DeviceError>> = OnceLock::new();
         LIBRARY.get_or_init(Library::load).as_ref().map_err(Clone::clone)
     }
 
-    fn load() -> Result<Library, CaseError> {
+    fn load() -> Result<Library, DeviceError> {
         // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
         if !unsafe { sys::is_culib_present() } {
-            return Err(CaseError::unsupported(format!(
+            return Err(DeviceError::unsupported(format!(
                 "libcudnn is not found; get it {HOW_TO_GET_IT}"
             )));
         }
@@ -70,7 +70,7 @@ impl Library {
         unsafe {
             let version = symbol::<unsafe extern "C" fn() -> usize>("cudnnGetVersion")?();
             if version < OLDEST_VERSION {
-                return Err(CaseError::unsupported(format!(
+                return Err(DeviceError::unsupported(format!(
                     "cuDNN {} is too old: 9.0 or newer is needed; get it {HOW_TO_GET_IT}",
                     version_text(version)
                 )));
@@ -139,7 +139,7 @@ pub struct Cudnn {
 impl Cudnn {
     /// A handle on `stream`, whose context becomes the current one of this thread, and has to be it
     /// at each call.
-    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, CaseError> {
+    pub fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
         let library = Library::get()?;
         stream.context().bind_to_thread()?;
         let mut raw = null_mut();
@@ -166,12 +166,12 @@ impl Drop for Cudnn {
 }
 
 /// Without the cuBLASLt of its CUDA version cuDNN would not report an error but abort the process.
-fn require_cublaslt(cuda_major: usize) -> Result<(), CaseError> {
+fn require_cublaslt(cuda_major: usize) -> Result<(), DeviceError> {
     let name = format!("libcublasLt.so.{cuda_major}");
     // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
     let missing = cfg!(target_os = "linux") && unsafe { libloading::Library::new(&name) }.is_err();
     if missing {
-        return Err(CaseError::unsupported(format!(
+        return Err(DeviceError::unsupported(format!(
             "{name}, which this cuDNN needs, is not found; get it from the toolkit of CUDA \
              {cuda_major}, conda (libcublas) or PyPI (nvidia-cublas), with its folder in \
              LD_LIBRARY_PATH"
@@ -184,11 +184,11 @@ fn require_cublaslt(cuda_major: usize) -> Result<(), CaseError> {
 ///
 /// # Safety
 /// `F` has to be the function's type, and the library present.
-unsafe fn symbol<F: Copy>(name: &str) -> Result<F, CaseError> {
+unsafe fn symbol<F: Copy>(name: &str) -> Result<F, DeviceError> {
     // SAFETY: as the caller promises; the library is never unloaded.
     unsafe { sys::culib().get::<F>(name.as_bytes()) }
         .map(|function| *function)
-        .map_err(|_| CaseError::unsupported(format!("libcudnn has no function {name}")))
+        .map_err(|_| DeviceError::unsupported(format!("libcudnn has no function {name}")))
 }
 
 /// The first line for a person. Rejected engines stand there as JSON, reasons as `Warning: STATUS;
@@ -222,14 +222,14 @@ impl CudnnError {
     }
 }
 
-impl From<CudnnError> for CaseError {
+impl From<CudnnError> for DeviceError {
     fn from(error: CudnnError) -> Self {
         let kind = match error.status {
-            3000..4000 => ErrorKind::Unsupported,
-            4003 | 4004 => ErrorKind::OutOfMemory,
-            _ => ErrorKind::Cuda,
+            3000..4000 => DeviceErrorKind::Unsupported,
+            4003 | 4004 => DeviceErrorKind::OutOfMemory,
+            _ => DeviceErrorKind::Driver,
         };
-        CaseError { kind, message: error.to_string() }
+        DeviceError { kind, message: error.to_string() }
     }
 }
 
@@ -260,11 +260,11 @@ mod tests {
     fn the_status_decides_the_kind_of_error() {
         let kind = |status| {
             let [status_name, call, detail] = [const { String::new() }; 3];
-            CaseError::from(CudnnError { status, status_name, call, detail }).kind
+            DeviceError::from(CudnnError { status, status_name, call, detail }).kind
         };
-        assert_eq!(kind(3002), ErrorKind::Unsupported);
-        assert_eq!(kind(4004), ErrorKind::OutOfMemory);
-        assert_eq!(kind(5001), ErrorKind::Cuda);
-        assert_eq!(kind(9999), ErrorKind::Cuda);
+        assert_eq!(kind(3002), DeviceErrorKind::Unsupported);
+        assert_eq!(kind(4004), DeviceErrorKind::OutOfMemory);
+        assert_eq!(kind(5001), DeviceErrorKind::Driver);
+        assert_eq!(kind(9999), DeviceErrorKind::Driver);
     }
 }

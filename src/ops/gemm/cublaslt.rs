@@ -70,7 +70,7 @@ impl CublasLtGemm {
     /// Enqueues one launch on the stream of `lt`.
     pub(super) fn launch_with(&self, lt: &Lt) -> Result<(), CaseError> {
         let GemmProblem { a, b, c, .. } = &self.problem;
-        lt.multiply(&self.matmul, [a, b, c])
+        Ok(lt.multiply(&self.matmul, [a, b, c])?)
     }
 
     /// Nanoseconds of a launch: the median of a few replays of a short graph.

@@ -76,7 +76,7 @@ impl CudaGemmOnTheFly {
 
     fn cut(&mut self, c: PaddedMatrix) -> Result<(), CaseError> {
         let (from, to) = (&self.padded.problem.c, &mut self.dense.c);
-        self.cuda.kernels().resize([from], [to], c.size, c.data)
+        Ok(self.cuda.kernels().resize([from], [to], c.size, c.data)?)
     }
 }
 

@@ -60,7 +60,7 @@ fn operands(problem: &GemmProblem<Tensor>) -> (Strided, [Matrix<'_>; 3]) {
 impl Plan for CublasGrouped {
     fn launch(&mut self) -> Result<(), CaseError> {
         let tensors = self.parts.iter().map(|part| [&part.a, &part.b, &part.c]);
-        self.cuda.blas().grouped(&self.grouped, tensors)
+        Ok(self.cuda.blas().grouped(&self.grouped, tensors)?)
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {

@@ -102,7 +102,7 @@ impl Context {
 
     /// cuDNN on the GPU; unsupported if there is no usable one.
     pub fn cudnn(&self) -> Result<&CudnnAttention, CaseError> {
-        let open = || CudnnAttention::new(self.cuda()?.stream());
+        let open = || Ok(CudnnAttention::new(self.cuda()?.stream())?);
         self.cudnn.get_or_init(open).as_ref().map_err(Clone::clone)
     }
 

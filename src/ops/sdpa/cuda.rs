@@ -76,7 +76,7 @@ impl Launch for Fused {
         let scale = problem.scale();
         let SdpaProblem { sdpa, q, k, v, o, .. } = problem;
         let kept = &mut self.kept;
-        self.kernel.launch(cuda.stream(), [q, k, v], o, kept, &sdpa.shape, scale)
+        Ok(self.kernel.launch(cuda.stream(), [q, k, v], o, kept, &sdpa.shape, scale)?)
     }
 }
 

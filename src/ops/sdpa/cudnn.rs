@@ -14,7 +14,7 @@ impl AttentionBackend for Cudnn {
     }
 
     fn supports(&self, on: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {
-        on.cudnn()?.supports(sdpa, dtype)
+        Ok(on.cudnn()?.supports(sdpa, dtype)?)
     }
 
     fn torch_refusal(&self, machine: Machine, sdpa: &Sdpa) -> Option<String> {
@@ -42,7 +42,7 @@ impl AttentionBackend for Cudnn {
 
 impl Launch for Bound {
     fn launch(&mut self, _: &Cuda, problem: &mut SdpaProblem<Tensor>) -> Result<(), CaseError> {
-        Bound::launch(self, tensors(problem))
+        Ok(Bound::launch(self, tensors(problem))?)
     }
 }
 

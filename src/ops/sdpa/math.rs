@@ -102,7 +102,7 @@ impl Launch for InFloat32 {
         kernels.softmax_f32(&mut self.scores, seq, sdpa.causal)?;
         let scores = Matrix::wide(&self.scores, seq, rows * seq);
         cuda.blas().gemm(to_output, scores, v, o)?;
-        kernels.narrow(&self.o, &mut problem.o, dtype)
+        Ok(kernels.narrow(&self.o, &mut problem.o, dtype)?)
     }
 }
 
@@ -126,6 +126,6 @@ impl Launch for Scores {
         cuda.blas().gemm(to_scores, q, k.transposed(), scores)?;
         cuda.kernels().softmax_16bit(&mut self.0, seq, sdpa.causal, *dtype)?;
         let scores = Matrix::narrow(&self.0, *dtype, seq, rows * seq);
-        cuda.blas().gemm(to_output, scores, v, o)
+        Ok(cuda.blas().gemm(to_output, scores, v, o)?)
     }
 }

@@ -68,7 +68,7 @@ impl CudaSdpaOnTheFly {
     fn cut(&mut self) -> Result<(), CaseError> {
         let (dense, padded) = (&mut self.dense, self.padded.problem_mut());
         let (from, to) = (sizes(&padded.sdpa.shape).q, sizes(&dense.sdpa.shape).q);
-        self.cuda.kernels().resize([&padded.o], [&mut dense.o], from, to)
+        Ok(self.cuda.kernels().resize([&padded.o], [&mut dense.o], from, to)?)
     }
 }
 

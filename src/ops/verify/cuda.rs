@@ -9,7 +9,7 @@ use cudarc::driver::CudaSlice;
 
 /// Fills an output with NaN, so that an element which is not written shows.
 pub fn poison(cuda: &Cuda, output: &mut Tensor) -> Result<(), CaseError> {
-    cuda.kernels().fill_bits(output, POISON)
+    Ok(cuda.kernels().fill_bits(output, POISON)?)
 }
 
 /// Compares the result of a GEMM with the reference.
@@ -17,7 +17,7 @@ pub fn gemm(cuda: &Cuda, problem: &GemmProblem<Tensor>) -> Result<Verification, 
     let GemmProblem { gemm, dtype, a, b, c } = problem;
     compare(cuda, c, gemm.shape.m, *dtype, tolerance(*dtype), |rows, errors| {
         let (n, k) = (gemm.shape.n, gemm.shape.k);
-        cuda.kernels().verify_gemm([a, b, c], rows, errors, (n, k), *dtype)
+        Ok(cuda.kernels().verify_gemm([a, b, c], rows, errors, (n, k), *dtype)?)
     })
 }
 
@@ -34,7 +34,7 @@ pub fn sdpa(
         let size = (shape.seq_len, shape.head_dim, shape.heads_per_kv_head());
         let (scale, causal) = (problem.scale(), sdpa.causal);
         let tensors = [q, k, v, o];
-        cuda.kernels().verify_sdpa(tensors, rows, errors, size, scale, causal, *dtype)
+        Ok(cuda.kernels().verify_sdpa(tensors, rows, errors, size, scale, causal, *dtype)?)
     })
 }
 

@@ -3,7 +3,6 @@
 use super::escape::{self, visible};
 use super::words;
 use crate::device::kernel::Kernel;
-use crate::ops::error::ErrorKind;
 use crate::ops::sdpa;
 use crate::render::plot::{PALETTE, common_fields, differing};
 use crate::results::compared::{self, Compared};
@@ -11,6 +10,7 @@ use crate::results::raw::{Cold, Derived, Measured, Point, Raw, Row, Variant};
 use crate::results::summary::{Curve, Summary};
 use crate::results::view::{Bars, Layout, View};
 use crate::stats::{Timing, percentile, sorted};
+use crate::workload::ErrorKind;
 use indexmap::IndexSet;
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -3,11 +3,11 @@
 use super::axis::{Axis, Scale, time_unit};
 use super::canvas::*;
 use crate::measure::record::ProtocolKind;
-use crate::ops::error::ErrorKind;
 use crate::results::compared;
 use crate::results::raw::{Raw, Row};
 use crate::results::view::{self, Bars, Plot};
 use crate::units::{ratio, three_digits};
+use crate::workload::ErrorKind;
 use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};

@@ -7,7 +7,8 @@ pub use variant::{FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVaria
 use super::Cuda;
 use super::compile::{Define, compile};
 use super::kernels::Tensor;
-use crate::workload::{CaseError, DType, SdpaShape};
+use crate::device::DeviceError;
+use crate::workload::{DType, SdpaShape};
 use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute};
 use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::Ptx;
@@ -32,13 +33,13 @@ impl AttentionKernel {
         head_dim: usize,
         dtype: DType,
         causal: bool,
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, DeviceError> {
         assert!((1..=256).contains(&head_dim) && (unpadded || head_dim.is_multiple_of(8)));
         let most = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
         let shared_bytes_per_sm = cuda.context.attribute(most)? as usize;
         let columns = head_dim.next_multiple_of(8);
         let tiling = FlashTiling::choose(columns, shared_bytes_per_sm).ok_or_else(|| {
-            CaseError::unsupported(format!(
+            DeviceError::unsupported(format!(
                 "FLASH at head_dim {head_dim} needs more shared memory than this GPU has"
             ))
         })?;
@@ -61,7 +62,7 @@ impl AttentionKernel {
         head_dim: usize,
         dtype: DType,
         causal: bool,
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, DeviceError> {
         assert!(head_dim.is_multiple_of(8) && head_dim > 0);
         let tile = MemEfficientTile::choose(head_dim);
         let variant = MemEfficientVariant { tile, dtype, causal };
@@ -91,7 +92,7 @@ impl AttentionKernel {
         kept: &mut CudaSlice<f32>,
         shape: &SdpaShape,
         scale: f32,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let SdpaShape { batch, n_heads, seq_len, head_dim, .. } = *shape;
         assert!(n_heads.is_multiple_of(shape.kv_heads()), "query heads share a KV head evenly");
         assert_eq!(head_dim, self.head_dim);
@@ -101,7 +102,7 @@ impl AttentionKernel {
         // A tile counts the bytes of a head in 32 bits.
         let head_bytes = seq_len.saturating_mul(head_dim * DType::SIZE_BYTES);
         if n_heads > 65_535 || batch > 65_535 || head_bytes > i32::MAX as usize {
-            return Err(CaseError::unsupported(format!(
+            return Err(DeviceError::unsupported(format!(
                 "{batch} x {n_heads} heads of {seq_len} tokens are too many for one launch"
             )));
         }
@@ -133,7 +134,7 @@ impl Cuda {
         defines: &[Define],
         name: &str,
         shared_bytes: usize,
-    ) -> Result<CudaFunction, CaseError> {
+    ) -> Result<CudaFunction, DeviceError> {
         let (major, minor) = self.properties.compute_capability;
         let cubin = compile(file, defines, &format!("sm_{major}{minor}"))?;
         let module = self.context.load_module(Ptx::from_binary(cubin))?;

@@ -1,7 +1,8 @@
 //! kernels/fill.cu: the data of the operands.
 
 use super::{Kernels, Tensor, address, kind, threads_for};
-use crate::workload::{CaseError, DType};
+use crate::device::DeviceError;
+use crate::workload::DType;
 use cudarc::driver::PushKernelArg;
 use cudarc::driver::sys::cuMemsetD16Async;
 
@@ -15,7 +16,7 @@ impl Kernels {
         (seed, tensor): (u64, u32),
         [rows, columns]: [usize; 2],
         [data_rows, data_columns]: [usize; 2],
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         assert_eq!(out.len(), rows * columns, "the tensor has the size of its matrix");
         let sizes = [rows, columns, data_rows, data_columns].map(|size| size as u64);
         let (config, kind) = (threads_for(out.len(), 1), kind(dtype));
@@ -30,10 +31,10 @@ impl Kernels {
     }
 
     /// Writes the same 16 bits to every element.
-    pub fn fill_bits(&self, out: &mut Tensor, bits: u16) -> Result<(), CaseError> {
+    pub fn fill_bits(&self, out: &mut Tensor, bits: u16) -> Result<(), DeviceError> {
         // SAFETY: the address and the length are those of one allocation on this stream's device.
         unsafe { cuMemsetD16Async(address(out), bits, out.len(), self.stream.cu_stream()) }
             .result()
-            .map_err(CaseError::from)
+            .map_err(DeviceError::from)
     }
 }

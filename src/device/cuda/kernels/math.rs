@@ -1,7 +1,8 @@
 //! kernels/math.cu: what MATH attention does beside its GEMMs.
 
 use super::{Kernels, Tensor, blocks_of, kind, threads_for};
-use crate::workload::{CaseError, DType};
+use crate::device::DeviceError;
+use crate::workload::DType;
 use cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
 
 impl Kernels {
@@ -12,7 +13,7 @@ impl Kernels {
         out: &mut CudaSlice<f32>,
         scale: f32,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         assert_eq!(values.len(), out.len());
         let (len, kind) = (values.len() as u64, kind(dtype));
         let mut launch = self.stream.launch_builder(&self.widen);
@@ -27,7 +28,7 @@ impl Kernels {
         values: &CudaSlice<f32>,
         out: &mut Tensor,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         assert_eq!(values.len(), out.len());
         let (len, kind) = (values.len() as u64, kind(dtype));
         let mut launch = self.stream.launch_builder(&self.narrow);
@@ -42,7 +43,7 @@ impl Kernels {
         scores: &mut CudaSlice<f32>,
         seq: usize,
         causal: bool,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let config = softmax_config(scores.len(), seq);
         let (seq, causal) = (seq as u32, i32::from(causal));
         let mut launch = self.stream.launch_builder(&self.softmax_f32);
@@ -58,7 +59,7 @@ impl Kernels {
         seq: usize,
         causal: bool,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let config = softmax_config(scores.len(), seq);
         let (seq, causal, kind) = (seq as u32, i32::from(causal), kind(dtype));
         let mut launch = self.stream.launch_builder(&self.softmax_16bit);

@@ -7,7 +7,8 @@ mod timing;
 mod verify;
 
 use super::compile::compile;
-use crate::workload::{CaseError, DType};
+use crate::device::DeviceError;
+use crate::workload::DType;
 use cudarc::driver::{
     CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
     ValidAsZeroBits,
@@ -52,10 +53,10 @@ impl Kernels {
     pub(super) fn load(
         stream: &Arc<CudaStream>,
         (major, minor): (i32, i32),
-    ) -> Result<Self, CaseError> {
+    ) -> Result<Self, DeviceError> {
         let arch = format!("sm_{major}{minor}");
         let failed = |what: String| {
-            move |error| CaseError::cuda(format!("{what}: {}", CaseError::from(error)))
+            move |error| DeviceError::driver(format!("{what}: {}", DeviceError::from(error)))
         };
         let module = |file| {
             let cubin = Ptx::from_binary(compile(file, &[], &arch)?);

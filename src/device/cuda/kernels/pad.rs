@@ -1,7 +1,7 @@
 //! kernels/pad.cu: padding, and taking it off again.
 
 use super::{Kernels, Tensor, address, blocks_of};
-use crate::workload::CaseError;
+use crate::device::DeviceError;
 use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
 
 /// The `Matrices` of kernels/pad.cu.
@@ -38,7 +38,7 @@ impl Kernels {
         to: [&mut Tensor; N],
         [from_rows, from_columns]: [usize; 2],
         [to_rows, to_columns]: [usize; 2],
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         const { assert!(N >= 1 && N <= 3, "the kernel takes up to three matrices") };
         let len = to_rows * to_columns;
         if len == 0 {
@@ -47,7 +47,9 @@ impl Kernels {
         // The kernel adds the length of a block to a column in 32 bits.
         let count = |size: usize| {
             i32::try_from(size).map(|size| size as u32).map_err(|_| {
-                CaseError::unsupported(format!("matrices of {size} rows or columns are not padded"))
+                DeviceError::unsupported(format!(
+                    "matrices of {size} rows or columns are not padded"
+                ))
             })
         };
         let sizes = ResizedSizes {

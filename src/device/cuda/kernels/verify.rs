@@ -1,7 +1,8 @@
 //! kernels/verify.cu: references in float32, and what results differ from them.
 
 use super::{Kernels, THREADS, Tensor, blocks_of, kind};
-use crate::workload::{CaseError, DType};
+use crate::device::DeviceError;
+use crate::workload::DType;
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
 
@@ -18,7 +19,7 @@ impl Kernels {
         errors: &mut CudaSlice<f32>,
         (n, k): (usize, usize),
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let m = c.len() / n;
         assert_eq!([a.len(), b.len(), c.len()], [m * k, k * n, m * n]);
         assert!(errors.len() >= 2 * rows.len());
@@ -45,7 +46,7 @@ impl Kernels {
         scale: f32,
         causal: bool,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         assert_eq!([q.len(), k.len(), v.len()], [o.len(), o.len() / group, o.len() / group]);
         assert!(o.len().is_multiple_of(group * seq * dim) && errors.len() >= 2 * rows.len());
         let shared_mem_bytes = 4 * (seq + dim) as u32;
@@ -53,7 +54,7 @@ impl Kernels {
             let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             self.verify_sdpa.set_attribute(attribute, shared_mem_bytes as i32).map_err(|_| {
                 let message = format!("sequences of {seq} tokens are too long for the reference");
-                CaseError::unsupported(message)
+                DeviceError::unsupported(message)
             })?;
         }
         let config = LaunchConfig { shared_mem_bytes, ..blocks_of(rows.len() as u32, THREADS) };
@@ -73,7 +74,7 @@ impl Kernels {
         values: &Tensor,
         count: &mut CudaSlice<u32>,
         dtype: DType,
-    ) -> Result<(), CaseError> {
+    ) -> Result<(), DeviceError> {
         let (len, kind) = (values.len() as u64, kind(dtype));
         let mut launch = self.stream.launch_builder(&self.count_nonfinite);
         launch.arg(values).arg(&len).arg(count).arg(&kind);
