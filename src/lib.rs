@@ -19,7 +19,7 @@
 //! | [`workload`] | element types, shapes, operations, cases: what is computed |
 //! | [`device`] | CUDA, cuDNN, NVML, CUPTI, the host's cores: all `unsafe` code |
 //! | [`ops`] | plans of GEMMs and attention, a file a backend, and their verification |
-//! | [`measure`] | the protocol: [`measure::trial`] reads from top to bottom |
+//! | [`measure`] | the protocol: [`measure::trial()`] reads from top to bottom |
 //! | [`journal`] | what a run measured, on disk: append, read, shard, merge |
 //! | [`results`] | from a journal to `raw.json`, and its analysis to `summary.json` |
 //! | [`experiments`] | the types, a file each: YAML keys, checks, cases, view |

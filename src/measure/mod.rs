@@ -1,4 +1,4 @@
-//! How an operation is measured: [`trial`] is the protocol. Criterion is handed the samples
+//! How an operation is measured: [`trial()`] is the protocol. Criterion is handed the samples
 //! afterwards, and shares the clock, [`DeviceTime`].
 
 mod calibrate;
