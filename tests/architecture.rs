@@ -55,10 +55,11 @@ fn texts() -> Vec<Source> {
 }
 
 impl Source {
-    /// The lines of code that is no test, with their numbers, without comments.
+    /// The lines of code that is no test, with their numbers, without comments. Tests stand last in
+    /// a file, below the line that opens their module.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_code = |line: &&str| !self.is_test() && !line.starts_with("#[cfg(test)]");
-        let lines = self.text.lines().take_while(is_code);
+        let tests = self.text.find("#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
+        let lines = self.text[..if self.is_test() { 0 } else { tests }].lines();
         lines.map(|line| line.split("//").next().unwrap()).zip(1..).map(|(line, at)| (at, line))
     }
 
@@ -398,7 +399,10 @@ fn what_lies_in_the_wrong_place_is_found() {
     for ((rule, _), (text, path)) in RULES.iter().zip(broken.iter().zip(allowed)) {
         assert!(rule(&source(path, text)).is_empty(), "{path}");
         assert!(rule(&source("run/mod.rs", &format!("// {text}"))).is_empty(), "{text}");
-        assert!(rule(&source("run/mod.rs", &format!("#[cfg(test)]\n{text}"))).is_empty());
+        let tests = format!("#[cfg(test)]\nmod tests {{\n{text}\n}}");
+        assert!(rule(&source("run/mod.rs", &tests)).is_empty(), "{text}");
+        let below = format!("#[cfg(test)]\nmod tests;\n{text}");
+        assert_eq!(rule(&source("run/mod.rs", &below)).len(), 1, "{text}");
     }
 }
 

@@ -273,6 +273,16 @@ fn a_full_disk_is_said_with_the_file() {
 }
 
 #[test]
+fn an_existing_journal_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path(), &lines());
+    let before = fs::read(&path).unwrap();
+    let error = format!("{:#}", Journal::create(dir.path(), header()).unwrap_err());
+    assert!(error.contains(FILE_NAME), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
 fn a_run_is_started_by_one_process() {
     let dir = tempfile::tempdir().unwrap();
     let claim = Claim::of(dir.path()).unwrap();
