@@ -106,7 +106,7 @@ fn sdpa(backend: Backend, seq_len: usize, head_dim: usize, causal: bool, grouped
 #[ignore = "needs a CUDA GPU"]
 fn every_aligned_head_dim_is_right() {
     let gpu = Gpu::new();
-    for backend in [Backend::Flash, Backend::MemEfficient] {
+    for backend in [Backend::NsFlash, Backend::NsMemEfficient] {
         for (i, head_dim) in (8..=256).step_by(8).enumerate() {
             let (dtype, causal) = VARIANTS[i / 5 % 4];
             let sdpa = sdpa(backend, SEQ_LENS[i % 5], head_dim, causal, i % 3 == 0);
@@ -122,9 +122,9 @@ fn every_aligned_head_dim_is_right() {
 fn every_sequence_length_mask_and_type_is_right() {
     let gpu = Gpu::new();
     for (backend, head_dims) in [
-        (Backend::Flash, [64, 120, 136, 256]),
-        (Backend::FlashUnpadded, [61, 107, 132, 250]),
-        (Backend::MemEfficient, [40, 64, 104, 200]),
+        (Backend::NsFlash, [64, 120, 136, 256]),
+        (Backend::NsFlashUnpadded, [61, 107, 132, 250]),
+        (Backend::NsMemEfficient, [40, 64, 104, 200]),
     ] {
         for head_dim in head_dims {
             for (dtype, causal) in VARIANTS {
@@ -145,7 +145,7 @@ fn misaligned_head_dims_are_right_without_padding() {
     let misaligned = (9..256usize).step_by(11).filter(|head_dim| !head_dim.is_multiple_of(8));
     for (i, head_dim) in misaligned.enumerate() {
         let (dtype, causal) = VARIANTS[i % 4];
-        let sdpa = sdpa(Backend::FlashUnpadded, SEQ_LENS[i % 5], head_dim, causal, i % 2 == 0);
+        let sdpa = sdpa(Backend::NsFlashUnpadded, SEQ_LENS[i % 5], head_dim, causal, i % 2 == 0);
         gpu.check_one(sdpa, dtype);
     }
 }
@@ -156,10 +156,11 @@ fn misaligned_head_dims_are_right_without_padding() {
 #[ignore = "needs a CUDA GPU"]
 fn short_sequences_of_every_tiling_are_right() {
     let gpu = Gpu::new();
-    let variants = (8..=256).step_by(8).map(|head_dim| (Backend::Flash, head_dim));
-    let variants = variants.chain([40, 64, 104, 128, 200, 256].map(|d| (Backend::MemEfficient, d)));
+    let variants = (8..=256).step_by(8).map(|head_dim| (Backend::NsFlash, head_dim));
     let variants =
-        variants.chain([9, 61, 76, 94, 107, 129, 132, 250].map(|d| (Backend::FlashUnpadded, d)));
+        variants.chain([40, 64, 104, 128, 200, 256].map(|d| (Backend::NsMemEfficient, d)));
+    let variants =
+        variants.chain([9, 61, 76, 94, 107, 129, 132, 250].map(|d| (Backend::NsFlashUnpadded, d)));
     for (i, (backend, head_dim)) in variants.enumerate() {
         let (dtype, causal) = VARIANTS[i % 4];
         let shape = SdpaShape { batch: 1, ..sdpa(backend, 131, head_dim, causal, false).shape };
@@ -173,7 +174,7 @@ fn short_sequences_of_every_tiling_are_right() {
 fn large_and_tiny_numbers_are_right() {
     let gpu = Gpu::new();
     for (backend, head_dim) in
-        [(Backend::Flash, 128), (Backend::FlashUnpadded, 107), (Backend::MemEfficient, 136)]
+        [(Backend::NsFlash, 128), (Backend::NsFlashUnpadded, 107), (Backend::NsMemEfficient, 136)]
     {
         for (dtype, causal) in VARIANTS {
             for scale in [[1e-3, 1e-3, 1e-3], [30.0, 30.0, 1.0], [1000.0, 1000.0, 1000.0]] {
@@ -191,7 +192,7 @@ fn large_and_tiny_numbers_are_right() {
 fn padding_within_the_launch_gives_the_same() {
     let gpu = Gpu::new();
     for head_dim in [107, 129] {
-        let dense = sdpa(Backend::Flash, 333, head_dim, true, true);
+        let dense = sdpa(Backend::NsFlash, 333, head_dim, true, true);
         let padded = dense.padded_to(head_dim.next_multiple_of(8));
         for cuts in [false, true] {
             let kernel = gpu.plan(padded, DType::Fp16);
@@ -207,7 +208,7 @@ fn cudnn_is_right_at_every_mask_type_and_grouping() {
     for head_dim in [64, 72, 104, 128, 136, 256] {
         for (dtype, causal) in VARIANTS {
             for (seq_len, grouped) in [(130, false), (1000, false), (1000, true)] {
-                let sdpa = sdpa(Backend::Cudnn, seq_len, head_dim, causal, grouped);
+                let sdpa = sdpa(Backend::NsCudnn, seq_len, head_dim, causal, grouped);
                 gpu.context.cudnn().unwrap().supports(&sdpa, dtype).unwrap();
                 gpu.check_one(sdpa, dtype);
             }
@@ -221,7 +222,7 @@ fn a_padded_head_of_cudnn_keeps_the_scale_of_its_data() {
     let gpu = Gpu::new();
     // The dense plan first: the padded one takes its kernel from the cache, but not its scale.
     for data_head_dim in [112, 107] {
-        let dense = sdpa(Backend::Cudnn, 1000, 112, false, false);
+        let dense = sdpa(Backend::NsCudnn, 1000, 112, false, false);
         gpu.check_one(Sdpa { data_head_dim, ..dense }, DType::Fp16);
     }
 }
@@ -232,7 +233,7 @@ fn cudnn_refuses_an_odd_head_dim_with_a_reason() {
     let gpu = Gpu::new();
     for head_dim in [65, 107] {
         for causal in [false, true] {
-            let sdpa = sdpa(Backend::Cudnn, 1000, head_dim, causal, false);
+            let sdpa = sdpa(Backend::NsCudnn, 1000, head_dim, causal, false);
             let refused = gpu.try_plan(sdpa, DType::Fp16).err().unwrap();
             assert_eq!(refused.kind, ErrorKind::Unsupported);
             assert!(refused.message.contains(&head_dim.to_string()), "{refused}");
@@ -247,7 +248,7 @@ fn cudnn_refuses_an_odd_head_dim_with_a_reason() {
 fn a_captured_launch_of_cudnn_replays_to_the_same_result() {
     let gpu = Gpu::new();
     for causal in [false, true] {
-        let mut plan = gpu.plan(sdpa(Backend::Cudnn, 1000, 128, causal, false), DType::Fp16);
+        let mut plan = gpu.plan(sdpa(Backend::NsCudnn, 1000, 128, causal, false), DType::Fp16);
         gpu.check(plan.as_mut());
         let launched = download(&gpu.cuda, &plan.problem_mut().o);
         let graph = Graph::capture(&gpu.cuda, 1, || plan.launch()).unwrap();

@@ -43,13 +43,13 @@ fn ids_are_unique_and_fit_criterions_folders() {
         .replace("n_heads: 32}", "n_heads: 32, n_kv_heads: 8}");
     ids_fit(&Spec::parse(&grouped, Path::new("spec.yaml")).unwrap());
     let causal = ["head_dim", "shape", "logical"].iter().fold(grouped, |text, key| {
-        let more = format!("    auto: fastest\n    causal: true\n    {key}");
+        let more = format!("    provider: night-sweep\n    causal: true\n    {key}");
         text.replace(&format!("    dtype: fp16\n    {key}"), &more)
     });
     assert_eq!(causal.matches("causal").count(), 5);
     ids_fit(&Spec::parse(&causal, Path::new("spec.yaml")).unwrap());
     let longest = Regex::new(r"seq_len: \d+, n_heads: 32, n_kv_heads: 8").unwrap();
-    let sizes = "seq_len: 1, n_heads: 99999999, n_kv_heads: 33333333";
+    let sizes = "seq_len: 1, n_heads: 9999999, n_kv_heads: 3333333";
     let longest = longest.replace_all(&causal, sizes);
     ids_fit(&Spec::parse(&longest, Path::new("spec.yaml")).unwrap());
 }

@@ -54,7 +54,7 @@ fn data_are_those_of_the_host() {
     let (cuda, _) = gpu();
     for dtype in DTYPES {
         let data = GemmShape { m: 300, n: 64, k: 107 };
-        let gemm = Gemm { shape: GemmShape { k: 112, ..data }, data };
+        let gemm = Gemm { shape: GemmShape { k: 112, ..data }, ..Gemm::dense(data) };
         let host = GemmProblem::on_host(gemm, dtype, SEED);
         let device = GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap();
         let sdpa = Sdpa { data_head_dim: 107, ..sdpa(2, 112, false, Backend::Auto) };
@@ -144,7 +144,7 @@ fn gemms_are_right_at_odd_sizes() {
             CublasLtGemm::new(&cuda, Gemm::dense(shape), dtype, SEED).unwrap().verify().unwrap();
         }
         let data = GemmShape { m: 256, n: 256, k: 107 };
-        let padded = Gemm { shape: GemmShape { k: 112, ..data }, data };
+        let padded = Gemm { shape: GemmShape { k: 112, ..data }, ..Gemm::dense(data) };
         CublasLtGemm::new(&cuda, padded, dtype, SEED).unwrap().verify().unwrap();
     }
 }
@@ -158,7 +158,7 @@ fn every_attention_backend_is_right_at_odd_sizes() {
         for seq_len in [1, 63, 130, 1000, 2049] {
             for causal in [false, true] {
                 for head_dim in [8, 64, 107, 128, 256] {
-                    for backend in [Backend::Math, Backend::MathFp16, Backend::Auto] {
+                    for backend in [Backend::NsMath, Backend::NsMathFp16, Backend::NsFastest] {
                         let sdpa = sdpa(seq_len, head_dim, causal, backend);
                         let (mut plan, chosen) =
                             attention.plan(sdpa, Extent::Whole, dtype, SEED).unwrap();
@@ -187,7 +187,7 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
     cuda.synchronize().unwrap();
 
     let attention = Attention::new(Device::Cuda(cuda.clone()));
-    let sdpa = sdpa(128, 64, false, Backend::Math);
+    let sdpa = sdpa(128, 64, false, Backend::NsMath);
     let (mut math, _) = attention.plan(sdpa, Extent::Whole, DType::Fp16, SEED).unwrap();
     math.launch().unwrap();
     let kernels = Graph::capture(&cuda, 1, || math.launch()).unwrap().kernels(&cuda).unwrap();

@@ -11,7 +11,7 @@ use night_sweep::experiments::TYPES;
 use night_sweep::experiments::sweep::Type;
 use night_sweep::render::{self, Written};
 use night_sweep::results::view::Layout;
-use night_sweep::spec::{Experiment, Spec};
+use night_sweep::spec::{Experiment, Spec, SpecError};
 use night_sweep::workload::operation::Operation;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -31,9 +31,13 @@ fn entry(kind: &Type) -> Value {
     found.unwrap_or_else(|| panic!("night_sweep_cpu.yaml has no {}", kind.name)).to_json()
 }
 
-fn experiment(entry: &Value) -> Experiment {
+fn parse(entry: &Value) -> Result<Spec, SpecError> {
     let text = json!({"experiments": {NAME: entry}}).to_string();
-    Spec::parse(&text, Path::new("spec.yaml")).unwrap().experiment(NAME).unwrap().clone()
+    Spec::parse(&text, Path::new("spec.yaml"))
+}
+
+fn experiment(entry: &Value) -> Experiment {
+    parse(entry).unwrap().experiment(NAME).unwrap().clone()
 }
 
 /// The report of a run that took longer the more work there was, and the less aligned the
@@ -113,9 +117,12 @@ fn types_have_names_and_plots_of_their_own() {
 fn cases_of_different_operations_have_different_ids() {
     let changes = [
         ("causal", json!(true)),
-        ("auto", json!("fastest")),
+        ("provider", json!("pytorch")),
+        ("provider", json!("both")),
+        ("provider", json!("night-sweep")),
         ("backend", json!("FLASH")),
-        ("backend", json!("MATH")),
+        ("backend", json!("NS_MATH")),
+        ("backends", json!(["NS_FASTEST"])),
         ("dtype", json!("bf16")),
         ("n_kv_heads", json!(1)),
         ("seq_len", json!(64)),
@@ -131,7 +138,7 @@ fn cases_of_different_operations_have_different_ids() {
             // Each change alone, and together with those before it.
             for base in [entries[0].clone(), entries.last().unwrap().clone()] {
                 let mut changed = base.clone();
-                if set(&mut changed, key, value) && changed != base {
+                if set(&mut changed, key, value) && changed != base && parse(&changed).is_ok() {
                     entries.push(changed);
                 }
             }
@@ -139,9 +146,7 @@ fn cases_of_different_operations_have_different_ids() {
         assert!(entries.len() > 2, "{}", kind.name);
         let mut known: HashMap<String, Operation> = HashMap::new();
         for entry in &entries {
-            let text = json!({"experiments": {NAME: entry}}).to_string();
-            let Ok(spec) = Spec::parse(&text, Path::new("spec.yaml")) else { continue };
-            for case in spec.experiment(NAME).unwrap().cases() {
+            for case in parse(entry).unwrap().experiment(NAME).unwrap().cases() {
                 let operation = known.entry(case.id.clone()).or_insert(case.operation.clone());
                 assert_eq!(*operation, case.operation, "{} for {entry}", case.id);
             }

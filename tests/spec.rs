@@ -83,7 +83,7 @@ fn what_is_absent_is_taken_as_published() {
         "type": "sdpa_dense", "dtype": "fp16",
         "shapes": [{"batch": 4, "seq_len": 2048, "n_heads": 32}], "head_dim_range": [64, 160],
         "head_dim_boundary": 128, "head_dim_step_1": 1, "head_dim_step_2": 2, "backend": "AUTO",
-        "auto": "torch", "causal": false,
+        "provider": "auto", "causal": false,
         "protocol": "standard", "warmup": 50, "measure": 200, "trials": 3,
     });
     let read = experiment(S1);
@@ -101,7 +101,7 @@ fn every_key_is_read() {
          head_dim_step_1: 4
          head_dim_step_2: 20
          backend: FLASH
-         auto: fastest
+         provider: night-sweep
          causal: true
          warmup: 0
          measure: 7
@@ -112,8 +112,8 @@ fn every_key_is_read() {
     assert_eq!(read.protocol, protocol);
     let keys = read.to_json();
     assert_eq!(
-        json!([keys["backend"], keys["causal"], keys["auto"]]),
-        json!(["FLASH", true, "fastest"])
+        json!([keys["backend"], keys["causal"], keys["provider"]]),
+        json!(["FLASH", true, "night-sweep"])
     );
     assert!(read.cases().iter().all(|case| case.dtype == DType::Bf16));
     assert_eq!(dims(&read), [64, 68, 72, 76, 80, 84, 88, 92, 96, 100, 120, 140, 160]);
@@ -131,7 +131,7 @@ fn the_selection_of_backends_loads_as_published() {
     assert_eq!(dims(&read)[..3], [107, 112, 107]);
     let keys = experiment(C21).to_json();
     assert_eq!(keys["backends"], json!(["AUTO"]));
-    assert_eq!((&keys["auto"], &keys["detect_backend"]), (&json!("torch"), &json!(true)));
+    assert_eq!((&keys["provider"], &keys["detect_backend"]), (&json!("auto"), &json!(true)));
 }
 
 #[test]
@@ -365,14 +365,14 @@ fn values_that_contradict_each_other() {
 }
 
 #[test]
-fn heads_and_policies_that_cannot_be() {
+fn heads_and_providers_that_cannot_be() {
     for (keys, key) in [(S1, "shapes"), (S2, "shape"), (C21, "shapes"), (P1, "sdpa_shape")] {
         let uneven = keys.replacen("n_heads: 32", "n_heads: 32, n_kv_heads: 5", 1);
         let says = format!("X1_test.{key}: n_kv_heads 5 does not divide n_heads, 32");
         refused(entry(&uneven), "3:5", &says);
-        let place = format!("{}:11", 3 + keys.lines().count());
-        let says = "X1_test.auto: \"fast\" is not known .. torch, fastest";
-        refused(with(keys, "auto: fast"), &place, says);
+        let place = &format!("{}:15", 3 + keys.lines().count());
+        let says = "X1_test.provider: \"torch\" is not known .. auto, pytorch, night-sweep";
+        refused(with(keys, "provider: torch"), place, says);
     }
     refused(
         but(S1, "n_heads: 32", "n_heads: 32, n_kv_heads: 0"),
@@ -385,7 +385,16 @@ fn heads_and_policies_that_cannot_be() {
         "head_dims: item 2 is the same as item 1",
     );
     refused(with(C21, "detect_backend: maybe"), "7:21", "detect_backend: expected a boolean");
-    refused(with(G3, "auto: torch"), "7:5", "X1_test.auto: there is no such key");
+    for keys in [G3, G4, G5, HET1] {
+        let place = &format!("{}:15", 3 + keys.lines().count());
+        let says = "provider: Night Sweep has no GEMM of its own; allowed are auto, pytorch";
+        refused(with(keys, "provider: night-sweep"), place, says);
+        let says = "provider: \"torch\" is not known; allowed are auto, pytorch";
+        refused(with(keys, "provider: torch"), place, says);
+        refused(with(keys, "provider: [auto]"), place, "expected a single word, found a list");
+    }
+    refused(with(HET1, "provider: both"), "7:15", "provider: \"both\" is not known");
+    refused(with(S1, "auto: torch"), "6:5", "X1_test.auto: there is no such key");
 }
 
 #[test]

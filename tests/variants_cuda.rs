@@ -1,5 +1,5 @@
-//! The ways to compute a case that only a GPU has: padding within the launch, AUTO's timing, GEMMs
-//! together.
+//! The ways to compute a case that only a GPU has: padding within the launch, the fastest backend,
+//! GEMMs together.
 //!
 //! `cargo test --test variants_cuda -- --ignored`
 
@@ -16,7 +16,7 @@ use night_sweep::ops::planner::{Planned, Planner};
 use night_sweep::ops::sdpa;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::error::{CaseError, ErrorKind};
-use night_sweep::workload::operation::{AutoPolicy, Backend, Gemm, Operation, Sdpa};
+use night_sweep::workload::operation::{Backend, Gemm, Operation, ProviderChoice, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
 use std::rc::Rc;
 
@@ -71,7 +71,7 @@ fn gemms_are_padded_within_the_launch() {
         let data = GemmShape { m: 333, n: 107, k: 107 };
         // K is a dimension of A and B, N of B and the result.
         for shape in [GemmShape { k: 112, ..data }, GemmShape { n: 128, ..data }] {
-            let operation = Operation::GemmOnTheFly(Gemm { shape, data });
+            let operation = Operation::GemmOnTheFly(Gemm { shape, ..Gemm::dense(data) });
             let (_, kernels) = gpu.ran(&operation, dtype);
             assert_eq!(resizes(&kernels), 2, "{kernels:?}");
         }
@@ -85,7 +85,7 @@ fn attention_is_padded_within_the_launch() {
     for dtype in DTYPES {
         for (n_kv_heads, copies) in [(None, 2), (Some(2), 3)] {
             for causal in [false, true] {
-                for backend in [Backend::Auto, Backend::Math] {
+                for backend in [Backend::NsFlash, Backend::NsMath] {
                     let padded = attention(112, n_kv_heads, backend);
                     let sdpa = Sdpa { data_head_dim: 107, causal, ..padded };
                     let (planned, kernels) = gpu.ran(&Operation::SdpaOnTheFly(sdpa), dtype);
@@ -103,12 +103,14 @@ fn attention_is_padded_within_the_launch() {
 fn auto_pads_as_pytorch_does_and_its_kernel_runs_alone_too() {
     let gpu = Gpu::new();
     for head_dim in [64, 107, 128, 130] {
-        let sdpa = attention(head_dim, None, Backend::Auto);
+        let provider = ProviderChoice::NightSweep;
+        let sdpa = Sdpa { provider, ..attention(head_dim, None, Backend::Auto) };
         let is_padded = head_dim % 8 != 0;
         let (whole, kernels) = gpu.ran(&Operation::Sdpa(sdpa), DType::Fp16);
         let chosen = whole.backend.unwrap();
         assert_eq!((resizes(&kernels) > 0, chosen.route.pad_to.is_some()), (is_padded, is_padded));
-        assert!(chosen.reason.starts_with("as PyTorch 2.11 on sm_"));
+        assert!(chosen.stand_in && chosen.reason.starts_with("stand-in for AUTO: NS_"));
+        assert!(chosen.reason.contains("; PyTorch 2.11 on sm_"), "{}", chosen.reason);
         let alone = Operation::SdpaKernelOnly(sdpa);
         let case = Case::row("S1", "series", "point", head_dim, DType::Fp16, alone.clone());
         assert_eq!(gpu.planner.offers(&case), is_padded);
@@ -121,18 +123,17 @@ fn auto_pads_as_pytorch_does_and_its_kernel_runs_alone_too() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn auto_fastest_tries_all_and_remembers() {
+fn the_fastest_tries_all_and_remembers() {
     let gpu = Gpu::new();
     for head_dim in [107, 112, 264] {
         for n_kv_heads in [None, Some(2)] {
-            let sdpa = attention(head_dim, n_kv_heads, Backend::Auto);
-            let operation = Operation::Sdpa(Sdpa { auto: AutoPolicy::Fastest, ..sdpa });
+            let operation = Operation::Sdpa(attention(head_dim, n_kv_heads, Backend::NsFastest));
             let (first, _) = gpu.ran(&operation, DType::Fp16);
             let (again, _) = gpu.ran(&operation, DType::Fp16);
             assert_eq!(first.backend, again.backend);
             let reason = first.backend.unwrap().reason;
-            assert!(reason.contains("MATH ") && reason.contains(" ms; "), "{reason}");
-            assert!(head_dim != 107 || reason.contains("CUDNN padded to 112"), "{reason}");
+            assert!(reason.contains("NS_MATH ") && reason.contains(" ms; "), "{reason}");
+            assert!(head_dim != 107 || reason.contains("NS_CUDNN padded to 112"), "{reason}");
         }
     }
 }
@@ -146,13 +147,16 @@ fn every_backend_by_name_runs_its_own_kernels_or_says_why_not() {
             [(64, None, false), (107, None, true), (128, Some(2), true), (136, Some(1), false)]
         {
             for backend in Backend::ALL {
-                let sdpa = Sdpa { causal, ..attention(head_dim, n_kv_heads, backend) };
+                let provider = ProviderChoice::NightSweep;
+                let named = attention(head_dim, n_kv_heads, backend);
+                let sdpa = Sdpa { causal, provider, ..named };
                 match gpu.plan(&Operation::Sdpa(sdpa), dtype) {
                     Ok(_) => drop(gpu.ran(&Operation::Sdpa(sdpa), dtype)),
                     Err(error) => {
                         assert_eq!(error.kind, ErrorKind::Unsupported, "{sdpa:?}: {error}");
-                        let never = [Backend::Auto, Backend::Flash, Backend::Math];
-                        assert!(!never.contains(&backend), "{sdpa:?}: {error}");
+                        use Backend::{Auto, Flash, Math, NsFastest, NsFlash, NsMath};
+                        let always = [Auto, Flash, Math, NsFastest, NsFlash, NsMath];
+                        assert!(!always.contains(&backend), "{sdpa:?}: {error}");
                         println!("{} at {head_dim}: {error}", backend.name());
                     }
                 }

@@ -3,7 +3,7 @@
 use super::check::{self, Problem, problem};
 use super::value::Size;
 use crate::workload::case::Case;
-use crate::workload::operation::{AutoPolicy, Backend, Operation, Sdpa};
+use crate::workload::operation::{Backend, Operation, ProviderChoice, Sdpa};
 use crate::workload::shape::{DType, SdpaShape};
 use serde::{Deserialize, Serialize};
 
@@ -22,19 +22,20 @@ pub struct AttentionSize {
 impl AttentionSize {
     /// With a longer [`AttentionSize::id`], the longest series built from it would pass the 64
     /// bytes of a part.
-    const LONGEST_ID: usize = 28;
+    const LONGEST_ID: usize = 24;
 
-    /// The attention at one head_dim. How AUTO chooses is nothing to a backend that is forced.
+    /// The attention at one head_dim. Our own names say whose they are: `provider` is nothing to
+    /// them.
     pub fn attention(
         self,
         head_dim: usize,
         backend: Backend,
-        auto: AutoPolicy,
+        provider: ProviderChoice,
         causal: bool,
     ) -> Sdpa {
         let shape = self.shape(head_dim);
-        let auto = if backend == Backend::Auto { auto } else { AutoPolicy::default() };
-        Sdpa { auto, causal, ..Sdpa::dense(shape, backend) }
+        let provider = if backend.is_published() { provider } else { ProviderChoice::Auto };
+        Sdpa { provider, causal, ..Sdpa::dense(shape, backend) }
     }
 
     fn shape(self, head_dim: usize) -> SdpaShape {
@@ -48,7 +49,7 @@ impl AttentionSize {
     }
 
     /// The middle part of a case's id, with all that changes what is computed but its head_dim:
-    /// `b4_s2048_h32_fp16`, `b4_s2048_h32_kv8_fp16_FLASH_causal`, `b4_s2048_h32_fp16_AUTO_fastest`.
+    /// `b4_s2048_h32_fp16`, `b4_s2048_h32_kv8_fp16_FLASH_causal`, `b4_s2048_h32_fp16_AUTO_pytorch`.
     /// AUTO is named if `names_auto`, as where backends are compared.
     pub fn series(self, dtype: DType, attention: &Sdpa, names_auto: bool) -> String {
         let mut series = format!("{}_{}", self.id(), dtype.name());
@@ -58,10 +59,7 @@ impl AttentionSize {
         if attention.causal {
             series += "_causal";
         }
-        if attention.auto == AutoPolicy::Fastest {
-            series += "_fastest";
-        }
-        series
+        series + attention.provider.suffix()
     }
 
     /// The row of an attention whose backend is part of the question:

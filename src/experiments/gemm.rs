@@ -1,9 +1,11 @@
 //! What the types that sweep a dimension of a GEMM share.
 
 use crate::workload::case::Case;
-use crate::workload::operation::{Gemm, Operation};
+use crate::workload::operation::{Gemm, Operation, ProviderChoice};
 use crate::workload::shape::{DType, GemmShape};
+use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Which algorithms of the library are timed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,61 @@ pub enum GemmAlgorithms {
     Best,
 }
 
+/// Whose GEMMs are timed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GemmProvider {
+    /// The library's.
+    #[default]
+    Auto,
+    Pytorch,
+    /// The library's, and as the variant `pytorch` PyTorch's.
+    Both,
+}
+
+impl<'de> Deserialize<'de> for GemmProvider {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match deserializer.deserialize_str(ProviderName(&["auto", "pytorch", "both"]))? {
+            "pytorch" => GemmProvider::Pytorch,
+            "both" => GemmProvider::Both,
+            _ => GemmProvider::Auto,
+        })
+    }
+}
+
+/// Reads whose GEMMs a type times that does not compare two of them.
+pub(super) fn one_provider<'de, D>(deserializer: D) -> Result<ProviderChoice, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(match deserializer.deserialize_str(ProviderName(&["auto", "pytorch"]))? {
+        "pytorch" => ProviderChoice::Pytorch,
+        _ => ProviderChoice::Auto,
+    })
+}
+
+/// One of these names.
+struct ProviderName(&'static [&'static str]);
+
+impl Visitor<'_> for ProviderName {
+    type Value = &'static str;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a single word")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<&'static str, E> {
+        match self.0.iter().find(|known| **known == name) {
+            Some(known) => Ok(known),
+            None if name == "night-sweep" => Err(E::custom(format!(
+                "Night Sweep has no GEMM of its own; allowed are {}",
+                self.0.join(", ")
+            ))),
+            None => Err(E::unknown_variant(name, self.0)),
+        }
+    }
+}
+
 /// A curve of GEMMs: its series, the middle part of its ids, and its legend.
 pub struct Line<'a> {
     pub group: &'a str,
@@ -22,25 +79,33 @@ pub struct Line<'a> {
     pub legend: String,
     pub dtype: DType,
     pub dim: &'a str,
+    pub algorithms: GemmAlgorithms,
+    pub provider: GemmProvider,
 }
 
 impl Line<'_> {
-    /// The row of a GEMM for each value of the swept dimension, and its variant if there is one.
+    /// The row of a GEMM for each value of the swept dimension, and its variants.
     pub fn cases(
         self,
-        algorithms: GemmAlgorithms,
         values: impl Iterator<Item = usize>,
         shape: impl Fn(usize) -> GemmShape,
     ) -> impl Iterator<Item = Case> {
-        let Line { group, series, legend, dtype, dim } = self;
+        let Line { group, mut series, legend, dtype, dim, algorithms, provider } = self;
+        if provider == GemmProvider::Pytorch {
+            series += ProviderChoice::Pytorch.suffix();
+        }
         values.flat_map(move |value| {
-            let gemm = Gemm::dense(shape(value));
+            let librarys = Gemm::dense(shape(value));
+            let pytorchs = Gemm { provider: ProviderChoice::Pytorch, ..librarys };
+            let own = if provider == GemmProvider::Pytorch { pytorchs } else { librarys };
             let point = format!("{dim}{value}");
-            let row = Case::row(group, &series, &point, value, dtype, Operation::Gemm(gemm))
+            let row = Case::row(group, &series, &point, value, dtype, Operation::Gemm(own))
                 .on_curve(&*legend);
+            let pytorch = (provider == GemmProvider::Both)
+                .then(|| row.variant("pytorch", Operation::Gemm(pytorchs)));
             let best = (algorithms == GemmAlgorithms::Best)
-                .then(|| row.variant("best_algorithm", Operation::GemmBest(gemm)));
-            [row].into_iter().chain(best)
+                .then(|| row.variant("best_algorithm", Operation::GemmBest(librarys)));
+            [Some(row), pytorch, best].into_iter().flatten()
         })
     }
 }

@@ -34,6 +34,8 @@ struct GemmKDense {
     k_step_2: Size,
     #[serde(default)]
     gemm_algorithms: GemmAlgorithms,
+    #[serde(default)]
+    provider: GemmProvider,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -66,8 +68,17 @@ impl Sweep for GemmKDense {
         let OutputSize { m, n } = self.shape;
         let line = |&dtype: &DType| {
             let (legend, dim) = (dtype.name().to_owned(), "K");
-            let line = Line { group, series: format!("M{m}_N{n}_{legend}"), legend, dtype, dim };
-            line.cases(self.gemm_algorithms, self.k_values(), |k| self.shape(k))
+            let (algorithms, provider) = (self.gemm_algorithms, self.provider);
+            let line = Line {
+                group,
+                series: format!("M{m}_N{n}_{legend}"),
+                legend,
+                dtype,
+                dim,
+                algorithms,
+                provider,
+            };
+            line.cases(self.k_values(), |k| self.shape(k))
         };
         self.dtypes.iter().flat_map(line).collect()
     }

@@ -31,6 +31,8 @@ struct GemmMDense {
     m_step_2: Size,
     #[serde(default)]
     gemm_algorithms: GemmAlgorithms,
+    #[serde(default)]
+    provider: GemmProvider,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -63,8 +65,17 @@ impl Sweep for GemmMDense {
         let Weights { k, n } = self.shape;
         let line = |&dtype: &DType| {
             let (legend, dim) = (dtype.name().to_owned(), "M");
-            let line = Line { group, series: format!("K{k}_N{n}_{legend}"), legend, dtype, dim };
-            line.cases(self.gemm_algorithms, self.m_values(), |m| self.shape(m))
+            let (algorithms, provider) = (self.gemm_algorithms, self.provider);
+            let line = Line {
+                group,
+                series: format!("K{k}_N{n}_{legend}"),
+                legend,
+                dtype,
+                dim,
+                algorithms,
+                provider,
+            };
+            line.cases(self.m_values(), |m| self.shape(m))
         };
         self.dtypes.iter().flat_map(line).collect()
     }

@@ -34,6 +34,8 @@ struct GemmNDense {
     n_step_2: Size,
     #[serde(default)]
     gemm_algorithms: GemmAlgorithms,
+    #[serde(default)]
+    provider: GemmProvider,
 }
 
 impl GemmNDense {
@@ -61,9 +63,10 @@ impl Sweep for GemmNDense {
             for &m in &self.m_values {
                 let series = format!("M{m}_K{}_{}", self.k, dtype.name());
                 let legend = format!("M={m} {}", dtype.name());
-                let line = Line { group, series, legend, dtype, dim: "N" };
+                let (algorithms, provider) = (self.gemm_algorithms, self.provider);
+                let line = Line { group, series, legend, dtype, dim: "N", algorithms, provider };
                 let shape = |n| self.shape(m, n);
-                cases.extend(line.cases(self.gemm_algorithms, self.n_values(), shape));
+                cases.extend(line.cases(self.n_values(), shape));
             }
         }
         cases

@@ -1,5 +1,6 @@
 //! HET1: what it costs that the heads of a layer differ in dimension.
 
+use super::gemm::one_provider;
 use super::prelude::*;
 use indexmap::IndexMap;
 use std::collections::HashSet;
@@ -67,6 +68,9 @@ struct HeteroBatching {
     total_n: Size,
     #[serde(rename = "H")]
     heads: Size,
+    /// Whose GEMMs all of them are.
+    #[serde(default, deserialize_with = "one_provider")]
+    provider: ProviderChoice,
     patterns: IndexMap<String, Pattern>,
 }
 
@@ -105,7 +109,8 @@ impl Pattern {
 
 impl HeteroBatching {
     fn gemm(&self, n: usize) -> Gemm {
-        Gemm::dense(GemmShape { m: self.total_n.get(), n, k: self.total_n.get() })
+        let shape = GemmShape { m: self.total_n.get(), n, k: self.total_n.get() };
+        Gemm { provider: self.provider, ..Gemm::dense(shape) }
     }
 
     fn padded(&self, pattern: &Pattern) -> Gemm {
@@ -154,10 +159,11 @@ impl Sweep for HeteroBatching {
 
     /// A point for each pattern, `HET1/T4096_H32_fp16/mild`, and for a pattern of several groups
     /// the variants `part_128x28`, ..., `grouped`, `concurrent` and `padded`. A CPU has no grouped
-    /// call and leaves that out.
+    /// call and leaves that out, and PyTorch has none.
     fn cases(&self, group: &str) -> Vec<Case> {
         let dtype = self.dtype;
-        let series = format!("T{}_H{}_{}", self.total_n, self.heads, dtype.name());
+        let (dtype_name, by) = (dtype.name(), self.provider.suffix());
+        let series = format!("T{}_H{}_{dtype_name}{by}", self.total_n, self.heads);
         let curve = format!("M=K={}, {} heads, {}", self.total_n, self.heads, dtype.name());
         let mut cases = Vec::new();
         for (name, pattern) in &self.patterns {
@@ -176,7 +182,9 @@ impl Sweep for HeteroBatching {
                     let variant = format!("part_{}x{}", heads.dim, heads.count);
                     cases.push(row.variant(&variant, Operation::Gemm(part)));
                 }
-                cases.push(row.variant("grouped", Operation::GemmGrouped(parts.clone())));
+                if self.provider.is_auto() {
+                    cases.push(row.variant("grouped", Operation::GemmGrouped(parts.clone())));
+                }
                 cases.push(row.variant("concurrent", Operation::GemmConcurrent(parts)));
                 cases.push(row.variant("padded", Operation::Gemm(self.padded(pattern))));
             }

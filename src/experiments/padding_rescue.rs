@@ -66,8 +66,9 @@ struct PaddingRescue {
     sdpa_shape: AttentionSize,
     /// The GEMMs; K or N of each is the logical dimension.
     gemm_shapes: List<GemmSize>,
+    /// Of the attention; the GEMMs are the library's, unless it is `pytorch`.
     #[serde(default)]
-    auto: AutoPolicy,
+    provider: ProviderChoice,
     #[serde(default)]
     causal: bool,
 }
@@ -86,7 +87,7 @@ struct GemmSize {
 impl PaddingRescue {
     /// The attention padded to `physical`; AUTO chooses its backend.
     fn sdpa(&self, physical: usize) -> Sdpa {
-        let padded = self.sdpa_shape.attention(physical, Backend::Auto, self.auto, self.causal);
+        let padded = self.sdpa_shape.attention(physical, Backend::Auto, self.provider, self.causal);
         Sdpa { data_head_dim: self.logical_head_dim.get(), ..padded }
     }
 
@@ -96,7 +97,15 @@ impl PaddingRescue {
             true => GemmShape { k: physical, ..data },
             false => GemmShape { n: physical, ..data },
         };
-        Gemm { shape, data }
+        let provider = self.gemm_provider();
+        Gemm { shape, provider, ..Gemm::dense(data) }
+    }
+
+    fn gemm_provider(&self) -> ProviderChoice {
+        match self.provider {
+            ProviderChoice::NightSweep => ProviderChoice::Auto,
+            provider => provider,
+        }
     }
 
     fn memory_overhead_pct(&self, physical: usize) -> f64 {
@@ -138,6 +147,7 @@ impl Sweep for PaddingRescue {
         }
         Ok(())
     }
+
     /// A curve for the attention and for each GEMM, a point for each padded size:
     /// `P1/sdpa_b4_s2048_h32_fp16/d107_to_112`, `P1/gemm_reduction_M4096_N4096_fp16/K107_to_112`;
     /// each that is padded has the variant `on_the_fly`.
@@ -177,7 +187,8 @@ impl Sweep for PaddingRescue {
                 false => ("projection", "N", "K", size.k),
             };
             let m = size.m;
-            let series = format!("gemm_{shape_type}_M{m}_{other}{kept}_{}", dtype.name());
+            let by = self.gemm_provider().suffix();
+            let series = format!("gemm_{shape_type}_M{m}_{other}{kept}_{}{by}", dtype.name());
             for physical in physicals() {
                 let gemm = self.gemm(size, pads_k, physical);
                 let point = format!("{name}{logical}_to_{physical}");

@@ -30,7 +30,7 @@ struct SdpaBackendForced {
     head_dims: List<Size>,
     backends: List<Backend>,
     #[serde(default)]
-    auto: AutoPolicy,
+    provider: ProviderChoice,
     #[serde(default)]
     causal: bool,
 }
@@ -52,7 +52,7 @@ impl Sweep for SdpaBackendForced {
         let mut cases = Vec::new();
         for head_dim in self.head_dims() {
             for &backend in &self.backends {
-                let attention = self.shape.attention(head_dim, backend, self.auto, self.causal);
+                let attention = self.shape.attention(head_dim, backend, self.provider, self.causal);
                 let row = self.shape.row(group, self.dtype, attention);
                 cases.push(row.on_curve(backend.name()));
             }

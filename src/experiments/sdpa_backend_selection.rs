@@ -37,7 +37,7 @@ struct SdpaBackendSelection {
     #[serde(default = "yes")]
     detect_backend: bool,
     #[serde(default)]
-    auto: AutoPolicy,
+    provider: ProviderChoice,
     #[serde(default)]
     causal: bool,
 }
@@ -79,7 +79,7 @@ impl Sweep for SdpaBackendSelection {
                     forced => format!("{}, {}", shape.legend(), forced.name()),
                 };
                 for head_dim in self.head_dims() {
-                    let attention = shape.attention(head_dim, backend, self.auto, self.causal);
+                    let attention = shape.attention(head_dim, backend, self.provider, self.causal);
                     cases.push(shape.row(group, self.dtype, attention).on_curve(&*curve));
                 }
             }

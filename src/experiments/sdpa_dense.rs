@@ -34,7 +34,7 @@ struct SdpaDense {
     #[serde(default = "auto")]
     backend: Backend,
     #[serde(default)]
-    auto: AutoPolicy,
+    provider: ProviderChoice,
     #[serde(default)]
     causal: bool,
 }
@@ -60,7 +60,7 @@ impl Sweep for SdpaDense {
         let mut cases = Vec::new();
         for &shape in &self.shapes {
             for head_dim in self.head_dims() {
-                let attention = shape.attention(head_dim, self.backend, self.auto, self.causal);
+                let attention = shape.attention(head_dim, self.backend, self.provider, self.causal);
                 let series = shape.series(self.dtype, &attention, false);
                 let (point, whole) = (format!("d{head_dim}"), Operation::Sdpa(attention));
                 let row = Case::row(group, &series, &point, head_dim, self.dtype, whole)

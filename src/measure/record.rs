@@ -170,9 +170,15 @@ pub struct Ran {
     /// The attention backend that ran; absent for GEMMs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_selected: Option<String>,
-    /// Why that backend: asked for by name, or the grounds of AUTO.
+    /// Why that backend: asked for by name, in whose place, or the grounds of the choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_reason: Option<String>,
+    /// Whether it is a backend of ours in place of PyTorch's, under whose name it was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stand_in: bool,
+    /// The head_dim that Q, K and V are padded to within the launch, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padded_to: Option<usize>,
     /// The check against the reference, made before the first sample.
     pub verification: Verification,
     /// The algorithm that the library chose for a GEMM; absent where it does not say.

@@ -63,10 +63,17 @@ pub fn trial(
     spent.gpu_s += sampler.gpu_ns * 1e-9;
     let (launches_per_sample, mhz) = (sampler.launches_per_sample, sampler.cycles.mhz());
     let clocks = with.telemetry.as_ref().and_then(|telemetry| telemetry.since(sampling_from));
-    let (backend_selected, backend_reason) = planned
-        .backend
-        .map(|chosen| (chosen.route.backend.name().to_owned(), chosen.reason))
-        .unzip();
+    let chosen = planned.backend;
+    let ran = Ran {
+        provider,
+        kernels,
+        backend_selected: chosen.as_ref().map(|it| it.route.backend.name().to_owned()),
+        stand_in: chosen.as_ref().is_some_and(|it| it.stand_in),
+        padded_to: chosen.as_ref().and_then(|it| it.route.pad_to),
+        backend_reason: chosen.map(|it| it.reason),
+        verification,
+        algorithm,
+    };
     Ok(Trial {
         case_id: case.id.clone(),
         trial: which.number,
@@ -75,7 +82,7 @@ pub fn trial(
         samples_ms,
         launches_per_sample,
         warmup_launches,
-        ran: Ran { provider, kernels, backend_selected, backend_reason, verification, algorithm },
+        ran,
         secondary,
         clocks: clocks.map(|clocks| Clocks { counted_sm_mhz: mhz, ..clocks }),
         spent,

@@ -8,7 +8,9 @@ use crate::ops::gemm::{
 };
 use crate::ops::plan::Sequence;
 use crate::ops::sdpa::{self, Attention, Extent};
-use crate::workload::{Case, CaseError, DType, Gemm, GemmShape, Operation, Provider, Sdpa};
+use crate::workload::{
+    Case, CaseError, DType, Gemm, GemmShape, Operation, Provider, ProviderChoice, Sdpa,
+};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -44,6 +46,10 @@ impl Planner {
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let (dtype, seed) = (case.dtype, self.seed);
         let unsupported = |reason| Err(CaseError::unsupported(reason));
+        let is_pytorchs = |gemm: &Gemm| gemm.provider == ProviderChoice::Pytorch;
+        if case.operation.gemms().iter().any(is_pytorchs) {
+            return unsupported("there is no PyTorch");
+        }
         let on_host = |&gemm: &Gemm| CpuGemm::new(GemmProblem::on_host(gemm, dtype, seed));
         let plan: Box<dyn Plan> = match (&case.operation, &self.device) {
             (Operation::Sdpa(sdpa), _) => return self.attend(*sdpa, Extent::Whole, dtype),

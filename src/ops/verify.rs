@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn what_should_be_zero_is_judged_by_its_size() {
         let (data, shape) = (GemmShape { m: 3, n: 4, k: 5 }, GemmShape { m: 8, n: 8, k: 8 });
-        let problem = GemmProblem::on_host(Gemm { shape, data }, DType::Fp16, 42);
+        let problem = GemmProblem::on_host(Gemm { shape, ..Gemm::dense(data) }, DType::Fp16, 42);
         let mut plan = CpuGemm::new(problem);
         plan.verify().unwrap();
         let mut problem = plan.problem.clone();

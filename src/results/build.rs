@@ -199,6 +199,8 @@ fn row(
         provider: last.ran.provider,
         backend_selected: last.ran.backend_selected.clone(),
         backend_reason: last.ran.backend_reason.clone(),
+        stand_in: last.ran.stand_in,
+        padded_to: last.ran.padded_to,
         algorithm: last.ran.algorithm,
         verification: last.ran.verification,
         clocks: last.clocks.clone(),
@@ -212,8 +214,8 @@ fn point(case: &Case) -> Result<Point> {
         isolated cold per_call trial_sm_mhz algorithm case_id series curve dim shape dtype \
         trials total_measurements launches_per_sample timing total_latency_ms timing_raw \
         trial_p50 ci95_p50 autocorrelation_lag1 trial_spread_pct criterion provider kernels \
-        backend_selected backend_reason verification clocks flags derived variants error \
-        error_kind backend_unsupported";
+        backend_selected backend_reason stand_in padded_to verification clocks flags derived \
+        variants error error_kind backend_unsupported";
     for label in case.labels.keys() {
         let is_field = FIELDS.split(' ').any(|field| field == label);
         ensure!(!is_field, "{}: a label may not be called {label}", case.id);

@@ -125,9 +125,15 @@ pub struct Measured {
     pub kernels: Vec<Kernel>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_selected: Option<String>,
-    /// Why that backend: asked for by name, or the grounds of AUTO.
+    /// Why that backend: asked for by name, in whose place, or the grounds of the choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_reason: Option<String>,
+    /// Whether it ran in place of PyTorch's, under whose name it was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stand_in: bool,
+    /// The head_dim that Q, K and V are padded to within the launch, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padded_to: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
     pub verification: Verification,

@@ -11,6 +11,6 @@ pub mod shape;
 
 pub use case::Case;
 pub use error::{CaseError, ErrorKind};
-pub use operation::{AutoPolicy, Backend, Gemm, Operation, PaddedMatrix, Sdpa};
+pub use operation::{Backend, Gemm, Operation, PaddedMatrix, ProviderChoice, Sdpa};
 pub use provider::Provider;
 pub use shape::{DType, GemmShape, SdpaShape};

@@ -27,6 +27,35 @@ pub enum Operation {
     SdpaKernelOnly(Sdpa),
 }
 
+/// Whose kernels run under names that are PyTorch's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderChoice {
+    /// Attention: PyTorch's where there is one, else ours in their place. GEMMs: the library's.
+    #[default]
+    Auto,
+    /// PyTorch's and no others.
+    Pytorch,
+    /// Ours, whether there is a PyTorch or not.
+    NightSweep,
+}
+
+impl ProviderChoice {
+    /// Whether nobody asked for one.
+    pub fn is_auto(&self) -> bool {
+        *self == ProviderChoice::Auto
+    }
+
+    /// What it adds to the series of a case: `_pytorch`; nothing if it is `auto`.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            ProviderChoice::Auto => "",
+            ProviderChoice::Pytorch => "_pytorch",
+            ProviderChoice::NightSweep => "_night-sweep",
+        }
+    }
+}
+
 /// A GEMM whose operands may be padded with zeros beyond `data`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gemm {
@@ -34,6 +63,9 @@ pub struct Gemm {
     pub shape: GemmShape,
     /// The part that holds data; no larger than `shape` in any dimension.
     pub data: GemmShape,
+    /// Whose GEMM it is: the library's, or PyTorch's.
+    #[serde(default, skip_serializing_if = "ProviderChoice::is_auto")]
+    pub provider: ProviderChoice,
 }
 
 /// Attention `O = softmax(Q Kᵀ / sqrt(data_head_dim)) V`, whose heads may be padded with zeros.
@@ -45,57 +77,61 @@ pub struct Sdpa {
     pub data_head_dim: usize,
     /// Mask out keys after the query.
     pub causal: bool,
-    /// Which backend has to run, or `Auto`.
+    /// Which backend has to run, or who chooses it.
     pub backend: Backend,
-    /// How `Auto` chooses.
-    #[serde(default)]
-    pub auto: AutoPolicy,
-}
-
-/// How AUTO chooses a backend.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AutoPolicy {
-    /// As PyTorch 2.11 does for this compute capability and cuDNN version: see `sdpa::policy`.
-    #[default]
-    Torch,
-    /// The fastest in a short timing of all that support the shape, padded or not.
-    Fastest,
+    /// Whose it is, where the name is a published one.
+    #[serde(default, skip_serializing_if = "ProviderChoice::is_auto")]
+    pub provider: ProviderChoice,
 }
 
 /// An attention backend by the name a spec asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Backend {
-    /// What [`AutoPolicy`] says.
+    /// PyTorch's choice among its backends: the names of the published suite are PyTorch's.
     Auto,
-    /// FlashAttention-2; pads a head_dim to the next multiple of 8, in the launch.
+    /// PyTorch's FlashAttention-2; pads a head_dim to the next multiple of 8, in the launch.
     Flash,
-    /// As FLASH, by a kernel that reads unaligned rows itself.
-    FlashUnpadded,
-    /// The CUTLASS-style memory-efficient attention.
+    /// PyTorch's memory-efficient attention, made of CUTLASS.
     MemEfficient,
-    /// GEMMs and softmax apart, in float32 as PyTorch does by default.
+    /// PyTorch's GEMMs and softmax apart.
     Math,
-    /// As MATH, with 16-bit GEMMs and scores.
-    MathFp16,
-    /// cuDNN's fused attention.
+    /// PyTorch's call of cuDNN's fused attention.
     Cudnn,
+    /// FlashAttention-2, by a kernel of ours; pads as FLASH does.
+    NsFlash,
+    /// As NS_FLASH, by a kernel that reads unaligned rows itself.
+    NsFlashUnpadded,
+    /// Memory-efficient attention tiled as CUTLASS does, by a kernel of ours.
+    NsMemEfficient,
+    /// GEMMs and softmax apart, in float32 as PyTorch does by default.
+    NsMath,
+    /// As NS_MATH, with 16-bit GEMMs and scores.
+    NsMathFp16,
+    /// cuDNN's fused attention, called by us.
+    NsCudnn,
+    /// The fastest of all of ours that support the shape, padded or not, in a short timing.
+    NsFastest,
     /// Blocked online softmax on the host's cores.
     CpuBlocked,
 }
 
 impl Backend {
     /// Every name a spec may use.
-    pub const ALL: [Backend; 8] = [
+    pub const ALL: [Backend; 13] = [
         Backend::Auto,
         Backend::Flash,
         Backend::MemEfficient,
         Backend::Math,
-        Backend::MathFp16,
         Backend::Cudnn,
+        Backend::NsFlash,
+        Backend::NsFlashUnpadded,
+        Backend::NsMemEfficient,
+        Backend::NsMath,
+        Backend::NsMathFp16,
+        Backend::NsCudnn,
+        Backend::NsFastest,
         Backend::CpuBlocked,
-        Backend::FlashUnpadded,
     ];
 
     /// The name used in specs and reports.
@@ -103,20 +139,43 @@ impl Backend {
         match self {
             Backend::Auto => "AUTO",
             Backend::Flash => "FLASH",
-            Backend::FlashUnpadded => "FLASH_UNPADDED",
             Backend::MemEfficient => "MEM_EFFICIENT",
             Backend::Math => "MATH",
-            Backend::MathFp16 => "MATH_FP16",
             Backend::Cudnn => "CUDNN",
+            Backend::NsFlash => "NS_FLASH",
+            Backend::NsFlashUnpadded => "NS_FLASH_UNPADDED",
+            Backend::NsMemEfficient => "NS_MEM_EFFICIENT",
+            Backend::NsMath => "NS_MATH",
+            Backend::NsMathFp16 => "NS_MATH_FP16",
+            Backend::NsCudnn => "NS_CUDNN",
+            Backend::NsFastest => "NS_FASTEST",
             Backend::CpuBlocked => "CPU_BLOCKED",
         }
+    }
+
+    /// Which of ours runs under a published name where there is no PyTorch; none of AUTO, which
+    /// chooses, and of our own names.
+    pub fn stand_in(self) -> Option<Backend> {
+        match self {
+            Backend::Flash => Some(Backend::NsFlash),
+            Backend::MemEfficient => Some(Backend::NsMemEfficient),
+            Backend::Math => Some(Backend::NsMath),
+            Backend::Cudnn => Some(Backend::NsCudnn),
+            _ => None,
+        }
+    }
+
+    /// Whether the name is one of the published suite's: PyTorch's kernels, or stand-ins for them.
+    pub fn is_published(self) -> bool {
+        use Backend::{Auto, Cudnn, Flash, Math, MemEfficient};
+        matches!(self, Auto | Flash | MemEfficient | Math | Cudnn)
     }
 }
 
 impl Gemm {
     /// Without padding.
     pub fn dense(shape: GemmShape) -> Self {
-        Gemm { shape, data: shape }
+        Gemm { shape, data: shape, provider: ProviderChoice::Auto }
     }
 
     /// A, B and C.
@@ -131,7 +190,7 @@ impl Gemm {
 
     /// Of its data alone.
     pub fn unpadded(self) -> Self {
-        Gemm::dense(self.data)
+        Gemm { shape: self.data, ..self }
     }
 }
 
@@ -161,7 +220,8 @@ impl Sdpa {
     /// Without padding or mask.
     pub fn dense(shape: SdpaShape, backend: Backend) -> Self {
         let data_head_dim = shape.head_dim;
-        Sdpa { shape, data_head_dim, causal: false, backend, auto: AutoPolicy::Torch }
+        let provider = ProviderChoice::Auto;
+        Sdpa { shape, data_head_dim, causal: false, backend, provider }
     }
 
     /// Over its data alone.

@@ -15,6 +15,8 @@ pub enum Provider {
     CublasLt,
     /// cuDNN's fused attention.
     Cudnn,
-    /// Night Sweep's own kernels. MATH and MATH_FP16 leave their GEMMs to cuBLAS.
+    /// Night Sweep's own kernels. NS_MATH and NS_MATH_FP16 leave their GEMMs to cuBLAS.
     NightSweep,
+    /// PyTorch, the one that is installed.
+    Pytorch,
 }

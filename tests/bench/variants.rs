@@ -11,7 +11,7 @@ experiments:
     shapes: [{batch: 2, seq_len: 16, n_heads: 4, n_kv_heads: 2}]
     head_dim_range: [15, 17]
     causal: true
-    auto: fastest
+    provider: night-sweep
     warmup: 1
     measure: 2
     trials: 2
@@ -75,8 +75,10 @@ fn a_cpu_pads_nothing_and_says_nothing_of_it() {
             "batch": 2, "seq_len": 16, "n_heads": 4, "n_kv_heads": 2, "head_dim": head_dim,
         });
         assert_eq!(row["shape"], shape);
-        assert_eq!(row["case_id"], format!("S1/b2_s16_h4_kv2_fp16_causal_fastest/d{head_dim}"));
-        assert_eq!(json!([row["causal"], row["backend_selected"]]), json!([true, "CPU_BLOCKED"]));
+        assert_eq!(row["case_id"], format!("S1/b2_s16_h4_kv2_fp16_causal_night-sweep/d{head_dim}"));
+        let chosen = json!([row["backend_selected"], row["stand_in"], row["backend_reason"]]);
+        assert_eq!(chosen, json!(["CPU_BLOCKED", true, "stand-in for AUTO: CPU_BLOCKED"]));
+        assert_eq!((&row["causal"], &row["padded_to"]), (&json!(true), &Value::Null));
         assert!(variants(row).is_empty());
     }
 }

@@ -165,13 +165,14 @@ fn trial_of(case: &Case, trial: usize, samples_ms: Vec<f64>, is_cpu: bool) -> Tr
         ran: Ran {
             provider: match &case.operation {
                 _ if is_cpu => Provider::Cpu,
-                Operation::Sdpa(sdpa) if sdpa.backend == Backend::Cudnn => Provider::Cudnn,
-                Operation::Sdpa(_) => Provider::NightSweep,
+                _ if case.operation.gemms().is_empty() => Provider::Pytorch,
                 _ => Provider::CublasLt,
             },
             kernels: if is_cpu { vec![] } else { vec![kernel] },
             backend_selected: backend,
             backend_reason: None,
+            stand_in: false,
+            padded_to: None,
             verification: Verification { max_rel_error: 3e-4, tolerance: 2e-3, rows: 64 },
             algorithm: None,
         },
@@ -317,7 +318,7 @@ pub fn p1() -> Vec<Outcome> {
     ] {
         for d in [107, 112, 128] {
             let sdpa = Sdpa { data_head_dim: 107, ..attention(4, 2048, d, Backend::Auto) };
-            let padded = |shape, data| Operation::Gemm(Gemm { shape, data });
+            let padded = |shape, data| Operation::Gemm(Gemm { shape, ..Gemm::dense(data) });
             let shape = |n, k| GemmShape { m: 4096, n, k };
             let operation = match series {
                 "sdpa" => Operation::Sdpa(sdpa),

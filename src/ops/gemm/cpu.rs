@@ -123,7 +123,8 @@ mod tests {
         let shape = GemmShape { m: 40, n: 112, k: 128 };
         for dtype in DType::ALL {
             let mut dense = CpuGemm::new(GemmProblem::on_host(Gemm::dense(data), dtype, 42));
-            let mut padded = CpuGemm::new(GemmProblem::on_host(Gemm { shape, data }, dtype, 42));
+            let mut padded =
+                CpuGemm::new(GemmProblem::on_host(Gemm { shape, ..Gemm::dense(data) }, dtype, 42));
             dense.launch().unwrap();
             padded.launch().unwrap();
             for (r, row) in padded.problem.c.chunks(shape.n).enumerate() {

@@ -127,7 +127,7 @@ mod tests {
             for dtype in DType::ALL {
                 let mut dense = CpuGemm::new(GemmProblem::on_host(Gemm::dense(data), dtype, 42));
                 dense.launch().unwrap();
-                let mut plan = CpuGemmOnTheFly::new(Gemm { shape, data }, dtype, 42);
+                let mut plan = CpuGemmOnTheFly::new(Gemm { shape, ..Gemm::dense(data) }, dtype, 42);
                 plan.verify().unwrap();
                 assert_eq!(plan.dense.c, dense.problem.c);
             }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_copy_that_is_left_out_shows() {
         let data = GemmShape { m: 33, n: 65, k: 107 };
-        let gemm = Gemm { shape: GemmShape { k: 112, ..data }, data };
+        let gemm = Gemm { shape: GemmShape { k: 112, ..data }, ..Gemm::dense(data) };
         let mut plan = CpuGemmOnTheFly::new(gemm, DType::Fp16, 42);
         plan.dense.b.fill(0);
         plan.launch().unwrap();

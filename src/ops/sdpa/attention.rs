@@ -1,19 +1,20 @@
-//! Which backend runs: the one that was asked for, or AUTO's choice.
+//! Which backend runs: the one that was asked for, one in the place of PyTorch's, or the fastest.
 
 use super::backend::{Context, Made};
 use super::backends::{Route, find, named};
 use super::on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};
 use super::policy;
-use crate::device::{Cuda, Device, Kernel, cuda::Graph};
+use crate::device::{Device, Kernel, cuda::Graph};
 use crate::ops::Plan;
-use crate::workload::{AutoPolicy, Backend, CaseError, DType, ErrorKind, Provider, Sdpa};
+use crate::workload::{Backend, CaseError, DType, ErrorKind, Provider, ProviderChoice, Sdpa};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::time::Instant;
 
 /// The attention backends of a device.
 pub struct Attention {
     context: Context,
-    /// What AUTO `fastest` found, for the rest of the run.
+    /// What NS_FASTEST found, for the rest of the run.
     fastest: RefCell<HashMap<(Sdpa, DType), Chosen>>,
 }
 
@@ -22,7 +23,9 @@ pub struct Attention {
 pub struct Chosen {
     /// With what it pads to within the launch.
     pub route: Route,
-    /// That it was asked for, or why AUTO took it.
+    /// Whether it runs in place of PyTorch's, under whose name it was asked for.
+    pub stand_in: bool,
+    /// That it was asked for, for whom it stands in, or why it was chosen.
     pub reason: String,
 }
 
@@ -51,13 +54,17 @@ impl Attention {
         dtype: DType,
         seed: u64,
     ) -> Result<(Box<dyn Plan>, Chosen), CaseError> {
-        let mut chosen = match sdpa.backend {
-            Backend::Auto => self.choose(&sdpa, dtype, seed)?,
-            backend => {
-                let route = Route::of(backend, &sdpa);
+        let mut chosen = match (sdpa.backend, sdpa.provider) {
+            (Backend::NsFastest, _) => self.fastest(&sdpa, dtype, seed)?,
+            (name, ProviderChoice::Pytorch) if name.is_published() => {
+                return Err(CaseError::unsupported("there is no PyTorch"));
+            }
+            (name, _) if name.is_published() => self.stand_in(&sdpa)?,
+            (name, _) => {
+                let route = Route::of(name, &sdpa);
                 let padded = route.pad_to.map(|head_dim| format!(", padded to {head_dim}"));
                 let reason = format!("asked for by name{}", padded.unwrap_or_default());
-                Chosen { route, reason }
+                Chosen { route, stand_in: false, reason }
             }
         };
         let at_the_kernel = sdpa.padded_to(chosen.route.kernel_head_dim(&sdpa));
@@ -74,12 +81,18 @@ impl Attention {
         Ok(find(backend, self.context.device())?.about().provider)
     }
 
-    /// Whether AUTO pads the tensors of this attention within the launch, or may do so.
+    /// Whether what runs pads the tensors of this attention within the launch, or may do so.
     pub fn pads(&self, sdpa: &Sdpa) -> bool {
-        let Ok(machine) = self.context.machine() else { return false };
-        match sdpa.auto {
-            AutoPolicy::Torch => policy::torch(machine, sdpa).0.pad_to.is_some(),
-            AutoPolicy::Fastest => policy::candidates(sdpa).iter().any(|way| way.pad_to.is_some()),
+        if matches!(self.context.device(), Device::Cpu) {
+            return false;
+        }
+        match sdpa.backend {
+            Backend::NsFastest => policy::candidates(sdpa).iter().any(|way| way.pad_to.is_some()),
+            name if name.is_published() => {
+                sdpa.provider != ProviderChoice::Pytorch
+                    && self.stand_in(sdpa).is_ok_and(|chosen| chosen.route.pad_to.is_some())
+            }
+            name => Route::of(name, sdpa).pad_to.is_some(),
         }
     }
 
@@ -118,47 +131,48 @@ impl Attention {
         })
     }
 
-    /// AUTO's choice.
-    fn choose(&self, sdpa: &Sdpa, dtype: DType, seed: u64) -> Result<Chosen, CaseError> {
-        let cuda = match self.context.device() {
-            Device::Cuda(cuda) if sdpa.auto == AutoPolicy::Fastest => cuda,
-            device => {
-                let (route, reason) = match device {
-                    Device::Cpu => policy::on_the_cpu(sdpa),
-                    Device::Cuda(_) => policy::torch(self.context.machine()?, sdpa),
-                };
-                return Ok(Chosen { route, reason });
+    /// Which of ours runs under a published name.
+    fn stand_in(&self, sdpa: &Sdpa) -> Result<Chosen, CaseError> {
+        let name = sdpa.backend.name();
+        let (ours, why) = match (sdpa.backend.stand_in(), self.context.device()) {
+            (Some(ours), _) => (ours, String::new()),
+            (None, Device::Cpu) => (Backend::CpuBlocked, String::new()),
+            (None, Device::Cuda(_)) => {
+                let (taken, why) = policy::torch(self.context.machine()?, sdpa);
+                (taken.stand_in().unwrap_or(Backend::NsMath), format!("; {why}"))
             }
         };
+        find(ours, self.context.device()).map_err(|error| CaseError {
+            message: format!("stand-in for {name}: {error}"),
+            ..error
+        })?;
+        let route = Route::of(ours, sdpa);
+        let reason = format!("stand-in for {name}: {route}{why}");
+        Ok(Chosen { route, stand_in: true, reason })
+    }
+
+    /// What NS_FASTEST takes.
+    fn fastest(&self, sdpa: &Sdpa, dtype: DType, seed: u64) -> Result<Chosen, CaseError> {
         // The shape that is computed decides, whatever part of it holds data.
         let key = (Sdpa { data_head_dim: sdpa.shape.head_dim, ..*sdpa }, dtype);
         if let Some(known) = self.fastest.borrow().get(&key) {
             return Ok(known.clone());
         }
-        let chosen = self.fastest_of_all(cuda, sdpa, dtype, seed)?;
+        let chosen = self.fastest_of_all(sdpa, dtype, seed)?;
         self.fastest.borrow_mut().insert(key, chosen.clone());
         Ok(chosen)
     }
 
-    /// Times every candidate; those that are unsupported, wrong or too large are passed over. A
-    /// plan that has proved right is timed shortly, to choose by: not a measurement.
-    fn fastest_of_all(
-        &self,
-        cuda: &Cuda,
-        sdpa: &Sdpa,
-        dtype: DType,
-        seed: u64,
-    ) -> Result<Chosen, CaseError> {
-        const REPLAYS: usize = 7;
+    /// Times every candidate; those that are unsupported, wrong or too large are passed over.
+    fn fastest_of_all(&self, sdpa: &Sdpa, dtype: DType, seed: u64) -> Result<Chosen, CaseError> {
+        let candidates = match self.context.device() {
+            Device::Cuda(_) => policy::candidates(sdpa),
+            Device::Cpu => policy::candidates_on_the_cpu(sdpa),
+        };
         let (mut tried, mut refused) = (Vec::new(), Vec::new());
-        for route in policy::candidates(sdpa) {
-            let timed =
-                self.plan_route(route, *sdpa, Extent::Whole, dtype, seed).and_then(|mut plan| {
-                    plan.verify()?;
-                    let graph = Graph::capture(cuda, 1, || plan.launch())?;
-                    Ok(graph.replay_ns(cuda, REPLAYS)? * 1e-6)
-                });
-            match timed {
+        for route in candidates {
+            let plan = self.plan_route(route, *sdpa, Extent::Whole, dtype, seed);
+            match plan.and_then(|mut plan| self.short_ms(plan.as_mut())) {
                 Ok(ms) => tried.push((ms, route)),
                 // The context may be lost: what follows would fail too.
                 Err(error) if error.kind == ErrorKind::Cuda => return Err(error),
@@ -169,7 +183,25 @@ impl Attention {
         let times = tried.iter().map(|(ms, route)| format!("{route} {ms:.3} ms"));
         let told = times.chain(refused).collect::<Vec<_>>().join("; ");
         let Some(&(_, route)) = tried.first() else { return Err(CaseError::unsupported(told)) };
-        Ok(Chosen { route, reason: format!("the fastest in a short timing: {told}") })
+        let reason = format!("the fastest in a short timing: {told}");
+        Ok(Chosen { route, stand_in: false, reason })
+    }
+
+    /// A plan that has proved right is timed shortly, to choose by: not a measurement.
+    fn short_ms(&self, plan: &mut dyn Plan) -> Result<f64, CaseError> {
+        const REPLAYS: usize = 7;
+        const HOST_LAUNCHES: usize = 3;
+        plan.verify()?;
+        let Device::Cuda(cuda) = self.context.device() else {
+            let times = (0..HOST_LAUNCHES).map(|_| {
+                let start = Instant::now();
+                plan.launch().map(|()| start.elapsed().as_secs_f64() * 1e3)
+            });
+            let times = times.collect::<Result<Vec<_>, _>>()?;
+            return Ok(times.into_iter().fold(f64::INFINITY, f64::min));
+        };
+        let graph = Graph::capture(cuda, 1, || plan.launch())?;
+        Ok(graph.replay_ns(cuda, REPLAYS)? * 1e-6)
     }
 }
 
@@ -196,69 +228,101 @@ mod tests {
     use super::*;
     use crate::workload::SdpaShape;
 
-    const SDPA: Sdpa = Sdpa {
-        shape: SdpaShape { batch: 1, seq_len: 8, n_heads: 1, n_kv_heads: None, head_dim: 16 },
-        data_head_dim: 13,
-        causal: false,
-        backend: Backend::Auto,
-        auto: AutoPolicy::Torch,
-    };
+    fn sdpa(backend: Backend) -> Sdpa {
+        let shape = SdpaShape { batch: 1, seq_len: 8, n_heads: 1, n_kv_heads: None, head_dim: 16 };
+        Sdpa { data_head_dim: 13, ..Sdpa::dense(shape, backend) }
+    }
+
+    fn on_the_cpu(sdpa: Sdpa, extent: Extent) -> Result<Chosen, CaseError> {
+        let attention = Attention::new(Device::Cpu);
+        assert!(!attention.pads(&sdpa));
+        let (mut plan, chosen) = attention.plan(sdpa, extent, DType::Fp16, 1)?;
+        plan.verify()?;
+        assert_eq!(attention.provider(chosen.route.backend), Ok(Provider::Cpu));
+        assert_eq!(chosen.route.pad_to, None);
+        Ok(chosen)
+    }
 
     #[test]
-    fn the_cpu_has_its_own_backends_and_says_what_the_others_need() {
-        let attention = Attention::new(Device::Cpu);
-        for auto in [AutoPolicy::Torch, AutoPolicy::Fastest] {
-            let sdpa = Sdpa { auto, ..SDPA };
-            let (mut plan, chosen) = attention.plan(sdpa, Extent::Whole, DType::Fp16, 1).unwrap();
-            plan.verify().unwrap();
-            assert_eq!(chosen.route, Route { backend: Backend::CpuBlocked, pad_to: None });
-            assert!(!chosen.reason.is_empty() && !attention.pads(&sdpa));
-            assert_eq!(attention.provider(chosen.route.backend), Ok(Provider::Cpu));
+    fn published_names_have_stand_ins_on_the_cpu_or_say_what_they_need() {
+        use Backend::{Auto, CpuBlocked, Cudnn, Flash, Math, MemEfficient, NsMath};
+        for (name, ours) in [(Auto, CpuBlocked), (Math, NsMath)] {
+            for provider in [ProviderChoice::Auto, ProviderChoice::NightSweep] {
+                for extent in [Extent::Whole, Extent::OnTheFly] {
+                    let sdpa = Sdpa { provider, ..sdpa(name) };
+                    let chosen = on_the_cpu(sdpa, extent).unwrap();
+                    assert_eq!((chosen.route.backend, chosen.stand_in), (ours, true));
+                    let says = format!("stand-in for {}: {}", name.name(), ours.name());
+                    assert_eq!(chosen.reason, says);
+                }
+            }
         }
-        for extent in [Extent::Whole, Extent::OnTheFly] {
-            let math = Sdpa { backend: Backend::Math, ..SDPA };
-            let (mut plan, chosen) = attention.plan(math, extent, DType::Fp16, 1).unwrap();
-            plan.verify().unwrap();
-            assert_eq!(chosen.route.backend, Backend::Math);
+        for name in [Flash, MemEfficient, Cudnn] {
+            let error = on_the_cpu(sdpa(name), Extent::Whole).unwrap_err();
+            let name = name.name();
+            let expected = format!("stand-in for {name}: NS_{name} needs a CUDA GPU");
+            assert_eq!(error, CaseError::unsupported(expected));
+        }
+        for name in [Auto, Flash, MemEfficient, Math, Cudnn] {
+            let sdpa = Sdpa { provider: ProviderChoice::Pytorch, ..sdpa(name) };
+            let error = on_the_cpu(sdpa, Extent::Whole).unwrap_err();
+            assert_eq!(error, CaseError::unsupported("there is no PyTorch"));
+        }
+    }
+
+    #[test]
+    fn our_own_names_are_no_stand_ins_and_the_fastest_is_one_of_them() {
+        use Backend::{
+            CpuBlocked, NsCudnn, NsFastest, NsFlash, NsFlashUnpadded, NsMath, NsMathFp16,
+            NsMemEfficient,
+        };
+        for name in [CpuBlocked, NsMath] {
+            let chosen = on_the_cpu(sdpa(name), Extent::OnTheFly).unwrap();
+            assert_eq!((chosen.route.backend, chosen.stand_in), (name, false));
             assert_eq!(chosen.reason, "asked for by name");
         }
-        use Backend::{Cudnn, Flash, FlashUnpadded, MathFp16, MemEfficient};
-        for backend in [Cudnn, Flash, FlashUnpadded, MemEfficient, MathFp16] {
-            let error = attention.supports(backend, &SDPA, DType::Fp16).unwrap_err();
-            let expected = format!("{} needs a CUDA GPU", backend.name());
+        let fastest = on_the_cpu(sdpa(NsFastest), Extent::Whole).unwrap();
+        assert!([CpuBlocked, NsMath].contains(&fastest.route.backend) && !fastest.stand_in);
+        for part in ["the fastest in a short timing: ", "CPU_BLOCKED 0.", "NS_MATH 0."] {
+            assert!(fastest.reason.contains(part), "{}", fastest.reason);
+        }
+        for name in [NsCudnn, NsFlash, NsFlashUnpadded, NsMemEfficient, NsMathFp16] {
+            let error = on_the_cpu(sdpa(name), Extent::Whole).unwrap_err();
+            let expected = format!("{} needs a CUDA GPU", name.name());
             assert_eq!(error, CaseError::unsupported(expected));
         }
     }
 
     #[test]
     fn a_backend_is_proven_by_its_kernels() {
-        use Backend::{CpuBlocked, Cudnn, Flash, FlashUnpadded, Math, MemEfficient};
+        use Backend::{CpuBlocked, NsCudnn, NsFlash, NsFlashUnpadded, NsMath, NsMemEfficient};
         let proven = |backend, pad_to, names: &[&str]| {
             let kernel = |name: &&str| Kernel { name: (*name).to_owned(), ..Kernel::default() };
             let kernels: Vec<Kernel> = names.iter().map(kernel).collect();
-            prove(&Chosen { route: Route { backend, pad_to }, reason: String::new() }, &kernels)
+            let route = Route { backend, pad_to };
+            prove(&Chosen { route, stand_in: false, reason: String::new() }, &kernels)
         };
         let ours = "flash_forward_fp16_d112_128x32";
         let cudnn_flash = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma";
         let right: [(_, _, &[&str]); 6] = [
-            (Cudnn, None, &["cudnn_generated_fort_native_sdpa"]),
-            (Math, None, &["ampere_sgemm", "softmax_f32"]),
-            (Flash, None, &[ours]),
-            (Flash, Some(112), &["resize", ours]),
-            (FlashUnpadded, None, &["flash_unpadded_fp16_d107"]),
+            (NsCudnn, None, &["cudnn_generated_fort_native_sdpa"]),
+            (NsMath, None, &["ampere_sgemm", "softmax_f32"]),
+            (NsFlash, None, &[ours]),
+            (NsFlash, Some(112), &["resize", ours]),
+            (NsFlashUnpadded, None, &["flash_unpadded_fp16_d107"]),
             (CpuBlocked, None, &[]),
         ];
         for (backend, pad_to, names) in right {
             assert_eq!(proven(backend, pad_to, names), Ok(()));
         }
         for (backend, pad_to, name, told) in [
-            (Cudnn, None, "softmax_f32", "CUDNN was asked for, and softmax_f32 ran"),
-            (Math, None, "ampere_sgemm", "ampere_sgemm ran"),
-            (Flash, None, cudnn_flash, cudnn_flash),
-            (Flash, Some(112), ours, ours),
-            (Cudnn, Some(112), cudnn_flash, "CUDNN padded to 112 was asked for"),
-            (MemEfficient, None, ours, ours),
-            (Flash, None, "flash_unpadded_fp16_d107", "flash_unpadded_fp16_d107 ran"),
+            (NsCudnn, None, "softmax_f32", "NS_CUDNN was asked for, and softmax_f32 ran"),
+            (NsMath, None, "ampere_sgemm", "ampere_sgemm ran"),
+            (NsFlash, None, cudnn_flash, cudnn_flash),
+            (NsFlash, Some(112), ours, ours),
+            (NsCudnn, Some(112), cudnn_flash, "NS_CUDNN padded to 112 was asked for"),
+            (NsMemEfficient, None, ours, ours),
+            (NsFlash, None, "flash_unpadded_fp16_d107", "flash_unpadded_fp16_d107 ran"),
         ] {
             let error = proven(backend, pad_to, &[name]).unwrap_err();
             assert!(error.message.contains(told), "{error}");

@@ -7,7 +7,7 @@ use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-/// An attention backend, on the CPU or on a GPU. MATH is one of each.
+/// An attention backend, of ours, on the CPU or on a GPU. NS_MATH is one of each.
 pub trait AttentionBackend: Sync {
     /// How it is called, whose it is, and how it is drawn.
     fn about(&self) -> About;
@@ -47,7 +47,7 @@ pub struct About {
     pub name: Backend,
     /// Whose implementation it is.
     pub provider: Provider,
-    /// Its place in the palette of plots and pages; AUTO has the first.
+    /// Its place in the palette of plots and pages.
     pub color: usize,
 }
 

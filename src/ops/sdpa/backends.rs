@@ -1,4 +1,4 @@
-//! All attention backends: the one list of them.
+//! All attention backends of ours: the one list of them.
 
 use super::backend::AttentionBackend;
 use super::cpu_blocked::CpuBlocked;
@@ -14,18 +14,33 @@ use crate::workload::{Backend, CaseError, Sdpa};
 pub static BACKENDS: &[&dyn AttentionBackend] =
     &[&Flash, &FlashUnpadded, &MemEfficient, &Math, &MathFp16, &Cudnn, &CpuBlocked, &CpuMath];
 
-/// The backends of a name: MATH has one for each device.
+/// The backends of a name: NS_MATH has one for each device; a published name has none here.
 pub(super) fn named(name: Backend) -> impl Iterator<Item = &'static dyn AttentionBackend> {
     BACKENDS.iter().copied().filter(move |backend| backend.about().name == name)
 }
 
-/// The place of a backend, AUTO included, in the palette of plots and pages; none of another name.
-pub fn color(name: &str) -> Option<usize> {
-    let backend = BACKENDS.iter().map(|backend| backend.about()).find(|it| it.name.name() == name);
-    backend.map(|it| it.color).or_else(|| (name == Backend::Auto.name()).then_some(0))
+/// How a backend is drawn in plots and pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Look {
+    /// Its place in the palette.
+    pub color: usize,
+    /// A published name and the backend of ours that stands in for it have one color: a solid line
+    /// and a dashed one.
+    pub is_dashed: bool,
 }
 
-/// The backend of a name on a device, or what the name needs. AUTO is none.
+/// That of a name of a backend; none of another name.
+pub fn look(name: &str) -> Option<Look> {
+    let backend = Backend::ALL.into_iter().find(|backend| backend.name() == name)?;
+    let color = match backend {
+        Backend::Auto => 0,
+        Backend::NsFastest => 6,
+        name => named(name.stand_in().unwrap_or(name)).next()?.about().color,
+    };
+    Some(Look { color, is_dashed: name.starts_with("NS_") })
+}
+
+/// The backend of a name of ours on a device, or what the name needs. NS_FASTEST is none.
 pub fn find(name: Backend, device: &Device) -> Result<&'static dyn AttentionBackend, CaseError> {
     named(name).find(|backend| backend.runs_on(device)).ok_or_else(|| {
         CaseError::unsupported(match device {
@@ -38,7 +53,7 @@ pub fn find(name: Backend, device: &Device) -> Result<&'static dyn AttentionBack
 /// A way to run an attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Never AUTO.
+    /// One of ours, and never NS_FASTEST.
     pub backend: Backend,
     /// The head_dim that Q, K and V are padded to within the launch, where they are. The result is
     /// left as large: a view of its first columns is the attention that was asked for, as in
@@ -73,20 +88,21 @@ mod tests {
     use crate::workload::{DType, ErrorKind, SdpaShape};
 
     #[test]
-    fn a_name_has_at_most_one_backend_on_a_device_and_only_auto_has_none() {
+    fn a_name_has_at_most_one_backend_on_a_device_and_who_chooses_has_none() {
         for name in Backend::ALL {
-            assert_eq!(named(name).next().is_none(), name == Backend::Auto);
+            let has_none = name.is_published() || name == Backend::NsFastest;
+            assert_eq!(named(name).next().is_none(), has_none, "{}", name.name());
             let on_cpu = named(name).filter(|backend| backend.runs_on(&Device::Cpu)).count();
             assert!(on_cpu <= 1 && named(name).count() - on_cpu <= 1, "{}", name.name());
         }
     }
 
     #[test]
-    fn every_name_has_a_color_of_its_own() {
-        let colors = Backend::ALL.map(|name| color(name.name()).unwrap());
-        let apart: std::collections::BTreeSet<_> = colors.iter().collect();
-        assert_eq!(apart.len(), colors.len(), "{colors:?}");
-        assert_eq!(color("4096"), None);
+    fn every_name_has_a_look_of_its_own() {
+        let looks = Backend::ALL.map(|name| look(name.name()).unwrap());
+        let apart: std::collections::BTreeSet<_> = looks.iter().collect();
+        assert_eq!(apart.len(), looks.len(), "{looks:?}");
+        assert_eq!(look("4096"), None);
     }
 
     #[test]
@@ -97,16 +113,16 @@ mod tests {
             let kernel = named(backend).next().unwrap();
             kernel.supports(&context, &Sdpa::dense(shape, backend), DType::Fp16)
         };
-        use Backend::{Flash, FlashUnpadded, MemEfficient};
-        for (backend, head_dim) in [(Flash, 256), (FlashUnpadded, 107), (MemEfficient, 264)] {
+        use Backend::{NsFlash, NsFlashUnpadded, NsMemEfficient};
+        for (backend, head_dim) in [(NsFlash, 256), (NsFlashUnpadded, 107), (NsMemEfficient, 264)] {
             assert_eq!(check(backend, 1, head_dim), Ok(()));
         }
         for (backend, seq_len, head_dim, reason) in [
-            (Flash, 64, 107, "multiple of 8, not 107"),
-            (Flash, 64, 264, "at most 256"),
-            (FlashUnpadded, 64, 257, "at most 256"),
-            (Flash, 0, 64, "at least one"),
-            (MemEfficient, 64, 107, "multiple of 8, not 107"),
+            (NsFlash, 64, 107, "multiple of 8, not 107"),
+            (NsFlash, 64, 264, "at most 256"),
+            (NsFlashUnpadded, 64, 257, "at most 256"),
+            (NsFlash, 0, 64, "at least one"),
+            (NsMemEfficient, 64, 107, "multiple of 8, not 107"),
         ] {
             let error = check(backend, seq_len, head_dim).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Unsupported);

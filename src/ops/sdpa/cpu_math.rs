@@ -1,7 +1,7 @@
-//! MATH on the host's cores, by its definition: all scores of a head, their softmax, the weighted
-//! values.
+//! NS_MATH on the host's cores, by its definition: all scores of a head, their softmax, the
+//! weighted values.
 //!
-//! A causal mask saves no work, as in the MATH backends of the GPU: masked scores are computed and
+//! A causal mask saves no work, as in the backends of the GPU: masked scores are computed and
 //! set to zero. Each core holds `seq_len² + 4 · seq_len · head_dim` float32 numbers.
 
 use super::backend::{About, AttentionBackend, Context, Made};
@@ -16,7 +16,7 @@ pub struct CpuMath;
 
 impl AttentionBackend for CpuMath {
     fn about(&self) -> About {
-        About { name: Backend::Math, provider: Provider::Cpu, color: 3 }
+        About { name: Backend::NsMath, provider: Provider::Cpu, color: 3 }
     }
 
     fn plan(&self, _: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {

@@ -50,7 +50,8 @@ impl<L: Launch> Attend<Tensor> for CudaSdpa<L> {
     }
 }
 
-/// A kernel of ours that never writes the scores: FLASH, FLASH_UNPADDED and MEM_EFFICIENT.
+/// A kernel of ours that never writes the scores: NS_FLASH, NS_FLASH_UNPADDED and
+/// NS_MEM_EFFICIENT.
 pub(super) struct Fused {
     kernel: AttentionKernel,
     kept: CudaSlice<f32>,

@@ -1,4 +1,4 @@
-//! CUDNN: cuDNN's fused attention.
+//! NS_CUDNN: cuDNN's fused attention, called by us.
 
 use super::backend::{About, AttentionBackend, Context, Machine, Made, beyond, misaligned};
 use super::cuda::{CudaSdpa, Launch};
@@ -10,7 +10,7 @@ pub struct Cudnn;
 
 impl AttentionBackend for Cudnn {
     fn about(&self) -> About {
-        About { name: Backend::Cudnn, provider: Provider::Cudnn, color: 5 }
+        About { name: Backend::NsCudnn, provider: Provider::Cudnn, color: 5 }
     }
 
     fn supports(&self, on: &Context, sdpa: &Sdpa, dtype: DType) -> Result<(), CaseError> {

@@ -1,4 +1,4 @@
-//! FLASH: FlashAttention-2, by a kernel of ours, kernels/flash.cu. FLASH_UNPADDED is the same
+//! NS_FLASH: FlashAttention-2, by a kernel of ours, kernels/flash.cu. NS_FLASH_UNPADDED is the same
 //! kernel, reading unaligned rows itself.
 
 use super::backend::{About, AttentionBackend, Context, Machine, Made, beyond};
@@ -8,18 +8,18 @@ use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 
 /// The largest head_dim of the kernels.
 const MAX_HEAD_DIM: usize = 256;
-/// What FLASH takes a head_dim to be a multiple of.
+/// What NS_FLASH takes a head_dim to be a multiple of.
 const ALIGNMENT: usize = 8;
 
-/// FLASH: pads a head_dim to the next multiple of 8, as PyTorch does.
+/// NS_FLASH: pads a head_dim to the next multiple of 8, as PyTorch does.
 pub struct Flash;
 
-/// FLASH_UNPADDED.
+/// NS_FLASH_UNPADDED.
 pub struct FlashUnpadded;
 
 impl AttentionBackend for Flash {
     fn about(&self) -> About {
-        About { name: Backend::Flash, provider: Provider::NightSweep, color: 1 }
+        About { name: Backend::NsFlash, provider: Provider::NightSweep, color: 1 }
     }
 
     fn pads_to(&self, head_dim: usize) -> Option<usize> {
@@ -31,7 +31,7 @@ impl AttentionBackend for Flash {
         match sdpa.shape.head_dim {
             head_dim if head_dim.is_multiple_of(ALIGNMENT) => Ok(()),
             head_dim => Err(CaseError::unsupported(format!(
-                "the FLASH kernel takes a head_dim that is a multiple of {ALIGNMENT}, \
+                "the NS_FLASH kernel takes a head_dim that is a multiple of {ALIGNMENT}, \
                  not {head_dim}"
             ))),
         }
@@ -55,7 +55,7 @@ impl AttentionBackend for Flash {
 
 impl AttentionBackend for FlashUnpadded {
     fn about(&self) -> About {
-        About { name: Backend::FlashUnpadded, provider: Provider::NightSweep, color: 7 }
+        About { name: Backend::NsFlashUnpadded, provider: Provider::NightSweep, color: 7 }
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {

@@ -1,10 +1,10 @@
-//! MATH on a GPU: GEMM, softmax, GEMM, with the scores in memory; and MATH_FP16, the same with
-//! scores and weights in 16 bits. GEMMs accumulate in float32.
+//! NS_MATH on a GPU: GEMM, softmax, GEMM, with the scores in memory; and NS_MATH_FP16, the same
+//! with scores and weights in 16 bits. GEMMs accumulate in float32.
 //!
-//! MATH computes in float32 as PyTorch does by default: the operands widened, Q and K scaled by the
-//! square root of the scale each, two GEMMs without tensor cores (no TF32), the result narrowed at
-//! the end. PyTorch spends further passes over the scores on its safe softmax and on a copy of the
-//! weights that nobody reads; ours does not.
+//! NS_MATH computes in float32 as PyTorch does by default: the operands widened, Q and K scaled by
+//! the square root of the scale each, two GEMMs without tensor cores (no TF32), the result narrowed
+//! at the end. PyTorch spends further passes over the scores on its safe softmax and on a copy of
+//! the weights that nobody reads; ours does not.
 
 use super::backend::{About, AttentionBackend, Context, Made};
 use super::cuda::{CudaSdpa, Launch};
@@ -14,10 +14,10 @@ use crate::device::cuda::{Matrix, Strided, Tensor};
 use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 use cudarc::driver::CudaSlice;
 
-/// MATH.
+/// NS_MATH.
 pub struct Math;
 
-/// MATH_FP16.
+/// NS_MATH_FP16.
 pub struct MathFp16;
 
 /// Copies in float32, and the scores.
@@ -31,7 +31,7 @@ struct InFloat32 {
 
 impl AttentionBackend for Math {
     fn about(&self) -> About {
-        About { name: Backend::Math, provider: Provider::NightSweep, color: 3 }
+        About { name: Backend::NsMath, provider: Provider::NightSweep, color: 3 }
     }
 
     fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
@@ -55,7 +55,7 @@ impl AttentionBackend for Math {
 
 impl AttentionBackend for MathFp16 {
     fn about(&self) -> About {
-        About { name: Backend::MathFp16, provider: Provider::NightSweep, color: 4 }
+        About { name: Backend::NsMathFp16, provider: Provider::NightSweep, color: 4 }
     }
 
     fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
@@ -106,7 +106,7 @@ impl Launch for InFloat32 {
     }
 }
 
-/// What MATH_FP16 keeps.
+/// What NS_MATH_FP16 keeps.
 struct Scores(Tensor);
 
 impl Launch for Scores {

@@ -1,4 +1,4 @@
-//! MEM_EFFICIENT: the CUTLASS-style memory-efficient attention, by a kernel of ours,
+//! NS_MEM_EFFICIENT: the CUTLASS-style memory-efficient attention, by a kernel of ours,
 //! kernels/mem_efficient.cu.
 
 use super::backend::{About, AttentionBackend, Context, Machine, Made, misaligned};
@@ -10,7 +10,7 @@ pub struct MemEfficient;
 
 impl AttentionBackend for MemEfficient {
     fn about(&self) -> About {
-        About { name: Backend::MemEfficient, provider: Provider::NightSweep, color: 2 }
+        About { name: Backend::NsMemEfficient, provider: Provider::NightSweep, color: 2 }
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {
@@ -19,8 +19,8 @@ impl AttentionBackend for MemEfficient {
             head_dim if head_dim.is_multiple_of(8) => Ok(()),
             // PyTorch's reason: its kernels copy 16 bytes at a time and know no other alignment.
             head_dim => Err(CaseError::unsupported(format!(
-                "MEM_EFFICIENT reads rows 16 bytes at a time: it takes a head_dim that is a \
-                 multiple of 8, not {head_dim}"
+                "NS_MEM_EFFICIENT reads rows 16 bytes at a time: it takes a head_dim that is \
+                 a multiple of 8, not {head_dim}"
             ))),
         }
     }

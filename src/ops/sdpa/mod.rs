@@ -22,6 +22,6 @@ mod problem;
 
 pub use attention::{Attention, Chosen, Extent, prove};
 pub use backend::{Attend, AttentionBackend, Context, Machine, Made};
-pub use backends::{Route, color, find};
+pub use backends::{Look, Route, find, look};
 pub use on_the_fly::CudaSdpaOnTheFly;
 pub use problem::SdpaProblem;

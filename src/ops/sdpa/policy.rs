@@ -1,6 +1,7 @@
-//! AUTO: which backend is taken, as a function of what PyTorch looks at.
+//! Who chooses: which backend PyTorch's AUTO takes, as a function of what PyTorch looks at, and
+//! what NS_FASTEST tries.
 //!
-//! `torch` follows PyTorch 2.11 (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp). Its order
+//! [`torch`] follows PyTorch 2.11 (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp). Its order
 //! is FLASH, MEM_EFFICIENT, MATH, CUDNN; on compute capability 9.0 and 10.x with a cuDNN later than
 //! 9.15.0 CUDNN comes first. The first whose conditions hold is taken:
 //!
@@ -11,21 +12,15 @@
 //! | MEM_EFFICIENT | head_dim is a multiple of 8; as many KV heads as of queries |
 //! | MATH | none |
 //!
-//! The conditions are the backends' `torch_refusal`.
-//!
-//! `fastest` is what a user could do instead: [`candidates`] are timed, and the best one is kept.
+//! The conditions are the `torch_refusal` of the backends that stand in.
 
 use super::backend::Machine;
 use super::backends::{Route, named};
 use crate::workload::{Backend, Sdpa};
 
-/// What a CPU takes: it has one fused backend.
-pub fn on_the_cpu(sdpa: &Sdpa) -> (Route, String) {
-    (Route::of(Backend::CpuBlocked, sdpa), "the fused backend of a CPU".to_owned())
-}
-
-/// What PyTorch takes, and why: who was passed over for what. Element types are alike to it.
-pub fn torch(machine: Machine, sdpa: &Sdpa) -> (Route, String) {
+/// The backend that PyTorch's AUTO takes, and why: who was passed over for what. Element types are
+/// alike to it.
+pub fn torch(machine: Machine, sdpa: &Sdpa) -> (Backend, String) {
     use Backend::{Cudnn, Flash, Math, MemEfficient};
     let order = match prefers_cudnn(machine) {
         true => [Cudnn, Flash, MemEfficient, Math],
@@ -36,14 +31,15 @@ pub fn torch(machine: Machine, sdpa: &Sdpa) -> (Route, String) {
         || "no cuDNN".to_owned(),
         |version| format!("cuDNN {}.{}.{}", version / 10_000, version / 100 % 100, version % 100),
     );
-    let mut reason = format!("as PyTorch 2.11 on sm_{major}{minor} with {cudnn}: ");
-    for backend in order {
-        match named(backend).find_map(|backend| backend.torch_refusal(machine, sdpa)) {
-            Some(refusal) => reason += &format!("{}: {refusal}; ", backend.name()),
+    let mut passed_over = Vec::new();
+    for name in order {
+        let mut ours = name.stand_in().into_iter().flat_map(named);
+        match ours.find_map(|backend| backend.torch_refusal(machine, sdpa)) {
+            Some(refusal) => passed_over.push(format!("{}: {refusal}", name.name())),
             None => {
-                let route = Route::of(backend, sdpa);
-                reason += &route.to_string();
-                return (route, reason);
+                let reason = format!("PyTorch 2.11 on sm_{major}{minor} with {cudnn} takes");
+                let reason = [&[format!("{reason} {}", name.name())], &*passed_over].concat();
+                return (name, reason.join("; "));
             }
         }
     }
@@ -56,27 +52,32 @@ fn prefers_cudnn(machine: Machine) -> bool {
     has_fast_engines && machine.cudnn.is_some_and(|version| version > 91_500)
 }
 
-/// What `fastest` tries: every backend of a GPU as it is, and CUDNN padded to the next multiples of
-/// 8 and 16.
+/// What NS_FASTEST tries on a CPU.
+pub fn candidates_on_the_cpu(sdpa: &Sdpa) -> Vec<Route> {
+    [Backend::CpuBlocked, Backend::NsMath].map(|backend| Route::of(backend, sdpa)).to_vec()
+}
+
+/// What NS_FASTEST tries on a GPU: every backend as it is, and NS_CUDNN padded to the next
+/// multiples of 8 and 16.
 pub fn candidates(sdpa: &Sdpa) -> Vec<Route> {
-    use Backend::{Cudnn, Flash, FlashUnpadded, Math, MathFp16, MemEfficient};
+    use Backend::{NsCudnn, NsFlash, NsFlashUnpadded, NsMath, NsMathFp16, NsMemEfficient};
     let head_dim = sdpa.shape.head_dim;
     let as_it_is = |backend| Route::of(backend, sdpa);
     if head_dim.is_multiple_of(8) {
-        // FLASH_UNPADDED would be FLASH.
-        return [Cudnn, Flash, MemEfficient, MathFp16, Math].map(as_it_is).to_vec();
+        // NS_FLASH_UNPADDED would be NS_FLASH.
+        return [NsCudnn, NsFlash, NsMemEfficient, NsMathFp16, NsMath].map(as_it_is).to_vec();
     }
     let mut padded = vec![head_dim.next_multiple_of(8), head_dim.next_multiple_of(16)];
     padded.dedup();
     let padded =
-        padded.into_iter().map(|head_dim| Route { backend: Cudnn, pad_to: Some(head_dim) });
-    padded.chain([Flash, FlashUnpadded, MathFp16, Math].map(as_it_is)).collect()
+        padded.into_iter().map(|head_dim| Route { backend: NsCudnn, pad_to: Some(head_dim) });
+    padded.chain([NsFlash, NsFlashUnpadded, NsMathFp16, NsMath].map(as_it_is)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::SdpaShape;
+    use crate::workload::{Provider, SdpaShape};
 
     const A100: Machine = Machine { compute_capability: (8, 0), cudnn: Some(91_900) };
     const H200: Machine = Machine { compute_capability: (9, 0), cudnn: Some(91_900) };
@@ -91,30 +92,28 @@ mod tests {
     fn the_machine_and_the_head_dim_decide() {
         use Backend::{Cudnn, Flash, Math, MemEfficient};
         let with = |cudnn| Machine { cudnn, ..H200 };
-        let table: [(_, &[usize], _, _); 17] = [
-            (A100, &[8, 64, 128, 256], Flash, None),
-            (A100, &[107], Flash, Some(112)),
-            (A100, &[129], Flash, Some(136)),
-            (A100, &[264], MemEfficient, None),
-            (A100, &[257], Math, None),
-            (Machine { cudnn: None, ..A100 }, &[64], Flash, None),
-            (H200, &[64, 72, 104, 112, 128, 136, 256], Cudnn, None),
-            (H200, &[107], Flash, Some(112)),
-            (H200, &[250], Flash, Some(256)),
-            (H200, &[264], MemEfficient, None),
-            (with(Some(90_100)), &[128], Flash, None),
-            (with(Some(91_500)), &[128], Flash, None),
-            (with(Some(91_501)), &[128], Cudnn, None),
-            (with(None), &[128], Flash, None),
-            (B200, &[128], Cudnn, None),
-            (B200, &[136], Flash, None),
-            (B200, &[107], Flash, Some(112)),
+        let table: [(_, &[usize], _); 15] = [
+            (A100, &[8, 64, 107, 128, 129, 256], Flash),
+            (A100, &[264], MemEfficient),
+            (A100, &[257], Math),
+            (Machine { cudnn: None, ..A100 }, &[64], Flash),
+            (H200, &[64, 72, 104, 112, 128, 136, 256], Cudnn),
+            (H200, &[107], Flash),
+            (H200, &[250], Flash),
+            (H200, &[264], MemEfficient),
+            (with(Some(90_100)), &[128], Flash),
+            (with(Some(91_500)), &[128], Flash),
+            (with(Some(91_501)), &[128], Cudnn),
+            (with(None), &[128], Flash),
+            (B200, &[128], Cudnn),
+            (B200, &[136], Flash),
+            (B200, &[107], Flash),
         ];
-        for (machine, head_dims, backend, pad_to) in table {
+        for (machine, head_dims, backend) in table {
             for &head_dim in head_dims {
-                let (route, reason) = torch(machine, &sdpa(head_dim));
-                assert_eq!(route, Route { backend, pad_to }, "{machine:?}, {head_dim}");
-                assert!(reason.ends_with(&route.to_string()), "{reason}");
+                let (taken, reason) = torch(machine, &sdpa(head_dim));
+                assert_eq!(taken, backend, "{machine:?}, {head_dim}");
+                assert!(reason.contains(&format!("takes {}", taken.name())), "{reason}");
             }
         }
     }
@@ -124,14 +123,23 @@ mod tests {
         let (_, reason) = torch(H200, &sdpa(107));
         assert_eq!(
             reason,
-            "as PyTorch 2.11 on sm_90 with cuDNN 9.19.0: CUDNN: head_dim 107 is no multiple of 8; \
-             FLASH padded to 112"
+            "PyTorch 2.11 on sm_90 with cuDNN 9.19.0 takes FLASH; \
+             CUDNN: head_dim 107 is no multiple of 8"
         );
         let mut grouped = sdpa(264);
         grouped.shape.n_kv_heads = Some(8);
-        let (route, reason) = torch(A100, &grouped);
-        assert_eq!(route.backend, Backend::Math);
+        let (taken, reason) = torch(A100, &grouped);
+        assert_eq!(taken, Backend::Math);
         assert!(reason.contains("8 KV heads"), "{reason}");
+    }
+
+    #[test]
+    fn every_published_name_but_auto_has_a_stand_in_of_ours() {
+        for name in Backend::ALL {
+            let expected = name.is_published() && name != Backend::Auto;
+            assert_eq!(name.stand_in().is_some(), expected, "{}", name.name());
+            assert!(name.stand_in().is_none_or(|ours| named(ours).next().is_some()));
+        }
     }
 
     #[test]
@@ -141,15 +149,14 @@ mod tests {
         {
             let candidates = candidates(&sdpa(head_dim));
             for (index, route) in candidates.iter().enumerate() {
-                assert!(!matches!(route.backend, Backend::Auto | Backend::CpuBlocked));
+                assert!(named(route.backend).any(|it| it.about().provider != Provider::Cpu));
                 assert!(!candidates[..index].contains(route));
             }
-            let cudnn = candidates.iter().filter(|route| route.backend == Backend::Cudnn);
+            let cudnn = candidates.iter().filter(|route| route.backend == Backend::NsCudnn);
             let pads: Vec<usize> = cudnn.filter_map(|route| route.pad_to).collect();
             assert_eq!(pads, padded, "{head_dim}");
-            assert!(
-                candidates.iter().any(|route| *route == Route::of(Backend::Flash, &sdpa(head_dim)))
-            );
+            let flash = Route::of(Backend::NsFlash, &sdpa(head_dim));
+            assert!(candidates.contains(&flash));
         }
     }
 }

@@ -66,7 +66,8 @@ pub fn of(raw: &Raw, summary: &Summary, view: &View) -> Data {
     let mut keys = IndexSet::new();
     for (index, ((_, name), rows)) in raw.curves().into_iter().enumerate() {
         let name = visible(name);
-        let color = sdpa::color(&name).unwrap_or(index % PALETTE.len());
+        let look = sdpa::look(&name);
+        let color = look.map_or(index % PALETTE.len(), |look| look.color);
         data.curves.push(CurveName { short: name.clone(), color, name });
         let measured = rows.iter().filter_map(|row| row.measured());
         let medians = measured.map(|m| (m.point.dim, m.timing.p50)).collect();

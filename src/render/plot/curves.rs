@@ -185,7 +185,9 @@ fn unique_dtypes(curves: &[Curve]) -> bool {
 
 /// A backend has the same color in every plot; other curves are colored in the order they come.
 fn color(name: &str, names: &[&str]) -> RGBColor {
-    let index =
-        sdpa::color(name).or_else(|| names.iter().position(|known| *known == name)).unwrap_or(0);
+    let index = sdpa::look(name)
+        .map(|look| look.color)
+        .or_else(|| names.iter().position(|known| *known == name))
+        .unwrap_or(0);
     PALETTE[index % PALETTE.len()]
 }
