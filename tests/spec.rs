@@ -5,6 +5,7 @@
 use night_sweep::experiments::TYPES;
 use night_sweep::measure::record::{Protocol, ProtocolKind};
 use night_sweep::spec::{Entry, Experiment, Spec, SpecError};
+use night_sweep::workload::case::Case;
 use night_sweep::workload::operation::Operation;
 use night_sweep::workload::shape::DType;
 use serde_json::json;
@@ -120,6 +121,63 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn a_dense_sweep_takes_one_backend_or_several() {
+    let backend = |value: &str| experiment(&format!("{S1}\nbackend: {value}"));
+    assert_eq!(backend("AUTO"), experiment(S1));
+    assert_eq!(backend("[AUTO]"), experiment(S1));
+    let two = backend("[AUTO, NS_FASTEST]");
+    assert_eq!(two.to_json()["backend"], json!(["AUTO", "NS_FASTEST"]));
+    assert_eq!(dims(&two).len(), 2 * dims(&experiment(S1)).len());
+    let of = |id: &str| two.cases().into_iter().find(|case| case.id == id).unwrap();
+    for (series, curve) in [("", ""), ("_NS_FASTEST", ", NS_FASTEST")] {
+        let case = of(&format!("S1/b4_s2048_h32_fp16{series}/d107"));
+        assert_eq!(case.curve, format!("batch 4, seq 2048, 32 heads{curve}"));
+    }
+    let kernels = two.cases().into_iter().filter(|case| case.variant.is_some());
+    assert!(kernels.into_iter().all(|case| !case.id.contains("NS_FASTEST")));
+    refused(with(S1, "backend: FLSH"), "6:14", "X1_test.backend: \"FLSH\" .. mean \"FLASH\"?");
+    let says = "X1_test.backend[1]: \"FLASH_UNPADDED\" .. mean \"NS_FLASH_UNPADDED\"?";
+    refused(with(S1, "backend: [AUTO, FLASH_UNPADDED]"), "6:21", says);
+    refused(with(S1, "backend: [AUTO, AUTO]"), "6:14", "item 2 is the same as item 1");
+    refused(with(S1, "backend: []"), "6:14", "the list is empty");
+    refused(with(S1, "backend: 3"), "6:14", "expected a name or a list of names, found integer 3");
+}
+
+#[test]
+fn only_published_names_and_gemms_have_another_provider() {
+    let ids = |keys: &str, line: &str| -> Vec<String> {
+        let cases = experiment(&format!("{keys}\n{line}")).cases();
+        cases.into_iter().map(|case| case.id).collect()
+    };
+    let s1 = ids(S1, "provider: pytorch\nbackend: [AUTO, NS_FLASH]");
+    assert_eq!((&*s1[0], s1.len()), ("S1/b4_s2048_h32_fp16_pytorch/d64", 2 * 81 + 68));
+    assert!(s1.contains(&"S1/b4_s2048_h32_fp16_NS_FLASH/d64".to_owned()));
+    let s2 = ids(S2, "provider: night-sweep\ncausal: true");
+    assert_eq!(s2[1], "S2/b4_s2048_h32_fp16_FLASH_causal_night-sweep/d96");
+    let p1 = ids(P1, "provider: pytorch");
+    assert!(p1.iter().all(|id| id.contains("_fp16_pytorch")), "{p1:?}");
+    let p1 = ids(P1, "provider: night-sweep");
+    assert!(p1.iter().all(|id| id.contains("_fp16_night-sweep") != id.contains("gemm")), "{p1:?}");
+
+    for (keys, id) in [
+        (G3, "G3/M4096_N4096_fp16_pytorch/K107"),
+        (G4, "G4/M1024_K4096_fp16_pytorch/N107"),
+        (G5, "G5/K4096_N4096_fp16_pytorch/M107"),
+    ] {
+        let cases = |line: &str| experiment(&format!("{keys}\n{line}")).cases();
+        let (alone, both) = (cases("provider: pytorch"), cases("provider: both"));
+        let of = |cases: &[Case]| cases.iter().find(|case| case.id == id).unwrap().clone();
+        assert_eq!(of(&alone).operation, of(&both).operation);
+        assert_eq!((of(&alone).variant, of(&both).variant), (None, Some("pytorch".to_owned())));
+        assert_eq!(cases("").len(), alone.len());
+        assert_eq!(2 * alone.len(), both.len());
+    }
+    let het1 = ids(HET1, "provider: pytorch");
+    assert_eq!(het1.len(), ids(HET1, "").len() - 1);
+    assert!(het1.iter().all(|id| id.contains("_pytorch") && !id.contains("grouped")), "{het1:?}");
+}
+
+#[test]
 fn the_selection_of_backends_loads_as_published() {
     let read = experiment(&format!(
         "{C21}
@@ -155,21 +213,21 @@ fn query_heads_share_kv_heads_where_the_spec_says_so() {
 #[test]
 fn the_two_specs_hold_the_same_experiments() {
     let expected = [
-        ("S1_sdpa_dense_sweep", "S1", "s1_sdpa_dense", 162),
-        ("S1_sdpa_extended", "S1", "s1_sdpa_dense", 80),
-        ("S2_sdpa_backend_forced", "S2", "s2_sdpa_backend_forced", 30),
-        ("C21_backend_selection", "C21", "s2_sdpa_backend_forced", 50),
-        ("G3_gemm_k_dense", "G3", "g3_gemm_k_dense", 162),
-        ("G4_gemm_n_dense_projectionlike", "G4", "g4_gemm_n_dense", 486),
-        ("G5_gemm_m_dense", "G5", "g5_gemm_m_dense", 288),
-        ("P1_padding_rescue", "P1", "p1_padding_rescue", 9),
-        ("HET1_head_hetero_batching_penalty", "HET1", "het1_head_hetero", 4),
+        ("S1_sdpa_dense_sweep", "S1", "s1_sdpa_dense", [324, 162]),
+        ("S1_sdpa_extended", "S1", "s1_sdpa_dense", [160, 80]),
+        ("S2_sdpa_backend_forced", "S2", "s2_sdpa_backend_forced", [54, 36]),
+        ("C21_backend_selection", "C21", "s2_sdpa_backend_forced", [50, 50]),
+        ("G3_gemm_k_dense", "G3", "g3_gemm_k_dense", [162, 162]),
+        ("G4_gemm_n_dense_projectionlike", "G4", "g4_gemm_n_dense", [486, 486]),
+        ("G5_gemm_m_dense", "G5", "g5_gemm_m_dense", [288, 288]),
+        ("P1_padding_rescue", "P1", "p1_padding_rescue", [9, 9]),
+        ("HET1_head_hetero_batching_penalty", "HET1", "het1_head_hetero", [4, 4]),
     ];
-    for text in [PUBLISHED, CPU] {
+    for (which, text) in [PUBLISHED, CPU].into_iter().enumerate() {
         let spec = parse(text).unwrap();
         for (found, (name, group, bench, rows)) in spec.experiments().zip(expected) {
             assert_eq!((&*found.name, &*found.group()), (name, group));
-            assert_eq!((found.bench_target(), dims(found).len()), (bench, rows), "{name}");
+            assert_eq!((found.bench_target(), dims(found).len()), (bench, rows[which]), "{name}");
         }
         assert_eq!(spec.experiments().count(), expected.len());
         assert!(spec.experiments().all(|experiment| experiment.description.is_some()));

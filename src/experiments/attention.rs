@@ -1,7 +1,7 @@
 //! What the types that time attention share.
 
 use super::check::{self, Problem, problem};
-use super::value::Size;
+use super::value::{OneOrList, Size};
 use crate::workload::case::Case;
 use crate::workload::operation::{Backend, Operation, ProviderChoice, Sdpa};
 use crate::workload::shape::{DType, SdpaShape};
@@ -87,6 +87,14 @@ impl AttentionSize {
         format!("batch {}, seq {}, {} heads{on}", self.batch, self.seq_len, self.n_heads)
     }
 
+    /// The legend of a backend's curve, where curves of AUTO need no more than their shape.
+    pub fn legend_of(self, backend: Backend) -> String {
+        match backend {
+            Backend::Auto => self.legend(),
+            named => format!("{}, {}", self.legend(), named.name()),
+        }
+    }
+
     fn fewer_kv_heads(self) -> Option<Size> {
         self.n_kv_heads.filter(|heads| *heads != self.n_heads)
     }
@@ -107,6 +115,6 @@ impl AttentionSize {
 }
 
 /// The backend of a spec that names none.
-pub fn auto() -> Backend {
-    Backend::Auto
+pub fn auto() -> OneOrList<Backend> {
+    OneOrList::of_one(Backend::Auto)
 }

@@ -176,6 +176,7 @@ impl Sweep for PaddingRescue {
             let case = Case::row(group, &series, &point, physical, dtype, operation)
                 .on_curve(format!("SDPA, {}", size.legend()))
                 .label("operation", "SDPA")
+                .label("backend", attention.backend.name())
                 .masked(attention.causal);
             add(labelled(case, physical), Operation::SdpaOnTheFly(attention));
         }

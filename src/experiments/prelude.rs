@@ -4,7 +4,7 @@ pub(super) use super::attention::{AttentionSize, auto};
 pub(super) use super::check::{self, Problem, problem};
 pub(super) use super::gemm::{GemmAlgorithms, GemmProvider, Line};
 pub(super) use super::sweep::{Sweep, Type, read};
-pub(super) use super::value::{DimRange, List, Size, boundary, fp16, one, two};
+pub(super) use super::value::{DimRange, List, OneOrList, Size, boundary, fp16, one, two};
 pub(super) use crate::results::findings;
 pub(super) use crate::results::raw::Point;
 pub(super) use crate::results::view::{Axis, Bar, Bars, Layout, Note, Plot, Ratio, View};

@@ -74,10 +74,7 @@ impl Sweep for SdpaBackendSelection {
         let mut cases = Vec::new();
         for &shape in &self.shapes {
             for &backend in &self.backends {
-                let curve = match backend {
-                    Backend::Auto => shape.legend(),
-                    forced => format!("{}, {}", shape.legend(), forced.name()),
-                };
+                let curve = shape.legend_of(backend);
                 for head_dim in self.head_dims() {
                     let attention = shape.attention(head_dim, backend, self.provider, self.causal);
                     cases.push(shape.row(group, self.dtype, attention).on_curve(&*curve));

@@ -31,8 +31,9 @@ struct SdpaDense {
     head_dim_step_1: Size,
     #[serde(default = "two")]
     head_dim_step_2: Size,
+    /// Who is asked; a curve each, at each shape.
     #[serde(default = "auto")]
-    backend: Backend,
+    backend: OneOrList<Backend>,
     #[serde(default)]
     provider: ProviderChoice,
     #[serde(default)]
@@ -48,27 +49,34 @@ impl SdpaDense {
 
 impl Sweep for SdpaDense {
     fn check(&self) -> Result<(), Problem> {
-        check::cases("head_dim_range", self.head_dims(), self.shapes.len())?;
+        let series = self.shapes.len() * self.backend.len();
+        check::cases("head_dim_range", self.head_dims(), series)?;
         let largest = self.head_dim_range.hi();
         self.shapes.iter().try_for_each(|shape| shape.check("shapes", largest))
     }
 
-    /// A curve for each shape, a point for each head_dim, `S1/b4_s2048_h32_fp16/d107`. Where AUTO
-    /// gets a head_dim that is no multiple of 8, the variant `kernel_only` times the kernel without
-    /// the padding; a device that needs none leaves it out.
+    /// A curve for each backend at each shape, a point for each head_dim,
+    /// `S1/b4_s2048_h32_fp16/d107`; a backend other than AUTO is named,
+    /// `S1/b4_s2048_h32_fp16_NS_FASTEST/d107`. Where AUTO gets a head_dim that is no multiple of 8,
+    /// the variant `kernel_only` times the kernel without the padding; a device that needs none
+    /// leaves it out.
     fn cases(&self, group: &str) -> Vec<Case> {
         let mut cases = Vec::new();
         for &shape in &self.shapes {
-            for head_dim in self.head_dims() {
-                let attention = shape.attention(head_dim, self.backend, self.provider, self.causal);
-                let series = shape.series(self.dtype, &attention, false);
-                let (point, whole) = (format!("d{head_dim}"), Operation::Sdpa(attention));
-                let row = Case::row(group, &series, &point, head_dim, self.dtype, whole)
-                    .on_curve(shape.legend())
-                    .masked(self.causal);
-                cases.push(row.clone());
-                if self.backend == Backend::Auto && !head_dim.is_multiple_of(8) {
-                    cases.push(row.variant("kernel_only", Operation::SdpaKernelOnly(attention)));
+            for &backend in &*self.backend {
+                for head_dim in self.head_dims() {
+                    let attention = shape.attention(head_dim, backend, self.provider, self.causal);
+                    let series = shape.series(self.dtype, &attention, false);
+                    let (point, whole) = (format!("d{head_dim}"), Operation::Sdpa(attention));
+                    let row = Case::row(group, &series, &point, head_dim, self.dtype, whole)
+                        .on_curve(shape.legend_of(backend))
+                        .label("backend", backend.name())
+                        .masked(self.causal);
+                    cases.push(row.clone());
+                    if backend == Backend::Auto && !head_dim.is_multiple_of(8) {
+                        let alone = Operation::SdpaKernelOnly(attention);
+                        cases.push(row.variant("kernel_only", alone));
+                    }
                 }
             }
         }

@@ -4,7 +4,10 @@
 use crate::workload::limits::MAX_ELEMENTS;
 use crate::workload::shape::DType;
 use indexmap::IndexSet;
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{
+    Deserialize, Deserializer, Error, IntoDeserializer, SeqAccess, Unexpected, Visitor,
+};
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::hash::Hash;
@@ -174,6 +177,55 @@ impl<'de, T: Deserialize<'de> + Eq + Hash> Deserialize<'de> for List<T> {
             }
         }
         deserializer.deserialize_seq(Items(PhantomData))
+    }
+}
+
+/// A name, or a list of distinct ones; written as it is read but for a list of one, a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneOrList<T>(List<T>);
+
+impl<T> OneOrList<T> {
+    pub(super) fn of_one(item: T) -> Self {
+        OneOrList(List::of_one(item))
+    }
+}
+
+impl<T> Deref for OneOrList<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T: Serialize> Serialize for OneOrList<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &**self {
+            [one] => one.serialize(serializer),
+            list => list.serialize(serializer),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Eq + Hash> Deserialize<'de> for OneOrList<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + Eq + Hash> Visitor<'de> for Either<T> {
+            type Value = OneOrList<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a name or a list of names")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<OneOrList<T>, E> {
+                T::deserialize(name.into_deserializer()).map(OneOrList::of_one)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OneOrList<T>, A::Error> {
+                List::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrList)
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
     }
 }
 
