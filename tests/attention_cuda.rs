@@ -31,7 +31,7 @@ struct Gpu {
 impl Gpu {
     fn new() -> Gpu {
         let (cuda, device) = gpu::gpu();
-        Gpu { cuda, context: Context::new(device) }
+        Gpu { cuda, context: Context::new(device, None) }
     }
 
     fn try_plan(&self, sdpa: Sdpa, dtype: DType) -> Result<Made, CaseError> {

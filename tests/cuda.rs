@@ -153,7 +153,7 @@ fn gemms_are_right_at_odd_sizes() {
 #[ignore = "needs a CUDA GPU"]
 fn every_attention_backend_is_right_at_odd_sizes() {
     let (_, device) = gpu();
-    let attention = Attention::new(device);
+    let attention = Attention::new(device, None);
     for dtype in DTYPES {
         for seq_len in [1, 63, 130, 1000, 2049] {
             for causal in [false, true] {
@@ -186,7 +186,7 @@ fn a_graph_replays_its_launches_and_names_their_kernels() {
     three.launch().unwrap();
     cuda.synchronize().unwrap();
 
-    let attention = Attention::new(Device::Cuda(cuda.clone()));
+    let attention = Attention::new(Device::Cuda(cuda.clone()), None);
     let sdpa = sdpa(128, 64, false, Backend::NsMath);
     let (mut math, _) = attention.plan(sdpa, Extent::Whole, DType::Fp16, SEED).unwrap();
     math.launch().unwrap();
@@ -210,7 +210,7 @@ fn a_capture_that_fails_leaves_the_stream_usable() {
 #[ignore = "needs a CUDA GPU"]
 fn what_does_not_fit_is_out_of_memory_and_the_next_case_runs() {
     let (cuda, device) = gpu();
-    let planner = Planner::new(device, SEED);
+    let planner = Planner::new(device, None, SEED);
     let side = (cuda.memory_bytes() as f64 / 2.0).sqrt() as usize;
     let case = |side| {
         let shape = GemmShape { m: side, n: side, k: side };

@@ -118,7 +118,7 @@ fn cublaslt_chooses_the_kernels_of_cublas() {
 fn the_best_algorithm_is_right_and_hardly_slower_than_the_chosen() {
     let (cuda, device) = gpu();
     let clock = device.clock();
-    let planner = Planner::new(device.clone(), SEED);
+    let planner = Planner::new(device.clone(), None, SEED);
     let gemm = Gemm::dense(GemmShape { m: 4096, n: 107, k: 4096 });
     let time_ms = |operation| {
         let mut planned = planner.plan(&case(operation)).unwrap();
@@ -141,7 +141,7 @@ fn the_best_algorithm_is_right_and_hardly_slower_than_the_chosen() {
 fn rotating_buffers_are_colder_than_the_same_ones() {
     let (cuda, device) = gpu();
     let clock = device.clock();
-    let planner = Planner::new(device.clone(), SEED);
+    let planner = Planner::new(device.clone(), None, SEED);
     let case = case(Operation::Gemm(Gemm::dense(GemmShape { m: 1024, n: 64, k: 4096 })));
     let mut plans: Vec<Box<dyn Plan>> =
         (0..20).map(|_| planner.plan(&case).unwrap().plan).collect();

@@ -28,7 +28,7 @@ struct Gpu {
 impl Gpu {
     fn new() -> Self {
         let (cuda, device) = gpu::gpu();
-        Gpu { cuda, planner: Planner::new(device, SEED) }
+        Gpu { cuda, planner: Planner::new(device, None, SEED) }
     }
 
     fn plan(&self, operation: &Operation, dtype: DType) -> Result<Planned, CaseError> {

@@ -1,4 +1,5 @@
-use crate::device::Device;
+use crate::device::Opened;
+use crate::device::torch::{ALLOWED, TorchChoice};
 use crate::run::env;
 use crate::terminal::{print, say};
 use anyhow::{Result, anyhow};
@@ -10,14 +11,24 @@ pub struct EnvArgs {
     /// auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// auto, no, or the path of an environment, a torch package or torch/lib.
+    #[arg(long, env = "NIGHT_SWEEP_TORCH", default_value = "auto")]
+    torch: String,
 }
 
 pub fn run(arguments: &EnvArgs) -> Result<u8> {
     let choice = super::device::device(&arguments.device)?;
-    let (device, note) = Device::open(choice).map_err(|line| anyhow!(line))?;
-    if let Some(note) = note {
-        say(&format!("night-sweep: {note}"));
+    let torch: TorchChoice = arguments
+        .torch
+        .parse()
+        .map_err(|_| anyhow!("--torch {:?}: allowed is {ALLOWED}", arguments.torch))?;
+    let opened = Opened::new(choice, &torch).map_err(|line| anyhow!(line))?;
+    let Opened { device, torch, note } = opened;
+    let no_torch = torch.as_ref().err().map(|reason| &reason.why);
+    for line in note.iter().chain(no_torch) {
+        say(&format!("night-sweep: {line}"));
     }
-    print(&serde_json::to_string_pretty(&env::describe(&device))?)?;
+    let session = torch.as_ref().ok();
+    print(&serde_json::to_string_pretty(&env::describe(&device, session.map(|it| &**it)))?)?;
     Ok(0)
 }

@@ -10,13 +10,16 @@ mod error;
 pub mod kernel;
 mod library;
 pub(crate) mod nvml;
+mod opened;
 mod telemetry;
+pub mod torch;
 
 pub use clock::{Clock, Mark};
 pub use clocks::Clocks;
 pub use cuda::Cuda;
 pub use error::{DeviceError, DeviceErrorKind};
 pub use kernel::{Algorithm, Kernel};
+pub use opened::{NoTorch, Opened};
 pub use telemetry::Telemetry;
 
 use std::rc::Rc;

@@ -46,6 +46,7 @@ pub(crate) fn trial_of(case_id: &str, trial: usize, samples_ms: Vec<f64>) -> Tri
             kernels: vec![],
             backend_selected: None,
             backend_reason: None,
+            pytorch: None,
             stand_in: false,
             padded_to: None,
             verification: Verification { max_rel_error: 1e-4, tolerance: 1e-2, rows: 8 },

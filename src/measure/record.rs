@@ -1,5 +1,6 @@
 //! What a measurement leaves: the samples of a trial, and what they were taken with.
 
+use crate::device::torch::Versions;
 use crate::device::{Algorithm, Clocks, Kernel};
 use crate::ops::Verification;
 use crate::workload::Provider;
@@ -165,6 +166,9 @@ pub struct Spent {
 pub struct Ran {
     /// Whose implementation.
     pub provider: Provider,
+    /// Whose versions it ran, where it is PyTorch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pytorch: Option<Versions>,
     /// The kernels of one launch, in launch order; empty on the CPU.
     pub kernels: Vec<Kernel>,
     /// The attention backend that ran; absent for GEMMs.

@@ -38,9 +38,7 @@ pub fn trial(
 
     // The captured graph says which kernels run; a backend that was asked for has to be among them.
     let kernels = sampler.kernels()?;
-    if let Some(chosen) = &planned.backend {
-        sdpa::prove(chosen, &kernels)?;
-    }
+    let chosen = planned.backend.map(|chosen| sdpa::proven(chosen, &kernels)).transpose()?;
 
     // The secondary timings come first: they warm up what the samples need warm. A variant has
     // none, as it is only compared with the latency of its row.
@@ -63,7 +61,6 @@ pub fn trial(
     spent.gpu_s += sampler.gpu_ns * 1e-9;
     let (launches_per_sample, mhz) = (sampler.launches_per_sample, sampler.cycles.mhz());
     let clocks = with.telemetry.as_ref().and_then(|telemetry| telemetry.since(sampling_from));
-    let chosen = planned.backend;
     let ran = Ran {
         provider,
         kernels,
@@ -73,6 +70,7 @@ pub fn trial(
         backend_reason: chosen.map(|it| it.reason),
         verification,
         algorithm,
+        pytorch: with.planner.versions_of(provider),
     };
     Ok(Trial {
         case_id: case.id.clone(),

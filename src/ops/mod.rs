@@ -4,6 +4,7 @@ mod error;
 pub mod gemm;
 pub mod plan;
 pub mod planner;
+pub(crate) mod pytorch;
 pub(crate) mod resize;
 pub mod sdpa;
 pub mod verify;

@@ -20,9 +20,9 @@ pub trait Plan {
 }
 
 /// One after the other, counted as one launch.
-pub struct Sequence<P>(pub Vec<P>);
+pub struct Sequence(pub Vec<Box<dyn Plan>>);
 
-impl<P: Plan> Plan for Sequence<P> {
+impl Plan for Sequence {
     fn launch(&mut self) -> Result<(), CaseError> {
         self.0.iter_mut().try_for_each(|plan| plan.launch())
     }

@@ -1,9 +1,10 @@
 //! From a case to its plan on a device.
 
+use crate::device::torch::{Session, Versions};
 use crate::device::{Cuda, Device, cuda::Matmul};
 use crate::ops::Plan;
 use crate::ops::gemm::{
-    CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
+    self, CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
     CudaGemmOnTheFly, GemmProblem,
 };
 use crate::ops::plan::Sequence;
@@ -18,6 +19,7 @@ use std::rc::Rc;
 /// Makes the plans of one device.
 pub struct Planner {
     device: Device,
+    torch: Option<Rc<Session>>,
     seed: u64,
     attention: Attention,
     /// Algorithms chosen so far, so that every trial has the same: by GEMM, and whether all were
@@ -36,21 +38,34 @@ pub struct Planned {
 }
 
 impl Planner {
-    /// Plans for `device`, on data seeded with `seed`.
-    pub fn new(device: Device, seed: u64) -> Self {
-        let attention = Attention::new(device.clone());
-        Planner { attention, device, seed, algorithms: RefCell::default() }
+    /// Plans for `device` and the PyTorch on it, on data seeded with `seed`.
+    pub fn new(device: Device, torch: Option<Rc<Session>>, seed: u64) -> Self {
+        let attention = Attention::new(device.clone(), torch.clone());
+        Planner { attention, device, torch, seed, algorithms: RefCell::default() }
+    }
+
+    /// The PyTorch that plans may be of.
+    pub fn torch(&self) -> Option<&Session> {
+        self.torch.as_deref()
+    }
+
+    /// The versions that identify what a provider runs; only PyTorch's are not those of the whole
+    /// process.
+    pub fn versions_of(&self, provider: Provider) -> Option<Versions> {
+        let session = self.torch.as_ref().filter(|_| provider == Provider::Pytorch);
+        session.map(|session| session.versions())
     }
 
     /// Chooses the algorithm, allocates and fills the operands.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let (dtype, seed) = (case.dtype, self.seed);
         let unsupported = |reason| Err(CaseError::unsupported(reason));
-        let is_pytorchs = |gemm: &Gemm| gemm.provider == ProviderChoice::Pytorch;
         if case.operation.gemms().iter().any(is_pytorchs) {
-            return unsupported("there is no PyTorch");
+            let plan = self.by_pytorch(&case.operation, dtype)?;
+            return Ok(Planned { plan, provider: Provider::Pytorch, backend: None });
         }
         let on_host = |&gemm: &Gemm| CpuGemm::new(GemmProblem::on_host(gemm, dtype, seed));
+        let boxed = |gemm: &Gemm| Box::new(on_host(gemm)) as Box<dyn Plan>;
         let plan: Box<dyn Plan> = match (&case.operation, &self.device) {
             (Operation::Sdpa(sdpa), _) => return self.attend(*sdpa, Extent::Whole, dtype),
             (Operation::SdpaOnTheFly(sdpa), _) => {
@@ -64,7 +79,7 @@ impl Planner {
                 Box::new(CpuGemmOnTheFly::new(*gemm, dtype, seed))
             }
             (Operation::GemmSequence(parts), Device::Cpu) => {
-                Box::new(Sequence(parts.iter().map(on_host).collect()))
+                Box::new(Sequence(parts.iter().map(boxed).collect()))
             }
             (Operation::GemmConcurrent(parts), Device::Cpu) => {
                 Box::new(CpuConcurrent(parts.iter().map(on_host).collect()))
@@ -86,7 +101,8 @@ impl Planner {
                 Box::new(CudaGemmOnTheFly::new(cuda, padded, seed)?)
             }
             (Operation::GemmSequence(parts), Device::Cuda(cuda)) => {
-                Box::new(Sequence(self.each(cuda, parts, dtype)?))
+                let parts = self.each(cuda, parts, dtype)?.into_iter();
+                Box::new(Sequence(parts.map(|part| Box::new(part) as _).collect()))
             }
             (Operation::GemmConcurrent(parts), Device::Cuda(cuda)) => {
                 Box::new(CudaConcurrent::new(cuda, self.each(cuda, parts, dtype)?)?)
@@ -107,6 +123,8 @@ impl Planner {
     pub fn offers(&self, case: &Case) -> bool {
         match (&case.operation, &self.device) {
             (Operation::GemmGrouped(_) | Operation::GemmBest(_), Device::Cpu) => false,
+            // Another stream than the one that PyTorch works on.
+            (Operation::GemmConcurrent(parts), _) => !parts.iter().any(is_pytorchs),
             (Operation::SdpaKernelOnly(sdpa), _) => self.attention.pads(sdpa),
             _ => true,
         }
@@ -114,8 +132,24 @@ impl Planner {
 
     fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: DType) -> Result<Planned, CaseError> {
         let (plan, chosen) = self.attention.plan(sdpa, extent, dtype, self.seed)?;
-        let provider = self.attention.provider(chosen.route.backend)?;
-        Ok(Planned { plan, provider, backend: Some(chosen) })
+        Ok(Planned { plan, provider: chosen.provider, backend: Some(chosen) })
+    }
+
+    fn by_pytorch(&self, operation: &Operation, dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+        let Some(session) = &self.torch else {
+            return Err(CaseError::unsupported("there is no PyTorch"));
+        };
+        let one = |&gemm: &Gemm| gemm::by_pytorch(session, &self.device, gemm, dtype, self.seed);
+        match operation {
+            Operation::Gemm(gemm) => one(gemm),
+            Operation::GemmOnTheFly(gemm) => {
+                gemm::by_pytorch_on_the_fly(session, &self.device, *gemm, dtype, self.seed)
+            }
+            Operation::GemmSequence(parts) => {
+                Ok(Box::new(Sequence(parts.iter().map(one).collect::<Result<_, _>>()?)))
+            }
+            _ => Err(CaseError::unsupported("PyTorch has no such call")),
+        }
     }
 
     /// The GEMM by the algorithm that was chosen for it, now or before.
@@ -145,4 +179,8 @@ impl Planner {
     ) -> Result<Vec<CublasLtGemm>, CaseError> {
         parts.iter().map(|part| self.cublaslt(cuda, part, dtype, false)).collect()
     }
+}
+
+fn is_pytorchs(gemm: &Gemm) -> bool {
+    gemm.provider == ProviderChoice::Pytorch
 }

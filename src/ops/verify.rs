@@ -261,7 +261,7 @@ mod tests {
         assert_wrong(host_sdpa(&problem), &["row 0, column 0 was not written"]);
         let not_causal = Sdpa { causal: false, ..problem.sdpa };
         let backend = sdpa::find(Backend::CpuBlocked, &Device::Cpu).unwrap();
-        let context = sdpa::Context::new(Device::Cpu);
+        let context = sdpa::Context::new(Device::Cpu, None);
         let Ok(Made::Host(mut plan)) = backend.plan(&context, not_causal, DType::Fp16, 42) else {
             panic!("it is one of the host's");
         };

@@ -197,6 +197,7 @@ fn row(
         trial_p50,
         kernels: last.ran.kernels.clone(),
         provider: last.ran.provider,
+        pytorch: last.ran.pytorch.clone(),
         backend_selected: last.ran.backend_selected.clone(),
         backend_reason: last.ran.backend_reason.clone(),
         stand_in: last.ran.stand_in,
@@ -213,7 +214,7 @@ fn point(case: &Case) -> Result<Point> {
     const FIELDS: &str = "\
         isolated cold per_call trial_sm_mhz algorithm case_id series curve dim shape dtype \
         trials total_measurements launches_per_sample timing total_latency_ms timing_raw \
-        trial_p50 ci95_p50 autocorrelation_lag1 trial_spread_pct criterion provider kernels \
+        trial_p50 ci95_p50 autocorrelation_lag1 trial_spread_pct criterion provider pytorch kernels \
         backend_selected backend_reason stand_in padded_to verification clocks flags derived \
         variants error error_kind backend_unsupported";
     for label in case.labels.keys() {

@@ -3,6 +3,7 @@
 
 use crate::device::clocks::Clocks;
 use crate::device::kernel::{Algorithm, Kernel};
+use crate::device::torch::Versions;
 use crate::journal::record::Status;
 use crate::measure::record::Protocol;
 use crate::ops::plan::Verification;
@@ -122,6 +123,9 @@ pub struct Measured {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub criterion: Option<CriterionEstimates>,
     pub provider: Provider,
+    /// Whose versions it ran, where it is PyTorch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pytorch: Option<Versions>,
     pub kernels: Vec<Kernel>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend_selected: Option<String>,

@@ -1,5 +1,6 @@
 //! The machine and the software a run was made with: env.json.
 
+use crate::device::torch::{Installation, Session};
 use crate::device::{Device, cudnn, nvml::Monitor};
 use crate::journal::record::CRITERION_VERSION;
 use serde_json::{Map, Value, json};
@@ -30,13 +31,14 @@ const SLURM: [&str; 9] = [
 
 /// Describes the host, the device, the libraries and this program; what cannot be found out is
 /// null.
-pub fn describe(device: &Device) -> Value {
+pub fn describe(device: &Device, torch: Option<&Session>) -> Value {
     let is_setting =
         |name: &str| name.starts_with("NIGHT_SWEEP_") || name == "CUDA_VISIBLE_DEVICES";
     json!({
         "host": host(),
         "gpu": gpu(device),
-        "libraries": libraries(device),
+        "libraries": libraries(device, torch),
+        "pytorch": torch.map(pytorch),
         "software": {
             "night_sweep": env!("CARGO_PKG_VERSION"),
             "criterion": CRITERION_VERSION,
@@ -99,17 +101,29 @@ fn gpu(device: &Device) -> Value {
     gpu
 }
 
-fn libraries(device: &Device) -> Value {
+/// The versions of what is called; all of them belong to the identity of a run.
+fn libraries(device: &Device, torch: Option<&Session>) -> Value {
+    let pytorch = torch.map(|session| &session.torch().installation().version);
     let Device::Cuda(cuda) = device else {
-        return json!({ "cuda_driver": null, "cublas": null, "cudnn": null, "nvrtc": null });
+        return json!({
+            "cuda_driver": null, "cublas": null, "cudnn": null, "nvrtc": null, "pytorch": pytorch,
+        });
     };
     let nvrtc = crate::device::cuda::nvrtc_version();
     json!({
-        "cuda_driver": cuda.driver_cuda_version(),
+        "cuda_driver": crate::device::cuda::driver_version().map(|(major, minor)| format!("{major}.{minor}")),
         "cublas": cuda.blas().version(),
         "cudnn": cudnn::Library::get().ok().map(|library| library.version_text()),
         "nvrtc": nvrtc.map(|(major, minor)| format!("{major}.{minor}")),
+        "pytorch": pytorch,
     })
+}
+
+/// The PyTorch that is called, and where it lies.
+fn pytorch(session: &Session) -> Value {
+    let Installation { package, version, cuda, .. } = session.torch().installation();
+    let cudnn = session.versions().cudnn;
+    json!({ "version": version, "cuda": cuda, "cudnn": cudnn, "package": package })
 }
 
 fn variables(wanted: impl Fn(&str) -> bool) -> Option<Value> {

@@ -10,7 +10,7 @@ mod sweep;
 
 use crate::criterion::arguments::{Arguments, Mode, require};
 use crate::criterion::{feed, quiet};
-use crate::device::{Device, Telemetry, nvml::Monitor};
+use crate::device::{Device, NoTorch, Opened, Telemetry, nvml::Monitor};
 use crate::measure::fault::{Fault, Injector};
 use crate::measure::record::ProtocolKind;
 use crate::measure::{ADAPTIVE_TRIALS, DeviceTime, Instruments};
@@ -20,9 +20,9 @@ use crate::run::settings::Settings;
 use crate::spec::{Experiment, Source, Spec};
 use crate::terminal::{print, say};
 use crate::workload::case::Case;
-use crate::workload::{CaseError, ErrorKind};
+use crate::workload::{CaseError, ErrorKind, ProviderChoice};
 use ::criterion::Criterion;
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Error, Result, bail, ensure};
 use part::Part;
 use state::State;
 use std::process::ExitCode;
@@ -53,21 +53,29 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
     let start = Instant::now();
     let arguments = Arguments::from_process()?;
     let settings = Settings::from_env()?;
-    let (device, note) = match (Device::open(settings.device), &settings.resume) {
+    let opened = match (Opened::new(settings.device, &settings.torch), &settings.resume) {
         (Err(reason), Some(run_id)) if settings.lost_case.is_some() => {
             return resume::end_without_device(run_id, &reason.message, &settings);
         }
         (opened, _) => opened.map_err(Error::msg)?,
     };
+    let Opened { device, torch, note } = opened;
     if let (Device::Cpu, Some(Fault::Vanished { .. })) = (&device, &settings.fault) {
         bail!("NIGHT_SWEEP_FAULT=vanished: a processor does not vanish; it needs a CUDA GPU");
     }
     let experiment = experiment(bench, &settings, &device)?;
-    let planner = Planner::new(device.clone(), settings.seed);
+    let planner = Planner::new(device.clone(), torch.as_ref().ok().cloned(), settings.seed);
     let part = Part::of(&experiment, &settings, &device, |case| {
         arguments.selects(&case.id) && planner.offers(case)
     })?;
-    if let Some(note) = note.filter(|_| arguments.mode != Mode::List) {
+    if let Err(no_torch) = &torch {
+        ensure_no_pytorch(&experiment, &part.cases, no_torch)?;
+    }
+    let stand_ins = torch.err().filter(|reason| !reason.is_asked_for && has_stand_ins(&part.cases));
+    let stand_ins = stand_ins.map(|reason| {
+        format!("{}; PyTorch's backends are stand-ins of ours, and are labelled so", reason.why)
+    });
+    for note in note.into_iter().chain(stand_ins).filter(|_| arguments.mode != Mode::List) {
         say(&format!("night-sweep: {note}"));
     }
     if arguments.mode == Mode::List {
@@ -106,7 +114,7 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
     }
     quiet::report_panics();
     let signals = Signals::listen_in_a_bench().context("cannot listen for signals")?;
-    let header = state::header_of(&experiment, &with.device, &settings, part.cases, part.sweep);
+    let header = state::header_of(&experiment, &with, &settings, part.cases, part.sweep);
     let run = State::open(header, &with.device, monitor.as_deref(), &settings)?;
     sweep::sweep(with, run, criterion, &signals, &settings, start)
 }
@@ -120,6 +128,28 @@ fn experiment(bench: &str, settings: &Settings, device: &Device) -> Result<Exper
         experiment.protocol.trials = ADAPTIVE_TRIALS;
     }
     Ok(experiment)
+}
+
+/// Refuses a sweep that asks for PyTorch where there is none.
+fn ensure_no_pytorch(experiment: &Experiment, cases: &[Case], reason: &NoTorch) -> Result<()> {
+    let asks = |case: &Case| case.operation.provider() == ProviderChoice::Pytorch;
+    ensure!(
+        !cases.iter().any(asks),
+        "{} asks for provider pytorch: {}; install it, or name it by NIGHT_SWEEP_TORCH",
+        experiment.name,
+        reason.why
+    );
+    Ok(())
+}
+
+/// Whether names are asked for that are PyTorch's.
+fn has_stand_ins(cases: &[Case]) -> bool {
+    let is_published = |case: &Case| {
+        case.operation.sdpa().is_some_and(|sdpa| {
+            sdpa.backend.is_published() && sdpa.provider == ProviderChoice::Auto
+        })
+    };
+    cases.iter().any(is_published)
 }
 
 /// Verifies each case and launches it. A case that the device does not support is said, and is no

@@ -2,6 +2,7 @@
 //! on.
 
 use crate::device::DeviceChoice;
+use crate::device::torch::TorchChoice;
 use crate::journal::record::Failure;
 use crate::journal::runs::run_id;
 use crate::journal::shard::{self, Shard};
@@ -14,11 +15,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Each variable, what it takes, and what it does; `night-sweep --help` prints this.
-pub const VARIABLES: [(&str, &str, &str); 12] = [
+pub const VARIABLES: [(&str, &str, &str); 13] = [
     (
         "NIGHT_SWEEP_DEVICE",
         "auto (default), cpu, cuda, cuda:N",
         "where to measure; auto is the first GPU, else the CPU",
+    ),
+    (
+        "NIGHT_SWEEP_TORCH",
+        "auto (default), no, a path",
+        "whose PyTorch to measure: an environment, its torch package or torch/lib; auto is that of \
+         the active environment, else of python3",
     ),
     (
         "NIGHT_SWEEP_SPEC",
@@ -78,6 +85,7 @@ const MAX_VALUE_BYTES: usize = 4095;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
     pub device: DeviceChoice,
+    pub torch: TorchChoice,
     pub spec: Option<PathBuf>,
     pub experiment: Option<String>,
     pub run_id: Option<String>,
@@ -116,6 +124,7 @@ impl Settings {
     fn parse(found: impl IntoIterator<Item = (String, String)>) -> Result<Self, String> {
         let mut settings = Settings {
             device: DeviceChoice::Auto,
+            torch: TorchChoice::Auto,
             spec: None,
             experiment: None,
             run_id: None,
@@ -141,6 +150,7 @@ impl Settings {
             let named = || run_id(&value).map(Some).map_err(|allowed| wrong(&allowed));
             match name.as_str() {
                 "NIGHT_SWEEP_DEVICE" => settings.device = read(&value, wrong)?,
+                "NIGHT_SWEEP_TORCH" => settings.torch = read(&text()?, wrong)?,
                 "NIGHT_SWEEP_SPEC" => settings.spec = Some(text()?.into()),
                 "NIGHT_SWEEP_EXPERIMENT" => settings.experiment = Some(text()?),
                 "NIGHT_SWEEP_RUN_ID" => settings.run_id = named()?,
@@ -220,6 +230,7 @@ mod tests {
         for (name, ..) in VARIABLES {
             let value = match name {
                 "NIGHT_SWEEP_DEVICE" => "cuda:1",
+                "NIGHT_SWEEP_TORCH" => "no",
                 "NIGHT_SWEEP_SEED" | "NIGHT_SWEEP_BURN_IN" => "7",
                 "NIGHT_SWEEP_SHARD" => "2/4",
                 "NIGHT_SWEEP_PROTOCOL" => "adaptive",

@@ -9,8 +9,8 @@ use crate::journal::home::runs_folder;
 use crate::journal::record::{End, Failure, Header, Line, Start, Status};
 use crate::journal::runs::free_run_id;
 use crate::journal::{Claim, FILE_NAME, Journal};
-use crate::measure::calibrate;
 use crate::measure::record::Trial;
+use crate::measure::{Instruments, calibrate};
 use crate::render::run_folder::RunFolder;
 use crate::workload::case::Case;
 use anyhow::{Context, Result, ensure};
@@ -199,7 +199,7 @@ fn new_run_id(header: &Header, settings: &Settings) -> Result<String> {
 
 pub fn header_of(
     experiment: &crate::spec::Experiment,
-    device: &Device,
+    with: &Instruments,
     settings: &Settings,
     cases: Vec<Case>,
     sweep: Vec<String>,
@@ -210,13 +210,13 @@ pub fn header_of(
         group: experiment.group(),
         experiment: experiment.name.clone(),
         config: experiment.to_json(),
-        device: device.name(),
+        device: with.device.name(),
         seed: settings.seed,
         protocol: experiment.protocol,
         shard: settings.shard.map(|shard| shard.to_string()),
         sweep,
         started_at: jiff::Timestamp::now().to_string(),
-        env: env::describe(device),
+        env: env::describe(&with.device, with.planner.torch()),
         calibration: None,
         cases,
     }

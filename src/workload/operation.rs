@@ -249,6 +249,22 @@ impl Operation {
         }
     }
 
+    /// Its attention; none of GEMMs.
+    pub fn sdpa(&self) -> Option<&Sdpa> {
+        match self {
+            Operation::Sdpa(sdpa)
+            | Operation::SdpaOnTheFly(sdpa)
+            | Operation::SdpaKernelOnly(sdpa) => Some(sdpa),
+            _ => None,
+        }
+    }
+
+    /// Whose kernels were asked for.
+    pub fn provider(&self) -> ProviderChoice {
+        let of_gemms = self.gemms().first().map(|gemm| gemm.provider);
+        self.sdpa().map(|sdpa| sdpa.provider).or(of_gemms).unwrap_or_default()
+    }
+
     /// Useful floating-point operations of one launch: padding does not count.
     pub fn flops(&self) -> f64 {
         match self {

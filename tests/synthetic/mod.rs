@@ -171,6 +171,7 @@ fn trial_of(case: &Case, trial: usize, samples_ms: Vec<f64>, is_cpu: bool) -> Tr
             kernels: if is_cpu { vec![] } else { vec![kernel] },
             backend_selected: backend,
             backend_reason: None,
+            pytorch: None,
             stand_in: false,
             padded_to: None,
             verification: Verification { max_rel_error: 3e-4, tolerance: 2e-3, rows: 64 },

@@ -226,14 +226,15 @@ impl Cuda {
     pub fn is_lost(&self) -> bool {
         self.stream.synchronize().is_err()
     }
+}
 
-    /// `13.0`: the newest CUDA version that the driver supports.
-    pub fn driver_cuda_version(&self) -> Option<String> {
-        let mut version = 0;
-        // SAFETY: writes one int.
-        let status = unsafe { sys::cuDriverGetVersion(&mut version) };
-        status.result().ok().map(|()| format!("{}.{}", version / 1000, version % 1000 / 10))
-    }
+/// The newest CUDA version that the driver supports, major and minor; none without a driver.
+pub fn driver_version() -> Option<(u32, u32)> {
+    require_driver().ok()?;
+    let mut version = 0;
+    // SAFETY: writes one int.
+    let status = unsafe { sys::cuDriverGetVersion(&mut version) };
+    status.result().ok().map(|()| (version as u32 / 1000, version as u32 % 1000 / 10))
 }
 
 /// Lets the driver's pool keep memory that is freed, for the next case: by default it returns

@@ -3,11 +3,13 @@
 mod cpu;
 mod cublaslt;
 mod on_the_fly;
+mod pytorch;
 mod together;
 
 pub use cpu::CpuGemm;
 pub use cublaslt::CublasLtGemm;
 pub use on_the_fly::{CpuGemmOnTheFly, CudaGemmOnTheFly};
+pub use pytorch::{by_pytorch, by_pytorch_on_the_fly};
 pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
 
 use crate::workload::{DType, Gemm, philox};

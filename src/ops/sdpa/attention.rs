@@ -3,12 +3,14 @@
 use super::backend::{Context, Made};
 use super::backends::{Route, find, named};
 use super::on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};
-use super::policy;
+use super::{policy, pytorch};
+use crate::device::torch::Session;
 use crate::device::{Device, Kernel, cuda::Graph};
 use crate::ops::Plan;
-use crate::workload::{Backend, CaseError, DType, ErrorKind, Provider, ProviderChoice, Sdpa};
+use crate::workload::{Backend, CaseError, DType, ErrorKind, Provider, Sdpa};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// The attention backends of a device.
@@ -21,6 +23,10 @@ pub struct Attention {
 /// The backend that runs, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
+    /// The name that was asked for.
+    pub asked: Backend,
+    /// Whose implementation it is.
+    pub provider: Provider,
     /// With what it pads to within the launch.
     pub route: Route,
     /// Whether it runs in place of PyTorch's, under whose name it was asked for.
@@ -41,9 +47,9 @@ pub enum Extent {
 }
 
 impl Attention {
-    /// Those of `device`.
-    pub fn new(device: Device) -> Self {
-        Attention { context: Context::new(device), fastest: RefCell::default() }
+    /// Those of `device`, and of the PyTorch on it.
+    pub fn new(device: Device, torch: Option<Rc<Session>>) -> Self {
+        Attention { context: Context::new(device, torch), fastest: RefCell::default() }
     }
 
     /// Chooses the backend, and makes its plan on seeded data.
@@ -54,17 +60,17 @@ impl Attention {
         dtype: DType,
         seed: u64,
     ) -> Result<(Box<dyn Plan>, Chosen), CaseError> {
-        let mut chosen = match (sdpa.backend, sdpa.provider) {
-            (Backend::NsFastest, _) => self.fastest(&sdpa, dtype, seed)?,
-            (name, ProviderChoice::Pytorch) if name.is_published() => {
-                return Err(CaseError::unsupported("there is no PyTorch"));
-            }
-            (name, _) if name.is_published() => self.stand_in(&sdpa)?,
-            (name, _) => {
+        if let Some(session) = self.context.pytorch(&sdpa)? {
+            return pytorch::plan(&self.context, session, sdpa, extent, (dtype, seed));
+        }
+        let mut chosen = match sdpa.backend {
+            Backend::NsFastest => self.fastest(&sdpa, dtype, seed)?,
+            name if name.is_published() => self.stand_in(&sdpa)?,
+            name => {
                 let route = Route::of(name, &sdpa);
                 let padded = route.pad_to.map(|head_dim| format!(", padded to {head_dim}"));
                 let reason = format!("asked for by name{}", padded.unwrap_or_default());
-                Chosen { route, stand_in: false, reason }
+                self.ours(name, route, false, reason)?
             }
         };
         let at_the_kernel = sdpa.padded_to(chosen.route.kernel_head_dim(&sdpa));
@@ -76,9 +82,16 @@ impl Attention {
         Ok((plan, chosen))
     }
 
-    /// Whose implementation a backend is here.
-    pub fn provider(&self, backend: Backend) -> Result<Provider, CaseError> {
-        Ok(find(backend, self.context.device())?.about().provider)
+    /// A choice of one of ours.
+    fn ours(
+        &self,
+        asked: Backend,
+        route: Route,
+        stand_in: bool,
+        reason: String,
+    ) -> Result<Chosen, CaseError> {
+        let provider = find(route.backend, self.context.device())?.about().provider;
+        Ok(Chosen { asked, route, provider, stand_in, reason })
     }
 
     /// Whether what runs pads the tensors of this attention within the launch, or may do so.
@@ -86,11 +99,13 @@ impl Attention {
         if matches!(self.context.device(), Device::Cpu) {
             return false;
         }
+        if let Ok(Some(_)) = self.context.pytorch(sdpa) {
+            return pytorch::may_pad(&self.context, sdpa);
+        }
         match sdpa.backend {
             Backend::NsFastest => policy::candidates(sdpa).iter().any(|way| way.pad_to.is_some()),
             name if name.is_published() => {
-                sdpa.provider != ProviderChoice::Pytorch
-                    && self.stand_in(sdpa).is_ok_and(|chosen| chosen.route.pad_to.is_some())
+                self.stand_in(sdpa).is_ok_and(|chosen| chosen.route.pad_to.is_some())
             }
             name => Route::of(name, sdpa).pad_to.is_some(),
         }
@@ -148,7 +163,7 @@ impl Attention {
         })?;
         let route = Route::of(ours, sdpa);
         let reason = format!("stand-in for {name}: {route}{why}");
-        Ok(Chosen { route, stand_in: true, reason })
+        self.ours(sdpa.backend, route, true, reason)
     }
 
     /// What NS_FASTEST takes.
@@ -184,7 +199,7 @@ impl Attention {
         let told = times.chain(refused).collect::<Vec<_>>().join("; ");
         let Some(&(_, route)) = tried.first() else { return Err(CaseError::unsupported(told)) };
         let reason = format!("the fastest in a short timing: {told}");
-        Ok(Chosen { route, stand_in: false, reason })
+        self.ours(Backend::NsFastest, route, false, reason)
     }
 
     /// A plan that has proved right is timed shortly, to choose by: not a measurement.
@@ -205,18 +220,21 @@ impl Attention {
     }
 }
 
-/// Whether the kernels that ran are the backend's: a library, or a mistake of ours, could have run
-/// others.
-pub fn prove(chosen: &Chosen, kernels: &[Kernel]) -> Result<(), CaseError> {
+/// What ran by its kernels: a library, or a mistake of ours, could have run others than those that
+/// were asked for.
+pub fn proven(chosen: Chosen, kernels: &[Kernel]) -> Result<Chosen, CaseError> {
+    if chosen.provider == Provider::Pytorch {
+        return pytorch::proven(chosen, kernels);
+    }
     // The CPU launches no kernels, whichever backend.
     if kernels.is_empty() {
-        return Ok(());
+        return Ok(chosen);
     }
     let Route { backend, pad_to } = chosen.route;
     let ran = |is_its: &dyn Fn(&str) -> bool| kernels.iter().any(|kernel| is_its(&kernel.name));
     let is_proven = named(backend).any(|backend| ran(&|name| backend.is_proven_by(name)));
     if is_proven && (pad_to.is_none() || ran(&|name| name.starts_with("resize"))) {
-        return Ok(());
+        return Ok(chosen);
     }
     let names: Vec<&str> = kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     let (route, names) = (chosen.route, names.join(", "));
@@ -226,7 +244,7 @@ pub fn prove(chosen: &Chosen, kernels: &[Kernel]) -> Result<(), CaseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::SdpaShape;
+    use crate::workload::{ProviderChoice, SdpaShape};
 
     fn sdpa(backend: Backend) -> Sdpa {
         let shape = SdpaShape { batch: 1, seq_len: 8, n_heads: 1, n_kv_heads: None, head_dim: 16 };
@@ -234,11 +252,11 @@ mod tests {
     }
 
     fn on_the_cpu(sdpa: Sdpa, extent: Extent) -> Result<Chosen, CaseError> {
-        let attention = Attention::new(Device::Cpu);
+        let attention = Attention::new(Device::Cpu, None);
         assert!(!attention.pads(&sdpa));
         let (mut plan, chosen) = attention.plan(sdpa, extent, DType::Fp16, 1)?;
         plan.verify()?;
-        assert_eq!(attention.provider(chosen.route.backend), Ok(Provider::Cpu));
+        assert_eq!(chosen.provider, Provider::Cpu);
         assert_eq!(chosen.route.pad_to, None);
         Ok(chosen)
     }
@@ -296,11 +314,13 @@ mod tests {
     #[test]
     fn a_backend_is_proven_by_its_kernels() {
         use Backend::{CpuBlocked, NsCudnn, NsFlash, NsFlashUnpadded, NsMath, NsMemEfficient};
-        let proven = |backend, pad_to, names: &[&str]| {
+        let prove = |backend, pad_to, names: &[&str]| {
             let kernel = |name: &&str| Kernel { name: (*name).to_owned(), ..Kernel::default() };
             let kernels: Vec<Kernel> = names.iter().map(kernel).collect();
             let route = Route { backend, pad_to };
-            prove(&Chosen { route, stand_in: false, reason: String::new() }, &kernels)
+            let (provider, reason) = (Provider::NightSweep, String::new());
+            let chosen = Chosen { asked: backend, route, provider, stand_in: false, reason };
+            proven(chosen, &kernels).map(drop)
         };
         let ours = "flash_forward_fp16_d112_128x32";
         let cudnn_flash = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma";
@@ -313,7 +333,7 @@ mod tests {
             (CpuBlocked, None, &[]),
         ];
         for (backend, pad_to, names) in right {
-            assert_eq!(proven(backend, pad_to, names), Ok(()));
+            assert_eq!(prove(backend, pad_to, names), Ok(()));
         }
         for (backend, pad_to, name, told) in [
             (NsCudnn, None, "softmax_f32", "NS_CUDNN was asked for, and softmax_f32 ran"),
@@ -324,7 +344,7 @@ mod tests {
             (NsMemEfficient, None, ours, ours),
             (NsFlash, None, "flash_unpadded_fp16_d107", "flash_unpadded_fp16_d107 ran"),
         ] {
-            let error = proven(backend, pad_to, &[name]).unwrap_err();
+            let error = prove(backend, pad_to, &[name]).unwrap_err();
             assert!(error.message.contains(told), "{error}");
         }
     }

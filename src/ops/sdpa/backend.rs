@@ -1,9 +1,10 @@
 //! What an attention backend says of itself, and what it is planned with.
 
 use super::problem::SdpaProblem;
+use crate::device::torch::Session;
 use crate::device::{Cuda, Device, cuda::Tensor, cudnn::CudnnAttention};
 use crate::ops::Plan;
-use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
+use crate::workload::{Backend, CaseError, DType, Provider, ProviderChoice, Sdpa};
 use std::cell::OnceCell;
 use std::rc::Rc;
 
@@ -65,9 +66,10 @@ pub enum Made {
     Cuda(Box<dyn Attend<Tensor>>),
 }
 
-/// What backends are planned with: a device, and cuDNN on it.
+/// What backends are planned with: a device, PyTorch and cuDNN on it.
 pub struct Context {
     device: Device,
+    torch: Option<Rc<Session>>,
     /// Opened when first asked for: a sweep of GEMMs needs no cuDNN.
     cudnn: OnceCell<Result<CudnnAttention, CaseError>>,
 }
@@ -82,9 +84,20 @@ pub struct Machine {
 }
 
 impl Context {
-    /// On `device`.
-    pub fn new(device: Device) -> Self {
-        Context { device, cudnn: OnceCell::new() }
+    /// On `device`, with the PyTorch on it.
+    pub fn new(device: Device, torch: Option<Rc<Session>>) -> Self {
+        Context { device, torch, cudnn: OnceCell::new() }
+    }
+
+    /// The PyTorch that runs this attention; none if we do. Unsupported if there is none and no
+    /// other will do.
+    pub fn pytorch(&self, sdpa: &Sdpa) -> Result<Option<&Rc<Session>>, CaseError> {
+        match (&self.torch, sdpa.provider) {
+            _ if !sdpa.backend.is_published() => Ok(None),
+            (_, ProviderChoice::NightSweep) | (None, ProviderChoice::Auto) => Ok(None),
+            (None, ProviderChoice::Pytorch) => Err(CaseError::unsupported("there is no PyTorch")),
+            (torch, _) => Ok(torch.as_ref()),
+        }
     }
 
     /// The device.

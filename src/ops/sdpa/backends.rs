@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_shape_is_refused_with_a_reason() {
-        let context = Context::new(Device::Cpu);
+        let context = Context::new(Device::Cpu, None);
         let check = |backend, seq_len, head_dim| {
             let shape = SdpaShape { batch: 2, seq_len, n_heads: 3, n_kv_heads: None, head_dim };
             let kernel = named(backend).next().unwrap();

@@ -19,8 +19,9 @@ mod mem_efficient;
 mod on_the_fly;
 pub(crate) mod policy;
 mod problem;
+mod pytorch;
 
-pub use attention::{Attention, Chosen, Extent, prove};
+pub use attention::{Attention, Chosen, Extent, proven};
 pub use backend::{Attend, AttentionBackend, Context, Machine, Made};
 pub use backends::{Look, Route, find, look};
 pub use on_the_fly::CudaSdpaOnTheFly;

@@ -1,0 +1,63 @@
+//! PyTorch: the kernels that users run, called from Rust through the C shim of the PyTorch that
+//! they have installed. No Python runs.
+
+mod call;
+mod find;
+mod library;
+mod tensor;
+
+pub use call::{AttentionCall, Choice, Product, Session, Target};
+pub use find::{ALLOWED, Installation, Search, TorchChoice};
+pub use tensor::{Memory, MemoryMut, Operand, Output};
+
+use crate::device::DeviceError;
+use library::Library;
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+
+/// A PyTorch that is loaded, for the rest of the process.
+pub struct Torch {
+    installation: Installation,
+    library: Library,
+}
+
+impl Torch {
+    /// Loads a PyTorch. There can be one in a process: another one is refused. An error is one
+    /// line. `driver_major` is the newest CUDA version of the driver, or none on the CPU.
+    pub fn load(
+        installation: &Installation,
+        driver_major: Option<u32>,
+    ) -> Result<&'static Torch, DeviceError> {
+        static LOADED: OnceLock<Result<Torch, DeviceError>> = OnceLock::new();
+        if let Some(refusal) = installation.refusal(driver_major) {
+            return Err(DeviceError::unsupported(refusal));
+        }
+        let load = || {
+            let library = Library::load(installation, driver_major.is_some())?;
+            Ok(Torch { installation: installation.clone(), library })
+        };
+        let torch = LOADED.get_or_init(load).as_ref().map_err(Clone::clone)?;
+        match torch.installation == *installation {
+            true => Ok(torch),
+            false => Err(DeviceError::driver(format!(
+                "PyTorch {} is loaded already: a process has one",
+                torch.installation.version
+            ))),
+        }
+    }
+
+    /// Which it is.
+    pub fn installation(&self) -> &Installation {
+        &self.installation
+    }
+}
+
+/// The versions of PyTorch and of the cuDNN that it calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// `2.11.0+cu130`.
+    pub version: String,
+    /// `9.19.0`; absent on the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cudnn: Option<String>,
+}
