@@ -1,11 +1,11 @@
 //! The machine and the software a run was made with: env.json.
 
-use crate::device::{Device, cudnn, nvml::Monitor};
+use crate::device::{Device, cudnn, libraries, nvml::Monitor};
 use crate::journal::record::CRITERION_VERSION;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 /// The git revision this was built from, with `-dirty` if the tree differed; empty outside a
@@ -36,7 +36,8 @@ pub fn describe(device: &Device) -> Value {
     json!({
         "host": host(),
         "gpu": gpu(device),
-        "libraries": libraries(device),
+        "libraries": versions(device),
+        "library_paths": paths(device),
         "software": {
             "night_sweep": env!("CARGO_PKG_VERSION"),
             "criterion": CRITERION_VERSION,
@@ -99,7 +100,7 @@ fn gpu(device: &Device) -> Value {
     gpu
 }
 
-fn libraries(device: &Device) -> Value {
+fn versions(device: &Device) -> Value {
     let Device::Cuda(cuda) = device else {
         return json!({ "cuda_driver": null, "cublas": null, "cudnn": null, "nvrtc": null });
     };
@@ -110,6 +111,14 @@ fn libraries(device: &Device) -> Value {
         "cudnn": cudnn::Library::get().ok().map(|library| library.version_text()),
         "nvrtc": nvrtc.map(|(major, minor)| format!("{major}.{minor}")),
     })
+}
+
+/// Where the libraries came from. Beside their versions, because paths may differ between the parts
+/// of a run.
+fn paths(device: &Device) -> Option<Map<String, Value>> {
+    let (Device::Cuda(_), Ok(stack)) = (device, libraries::stack()) else { return None };
+    let path = |path: &Path| Value::String(path.display().to_string());
+    Some(stack.describe().into_iter().map(|(name, at)| (name.to_owned(), path(at))).collect())
 }
 
 fn variables(wanted: impl Fn(&str) -> bool) -> Option<Value> {
