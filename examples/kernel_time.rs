@@ -5,7 +5,7 @@
 //! right after. The SM clock of both is counted: CUPTI's records leave gaps between kernels, in
 //! which a card at its power limit recovers. At one clock the difference would lie between that of
 //! the times, which a kernel bound by memory keeps, and that of the cycles, which one bound by
-//! arithmetic keeps. Needs a GPU and libcupti on LD_LIBRARY_PATH:
+//! arithmetic keeps. Needs a GPU and libcupti:
 //!
 //! ```sh
 //! cargo run --release --example kernel_time

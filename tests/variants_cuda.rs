@@ -47,8 +47,8 @@ impl Gpu {
         assert_eq!(kernels.len() % 3, 0, "{kernels:?}");
         kernels.truncate(kernels.len() / 3);
         assert!(!kernels.is_empty());
-        if let Some(chosen) = &planned.backend {
-            sdpa::prove(chosen, &kernels).unwrap();
+        if let Some(chosen) = planned.backend.clone() {
+            sdpa::proven(chosen, &kernels).unwrap();
         }
         (planned, kernels)
     }

@@ -4,7 +4,7 @@
 //! cudarc's `cupti` looks for no libcupti.so.13, panics where it finds none, and its status is a
 //! Rust enum, to which a newer CUPTI's codes are undefined behaviour.
 
-use libloading::Library;
+use crate::device::{DeviceError, libraries};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Mutex, PoisonError};
 
@@ -53,21 +53,17 @@ impl Cupti {
     /// # Errors
     /// One line: it is not there, or it refuses (another profiler may be attached).
     pub fn open() -> Result<Self, String> {
-        let names = ["libcupti.so.13", "libcupti.so.12", "libcupti.so"];
-        // SAFETY: the initialisers are NVIDIA's own.
-        let library = names.iter().find_map(|name| unsafe { Library::new(*name) }.ok()).ok_or(
-            "libcupti was not found: it comes with the CUDA toolkit (extras/CUPTI/lib64), or \
-             `pip install nvidia-cuda-cupti-cu12`; put its folder on LD_LIBRARY_PATH",
-        )?;
-        let missing = |error: libloading::Error| format!("libcupti: {error}");
+        let stack = libraries::stack().map_err(|error| error.to_string())?;
+        let library = stack.cupti().map_err(|error| error.to_string())?;
+        let missing = |error: DeviceError| error.to_string();
         // SAFETY: these are the functions' types in cupti_activity.h, the same since CUDA 9.
         let (register, enable, disable, flush, next) = unsafe {
             (
-                *library.get::<Register>(b"cuptiActivityRegisterCallbacks\0").map_err(missing)?,
-                *library.get::<Switch>(b"cuptiActivityEnable\0").map_err(missing)?,
-                *library.get::<Switch>(b"cuptiActivityDisable\0").map_err(missing)?,
-                *library.get::<Flush>(b"cuptiActivityFlushAll\0").map_err(missing)?,
-                *library.get::<Next>(b"cuptiActivityGetNextRecord\0").map_err(missing)?,
+                library.function::<Register>("cuptiActivityRegisterCallbacks").map_err(missing)?,
+                library.function::<Switch>("cuptiActivityEnable").map_err(missing)?,
+                library.function::<Switch>("cuptiActivityDisable").map_err(missing)?,
+                library.function::<Flush>("cuptiActivityFlushAll").map_err(missing)?,
+                library.function::<Next>("cuptiActivityGetNextRecord").map_err(missing)?,
             )
         };
         *NEXT.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);

@@ -1,7 +1,10 @@
 //! What a device, its driver or a library refuses.
 
 use cudarc::driver::{DriverError, sys::CUresult};
-use cudarc::{cublas, cublaslt};
+
+/// Statuses that cuBLAS and cuBLASLt share.
+const CUBLAS_ALLOC_FAILED: u32 = 3;
+const CUBLAS_NOT_SUPPORTED: u32 = 15;
 
 /// What a device, its driver or a library refuses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +37,17 @@ impl DeviceError {
     pub fn driver(message: impl Into<String>) -> Self {
         DeviceError { kind: DeviceErrorKind::Driver, message: message.into() }
     }
+
+    /// Of a status of cuBLAS or cuBLASLt, whose name may be unknown.
+    pub(super) fn of_cublas(library: &str, status: u32, name: Option<String>) -> Self {
+        let kind = match status {
+            CUBLAS_ALLOC_FAILED => DeviceErrorKind::OutOfMemory,
+            CUBLAS_NOT_SUPPORTED => DeviceErrorKind::Unsupported,
+            _ => DeviceErrorKind::Driver,
+        };
+        let status = name.unwrap_or_else(|| format!("status {status}"));
+        DeviceError { kind, message: format!("{library}: {status}") }
+    }
 }
 
 impl From<DriverError> for DeviceError {
@@ -51,24 +65,19 @@ impl From<DriverError> for DeviceError {
     }
 }
 
-impl From<cublas::result::CublasError> for DeviceError {
-    fn from(error: cublas::result::CublasError) -> Self {
-        of_cublas("cuBLAS", format!("{:?}", error.0))
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<cublaslt::result::CublasError> for DeviceError {
-    fn from(error: cublaslt::result::CublasError) -> Self {
-        of_cublas("cuBLASLt", format!("{:?}", error.0))
+    #[test]
+    fn the_status_of_cublas_decides_the_kind_of_error() {
+        let error = |status, name: Option<&str>| {
+            DeviceError::of_cublas("cuBLAS", status, name.map(str::to_owned))
+        };
+        assert_eq!(error(3, None).kind, DeviceErrorKind::OutOfMemory);
+        assert_eq!(error(15, None).kind, DeviceErrorKind::Unsupported);
+        let named = error(13, Some("CUBLAS_STATUS_EXECUTION_FAILED"));
+        assert_eq!(named, DeviceError::driver("cuBLAS: CUBLAS_STATUS_EXECUTION_FAILED"));
+        assert_eq!(error(77, None), DeviceError::driver("cuBLAS: status 77"));
     }
-}
-
-/// The statuses of both libraries are types of their own, with the same names.
-fn of_cublas(library: &str, status: String) -> DeviceError {
-    let kind = match status.as_str() {
-        "CUBLAS_STATUS_ALLOC_FAILED" => DeviceErrorKind::OutOfMemory,
-        "CUBLAS_STATUS_NOT_SUPPORTED" => DeviceErrorKind::Unsupported,
-        _ => DeviceErrorKind::Driver,
-    };
-    DeviceError { kind, message: format!("{library}: {status}") }
 }

@@ -8,7 +8,7 @@ pub mod cudnn;
 pub mod cupti;
 mod error;
 pub mod kernel;
-mod library;
+pub mod libraries;
 pub(crate) mod nvml;
 mod opened;
 mod telemetry;

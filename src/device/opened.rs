@@ -1,8 +1,8 @@
 //! A device and the PyTorch on it. PyTorch is loaded first: its copies of cuBLAS, cuDNN and NVRTC
 //! then serve the whole process.
 
-use super::torch::{Installation, Search, Session, Torch, TorchChoice};
-use super::{Device, DeviceChoice, DeviceError, cuda};
+use super::torch::{Search, Session, Torch, TorchChoice};
+use super::{Device, DeviceChoice, DeviceError, cuda, libraries};
 use std::rc::Rc;
 
 /// A device that is open, and what else was found.
@@ -57,10 +57,6 @@ fn load(choice: &TorchChoice, is_cpu: bool) -> Result<&'static Torch, String> {
             _ => format!("no PyTorch was found ({})", looked_at.join("; ")),
         });
     };
-    let driver_major = if is_cpu { None } else { cuda::driver_version().map(|(major, _)| major) };
-    // Also where it cannot be called: what came with it is what the user's programs run.
-    prefer_its_libraries(&installation);
-    Torch::load(&installation, driver_major).map_err(|error| error.message)
+    let driver = libraries::cuda_version().filter(|_| !is_cpu);
+    Torch::load(&installation, driver.map(|(major, _)| major)).map_err(|error| error.message)
 }
-
-fn prefer_its_libraries(_installation: &Installation) {}

@@ -1,12 +1,12 @@
 //! The machine and the software a run was made with: env.json.
 
 use crate::device::torch::{Installation, Session};
-use crate::device::{Device, cudnn, nvml::Monitor};
+use crate::device::{Device, cudnn, libraries, nvml::Monitor};
 use crate::journal::record::CRITERION_VERSION;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 /// The git revision this was built from, with `-dirty` if the tree differed; empty outside a
@@ -37,7 +37,8 @@ pub fn describe(device: &Device, torch: Option<&Session>) -> Value {
     json!({
         "host": host(),
         "gpu": gpu(device),
-        "libraries": libraries(device, torch),
+        "libraries": versions(device, torch),
+        "library_paths": paths(device),
         "pytorch": torch.map(pytorch),
         "software": {
             "night_sweep": env!("CARGO_PKG_VERSION"),
@@ -102,7 +103,7 @@ fn gpu(device: &Device) -> Value {
 }
 
 /// The versions of what is called; all of them belong to the identity of a run.
-fn libraries(device: &Device, torch: Option<&Session>) -> Value {
+fn versions(device: &Device, torch: Option<&Session>) -> Value {
     let pytorch = torch.map(|session| &session.torch().installation().version);
     let Device::Cuda(cuda) = device else {
         return json!({
@@ -111,7 +112,7 @@ fn libraries(device: &Device, torch: Option<&Session>) -> Value {
     };
     let nvrtc = crate::device::cuda::nvrtc_version();
     json!({
-        "cuda_driver": crate::device::cuda::driver_version().map(|(major, minor)| format!("{major}.{minor}")),
+        "cuda_driver": cuda.driver_cuda_version(),
         "cublas": cuda.blas().version(),
         "cudnn": cudnn::Library::get().ok().map(|library| library.version_text()),
         "nvrtc": nvrtc.map(|(major, minor)| format!("{major}.{minor}")),
@@ -124,6 +125,14 @@ fn pytorch(session: &Session) -> Value {
     let Installation { package, version, cuda, .. } = session.torch().installation();
     let cudnn = session.versions().cudnn;
     json!({ "version": version, "cuda": cuda, "cudnn": cudnn, "package": package })
+}
+
+/// Where the libraries came from. Beside their versions, because paths may differ between the parts
+/// of a run.
+fn paths(device: &Device) -> Option<Map<String, Value>> {
+    let (Device::Cuda(_), Ok(stack)) = (device, libraries::stack()) else { return None };
+    let path = |path: &Path| Value::String(path.display().to_string());
+    Some(stack.describe().into_iter().map(|(name, at)| (name.to_owned(), path(at))).collect())
 }
 
 fn variables(wanted: impl Fn(&str) -> bool) -> Option<Value> {

@@ -17,13 +17,18 @@ thread_local! {
     static TURN: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
 }
 
-/// The GPU, for one test at a time: one that fills its memory, or times it, disturbs the others.
+/// The GPU, for one test at a time.
 pub fn gpu() -> (Rc<Cuda>, Device) {
+    wait();
+    let cuda = Rc::new(Cuda::open(0).unwrap());
+    (cuda.clone(), Device::Cuda(cuda))
+}
+
+/// One that fills the GPU's memory, or times it, disturbs the others.
+pub fn wait() {
     static GPU: Mutex<()> = Mutex::new(());
     let wait = || GPU.lock().unwrap_or_else(PoisonError::into_inner);
     TURN.with_borrow_mut(|turn| _ = turn.get_or_insert_with(wait));
-    let cuda = Rc::new(Cuda::open(0).unwrap());
-    (cuda.clone(), Device::Cuda(cuda))
 }
 
 pub fn download(cuda: &Cuda, tensor: &Tensor) -> Vec<u16> {

@@ -2,8 +2,9 @@
 
 use super::kernels::{Bits, Tensor, address};
 use crate::device::DeviceError;
+use crate::device::libraries::{self, Cublas};
 use crate::workload::DType;
-use cudarc::cublas::{CudaBlas, result, sys};
+use cudarc::cublas::sys;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
@@ -18,7 +19,10 @@ static ZERO: f32 = 0.0;
 
 /// A cuBLAS handle on the device's stream.
 pub struct Blas {
-    pub(super) handle: CudaBlas,
+    pub(super) library: &'static Cublas,
+    pub(super) handle: sys::cublasHandle_t,
+    /// cuBLAS keeps the bare stream and the bare address.
+    _stream: Arc<CudaStream>,
     _workspace: CudaSlice<u8>,
 }
 
@@ -102,23 +106,31 @@ impl<'a> Matrix<'a> {
 
 impl Blas {
     pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
-        let handle = CudaBlas::new(stream.clone())?;
+        let library = &libraries::stack()?.cublas;
         // SAFETY: never read before cuBLAS writes it.
         let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }?;
-        let address = address(&workspace) as *mut c_void;
-        // SAFETY: the workspace lives as long as the handle, in the same struct.
-        unsafe { sys::cublasSetWorkspace_v2(*handle.handle(), address, WORKSPACE_BYTES) }
-            .result()?;
-        Ok(Blas { handle, _workspace: workspace })
+        let at = address(&workspace) as *mut c_void;
+        stream.context().bind_to_thread()?;
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: `handle` is where the new handle goes; a context is current.
+        library.check(unsafe { (library.create)(&mut handle) })?;
+        let blas = Blas { library, handle, _stream: stream.clone(), _workspace: workspace };
+        // SAFETY: stream and workspace live as long as the handle, in the same struct. The stream
+        // comes first: setting it takes a workspace away.
+        unsafe {
+            library.check((library.set_stream)(handle, stream.cu_stream().cast()))?;
+            library.check((library.set_workspace)(handle, at, WORKSPACE_BYTES))?;
+        }
+        Ok(blas)
     }
 
     /// The version of the library, `13.1.0`.
     pub fn version(&self) -> Option<String> {
         let mut version = 0;
         // SAFETY: writes one int.
-        let status = unsafe { sys::cublasGetVersion_v2(*self.handle.handle(), &mut version) };
+        let status = unsafe { (self.library.version)(self.handle, &mut version) };
         let (major, minor, patch) = (version / 10_000, version / 100 % 100, version % 100);
-        status.result().ok().map(|()| format!("{major}.{minor}.{patch}"))
+        self.library.check(status).ok().map(|()| format!("{major}.{minor}.{patch}"))
     }
 
     /// Enqueues `C = alpha op(A) op(B)` with float32 accumulation. Panics if a buffer does not hold
@@ -128,7 +140,7 @@ impl Blas {
         let (m, n, k, batch) = (int(shape.m)?, int(shape.n)?, int(shape.k)?, int(shape.batch)?);
         let (lda, ldb, ldc) = (int(a.columns)?, int(b.columns)?, int(c.columns)?);
         let (alpha, beta) = ((&raw const shape.alpha).cast(), (&raw const ZERO).cast());
-        let handle = *self.handle.handle();
+        let Blas { library, handle, .. } = *self;
         let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
         let algorithm = sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT;
         let (a_at, b_at, c_at) =
@@ -139,9 +151,9 @@ impl Blas {
         // kernel. SAFETY: the buffers hold the matrices, as checked above, are borrowed until the
         // call is enqueued, and freed in stream order. Alpha and beta are host memory, read before
         // the call returns.
-        unsafe {
+        let status = unsafe {
             if shape.batch == 1 {
-                result::gemm_ex(
+                (library.gemm)(
                     handle,
                     b.operation(),
                     a.operation(),
@@ -163,7 +175,7 @@ impl Blas {
                     algorithm,
                 )
             } else {
-                result::gemm_strided_batched_ex(
+                (library.gemm_strided_batched)(
                     handle,
                     b.operation(),
                     a.operation(),
@@ -189,8 +201,15 @@ impl Blas {
                     algorithm,
                 )
             }
-        }
-        .map_err(DeviceError::from)
+        };
+        library.check(status)
+    }
+}
+
+impl Drop for Blas {
+    fn drop(&mut self) {
+        // SAFETY: created once, destroyed once.
+        unsafe { (self.library.destroy)(self.handle) };
     }
 }
 

@@ -4,13 +4,15 @@
 //! toolkit.
 
 use crate::device::DeviceError;
+use crate::device::libraries::{self, Nvrtc};
 use crate::files::write_atomically;
 use crate::terminal::say;
 use anyhow::Context;
-use cudarc::nvrtc::{result, sys};
+use cudarc::nvrtc::sys;
 use sha2::{Digest, Sha256};
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::path::{Path, PathBuf};
+use std::ptr::{null, null_mut};
 use std::sync::Once;
 
 /// The kernel files. Those of attention are compiled per variant, when a plan asks for one.
@@ -73,10 +75,7 @@ pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, De
 
 /// The version of NVRTC, `13.0`.
 pub fn nvrtc_version() -> Option<(i32, i32)> {
-    let (mut major, mut minor) = (0, 0);
-    // SAFETY: writes two ints.
-    let status = unsafe { sys::nvrtcVersion(&mut major, &mut minor) };
-    (status == sys::nvrtcResult::NVRTC_SUCCESS).then_some((major, minor))
+    libraries::nvrtc().ok().map(Nvrtc::version)
 }
 
 /// The user's folder for caches by the XDG base directory specification: an empty or relative path
@@ -120,49 +119,77 @@ fn store(path: &Path, cubin: &[u8]) -> anyhow::Result<()> {
 }
 
 fn run_nvrtc(file: &str, source: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, String> {
+    let nvrtc = libraries::nvrtc().map_err(|error| error.to_string())?;
     let text = |bytes: &str| CString::new(bytes).map_err(|_| format!("{file} holds a NUL byte"));
-    let (source, name) = (text(source)?, text(file)?);
-    let program = Program(
-        result::create_program(&source, Some(&name))
-            .map_err(|error| format!("NVRTC does not start: {error:?}"))?,
-    );
+    let program = Program::new(nvrtc, &text(source)?, &text(file)?)
+        .map_err(|error| format!("NVRTC does not start: {error}"))?;
     let mut options = vec![format!("--gpu-architecture={arch}"), "--std=c++17".to_owned()];
     options.extend(defines.iter().map(|(name, value)| format!("--define-macro={name}={value}")));
-    // SAFETY: the program was created above and is not destroyed yet.
-    unsafe { result::compile_program(program.0, &options) }.map_err(|error| {
-        format!("{file} does not compile for {arch}: {error:?}\n{}", program.log())
+    let options = options.iter().map(|option| text(option)).collect::<Result<Vec<_>, _>>()?;
+    program.compile(&options).map_err(|error| {
+        format!("{file} does not compile for {arch}: {error}\n{}", program.log())
     })?;
-    program.cubin().map_err(|status| format!("{file}: no cubin for {arch}: {status:?}"))
+    program.cubin().map_err(|error| format!("{file}: no cubin for {arch}: {error}"))
 }
 
-/// An NVRTC program that is destroyed when dropped.
-struct Program(sys::nvrtcProgram);
+/// An NVRTC program that is destroyed when dropped. Errors are NVRTC's names for them.
+struct Program {
+    nvrtc: &'static Nvrtc,
+    raw: sys::nvrtcProgram,
+}
 
 impl Program {
-    fn log(&self) -> String {
-        // SAFETY: the program is alive.
-        match unsafe { result::get_program_log(self.0) } {
-            // SAFETY: NVRTC ends the log with a NUL.
-            Ok(log) => unsafe { CStr::from_ptr(log.as_ptr()) }.to_string_lossy().into_owned(),
-            Err(error) => format!("(no log: {error:?})"),
-        }
+    fn new(nvrtc: &'static Nvrtc, source: &CStr, name: &CStr) -> Result<Self, String> {
+        let mut raw = null_mut();
+        let (source, name, none) = (source.as_ptr(), name.as_ptr(), null());
+        // SAFETY: `raw` is where the new program goes; the strings end with a NUL, and are copied;
+        // there are no headers.
+        let status = unsafe { (nvrtc.create_program)(&mut raw, source, name, 0, none, none) };
+        nvrtc.check(status)?;
+        Ok(Program { nvrtc, raw })
     }
 
-    fn cubin(&self) -> Result<Vec<u8>, result::NvrtcError> {
-        let mut size = 0;
+    fn compile(&self, options: &[CString]) -> Result<(), String> {
+        let options: Vec<_> = options.iter().map(|option| option.as_ptr()).collect();
+        // SAFETY: the program is alive, and so are the options, as many as are said.
+        let status = unsafe {
+            (self.nvrtc.compile_program)(self.raw, options.len() as c_int, options.as_ptr())
+        };
+        self.nvrtc.check(status)
+    }
+
+    fn log(&self) -> String {
+        let log = self.bytes(self.nvrtc.log_size, self.nvrtc.log);
+        let text = |log: Vec<u8>| {
+            CStr::from_bytes_until_nul(&log).unwrap_or_default().to_string_lossy().into_owned()
+        };
+        log.map_or_else(|error| format!("(no log: {error})"), text)
+    }
+
+    fn cubin(&self) -> Result<Vec<u8>, String> {
+        self.bytes(self.nvrtc.cubin_size, self.nvrtc.cubin)
+    }
+
+    /// What `get` writes, of the length that `size` tells.
+    fn bytes(
+        &self,
+        size: unsafe extern "C" fn(sys::nvrtcProgram, *mut usize) -> u32,
+        get: unsafe extern "C" fn(sys::nvrtcProgram, *mut c_char) -> u32,
+    ) -> Result<Vec<u8>, String> {
+        let mut len = 0;
         // SAFETY: writes one size.
-        unsafe { sys::nvrtcGetCUBINSize(self.0, &mut size) }.result()?;
-        let mut cubin = vec![0u8; size];
+        self.nvrtc.check(unsafe { size(self.raw, &mut len) })?;
+        let mut bytes = vec![0u8; len];
         // SAFETY: the buffer has the size that NVRTC asked for.
-        unsafe { sys::nvrtcGetCUBIN(self.0, cubin.as_mut_ptr().cast()) }.result()?;
-        Ok(cubin)
+        self.nvrtc.check(unsafe { get(self.raw, bytes.as_mut_ptr().cast()) })?;
+        Ok(bytes)
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // SAFETY: created by create_program, destroyed once.
-        let _ = unsafe { result::destroy_program(self.0) };
+        // SAFETY: created by `new`, destroyed once.
+        unsafe { (self.nvrtc.destroy_program)(&mut self.raw) };
     }
 }
 

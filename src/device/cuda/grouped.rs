@@ -2,11 +2,13 @@
 
 use super::blas::{Blas, Matrix, Strided, int};
 use super::kernels::{Tensor, address};
-use crate::device::DeviceError;
+use crate::device::{DeviceError, libraries};
 use cudarc::cublas::sys;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
+
+const TOO_OLD: &str = "this cuBLAS has no grouped GEMMs: they came with 12.5";
 
 /// GEMMs for one call of cuBLAS, a group of one each. As in [`Blas::gemm`] each is asked for as its
 /// transpose, so that B comes first.
@@ -33,11 +35,8 @@ impl Grouped {
         stream: &Arc<CudaStream>,
         gemms: &[(Strided, [Matrix; 3])],
     ) -> Result<Self, DeviceError> {
-        const NAME: &[u8] = b"cublasGemmGroupedBatchedEx";
-        // SAFETY: the symbol is only looked for: cudarc would panic at a call of a missing one.
-        if unsafe { sys::culib().get::<*const c_void>(NAME) }.is_err() {
-            let message = "this cuBLAS has no grouped GEMMs: they came with 12.5";
-            return Err(DeviceError::unsupported(message));
+        if libraries::stack()?.cublas.gemm_grouped_batched.is_none() {
+            return Err(DeviceError::unsupported(TOO_OLD));
         }
         let (mut sizes, mut strides) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
         let mut addresses = [const { Vec::new() }; 3];
@@ -89,12 +88,14 @@ impl Blas {
         let Grouped { operations, sizes: [m, n, k], strides: [ldb, lda, ldc], .. } = grouped;
         let [b, a, c] = grouped.addresses.each_ref().map(address);
         let groups = int(m.len())?;
+        let call = self.library.gemm_grouped_batched;
+        let call = call.ok_or_else(|| DeviceError::unsupported(TOO_OLD))?;
         // SAFETY: the arrays have an entry for each group; those of addresses are in device memory,
         // and live as long as `grouped`. The tensors are borrowed, as large as `Grouped::new` found
-        // them, and freed in stream order. `Grouped::new` found the function in the library.
-        unsafe {
-            sys::cublasGemmGroupedBatchedEx(
-                *self.handle.handle(),
+        // them, and freed in stream order.
+        let status = unsafe {
+            call(
+                self.handle,
                 operations.as_ptr(),
                 operations.as_ptr(),
                 m.as_ptr(),
@@ -115,8 +116,7 @@ impl Blas {
                 grouped.gemms_each.as_ptr(),
                 sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
             )
-        }
-        .result()
-        .map_err(DeviceError::from)
+        };
+        self.library.check(status)
     }
 }

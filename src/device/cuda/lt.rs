@@ -1,11 +1,11 @@
 //! cuBLASLt: a GEMM whose algorithm is chosen once, and can be named.
 
 use super::{Tensor, address};
-use crate::device::Algorithm;
-use crate::device::DeviceError;
+use crate::device::libraries::{self, Cublaslt, HeuristicResult};
+use crate::device::{Algorithm, DeviceError};
 use crate::workload::{DType, GemmShape};
+use cudarc::cublaslt::sys;
 use cudarc::cublaslt::sys::cublasLtMatmulAlgoConfigAttributes_t as Attribute;
-use cudarc::cublaslt::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::c_void;
 use std::rc::Rc;
@@ -16,6 +16,7 @@ const WORKSPACE_BYTES: usize = 32 << 20;
 
 /// A handle of cuBLASLt, and the workspace of its GEMMs: one at a time may run.
 pub struct Lt {
+    library: &'static Cublaslt,
     handle: sys::cublasLtHandle_t,
     stream: Arc<CudaStream>,
     workspace: CudaSlice<u8>,
@@ -33,20 +34,28 @@ pub struct Matmul {
 /// The descriptors of a GEMM. cuBLASLt is column-major, where a row-major matrix is its transpose:
 /// it computes `C^T = B^T A^T`, so its first operand is our B.
 struct Problem {
+    library: &'static Cublaslt,
     shape: GemmShape,
     desc: sys::cublasLtMatmulDesc_t,
     layouts: [sys::cublasLtMatrixLayout_t; 3],
 }
 
 /// A search preference, destroyed when dropped.
-struct Preference(sys::cublasLtMatmulPreference_t);
+struct Preference {
+    library: &'static Cublaslt,
+    raw: sys::cublasLtMatmulPreference_t,
+}
 
 impl Lt {
     pub(super) fn new(stream: &Arc<CudaStream>) -> Result<Self, DeviceError> {
-        let handle = result::create_handle()?;
+        let library = &libraries::stack()?.cublaslt;
         // SAFETY: never read before cuBLASLt writes it.
         let workspace = unsafe { stream.alloc::<u8>(WORKSPACE_BYTES) }?;
-        Ok(Lt { handle, stream: stream.clone(), workspace })
+        stream.context().bind_to_thread()?;
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: `handle` is where the new handle goes; a context is current.
+        library.check(unsafe { (library.create)(&mut handle) })?;
+        Ok(Lt { library, handle, stream: stream.clone(), workspace })
     }
 
     /// The algorithms that the heuristic offers for a GEMM, `at_most` of them, its best guess
@@ -57,48 +66,47 @@ impl Lt {
         dtype: DType,
         at_most: usize,
     ) -> Result<Vec<Matmul>, DeviceError> {
-        let problem = Rc::new(Problem::new(shape, dtype)?);
-        let preference = Preference::new()?;
+        let library = self.library;
+        let problem = Rc::new(Problem::new(library, shape, dtype)?);
+        let preference = Preference::new(library)?;
         let [b, a, c] = problem.layouts;
-        // SAFETY: plain numbers and an array of them, for which zero is valid.
-        let mut found: Vec<sys::cublasLtMatmulHeuristicResult_t> =
-            vec![unsafe { std::mem::zeroed() }; at_most];
+        let mut found = vec![HeuristicResult::default(); at_most];
         let mut count = 0;
         // SAFETY: the descriptors are alive, and `found` has room for `at_most` results.
-        unsafe {
-            sys::cublasLtMatmulAlgoGetHeuristic(
+        let status = unsafe {
+            (library.heuristic)(
                 self.handle,
                 problem.desc,
                 b,
                 a,
                 c,
                 c,
-                preference.0,
+                preference.raw,
                 at_most as i32,
                 found.as_mut_ptr(),
                 &mut count,
             )
-        }
-        .result()?;
+        };
+        library.check(status)?;
         found.truncate(count as usize);
-        found.retain(|result| result.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS);
+        found.retain(|result| result.status == 0);
         if found.is_empty() {
             return Err(DeviceError::unsupported("cuBLASLt offers no algorithm for this GEMM"));
         }
         let offered = found.len();
         let named = found.into_iter().enumerate().map(|(rank, result)| {
-            let number = |attribute| config(&result.algo, attribute);
+            let number = |attribute| config(library, &result.algorithm, attribute);
             let algorithm = Algorithm {
                 id: number(Attribute::CUBLASLT_ALGO_CONFIG_ID),
                 tile: number(Attribute::CUBLASLT_ALGO_CONFIG_TILE_ID),
                 stages: number(Attribute::CUBLASLT_ALGO_CONFIG_STAGES_ID),
                 // cuBLASLt's 0 is "not split" as well.
                 split_k: number(Attribute::CUBLASLT_ALGO_CONFIG_SPLITK_NUM).max(1),
-                workspace_bytes: result.workspaceSize,
+                workspace_bytes: result.workspace_bytes,
                 rank,
                 offered,
             };
-            Matmul { problem: problem.clone(), algo: result.algo, algorithm }
+            Matmul { problem: problem.clone(), algo: result.algorithm, algorithm }
         });
         Ok(named.collect())
     }
@@ -116,16 +124,16 @@ impl Lt {
         // call returns; the tensors have the sizes of the shape, as asserted above, and are freed
         // in the order of the main stream, which waits for the others (`Branches::run`); the
         // workspace is used by one GEMM at a time, as there is one stream.
-        unsafe {
-            result::matmul(
+        let status = unsafe {
+            (self.library.matmul)(
                 self.handle,
                 matmul.problem.desc,
                 (&raw const one).cast(),
-                (&raw const zero).cast(),
                 at(b),
                 b_layout,
                 at(a),
                 a_layout,
+                (&raw const zero).cast(),
                 at(c),
                 c_layout,
                 at(c),
@@ -135,40 +143,42 @@ impl Lt {
                 WORKSPACE_BYTES,
                 self.stream.cu_stream().cast(),
             )
-        }
-        .map_err(DeviceError::from)
+        };
+        self.library.check(status)
     }
 }
 
 impl Drop for Lt {
     fn drop(&mut self) {
         // SAFETY: created once, destroyed once.
-        let _ = unsafe { result::destroy_handle(self.handle) };
+        unsafe { (self.library.destroy)(self.handle) };
     }
 }
 
 impl Problem {
-    fn new(shape: GemmShape, dtype: DType) -> Result<Self, DeviceError> {
+    fn new(
+        library: &'static Cublaslt,
+        shape: GemmShape,
+        dtype: DType,
+    ) -> Result<Self, DeviceError> {
         let kind = match dtype {
             DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
             DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
         };
+        let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
+        let scale = sys::cudaDataType::CUDA_R_32F;
+        let mut desc = std::ptr::null_mut();
+        // SAFETY: `desc` is where the new descriptor goes.
+        library.check(unsafe { (library.desc_create)(&mut desc, compute, scale) })?;
+        let mut problem = Problem { library, shape, desc, layouts: [std::ptr::null_mut(); 3] };
         let GemmShape { m, n, k } = shape;
-        // Rows and columns as cuBLASLt sees them: those of the transpose.
-        let layout = |rows: usize, columns: usize| {
-            result::create_matrix_layout(kind, rows as u64, columns as u64, rows as i64)
-        };
-        let mut problem = Problem {
-            shape,
-            desc: result::create_matmul_desc(
-                sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
-                sys::cudaDataType::CUDA_R_32F,
-            )?,
-            layouts: [std::ptr::null_mut(); 3],
-        };
-        // One by one, so that a failure drops those there are.
+        // Rows and columns as cuBLASLt sees them: those of the transpose. One by one, so that a
+        // failure drops those there are.
         for (slot, (rows, columns)) in problem.layouts.iter_mut().zip([(n, k), (k, m), (n, m)]) {
-            *slot = layout(rows, columns)?;
+            let (rows, columns, leading) = (rows as u64, columns as u64, rows as i64);
+            // SAFETY: `slot` is where the new layout goes.
+            let status = unsafe { (library.layout_create)(slot, kind, rows, columns, leading) };
+            library.check(status)?;
         }
         Ok(problem)
     }
@@ -179,26 +189,30 @@ impl Drop for Problem {
         // SAFETY: each was created once and is destroyed once; null is one that was not created.
         unsafe {
             for layout in self.layouts.into_iter().filter(|layout| !layout.is_null()) {
-                let _ = result::destroy_matrix_layout(layout);
+                (self.library.layout_destroy)(layout);
             }
-            let _ = result::destroy_matmul_desc(self.desc);
+            (self.library.desc_destroy)(self.desc);
         }
     }
 }
 
 impl Preference {
-    fn new() -> Result<Self, DeviceError> {
-        let preference = Preference(result::create_matmul_pref()?);
+    fn new(library: &'static Cublaslt) -> Result<Self, DeviceError> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is where the new preference goes.
+        library.check(unsafe { (library.preference_create)(&mut raw) })?;
+        let preference = Preference { library, raw };
         let most_bytes = WORKSPACE_BYTES;
         // SAFETY: the preference is alive; the attribute takes a size.
-        unsafe {
-            result::set_matmul_pref_attribute(
-                preference.0,
+        let status = unsafe {
+            (library.preference_set)(
+                raw,
                 sys::cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                 (&raw const most_bytes).cast(),
                 size_of::<usize>(),
             )
-        }?;
+        };
+        library.check(status)?;
         Ok(preference)
     }
 }
@@ -206,22 +220,16 @@ impl Preference {
 impl Drop for Preference {
     fn drop(&mut self) {
         // SAFETY: created once, destroyed once.
-        let _ = unsafe { result::destroy_matmul_pref(self.0) };
+        unsafe { (self.library.preference_destroy)(self.raw) };
     }
 }
 
 /// A number that an algorithm is configured with; 0 where the library does not know it.
-fn config(algo: &sys::cublasLtMatmulAlgo_t, attribute: Attribute) -> u32 {
+fn config(library: &Cublaslt, algo: &sys::cublasLtMatmulAlgo_t, attribute: Attribute) -> u32 {
     let (mut value, mut written) = (0u32, 0);
+    let at = (&raw mut value).cast();
     // SAFETY: writes at most the four bytes of `value`.
-    let status = unsafe {
-        sys::cublasLtMatmulAlgoConfigGetAttribute(
-            algo,
-            attribute,
-            (&raw mut value).cast(),
-            size_of::<u32>(),
-            &mut written,
-        )
-    };
-    status.result().map_or(0, |()| value)
+    let status =
+        unsafe { (library.algorithm_config)(algo, attribute, at, size_of::<u32>(), &mut written) };
+    library.check(status).map_or(0, |()| value)
 }

@@ -23,7 +23,7 @@ pub use kernels::{Bits, Kernels, Tensor, address};
 pub use lt::{Lt, Matmul};
 pub use timing::Cycles;
 
-use super::library::{require_driver, require_libraries};
+use super::libraries::{self, require_driver};
 use crate::device::{DeviceError, DeviceErrorKind};
 use crate::workload::DType;
 use cudarc::driver::sys::{CUdevice_attribute as Attribute, CUresult};
@@ -113,7 +113,7 @@ impl Cuda {
                 "there is no cuda:{index}: this machine has cuda:0 to cuda:{last}"
             )));
         }
-        require_libraries()?;
+        libraries::stack()?;
         let context = CudaContext::new(index)?;
         // SAFETY: all work goes to one stream, so no buffer ever needs an event to order its uses.
         // The events would also be recorded inside captured graphs.
@@ -226,15 +226,11 @@ impl Cuda {
     pub fn is_lost(&self) -> bool {
         self.stream.synchronize().is_err()
     }
-}
 
-/// The newest CUDA version that the driver supports, major and minor; none without a driver.
-pub fn driver_version() -> Option<(u32, u32)> {
-    require_driver().ok()?;
-    let mut version = 0;
-    // SAFETY: writes one int.
-    let status = unsafe { sys::cuDriverGetVersion(&mut version) };
-    status.result().ok().map(|()| (version as u32 / 1000, version as u32 % 1000 / 10))
+    /// `13.0`: the newest CUDA version that the driver supports.
+    pub fn driver_cuda_version(&self) -> Option<String> {
+        libraries::cuda_version().map(|(major, minor)| format!("{major}.{minor}"))
+    }
 }
 
 /// Lets the driver's pool keep memory that is freed, for the next case: by default it returns

@@ -125,9 +125,10 @@ fn engine_id(config: &Descriptor) -> Result<i64, CudnnError> {
 /// The recipe against the real library, on a machine without a GPU: cuDNN plans for a device that
 /// it is told of.
 ///
-/// cuDNN, cuBLASLt and NVRTC (PyPI: nvidia-cudnn-cu12, nvidia-cublas-cu12, nvidia-cuda-nvrtc-cu12)
-/// have to be in LD_LIBRARY_PATH, and so has a libcuda.so.1: where there is no driver, stubs are
-/// enough, `int name(void) { return 0; }` for each function that cuDNN names on stderr as missing.
+/// It needs cuDNN, cuBLAS and NVRTC (the wheels nvidia-cudnn-cu12, nvidia-cublas-cu12 and
+/// nvidia-cuda-nvrtc-cu12 in an active environment, say), and a libcuda.so.1 in LD_LIBRARY_PATH:
+/// where there is no driver, stubs are enough, `int name(void) { return 0; }` for each function
+/// that cuDNN names on stderr as missing.
 #[cfg(test)]
 mod tests {
     use super::*;

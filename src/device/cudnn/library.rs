@@ -1,11 +1,7 @@
-//! libcudnn, loaded at run time.
-//!
-//! cudarc names the constants and finds the library, but its functions return the status as a Rust
-//! enum, so that a code added by a newer cuDNN would be undefined behaviour, and they panic where a
-//! symbol is missing. The dozen functions used here are therefore looked up anew, with the status
-//! as the integer that it is in C.
+//! The functions of libcudnn that are used, with statuses as the integers that they are in C.
 
 use super::{Attribute, Kind};
+use crate::device::libraries::{self, Opened};
 use crate::device::{DeviceError, DeviceErrorKind};
 use cudarc::cudnn::sys;
 use cudarc::driver::CudaStream;
@@ -19,9 +15,6 @@ pub(super) type ElementType = sys::cudnnBackendAttributeType_t;
 pub(super) type RawDescriptor = sys::cudnnBackendDescriptor_t;
 
 const OLDEST_VERSION: usize = 90_000;
-const HOW_TO_GET_IT: &str = "from the CUDA toolkit's repository, conda (cudnn) or PyPI \
-     (nvidia-cudnn-cu12, nvidia-cudnn-cu13), with its folder in LD_LIBRARY_PATH";
-
 /// The loaded library: its functions and its version.
 pub struct Library {
     version: usize,
@@ -39,6 +32,7 @@ pub struct Library {
         unsafe extern "C" fn(RawHandle, RawDescriptor, RawDescriptor) -> Status,
 }
 
+type Number = unsafe extern "C" fn() -> usize;
 type SetAttribute =
     unsafe extern "C" fn(RawDescriptor, Attribute, ElementType, i64, *const c_void) -> Status;
 type GetAttribute = unsafe extern "C" fn(
@@ -59,37 +53,34 @@ impl Library {
     }
 
     fn load() -> Result<Library, DeviceError> {
-        // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
-        if !unsafe { sys::is_culib_present() } {
-            return Err(DeviceError::unsupported(format!(
-                "libcudnn is not found; get it {HOW_TO_GET_IT}"
-            )));
-        }
+        let stack = libraries::stack()?;
+        let cudnn = stack.cudnn()?;
         // SAFETY: each signature is that of cudnn.h, with the enums that cuDNN returns as the
         // integers they are.
         unsafe {
-            let version = symbol::<unsafe extern "C" fn() -> usize>("cudnnGetVersion")?();
+            let version = cudnn.function::<Number>("cudnnGetVersion")?();
             if version < OLDEST_VERSION {
                 return Err(DeviceError::unsupported(format!(
-                    "cuDNN {} is too old: 9.0 or newer is needed; get it {HOW_TO_GET_IT}",
-                    version_text(version)
+                    "cuDNN {} ({}) is too old: 9.0 or newer is needed",
+                    version_text(version),
+                    cudnn.path().display()
                 )));
             }
-            let cudart = symbol::<unsafe extern "C" fn() -> usize>("cudnnGetCudartVersion")?();
-            require_cublaslt(cudart / 1000)?;
+            let cuda = cudnn.function::<Number>("cudnnGetCudartVersion")?();
+            require_major(cuda / 1000, stack.cuda_major(), cudnn)?;
             Ok(Library {
                 version,
-                create: symbol("cudnnCreate")?,
-                destroy: symbol("cudnnDestroy")?,
-                set_stream: symbol("cudnnSetStream")?,
-                status_name: symbol("cudnnGetErrorString")?,
-                last_error: symbol("cudnnGetLastErrorString")?,
-                backend_create: symbol("cudnnBackendCreateDescriptor")?,
-                backend_destroy: symbol("cudnnBackendDestroyDescriptor")?,
-                backend_set: symbol("cudnnBackendSetAttribute")?,
-                backend_get: symbol("cudnnBackendGetAttribute")?,
-                backend_finalize: symbol("cudnnBackendFinalize")?,
-                backend_execute: symbol("cudnnBackendExecute")?,
+                create: cudnn.function("cudnnCreate")?,
+                destroy: cudnn.function("cudnnDestroy")?,
+                set_stream: cudnn.function("cudnnSetStream")?,
+                status_name: cudnn.function("cudnnGetErrorString")?,
+                last_error: cudnn.function("cudnnGetLastErrorString")?,
+                backend_create: cudnn.function("cudnnBackendCreateDescriptor")?,
+                backend_destroy: cudnn.function("cudnnBackendDestroyDescriptor")?,
+                backend_set: cudnn.function("cudnnBackendSetAttribute")?,
+                backend_get: cudnn.function("cudnnBackendGetAttribute")?,
+                backend_finalize: cudnn.function("cudnnBackendFinalize")?,
+                backend_execute: cudnn.function("cudnnBackendExecute")?,
             })
         }
     }
@@ -165,30 +156,17 @@ impl Drop for Cudnn {
     }
 }
 
-/// Without the cuBLASLt of its CUDA version cuDNN would not report an error but abort the process.
-fn require_cublaslt(cuda_major: usize) -> Result<(), DeviceError> {
-    let name = format!("libcublasLt.so.{cuda_major}");
-    // SAFETY: loading NVIDIA's libraries asks nothing of the caller.
-    let missing = cfg!(target_os = "linux") && unsafe { libloading::Library::new(&name) }.is_err();
-    if missing {
-        return Err(DeviceError::unsupported(format!(
-            "{name}, which this cuDNN needs, is not found; get it from the toolkit of CUDA \
-             {cuda_major}, conda (libcublas) or PyPI (nvidia-cublas), with its folder in \
-             LD_LIBRARY_PATH"
-        )));
+/// A cuDNN of another CUDA version would look for another cuBLASLt than the one that is open, and
+/// abort the process where it finds none.
+fn require_major(cudnns: usize, stacks: u32, cudnn: &Opened) -> Result<(), DeviceError> {
+    if cudnns == stacks as usize {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Looks up a function of cuDNN.
-///
-/// # Safety
-/// `F` has to be the function's type, and the library present.
-unsafe fn symbol<F: Copy>(name: &str) -> Result<F, DeviceError> {
-    // SAFETY: as the caller promises; the library is never unloaded.
-    unsafe { sys::culib().get::<F>(name.as_bytes()) }
-        .map(|function| *function)
-        .map_err(|_| DeviceError::unsupported(format!("libcudnn has no function {name}")))
+    Err(DeviceError::unsupported(format!(
+        "{} is of CUDA {cudnns}, and the cuBLAS here of CUDA {stacks}; get cuDNN for CUDA {stacks} \
+         (`pip install nvidia-cudnn-cu{stacks}`)",
+        cudnn.path().display()
+    )))
 }
 
 /// The first line for a person. Rejected engines stand there as JSON, reasons as `Warning: STATUS;

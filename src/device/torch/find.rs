@@ -1,5 +1,6 @@
 //! Where the user's PyTorch lies on disk, and which it is. Nothing is loaded here.
 
+use crate::device::libraries;
 use regex::Regex;
 use std::ffi::OsString;
 use std::fs;
@@ -137,9 +138,7 @@ impl Installation {
     pub fn library_folders(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.lib()];
         if let Some(site_packages) = self.package.parent() {
-            let nvidia = site_packages.join("nvidia");
-            folders.extend(folders_in(&nvidia, "").into_iter().map(|folder| folder.join("lib")));
-            folders.retain(|folder| folder.is_dir());
+            folders.extend(libraries::wheel_folders(site_packages));
         }
         folders
     }

@@ -10,7 +10,7 @@ pub use call::{AttentionCall, Choice, Product, Session, Target};
 pub use find::{ALLOWED, Installation, Search, TorchChoice};
 pub use tensor::{Memory, MemoryMut, Operand, Output};
 
-use crate::device::DeviceError;
+use crate::device::{DeviceError, libraries};
 use library::Library;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -33,6 +33,8 @@ impl Torch {
             return Err(DeviceError::unsupported(refusal));
         }
         let load = || {
+            // Before anybody opens them: its copies serve the whole process.
+            libraries::prefer(installation.library_folders(), installation.cuda_major());
             let library = Library::load(installation, driver_major.is_some())?;
             Ok(Torch { installation: installation.clone(), library })
         };

@@ -1,0 +1,166 @@
+//! PyTorch's attention and GEMMs on a GPU: of the active environment, or of `python3`.
+//!
+//! `cargo test --test torch_cuda -- --ignored`
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code)]
+mod gpu;
+
+use gpu::{DTYPES, SEED};
+use night_sweep::device::cuda::Graph;
+use night_sweep::device::torch::TorchChoice;
+use night_sweep::device::{Cuda, Device, DeviceChoice, Kernel, Opened, libraries};
+use night_sweep::ops::planner::{Planned, Planner};
+use night_sweep::ops::sdpa::{Chosen, proven};
+use night_sweep::workload::{
+    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmShape, Operation, Provider,
+    ProviderChoice, Sdpa, SdpaShape,
+};
+use std::rc::Rc;
+
+struct Gpu {
+    cuda: Rc<Cuda>,
+    planner: Planner,
+}
+
+impl Gpu {
+    fn new() -> Gpu {
+        gpu::wait();
+        let opened = Opened::new(DeviceChoice::Cuda(0), &TorchChoice::Auto).unwrap();
+        let Device::Cuda(cuda) = &opened.device else { panic!("a GPU was asked for") };
+        let torch = opened.torch.unwrap_or_else(|reason| panic!("{}", reason.why));
+        let planner = Planner::new(opened.device.clone(), Some(torch), SEED);
+        Gpu { cuda: cuda.clone(), planner }
+    }
+
+    fn plan(&self, dtype: DType, operation: Operation) -> Result<Planned, CaseError> {
+        self.planner.plan(&Case::row("X", "series", "point", 1, dtype, operation))
+    }
+
+    /// Verifies a plan, captures three launches of it, and returns the kernels of one.
+    fn check(&self, dtype: DType, operation: Operation) -> (Option<Chosen>, Vec<Kernel>) {
+        let what = format!("{dtype:?} {operation:?}");
+        let mut planned =
+            self.plan(dtype, operation).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(planned.provider, Provider::Pytorch, "{what}");
+        planned.plan.verify().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let graph = Graph::capture(&self.cuda, 3, || planned.plan.launch())
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        graph.launch().unwrap();
+        self.cuda.synchronize().unwrap();
+        let mut kernels = graph.kernels(&self.cuda).unwrap();
+        assert_eq!(kernels.len() % 3, 0, "{what}: {kernels:?}");
+        kernels.truncate(kernels.len() / 3);
+        let chosen = planned.backend.map(|chosen| proven(chosen, &kernels).unwrap());
+        (chosen, kernels)
+    }
+}
+
+fn sdpa(head_dim: usize, backend: Backend) -> Sdpa {
+    let shape = SdpaShape { batch: 2, seq_len: 512, n_heads: 8, n_kv_heads: None, head_dim };
+    Sdpa::dense(shape, backend)
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn every_backend_is_verified_and_proven_by_its_kernels() {
+    let gpu = Gpu::new();
+    for dtype in DTYPES {
+        for head_dim in [64, 72, 96, 104, 107, 112, 128, 129, 160, 256] {
+            for causal in [false, true] {
+                for backend in
+                    [Backend::Flash, Backend::MemEfficient, Backend::Math, Backend::Cudnn]
+                {
+                    let is_refused = !head_dim.is_multiple_of(8)
+                        && matches!(backend, Backend::MemEfficient | Backend::Cudnn);
+                    let operation = Operation::Sdpa(Sdpa { causal, ..sdpa(head_dim, backend) });
+                    if is_refused {
+                        let error = gpu.plan(dtype, operation).err().unwrap();
+                        assert_eq!(error.kind, ErrorKind::Unsupported);
+                        assert!(error.message.contains("no multiple of 8"), "{error}");
+                        continue;
+                    }
+                    let (chosen, kernels) = gpu.check(dtype, operation);
+                    let chosen = chosen.unwrap();
+                    assert_eq!(chosen.route.backend, backend);
+                    let pads = backend == Backend::Flash && !head_dim.is_multiple_of(8);
+                    assert_eq!(chosen.route.pad_to.is_some(), pads, "{kernels:?}");
+                }
+                let auto = Operation::Sdpa(Sdpa { causal, ..sdpa(head_dim, Backend::Auto) });
+                let (chosen, _) = gpu.check(dtype, auto);
+                assert_ne!(chosen.unwrap().route.backend, Backend::Auto);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn grouped_heads_and_tensors_padded_by_the_program_are_verified() {
+    let gpu = Gpu::new();
+    for dtype in DTYPES {
+        for (backend, head_dim) in
+            [(Backend::Auto, 128), (Backend::Auto, 107), (Backend::Flash, 107), (Backend::Math, 96)]
+        {
+            let mut grouped = sdpa(head_dim, backend);
+            grouped.shape.n_kv_heads = Some(2);
+            gpu.check(dtype, Operation::Sdpa(grouped));
+        }
+        for physical in [107, 112, 128] {
+            let padded = Sdpa { data_head_dim: 107, ..sdpa(physical, Backend::Auto) };
+            gpu.check(dtype, Operation::Sdpa(padded));
+            let (_, kernels) = gpu.check(dtype, Operation::SdpaOnTheFly(padded));
+            assert!(kernels.len() >= 5, "three copies, attention, a copy: {kernels:?}");
+        }
+        // The kernel alone, over tensors that are kept as FLASH pads them.
+        let alone = Operation::SdpaKernelOnly(sdpa(107, Backend::Auto));
+        let (chosen, kernels) = gpu.check(dtype, alone);
+        let chosen = chosen.unwrap();
+        assert_eq!((chosen.route.backend, chosen.route.pad_to), (Backend::Flash, None));
+        assert_eq!(kernels.len(), 1, "{kernels:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn gemms_are_verified_whole_in_sequence_and_padded() {
+    let gpu = Gpu::new();
+    let provider = ProviderChoice::Pytorch;
+    for data in [(1, 1, 1), (257, 107, 112), (1024, 4096, 107), (64, 96, 4096)] {
+        let data = GemmShape { m: data.0, n: data.1, k: data.2 };
+        let dense = Gemm { provider, ..Gemm::dense(data) };
+        let padded = |shape| Gemm { shape, data, provider };
+        let wider = padded(GemmShape { n: data.n + 5, ..data });
+        let deeper = padded(GemmShape { k: data.k + 5, ..data });
+        for dtype in DTYPES {
+            for operation in [
+                Operation::Gemm(dense),
+                Operation::GemmSequence(vec![dense, wider]),
+                Operation::GemmOnTheFly(wider),
+                Operation::GemmOnTheFly(deeper),
+            ] {
+                gpu.check(dtype, operation);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn the_libraries_of_pytorch_serve_the_whole_process() {
+    let _gpu = Gpu::new();
+    let stack = libraries::stack().unwrap().describe();
+    let names: Vec<&str> = stack.iter().map(|(name, _)| *name).collect();
+    for name in ["cublas", "cublaslt", "cudnn", "nvrtc"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    for library in ["libcublas.so", "libcublasLt.so", "libcudnn.so", "libnvrtc.so"] {
+        let paths = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+        let mut paths: Vec<&str> = paths.filter(|path| path.contains(library)).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), 1, "one {library} in a process: {paths:?}");
+    }
+}
