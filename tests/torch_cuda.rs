@@ -67,7 +67,7 @@ fn sdpa(head_dim: usize, backend: Backend) -> Sdpa {
 fn every_backend_is_verified_and_proven_by_its_kernels() {
     let gpu = Gpu::new();
     for dtype in DTYPES {
-        for head_dim in [64, 72, 96, 104, 107, 112, 128, 129, 160, 256] {
+        for head_dim in [64_usize, 72, 96, 104, 107, 112, 128, 129, 160, 256] {
             for causal in [false, true] {
                 for backend in
                     [Backend::Flash, Backend::MemEfficient, Backend::Math, Backend::Cudnn]
