@@ -118,7 +118,7 @@ fn grouped_heads_and_tensors_padded_by_the_program_are_verified() {
         let (chosen, kernels) = gpu.check(dtype, alone);
         let chosen = chosen.unwrap();
         assert_eq!((chosen.route.backend, chosen.route.pad_to), (Backend::Flash, None));
-        assert_eq!(kernels.len(), 1, "{kernels:?}");
+        assert!(kernels.iter().all(|kernel| kernel.name.contains("flash")), "{kernels:?}");
     }
 }
 
