@@ -3,6 +3,7 @@
 
 use super::host;
 use crate::device::clocks::Clocks;
+use crate::device::torch::Versions;
 use crate::files::{self, Kind, MARK};
 use crate::journal::home::is_of_a_bench;
 use crate::journal::{self, ByCase, Run};
@@ -18,6 +19,9 @@ use std::path::Path;
 pub struct Record {
     /// What must not differ between the processes of a gate.
     pub conditions: BTreeMap<String, String>,
+    /// The versions of PyTorch that ran, or `none`: the two sides may differ in them, where that is
+    /// what is compared.
+    pub pytorch: String,
     pub device_name: String,
     pub wall_s: f64,
     /// What event timing costs; absent on the CPU.
@@ -108,6 +112,7 @@ fn record(run: &Run) -> Record {
     }
     Record {
         conditions: conditions.map(|(what, value)| (what.to_owned(), value)).into(),
+        pytorch: Versions::list(run.trials.iter().filter_map(|trial| trial.ran.pytorch.as_ref())),
         device_name: header.device_name(),
         wall_s: 0.0,
         calibration: header.calibration,

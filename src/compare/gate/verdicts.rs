@@ -16,7 +16,7 @@ use crate::process::child::Bench;
 use crate::results::curve::kernel::KernelChange;
 use crate::stats::median;
 use crate::stats::student::{false_discovery, t95};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many cases have to have a time to be trusted in every pair of the screen.
 const CLEAN: f64 = 0.95;
@@ -181,6 +181,20 @@ fn trouble(gate: &Gate, (lost, new): &(Vec<String>, Vec<String>)) -> Vec<String>
             format!("{what} is not the same in all processes: {expected} and {other}")
         }));
     }
+    let [base, cand] = pytorch(gate);
+    for (side, versions) in [("base", &base), ("candidate", &cand)] {
+        if versions.len() > 1 {
+            let versions = list(versions);
+            trouble.push(format!(
+                "PyTorch is not the same in all processes of the {side}: {versions}"
+            ));
+        }
+    }
+    let is_asked_for = given_variables(gate).iter().any(|set| set.contains("NIGHT_SWEEP_TORCH="));
+    if base != cand && !is_asked_for {
+        let (base, cand) = (list(&base), list(&cand));
+        trouble.push(format!("PyTorch is not the same on both sides: {base} and {cand}"));
+    }
     if !lost.is_empty() || !new.is_empty() {
         trouble.push(format!(
             "the builds do not have the same cases: {} only in the base, {} only in the \
@@ -267,12 +281,28 @@ fn remarks(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>) -> Vec<String
     notes
 }
 
+/// The versions of PyTorch in the processes of each side: one, unless something changed meanwhile.
+fn pytorch<'a>(gate: &'a Gate) -> [BTreeSet<&'a str>; 2] {
+    let base = gate.pairs.values().map(|pair| &*pair.base.pytorch).collect();
+    [base, gate.pairs.values().map(|pair| &*pair.cand.pytorch).collect()]
+}
+
+fn list(names: &BTreeSet<&str>) -> String {
+    names.iter().copied().collect::<Vec<_>>().join(" and ")
+}
+
+/// The variables of the base, and of the candidate.
+fn given_variables(gate: &Gate) -> [String; 2] {
+    let base = variables(&gate.request.base);
+    let cand = gate.request.cand.as_ref().map_or_else(|| base.clone(), variables);
+    [base, cand]
+}
+
 fn given(gate: &Gate) -> Vec<Mismatch> {
-    let request = gate.request;
-    let base = variables(&request.base);
-    let cand = request.cand.as_ref().map_or_else(|| base.clone(), variables);
-    match base == cand {
-        true => vec![],
-        false => vec![Mismatch { what: "variables".to_owned(), base, cand }],
-    }
+    let variables = ("variables", given_variables(gate));
+    let pytorch = ("PyTorch", pytorch(gate).map(|versions| list(&versions)));
+    let differs = |(what, [base, cand]): (&str, [String; 2])| {
+        (base != cand).then(|| Mismatch { what: what.to_owned(), base, cand })
+    };
+    [variables, pytorch].into_iter().filter_map(differs).collect()
 }

@@ -3,6 +3,7 @@
 use super::{Run, Stored, folders_in};
 use crate::advise::input::read_run;
 use crate::compare::comparison::Side;
+use crate::device::torch::Versions;
 use crate::measure::record::{Protocol, ProtocolKind};
 use crate::results::raw::{Measured, Raw, Row};
 use anyhow::{Context, Result, ensure};
@@ -122,6 +123,10 @@ fn conditions(raw: &Raw, env: &Value) -> Vec<(String, String)> {
         ("the schema".to_owned(), schema.to_owned()),
         ("the device".to_owned(), if is_cpu { "cpu" } else { "cuda" }.to_owned()),
         ("the model".to_owned(), raw.metadata.device_name.clone().unwrap_or_default()),
+        (
+            "PyTorch".to_owned(),
+            Versions::list(raw.measured().filter_map(|row| row.pytorch.as_ref())),
+        ),
         // Of each experiment: a side may hold several.
         (format!("the protocol of {}", raw.experiment), protocol),
     ];

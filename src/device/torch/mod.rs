@@ -13,6 +13,8 @@ pub use tensor::{Memory, MemoryMut, Operand, Output};
 use crate::device::{DeviceError, libraries};
 use library::Library;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::OnceLock;
 
 /// A PyTorch that is loaded, for the rest of the process.
@@ -62,4 +64,22 @@ pub struct Versions {
     /// `9.19.0`; absent on the CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cudnn: Option<String>,
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.version)?;
+        self.cudnn.as_ref().map_or(Ok(()), |cudnn| write!(f, " with cuDNN {cudnn}"))
+    }
+}
+
+impl Versions {
+    /// All that rows or trials ran, in words: that of each once, or `none`.
+    pub fn list<'a>(all: impl Iterator<Item = &'a Versions>) -> String {
+        let each: BTreeSet<String> = all.map(Versions::to_string).collect();
+        match each.is_empty() {
+            true => "none".to_owned(),
+            false => each.into_iter().collect::<Vec<_>>().join(" and "),
+        }
+    }
 }
