@@ -268,19 +268,33 @@ fn findings_say_what_the_formula_put_in() {
     let findings = found["findings"].to_string();
     assert_contains(&findings, &["FLASH at 107"]);
     assert_contains(&findings, &["Unsupported: CUDNN at 107; MEM_EFFICIENT at 107."]);
+    let taken = "AUTO runs FLASH on padded copies, 7 kernels, at 107; CUDNN at 96, 104, 112, 120 \
+                 and 128.";
+    assert_contains(&findings, &[&format!("\"{taken}\"")]);
+    let change = "head_dim 107: AUTO runs FLASH on copies padded to 112, 7 kernels; 112: CUDNN.";
+    assert_contains(&findings, &[&format!("\"{change} The change costs 2.2")]);
 
     let found = summary("S1", &s1());
     let findings = found["findings"].to_string();
     assert_contains(&findings, &["the kernel alone takes 75.0 % of the time"]);
+    let taken = "AUTO runs CUDNN at 64, 72, 80, 88, 96 and 8 others; FLASH on padded copies, 7 \
+                 kernels, at 68 others.";
+    assert_contains(&findings, &[&format!("\"batch 4, seq_len 2048: {taken}\"")]);
     assert_eq!(findings.matches("the kernel alone").count(), 1, "{findings}");
 
     let found = summary("C21", &c21());
     let findings = found["findings"].to_string();
     for shape in ["batch 4, seq 2048", "batch 1, seq 4096"] {
         let sentence =
-            format!("{shape}: AUTO takes CUDNN at 104, 112, 120 and 128; FLASH at the other 21.");
-        assert_contains(&findings, &[&sentence]);
+            format!("{shape}: AUTO runs CUDNN at 104, 112, 120 and 128; FLASH on padded copies");
+        assert_contains(&findings, &[&format!("{sentence}, 7 kernels, at 21 others.")]);
     }
+    // Both shapes cost the same, but for the noise.
+    assert_contains(
+        &findings,
+        &[": AUTO runs FLASH on copies padded to 1", ". The change costs 2.7"],
+    );
+    assert_eq!(findings.matches("The change costs").count(), 1, "{findings}");
 
     let found = summary("HET1", &het1());
     let severe = &found["heterogeneity"][2];
