@@ -39,10 +39,11 @@ pub fn draw_line(
 ) -> Result<()> {
     const DASH: i32 = 12;
     const GAP: i32 = 8;
-    Ok(match is_dashed {
+    match is_dashed {
         true => area.draw(&DashedPathElement::new(line, DASH, GAP, style))?,
         false => area.draw(&PathElement::new(line, style))?,
-    })
+    }
+    Ok(())
 }
 
 /// One of the bands.
