@@ -6,7 +6,7 @@ mod browser;
 #[allow(dead_code)]
 mod synthetic;
 
-use night_sweep::journal::record::Header;
+use night_sweep::journal::record::{Header, Line};
 use night_sweep::render::{self, index};
 use serde_json::{Value, json};
 use std::fs;
@@ -15,6 +15,11 @@ use synthetic::{Outcome, g3, journal, p1};
 
 fn report(root: &Path, group: &str, day: u32, gpu: &str, outcomes: &[Outcome]) {
     let (header, lines) = journal(group, outcomes);
+    report_of(root, group, day, gpu, (header, lines));
+}
+
+fn report_of(root: &Path, group: &str, day: u32, gpu: &str, run: (Header, Vec<Line>)) {
+    let (header, lines) = run;
     let mut env = header.env.clone();
     env["gpu"]["name"] = json!(gpu);
     let header = Header {
@@ -58,6 +63,23 @@ fn runs_are_listed_newest_first_and_overlaid_by_experiment() {
     assert_eq!(runs[0]["curves"]["fp16"].as_array().unwrap().len(), 20);
     assert_eq!(runs[0]["curves"]["fp16"][0][0], 64);
     assert_eq!(data[1]["name"], "P1_sweep");
+}
+
+#[test]
+fn stand_ins_are_told_apart_from_pytorchs() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let (header, lines) = journal("P1", &p1());
+    let without = synthetic::with_stand_ins(lines.clone());
+    report_of(root, "P1", 1, "GPU", (header.clone(), lines));
+    report_of(root, "P1", 2, "GPU", (header, without));
+    let page = page(root);
+    let label = "stand-ins, not PyTorch&#39;s: AUTO";
+    assert_eq!(page.matches(label).count(), 1, "beside the finding of one run");
+    assert_eq!(page.matches("SDPA: padding 107 to 112").count(), 2);
+    let runs = browser::data(&page)[0]["runs"].clone();
+    assert_eq!(runs[0]["label"], "cuda:0 GPU · 2026-01-02 00:00 · stand-ins, not PyTorch's: AUTO");
+    assert_eq!(runs[1]["label"], "cuda:0 GPU · 2026-01-01 00:00");
 }
 
 #[test]

@@ -17,8 +17,8 @@ const VARIANTS: [(DType, bool); 4] =
 /// What to compile: a file, its macros, and the architecture.
 type Job = (&'static str, Vec<Define>, &'static str);
 
-/// Every file without macros, every tile of MEM_EFFICIENT, and every head_dim of FLASH; element
-/// types, masks and architectures take turns.
+/// Every file without macros, every tile of NS_MEM_EFFICIENT, and every head_dim of NS_FLASH;
+/// element types, masks and architectures take turns.
 fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
     for (architecture, _) in ARCHITECTURES {
@@ -40,7 +40,7 @@ fn jobs() -> Vec<Job> {
         ("flash.cu", variant.defines(), architecture)
     };
     jobs.extend((1..=32).map(|turn| flash(8 * turn, turn, VARIANTS[turn / 4 % 4])));
-    // FLASH_UNPADDED: units of 8 and of 4 bytes, and rows that are moved.
+    // NS_FLASH_UNPADDED: units of 8 and of 4 bytes, and rows that are moved.
     let misaligned = [100, 106, 107, 255].into_iter().enumerate();
     jobs.extend(misaligned.map(|(turn, head_dim)| flash(head_dim, turn, VARIANTS[turn])));
     jobs

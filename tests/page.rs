@@ -221,7 +221,7 @@ fn curves_switches_and_the_table_answer_to_pointer_and_keyboard() {
     assert_eq!(seen["crosses"], 4);
     let hovered = seen["hovered"].as_str().unwrap();
     for part in
-        ["head_dim 64", "multiple of 16", "Median", "95 % CI", "TFLOP/s", "synthetic", "AUTO"]
+        ["head_dim 64", "multiple of 16", "Median", "95 % CI", "TFLOP/s", "synthetic", "CUDNN"]
     {
         assert!(hovered.contains(part), "{part} is not in {hovered}");
     }

@@ -268,19 +268,33 @@ fn findings_say_what_the_formula_put_in() {
     let findings = found["findings"].to_string();
     assert_contains(&findings, &["FLASH at 107"]);
     assert_contains(&findings, &["Unsupported: CUDNN at 107; MEM_EFFICIENT at 107."]);
+    let taken = "AUTO runs FLASH on padded copies, 7 kernels, at 107; CUDNN at 96, 104, 112, 120 \
+                 and 128.";
+    assert_contains(&findings, &[&format!("\"{taken}\"")]);
+    let change = "head_dim 107: AUTO runs FLASH on copies padded to 112, 7 kernels; 112: CUDNN.";
+    assert_contains(&findings, &[&format!("\"{change} The change costs 2.2")]);
 
     let found = summary("S1", &s1());
     let findings = found["findings"].to_string();
     assert_contains(&findings, &["the kernel alone takes 75.0 % of the time"]);
+    let taken = "AUTO runs CUDNN at 64, 72, 80, 88, 96 and 8 others; FLASH on padded copies, 7 \
+                 kernels, at 68 others.";
+    assert_contains(&findings, &[&format!("\"batch 4, seq_len 2048: {taken}\"")]);
     assert_eq!(findings.matches("the kernel alone").count(), 1, "{findings}");
 
     let found = summary("C21", &c21());
     let findings = found["findings"].to_string();
     for shape in ["batch 4, seq 2048", "batch 1, seq 4096"] {
         let sentence =
-            format!("{shape}: AUTO takes CUDNN at 104, 112, 120 and 128; FLASH at the other 21.");
-        assert_contains(&findings, &[&sentence]);
+            format!("{shape}: AUTO runs CUDNN at 104, 112, 120 and 128; FLASH on padded copies");
+        assert_contains(&findings, &[&format!("{sentence}, 7 kernels, at 21 others.")]);
     }
+    // Both shapes cost the same, but for the noise.
+    assert_contains(
+        &findings,
+        &[": AUTO runs FLASH on copies padded to 1", ". The change costs 2.7"],
+    );
+    assert_eq!(findings.matches("The change costs").count(), 1, "{findings}");
 
     let found = summary("HET1", &het1());
     let severe = &found["heterogeneity"][2];
@@ -290,6 +304,78 @@ fn findings_say_what_the_formula_put_in() {
     let penalty = (0.032 + split / 7e11) / split / ((0.008 + uniform / 7e11) / uniform);
     about(&severe["penalty"], penalty);
     about(&severe["variants"]["grouped"], 0.93 * penalty);
+}
+
+/// A run without PyTorch says so wherever a time stands under a name of PyTorch's.
+#[test]
+fn stand_ins_are_labelled_and_pytorchs_are_not() {
+    for (group, outcomes, plots) in all() {
+        let (header, lines) = journal(group, &outcomes);
+        let has_attention = ["S1", "S2", "C21", "P1"].contains(&group);
+        let (names, sentence) = match group {
+            _ if !has_attention => (json!(null), ""),
+            "S2" => {
+                let names = json!(["AUTO", "FLASH", "MEM_EFFICIENT", "MATH", "CUDNN"]);
+                (names, "AUTO, FLASH, MEM_EFFICIENT, MATH and CUDNN are stand-ins")
+            }
+            _ => (json!(["AUTO"]), "AUTO is a stand-in"),
+        };
+        let without = synthetic::with_stand_ins(lines.clone());
+        for (lines, root) in [(lines, lasting("pytorch")), (without, lasting("stand-ins"))] {
+            let is_labelled = has_attention && root.ends_with("stand-ins");
+            let bench = Bench::new(header.clone(), &lines);
+            let written = bench.try_write(&root).unwrap();
+            assert_valid(&written.folder);
+            fs::write(root.join(format!("{group}.txt")), &written.table).unwrap();
+            let count = |text: &str| text.to_lowercase().matches("stand-in").count();
+            let page = fs::read_to_string(written.folder.join("report.html")).unwrap();
+            let (_, data) = page.split_once("type=\"application/json\"").unwrap();
+            assert_eq!(data.contains("(stand-in)"), is_labelled, "{group}: curves of the page");
+            assert_eq!(count(&page) > 0, is_labelled, "{group}: page");
+            // The finding, and the name of a curve or backend at least.
+            let (table, labels) = (&written.table, count(&written.table));
+            assert!(if is_labelled { labels >= 2 } else { labels == 0 }, "{table}");
+            for plot in plots {
+                let svg = written.folder.join(format!("plots/{plot}.svg"));
+                let svg = fs::read_to_string(svg).unwrap();
+                let caption =
+                    svg.contains("Stand-ins, not PyTorch") && svg.contains("kernels: AUTO");
+                assert_eq!(caption, is_labelled, "{group}: {plot}");
+                let by_own_name = group == "C21";
+                assert_eq!(svg.contains("(stand-in)"), is_labelled && !by_own_name, "{plot}");
+            }
+            let summary = json(&written.folder.join("summary.json"));
+            let first = summary["findings"][0].as_str().unwrap();
+            if is_labelled {
+                let why = "not PyTorch's kernels: no PyTorch was found; see docs/pytorch.md.";
+                assert_eq!(first, format!("{sentence} here, {why}"));
+                assert_eq!(summary["stand_ins"], names);
+            } else {
+                assert!(summary.get("stand_ins").is_none() && count(&summary.to_string()) == 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn many_backends_fit_a_narrow_terminal_without_a_broken_word() {
+    let (header, lines) = journal("S2", &synthetic::s2_of_nine());
+    let without = synthetic::with_stand_ins(lines.clone());
+    for (lines, root) in [(lines, lasting("nine")), (without, lasting("nine_stand-ins"))] {
+        let is_stand_in = root.ends_with("nine_stand-ins");
+        let written = Bench::new(header.clone(), &lines).try_write(&root).unwrap();
+        let table: Vec<&str> = written.table.lines().skip(1).collect();
+        let is_rule = |line: &&str| line.starts_with('─');
+        let last = table.iter().rposition(is_rule).unwrap();
+        assert!(table[..last].iter().all(|line| line.chars().count() <= 80), "{}", written.table);
+        let words: Vec<&str> = table[..last].iter().flat_map(|line| line.split(' ')).collect();
+        let count = |word: &str| words.iter().filter(|known| **known == word).count();
+        for name in ["AUTO", "FLASH", "NS_FLASH", "MEM_EFFICIENT", "NS_MEM_EFFICIENT", "NS_CUDNN"] {
+            assert_eq!(count(name), 1, "{name} in {}", written.table);
+        }
+        assert_eq!((count("unsupported"), count("head_dim"), count("128")), (4, 1, 1));
+        assert_eq!(count("(stand-in)"), if is_stand_in { 5 } else { 0 }, "{}", written.table);
+    }
 }
 
 #[test]

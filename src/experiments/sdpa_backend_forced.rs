@@ -16,7 +16,7 @@ pub const TYPE: Type = Type {
             is_log: true,
             ..Plot::latency("s2_backend_latency", "Attention latency by backend")
         }],
-        findings: &[findings::backends::add],
+        findings: &[findings::backends::add, findings::selection::add],
         axes: &[Axis::Sdpa],
     },
 };

@@ -12,7 +12,7 @@ pub const TYPE: Type = Type {
         title: "Attention over head_dim",
         layout: Layout::Sweep,
         plots: &[Plot::latency("s1_latency_vs_head_dim", "Attention latency over head_dim")],
-        findings: &[findings::sweep::add, findings::kernel_only::add],
+        findings: &[findings::sweep::add, findings::selection::add, findings::kernel_only::add],
         axes: &[Axis::Sdpa],
     },
 };

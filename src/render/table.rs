@@ -2,15 +2,23 @@
 
 use crate::experiments;
 use crate::measure::record::Peaks;
-use crate::results::raw::Raw;
+use crate::results::raw::{Raw, Row, marked};
 use crate::results::summary::{Curve, DimTime, Summary};
 use crate::results::view::{Bars, Layout};
 use crate::results::{checks, compared};
 use crate::units::{ratio, time};
 use crate::workload::ErrorKind;
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
+use comfy_table::{
+    CellAlignment, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,
+};
 
 pub const WIDTH: u16 = 100;
+
+/// That of a terminal that nobody has widened.
+const NARROW: usize = 80;
+
+/// Spaces before the content of a cell, beside the one that separates columns.
+const PADDING: usize = 1;
 
 const FINDINGS: usize = 3;
 
@@ -64,7 +72,8 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
     paragraphs.push(wrapped("", &checks::line(&summary.checks)));
     paragraphs.extend(summary.warnings.iter().map(|warning| wrapped("! ", warning)));
     // Last, where the eye is when a night's run has scrolled by.
-    paragraphs.extend(summary.findings.iter().take(FINDINGS).map(|finding| wrapped("- ", finding)));
+    let findings = FINDINGS + usize::from(!summary.stand_ins.is_empty());
+    paragraphs.extend(summary.findings.iter().take(findings).map(|finding| wrapped("- ", finding)));
     paragraphs.join("\n")
 }
 
@@ -81,7 +90,7 @@ fn curves(curves: &[Curve], dim: &str) -> String {
             |p| format!("{}: {} of {}", p.dim, ratio(p.ratio), p.next_dim),
         );
         table.add_row([
-            curve.curve.clone(),
+            curve.marked(),
             curve.points.to_string(),
             at(curve.fastest),
             at(curve.slowest),
@@ -92,16 +101,69 @@ fn curves(curves: &[Curve], dim: &str) -> String {
     table.trim_fmt()
 }
 
+/// Backends side by side, or one below the other where there are too many.
 fn columns(raw: &Raw, dim: &str) -> String {
     let (backends, by_dim) = raw.by_backend();
-    let backends: Vec<&str> = backends.into_iter().collect();
-    let mut table = table(&[&[dim], &*backends].concat());
-    for (dim, rows) in by_dim {
-        let cells =
-            rows.into_iter().map(|row| row.map_or_else(|| "-".to_owned(), |row| median(row.p50())));
-        table.add_row([dim.to_string()].into_iter().chain(cells));
+    let stand_ins = raw.stand_ins();
+    let heads = backends.into_iter().map(|name| marked(name, stand_ins.contains(name)));
+    let mut rows = vec![[dim.to_owned()].into_iter().chain(heads).collect::<Vec<_>>()];
+    for (dim, cells) in by_dim {
+        let median = |row: &Row| median(row.p50());
+        let cells = cells.into_iter().map(|row| row.map_or_else(|| "-".to_owned(), median));
+        rows.push([dim.to_string()].into_iter().chain(cells).collect());
     }
-    table.trim_fmt()
+    let widths = narrowest(&rows);
+    if widths.iter().sum::<usize>() + widths.len() > NARROW {
+        rows = (0..rows[0].len())
+            .map(|column| rows.iter().map(|row| row[column].clone()).collect())
+            .collect();
+    }
+    blocks(&rows)
+}
+
+/// The width of each column at which no word of the first row or the first column is broken, and no
+/// other cell at all.
+fn narrowest(rows: &[Vec<String>]) -> Vec<usize> {
+    let length = |word: &str| word.chars().count();
+    let least = |(row, column): (usize, usize)| match &rows[row][column] {
+        header if row == 0 || column == 0 => header.split(' ').map(length).max(),
+        cell => Some(length(cell)),
+    };
+    let column = |at: usize| (0..rows.len()).filter_map(|row| least((row, at))).max().unwrap_or(0);
+    (0..rows[0].len()).map(|at| PADDING + column(at)).collect()
+}
+
+/// Rows, the first of them the header, no wider than [`NARROW`]: in several tables, each with the
+/// first column, where one would be wider.
+fn blocks(rows: &[Vec<String>]) -> String {
+    let widths = narrowest(rows);
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    for column in 1..widths.len() {
+        let fits = |block: &Vec<usize>| {
+            let used: usize = block.iter().map(|&column| widths[column]).sum();
+            widths[0] + used + widths[column] + block.len() < NARROW
+        };
+        match blocks.last_mut() {
+            Some(block) if fits(block) => block.push(column),
+            _ => blocks.push(vec![column]),
+        }
+    }
+    let block = |columns: &Vec<usize>| {
+        let columns: Vec<usize> = [0].into_iter().chain(columns.iter().copied()).collect();
+        let cells = |row: &Vec<String>| -> Vec<String> {
+            columns.iter().map(|&column| row[column].clone()).collect()
+        };
+        let header = cells(&rows[0]);
+        let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
+        table.set_width(NARROW as u16);
+        for (column, &of) in table.column_iter_mut().zip(&columns) {
+            column.set_padding((PADDING as u16, 0));
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(widths[of] as u16)));
+        }
+        table.add_rows(rows[1..].iter().map(cells));
+        table.trim_fmt()
+    };
+    blocks.iter().map(block).collect::<Vec<_>>().join("\n")
 }
 
 fn bars(raw: &Raw, bars: &Bars, dim: &str) -> String {
@@ -116,7 +178,8 @@ fn bars(raw: &Raw, bars: &Bars, dim: &str) -> String {
         let point = row.point();
         let found = compared.get(&*point.case_id);
         let of_base = |value: Option<f64>| value.map(ratio).unwrap_or_default();
-        let mut cells = if bars.by_curve { vec![point.curve.clone()] } else { vec![] };
+        let curve = marked(&point.curve, row.is_stand_in());
+        let mut cells = if bars.by_curve { vec![curve] } else { vec![] };
         cells.extend([
             bars.name_of(point),
             median(row.p50()),
@@ -182,4 +245,21 @@ pub(crate) fn wrapped(bullet: &str, text: &str) -> String {
         column.set_padding((0, 1));
     });
     table.trim_fmt().trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_too_wide_becomes_several() {
+        let words = |words: &str| words.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let dims = (0..20).map(|dim| format!(",{}", 1000 + dim)).collect::<String>();
+        let row = |name: &str| words(&(name.to_owned() + &",99.9 ms".repeat(20)));
+        let text = blocks(&[words(&format!("head_dim{dims}")), row("NS_FLASH"), row("FLASH (x)")]);
+        assert!(text.lines().all(|line| line.chars().count() <= NARROW), "{text}");
+        let count = |word: &str| text.split_whitespace().filter(|known| *known == word).count();
+        assert_eq!([count("head_dim"), count("NS_FLASH"), count("ms")], [3, 3, 40], "{text}");
+        assert!((1000..1020).all(|dim| count(&dim.to_string()) == 1), "{text}");
+    }
 }

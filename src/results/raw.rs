@@ -236,6 +236,11 @@ pub struct CriterionEstimates {
     pub std_dev_ms: f64,
 }
 
+/// `FLASH (stand-in)`: a name under which stand-ins ran, as a table or a legend has it.
+pub fn marked(name: &str, is_stand_in: bool) -> String {
+    if is_stand_in { format!("{name} (stand-in)") } else { name.to_owned() }
+}
+
 pub type CurveKey<'a> = (&'a str, &'a str);
 
 impl Raw {
@@ -259,6 +264,11 @@ impl Raw {
             }
         }
         (backends, by_dim)
+    }
+
+    /// The published names under which stand-ins ran, in the order of the spec.
+    pub fn stand_ins(&self) -> IndexSet<&str> {
+        self.measurements.iter().filter(|row| row.is_stand_in()).map(Row::backend).collect()
     }
 
     pub fn measured(&self) -> impl Iterator<Item = &Measured> {
@@ -308,6 +318,11 @@ impl Row {
     pub fn backend(&self) -> &str {
         let point = self.point();
         point.text("backend").unwrap_or(&point.curve)
+    }
+
+    /// Whether it was asked for by a name of PyTorch's, and a backend of ours ran in its place.
+    pub fn is_stand_in(&self) -> bool {
+        self.measured().is_some_and(|row| row.stand_in)
     }
 
     /// The backend that ran, or else the one it was asked for.

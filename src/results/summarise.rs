@@ -4,6 +4,7 @@ use super::breakdown::Breakdown;
 use super::checks;
 use super::curve::cliff::Cliffs;
 use super::curve::{self, cliff, kernel, step, tier};
+use super::findings;
 use super::peak;
 use super::raw::{CurveKey, Measured, Raw, Row};
 use super::summary::{AlignmentClasses, Curve, DimTime, Penalty, Summary};
@@ -34,7 +35,8 @@ pub fn of(raw: &Raw, run: &Run, view: &View, mut warnings: Vec<String>) -> Summa
         padding: Vec::new(),
         backends: Vec::new(),
         heterogeneity: Vec::new(),
-        findings: Vec::new(),
+        stand_ins: raw.stand_ins().into_iter().map(str::to_owned).collect(),
+        findings: findings::stand_ins::of(raw).into_iter().collect(),
         calibration,
         datasheet: raw.metadata.device_name.as_deref().and_then(peak::datasheet),
         checks: checks::of(raw, calibration.as_ref(), &run.header.env),
@@ -46,6 +48,7 @@ pub fn of(raw: &Raw, run: &Run, view: &View, mut warnings: Vec<String>) -> Summa
 }
 
 fn curve((series, name): CurveKey, rows: &[&Row]) -> Curve {
+    let stand_in = rows.iter().any(|row| row.is_stand_in());
     let rows: Vec<&Measured> = rows.iter().filter_map(|row| row.measured()).collect();
     let times: BTreeMap<usize, f64> =
         rows.iter().map(|row| (row.point.dim, row.timing.p50)).collect();
@@ -62,6 +65,7 @@ fn curve((series, name): CurveKey, rows: &[&Row]) -> Curve {
     Curve {
         curve: name.to_owned(),
         series: series.to_owned(),
+        stand_in,
         points: times.len(),
         fastest: times.iter().min_by(|a, b| a.1.total_cmp(b.1)).map(at),
         slowest: times.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(at),

@@ -7,6 +7,7 @@ use super::curve::kernel::KernelBoundary;
 use super::curve::step::Step;
 use super::curve::tier::Tier;
 use super::peak::Datasheet;
+use super::raw::marked;
 use crate::measure::record::Calibration;
 use crate::workload::ErrorKind;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,10 @@ pub struct Summary {
     pub backends: Vec<BackendRatio>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heterogeneity: Vec<Heterogeneity>,
-    /// The same in sentences, the most telling first.
+    /// The published names under which ours ran, not PyTorch's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stand_ins: Vec<String>,
+    /// The same in sentences, the most telling first; before them that there are stand-ins.
     pub findings: Vec<String>,
     /// What timing costs on this device, and what the device can do; null on the CPU.
     pub calibration: Option<Calibration>,
@@ -47,6 +51,9 @@ pub struct Summary {
 pub struct Curve {
     pub curve: String,
     pub series: String,
+    /// Whether stand-ins for PyTorch's backends are on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stand_in: bool,
     pub points: usize,
     pub fastest: Option<DimTime>,
     pub slowest: Option<DimTime>,
@@ -68,6 +75,13 @@ pub struct Curve {
     pub tiers: Vec<Tier>,
     #[serde(default)]
     pub kernel_changes: Vec<KernelBoundary>,
+}
+
+impl Curve {
+    /// Its name as a table has it.
+    pub(crate) fn marked(&self) -> String {
+        marked(&self.curve, self.stand_in)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -71,7 +71,12 @@ fn row(run: &Run) -> String {
         true => format!("<a href=\"{folder}/report.html\">{experiment}</a>"),
         false => format!("{experiment} <span class=\"ratio\">(no page)</span>"),
     };
-    let finding = summary.findings.first().map_or("", String::as_str);
+    // The first finding is that there are stand-ins, where there are.
+    let (telling, stand_ins) = match &*summary.stand_ins {
+        [] => (0, String::new()),
+        names => (1, format!(" <span class=\"ratio\">· {}</span>", html(&stand_ins(names)))),
+    };
+    let finding = summary.findings.get(telling).map_or("", String::as_str);
     let warnings = match summary.warnings.len() {
         0 => String::new(),
         n => format!(
@@ -83,13 +88,17 @@ fn row(run: &Run) -> String {
     format!(
         "<tr><td class=\"number\">{}</td><td class=\"name\">{link}</td><td \
          class=\"name\">{}</td><td class=\"number\">{}</td>\
-         <td class=\"number\">{}</td><td class=\"finding\">{}{warnings}</td></tr>",
+         <td class=\"number\">{}</td><td class=\"finding\">{}{stand_ins}{warnings}</td></tr>",
         html(&started(run)),
         html(&metadata.device_title()),
         summary.num_measurements,
         summary.failed,
         html(finding)
     )
+}
+
+fn stand_ins(names: &[String]) -> String {
+    format!("stand-ins, not PyTorch's: {}", names.join(", "))
 }
 
 /// To the minute, UTC.
@@ -154,6 +163,10 @@ fn overlaid(run: &Run) -> Overlaid {
         curves.entry(visible(&row.curve)).or_default().push(point);
     }
     curves.values_mut().for_each(|points| points.sort_by_key(|point| point.0));
-    let label = visible(&format!("{} · {}", run.metadata.device_title(), started(run)));
+    let mut label = format!("{} · {}", run.metadata.device_title(), started(run));
+    if !run.summary.stand_ins.is_empty() {
+        label += &format!(" · {}", stand_ins(&run.summary.stand_ins));
+    }
+    let label = visible(&label);
     Overlaid { label, curves }
 }

@@ -6,7 +6,7 @@ use crate::device::kernel::Kernel;
 use crate::ops::sdpa;
 use crate::render::plot::{PALETTE, common_fields, differing};
 use crate::results::compared::{self, Compared};
-use crate::results::raw::{Cold, Derived, Measured, Point, Raw, Row, Variant};
+use crate::results::raw::{Cold, Derived, Measured, Point, Raw, Row, Variant, marked};
 use crate::results::summary::{Curve, Summary};
 use crate::results::view::{Bars, Layout, View};
 use crate::stats::{Timing, percentile, sorted};
@@ -62,28 +62,40 @@ pub fn of(raw: &Raw, summary: &Summary, view: &View) -> Data {
     };
     let shapes = panel_titles(raw, view);
     let compared = bars.map(|bars| compared::of(raw, bars)).unwrap_or_default();
-    // The panel and the element type of each curve's points.
-    let mut keys = IndexSet::new();
+    // The panel of each curve's points, and what may tell it apart from others in there.
+    let (mut by_dtype, mut by_backend) = (IndexSet::new(), IndexSet::new());
     for (index, ((_, name), rows)) in raw.curves().into_iter().enumerate() {
-        let name = visible(name);
-        let look = sdpa::look(&name);
-        let color = look.map_or(index % PALETTE.len(), |look| look.color);
-        data.curves.push(CurveName { short: name.clone(), color, name });
+        let color = sdpa::look(name).map_or(index % PALETTE.len(), |look| look.color);
+        let name = visible(&marked(name, rows.iter().any(|row| row.is_stand_in())));
+        data.curves.push(CurveName { short: name.clone(), color, name: name.clone() });
         let measured = rows.iter().filter_map(|row| row.measured());
         let medians = measured.map(|m| (m.point.dim, m.timing.p50)).collect();
         for row in rows {
             let shape = || shapes[index].clone();
-            let title = bars.map_or_else(shape, |bars| words::panel(bars, row.point()));
+            let title = bars.map_or_else(shape, |bars| words::panel(bars, row.point(), &name));
             let panel = data.panels.insert_full(title).0;
             let found = compared.get(&*row.point().case_id);
-            keys.insert((panel, row.point().dtype.name()));
+            by_dtype.insert((panel, row.point().dtype.name()));
+            by_backend.insert((panel, row.backend()));
             add(&mut data, (panel, index), row, &medians, (bars, found), summary);
         }
     }
-    // Within panels of a shape each, the element type tells the curves apart, if it does.
-    if view.is_sweep() && data.panels.len() > 1 && keys.len() == data.curves.len() {
+    // Within panels of a shape each, a word tells the curves apart: the element type, or else the
+    // backend that was asked for.
+    let short: Option<fn(&[&Row]) -> String> = match data.curves.len() {
+        _ if !view.is_sweep() || data.panels.len() < 2 => None,
+        curves if by_dtype.len() == curves => {
+            Some(|rows| rows.first().map_or("", |row| row.point().dtype.name()).to_owned())
+        }
+        curves if by_backend.len() == curves => Some(|rows| {
+            let name = rows.first().map_or("", |row| row.backend());
+            visible(&marked(name, rows.iter().any(|row| row.is_stand_in())))
+        }),
+        _ => None,
+    };
+    if let Some(short) = short {
         for (curve, (_, rows)) in data.curves.iter_mut().zip(raw.curves()) {
-            curve.short = rows.first().map_or("", |row| row.point().dtype.name()).to_owned();
+            curve.short = short(&rows);
         }
     }
     data

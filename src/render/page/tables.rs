@@ -4,7 +4,7 @@
 use super::escape::{self, html};
 use crate::results::curve::cliff::Cliff;
 use crate::results::curve::tier::{Class, Tier};
-use crate::results::raw::{Raw, Row};
+use crate::results::raw::{Raw, Row, marked};
 use crate::results::summary::{Curve, Summary};
 use crate::results::view::{Layout, View};
 use crate::units::{list, percent, ratio, time};
@@ -31,7 +31,7 @@ fn padding_advice(summary: &Summary, dim: &str) -> String {
                 n => format!("{n} dims from {} to {}", first.dim, last.dim),
             };
             rows.push_str(&row(
-                &curve.curve,
+                &curve.marked(),
                 [
                     number(&dims),
                     number(&first.pad_to.to_string()),
@@ -119,7 +119,7 @@ fn tiers(summary: &Summary) -> String {
         .iter()
         .map(|curve| {
             let cells = CLASSES.iter().map(|(class, _)| cell(curve, *class));
-            row(&curve.curve, cells)
+            row(&curve.marked(), cells)
         })
         .collect();
     let head = header("Curve", &CLASSES.map(|(_, name)| (name, true)));
@@ -144,12 +144,24 @@ fn columns(raw: &Raw, summary: &Summary, dim_name: &str) -> String {
         }
     };
     let (backends, by_dim) = raw.by_backend();
-    let rows = by_dim.into_iter().map(|(dim, rows)| {
-        let cells = rows.into_iter().map(cell);
-        row(&dim.to_string(), cells)
-    });
-    let head: Vec<(&str, bool)> = backends.into_iter().map(|name| (name, true)).collect();
-    let (head, rows) = (header(dim_name, &head), rows.collect::<String>());
+    let stand_ins = raw.stand_ins();
+    let names = backends.into_iter().map(|name| marked(name, stand_ins.contains(name)));
+    let (names, dims): (Vec<String>, Vec<_>) = (names.collect(), by_dim.keys().collect());
+    let dims: Vec<String> = dims.into_iter().map(usize::to_string).collect();
+    let by_dim: Vec<Vec<Option<&Row>>> = by_dim.into_values().collect();
+    let line =
+        |name: &String, cells: &mut dyn Iterator<Item = Option<&Row>>| row(name, cells.map(cell));
+    // The longer of the two goes downwards.
+    let (heads, rows): (_, String) = if names.len() > dims.len() {
+        let column = |at: usize| by_dim.iter().map(move |cells| cells[at]);
+        let rows = names.iter().enumerate();
+        (dims, rows.map(|(at, name)| line(name, &mut column(at))).collect())
+    } else {
+        let rows = dims.iter().zip(&by_dim);
+        (names, rows.map(|(dim, cells)| line(dim, &mut cells.iter().copied())).collect())
+    };
+    let heads: Vec<(&str, bool)> = heads.iter().map(|name| (&**name, true)).collect();
+    let head = header(dim_name, &heads);
     section(
         "backends",
         &format!("Backends by {dim_name}"),

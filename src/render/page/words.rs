@@ -6,8 +6,9 @@ use crate::results::raw::Point;
 use crate::results::view::Bars;
 use crate::units::ratio;
 
-pub fn panel(bars: &Bars, point: &Point) -> String {
-    visible(&if bars.by_curve { point.curve.clone() } else { bars.name_of(point) })
+/// The title of a panel of the curve, or of a row.
+pub fn panel(bars: &Bars, point: &Point, curve: &str) -> String {
+    if bars.by_curve { curve.to_owned() } else { visible(&bars.name_of(point)) }
 }
 
 /// The name of the bar of a row, or of a variant of it; in a panel of several rows with the row's.

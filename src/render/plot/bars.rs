@@ -4,7 +4,7 @@ use super::axis::{Axis, Scale, time_unit};
 use super::canvas::*;
 use crate::measure::record::ProtocolKind;
 use crate::results::compared;
-use crate::results::raw::{Raw, Row};
+use crate::results::raw::{CurveKey, Raw, Row, marked};
 use crate::results::view::{self, Bars, Plot};
 use crate::units::{ratio, three_digits};
 use crate::workload::ErrorKind;
@@ -63,14 +63,18 @@ pub fn draw(area: &Area, raw: &Raw, plot: &Plot, bars: &Bars) -> Result<()> {
         }
     };
     let panels = match bars.by_curve {
-        true => raw.curves().into_iter().map(|((_, curve), rows)| (curve, rows)).collect(),
-        false => vec![("", raw.measurements.iter().collect())],
+        true => raw.curves().into_iter().map(titled).collect(),
+        false => vec![(String::new(), raw.measurements.iter().collect())],
     };
     for (index, (title, rows)) in panels.iter().enumerate() {
         let groups: Vec<Group> = rows.iter().map(|row| group(row)).collect();
         draw_panel(area, sheet(area, top, index, panels.len()), title, &groups)?;
     }
     Ok(())
+}
+
+fn titled<'a>(((_, curve), rows): (CurveKey, Vec<&'a Row>)) -> (String, Vec<&'a Row>) {
+    (marked(curve, rows.iter().any(|row| row.is_stand_in())), rows)
 }
 
 fn color(bar: &view::Bar) -> RGBColor {

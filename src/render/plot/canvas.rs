@@ -154,9 +154,18 @@ pub fn trials(protocol: &Protocol) -> String {
     }
 }
 
-/// The line at the foot, which says how to read the plot; the run's name stands to the right.
+/// The line at the foot, which says how to read the plot; the run's name stands to the right. Below
+/// it, what ran in the place of PyTorch's kernels.
 pub fn caption(area: &Area, raw: &Raw, text: &str) -> Result<()> {
-    let y = HEIGHT as i32 - 30;
+    let mut y = HEIGHT as i32 - 30;
+    let stand_ins: Vec<&str> = raw.stand_ins().into_iter().collect();
+    if !stand_ins.is_empty() {
+        let style = bold(22, INK, HPos::Left, VPos::Bottom);
+        let text = format!("Stand-ins, not PyTorch's kernels: {}.", stand_ins.join(", "));
+        let text = fitted(area, &text, &style, WIDTH as i32 - 2 * MARGIN)?;
+        area.draw_text(&text, &style, (MARGIN, HEIGHT as i32 - 14))?;
+        y -= 14;
+    }
     let right = font(22, MUTED, HPos::Right, VPos::Bottom);
     let run = &raw.metadata.run_id;
     area.draw_text(run, &right, (WIDTH as i32 - MARGIN, y))?;

@@ -3,9 +3,9 @@
 
 use super::axis::{SPARSE, Scale};
 use super::canvas::*;
-use super::panel::{Band, Curve, Look, Panel};
+use super::panel::{Band, Curve, Look, Panel, draw_line};
 use crate::ops::sdpa;
-use crate::results::raw::{Measured, Raw, Row};
+use crate::results::raw::{Measured, Raw, Row, marked};
 use crate::results::summary::Summary;
 use crate::results::view::{Plot, Quantity};
 use crate::stats::{percentile, sorted};
@@ -31,26 +31,28 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
         if !names.contains(&curve.name) {
             names.push(curve.name);
         }
-        curve.color = color(curve.name, &names);
+        (curve.color, curve.is_dashed) = look(curve.name, &names);
     }
+    let labels: Vec<String> = names.iter().map(|name| label(name, &panels)).collect();
 
     let (group, device) = (&raw.metadata.group, raw.metadata.device_title());
     let title = format!("{group}: {} — {device}", plot.title);
     header(area, &title, &common_shape(raw))?;
     let any_failed =
         panels.iter().flat_map(|panel| &panel.curves).any(|curve| !curve.failed.is_empty());
-    let line = |name| -> (&str, Key) {
-        let color = color(name, &names);
+    let line = |(name, label)| -> (&str, Key) {
+        let (color, is_dashed) = look(name, &names);
         let key = move |x, y| {
-            area.draw(&PathElement::new([(x, y), (x + 52, y)], color.stroke_width(6)))?;
+            draw_line(area, vec![(x, y), (x + 52, y)], color.stroke_width(6), is_dashed)?;
             Ok(area.draw(&Circle::new((x + 26, y), 10, color.filled()))?)
         };
-        (name, Box::new(key))
+        (label, Box::new(key))
     };
     let cross: Key =
         Box::new(|x, y| Ok(area.draw(&Cross::new((x + 26, y), 9, MUTED.stroke_width(5)))?));
     let cross = any_failed.then_some(("no result", cross));
-    let top = legend(area, [66, 50], names.iter().copied().map(line).chain(cross))?;
+    let named = names.iter().copied().zip(labels.iter().map(String::as_str));
+    let top = legend(area, [66, 50], named.map(line).chain(cross))?;
     let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
     let is_sparse = dims.len() <= SPARSE;
     caption(
@@ -100,7 +102,11 @@ fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, dim: &str) -> Vec
         if plot.by_backend {
             let dtype = first.dtype.name();
             let by_backend = by_backend(&rows).into_iter();
-            let curves = by_backend.map(|(name, rows)| curve(name, dtype, &rows, quantity));
+            // By its own name nothing stands in for another.
+            let curves = by_backend.map(|(name, rows)| Curve {
+                is_stand_in: false,
+                ..curve(name, dtype, &rows, quantity)
+            });
             by_shape[at].curves.extend(curves);
             continue;
         }
@@ -132,8 +138,16 @@ fn by_backend<'a>(rows: &[&'a Row]) -> IndexMap<&'a str, Vec<&'a Row>> {
 }
 
 fn curve<'a>(name: &'a str, dtype: &'static str, rows: &[&Row], quantity: Quantity) -> Curve<'a> {
-    let mut curve =
-        Curve { name, dtype, points: Vec::new(), failed: Vec::new(), worst: None, color: INK };
+    let mut curve = Curve {
+        name,
+        dtype,
+        points: Vec::new(),
+        failed: Vec::new(),
+        worst: None,
+        color: INK,
+        is_dashed: false,
+        is_stand_in: rows.iter().any(|row| row.is_stand_in()),
+    };
     for row in rows {
         match row {
             Row::Measured(row) => curve.points.push((row.point.dim, band(row, quantity))),
@@ -183,11 +197,16 @@ fn unique_dtypes(curves: &[Curve]) -> bool {
     dtypes.len() == curves.len()
 }
 
-/// A backend has the same color in every plot; other curves are colored in the order they come.
-fn color(name: &str, names: &[&str]) -> RGBColor {
-    let index = sdpa::look(name)
-        .map(|look| look.color)
-        .or_else(|| names.iter().position(|known| *known == name))
-        .unwrap_or(0);
-    PALETTE[index % PALETTE.len()]
+/// A backend looks the same in every plot; other curves are colored in the order they come.
+fn look(name: &str, names: &[&str]) -> (RGBColor, bool) {
+    let of_backend = sdpa::look(name);
+    let place = || names.iter().position(|known| *known == name);
+    let index = of_backend.map(|look| look.color).or_else(place).unwrap_or(0);
+    (PALETTE[index % PALETTE.len()], of_backend.is_some_and(|look| look.is_dashed))
+}
+
+/// A name as the legend has it.
+fn label(name: &str, panels: &[Panel]) -> String {
+    let curves = panels.iter().flat_map(|panel| &panel.curves);
+    marked(name, curves.into_iter().any(|curve| curve.name == name && curve.is_stand_in))
 }

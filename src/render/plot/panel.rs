@@ -6,6 +6,7 @@ use crate::results::curve::cliff::Cliff;
 use crate::results::view::Quantity;
 use crate::units::ratio;
 use anyhow::Result;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
@@ -16,6 +17,8 @@ pub struct Curve<'a> {
     pub failed: Vec<usize>,
     pub worst: Option<&'a Cliff>,
     pub color: RGBColor,
+    pub is_dashed: bool,
+    pub is_stand_in: bool,
 }
 
 /// A median, and how far samples and the median itself may lie from it.
@@ -25,6 +28,22 @@ pub struct Band {
     pub samples: [f64; 2],
     pub interval: [f64; 2],
     pub median: f64,
+}
+
+/// A line, of our own backends a dashed one.
+pub fn draw_line(
+    area: &Area,
+    line: Vec<(i32, i32)>,
+    style: ShapeStyle,
+    is_dashed: bool,
+) -> Result<()> {
+    const DASH: i32 = 12;
+    const GAP: i32 = 8;
+    match is_dashed {
+        true => area.draw(&DashedPathElement::new(line, DASH, GAP, style))?,
+        false => area.draw(&PathElement::new(line, style))?,
+    }
+    Ok(())
 }
 
 /// One of the bands.
@@ -183,7 +202,8 @@ impl Curve<'_> {
             }
             let line: Vec<_> = stretch.iter().map(|(dim, band)| place(*dim, band.median)).collect();
             let stroke = if is_sparse { 6 } else { 3 };
-            area.draw(&PathElement::new(line, color.mix(0.75).stroke_width(stroke)))?;
+            let style = color.mix(0.75).stroke_width(stroke);
+            draw_line(area, line, style, self.is_dashed)?;
         }
         let size = |radius: i32| if is_first { radius } else { radius * 2 / 3 };
         for (dim, band) in &self.points {

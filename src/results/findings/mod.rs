@@ -6,4 +6,5 @@ pub(crate) mod heterogeneity;
 pub(crate) mod kernel_only;
 pub(crate) mod padding;
 pub(crate) mod selection;
+pub(crate) mod stand_ins;
 pub mod sweep;

@@ -40,7 +40,7 @@ impl AttentionKernel {
         let columns = head_dim.next_multiple_of(8);
         let tiling = FlashTiling::choose(columns, shared_bytes_per_sm).ok_or_else(|| {
             DeviceError::unsupported(format!(
-                "FLASH at head_dim {head_dim} needs more shared memory than this GPU has"
+                "NS_FLASH at head_dim {head_dim} needs more shared memory than this GPU has"
             ))
         })?;
         let variant = FlashVariant { head_dim, unpadded, dtype, causal, tiling };

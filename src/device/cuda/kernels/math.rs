@@ -1,4 +1,4 @@
-//! kernels/math.cu: what MATH attention does beside its GEMMs.
+//! kernels/math.cu: what NS_MATH attention does beside its GEMMs.
 
 use super::{Kernels, Tensor, blocks_of, kind, threads_for};
 use crate::device::DeviceError;
