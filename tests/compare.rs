@@ -224,6 +224,13 @@ fn other_conditions_are_refused_and_named() {
         compare(&base, &cand, &[]).refused_for(&[&says, "--allow-mismatch"]);
         compare(&base, &cand, &["--allow-mismatch"]).succeeded();
     }
+    let (header, lines) = journal("P1", &synthetic::p1());
+    let without = synthetic::with_stand_ins(lines.clone());
+    let pytorchs = runs.write("p", header.clone(), &lines);
+    let stand_ins = runs.write("q", header, &without);
+    let says = "what runs under PyTorch's names in P1_sweep (no stand-ins and stand-ins)";
+    compare(&pytorchs, &stand_ins, &[]).refused_for(&[says]);
+    compare(&stand_ins, &stand_ins, &[]).succeeded();
     // Other keys are no condition.
     let cand = runs.of("e", &outcomes, |header| header.config["l2"] = "cold".into());
     let ran = compare(&base, &cand, &[]).succeeded();

@@ -129,6 +129,11 @@ fn conditions(raw: &Raw, env: &Value) -> Vec<(String, String)> {
         ),
         // Of each experiment: a side may hold several.
         (format!("the protocol of {}", raw.experiment), protocol),
+        // The ids of cases are those of PyTorch's.
+        (
+            format!("what runs under PyTorch's names in {}", raw.experiment),
+            if raw.stand_ins().is_empty() { "no stand-ins" } else { "stand-ins" }.to_owned(),
+        ),
     ];
     if !is_cpu {
         conditions.push(("the driver".to_owned(), text(&env["gpu"]["driver_version"])));
