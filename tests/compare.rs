@@ -228,7 +228,7 @@ fn other_conditions_are_refused_and_named() {
     let without = synthetic::with_stand_ins(lines.clone());
     let pytorchs = runs.write("p", header.clone(), &lines);
     let stand_ins = runs.write("q", header, &without);
-    let says = "what runs under PyTorch's names in P1_sweep (no stand-ins and stand-ins)";
+    let says = "PyTorch in P1_sweep (none and stand-ins)";
     compare(&pytorchs, &stand_ins, &[]).refused_for(&[says]);
     compare(&stand_ins, &stand_ins, &[]).succeeded();
     // Other keys are no condition.

@@ -123,22 +123,22 @@ fn conditions(raw: &Raw, env: &Value) -> Vec<(String, String)> {
         ("the schema".to_owned(), schema.to_owned()),
         ("the device".to_owned(), if is_cpu { "cpu" } else { "cuda" }.to_owned()),
         ("the model".to_owned(), raw.metadata.device_name.clone().unwrap_or_default()),
-        (
-            "PyTorch".to_owned(),
-            Versions::list(raw.measured().filter_map(|row| row.pytorch.as_ref())),
-        ),
         // Of each experiment: a side may hold several.
         (format!("the protocol of {}", raw.experiment), protocol),
-        // The ids of cases are those of PyTorch's.
-        (
-            format!("what runs under PyTorch's names in {}", raw.experiment),
-            if raw.stand_ins().is_empty() { "no stand-ins" } else { "stand-ins" }.to_owned(),
-        ),
+        // The ids of stand-ins are those of PyTorch's.
+        (format!("PyTorch in {}", raw.experiment), pytorch(raw)),
     ];
     if !is_cpu {
         conditions.push(("the driver".to_owned(), text(&env["gpu"]["driver_version"])));
     }
     conditions
+}
+
+fn pytorch(raw: &Raw) -> String {
+    match raw.stand_ins().is_empty() {
+        true => Versions::list(raw.measured().filter_map(|row| row.pytorch.as_ref())),
+        false => "stand-ins".to_owned(),
+    }
 }
 
 /// What may be what is compared, and should be known if it is not.
