@@ -1,8 +1,6 @@
 //! PyTorch through its real libraries, on the CPU. NIGHT_SWEEP_TEST_TORCH names an environment that
 //! has it: `.ci/run` makes one.
 
-mod support;
-
 use night_sweep::device::Device;
 use night_sweep::device::torch::{Search, Session, Torch, TorchChoice};
 use night_sweep::ops::planner::Planner;

@@ -12,6 +12,7 @@ mod faults;
 mod gate;
 mod killed;
 mod loud;
+mod pytorch;
 mod run;
 mod run_command;
 mod sandbox;
