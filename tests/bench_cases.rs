@@ -96,7 +96,7 @@ fn ids_fit(spec: &Spec) {
 fn ids_shapes_and_columns_as_published() {
     let s1 = published("S1_sdpa_dense_sweep");
     let case = find(&s1, "S1/b4_s2048_h32_fp16/d107");
-    assert_eq!((case.curve.as_str(), case.dim), ("batch 4, seq 2048, 32 heads", 107));
+    assert_eq!((case.curve.as_str(), case.dim), ("batch 4, seq 2048, 32 heads, AUTO", 107));
     let sdpa = sdpa_of(case);
     assert_eq!((sdpa.shape.n_heads, sdpa.shape.head_dim, sdpa.data_head_dim), (32, 107, 107));
 
@@ -108,7 +108,7 @@ fn ids_shapes_and_columns_as_published() {
     let c21 = published("C21_backend_selection");
     let case = find(&c21, "C21/b1_s4096_h32_fp16_AUTO/d107");
     assert_eq!(json!(case.labels), json!({"head_dim": 107, "backend": "AUTO"}));
-    assert_eq!(case.curve, "batch 1, seq 4096, 32 heads");
+    assert_eq!(case.curve, "batch 1, seq 4096, 32 heads, AUTO");
 
     let s2 = published("S2_sdpa_backend_forced");
     let case = find(&s2, "S2/b4_s2048_h32_fp16_MEM_EFFICIENT/d107");

@@ -11,6 +11,7 @@ use night_sweep::journal::record::{Failure, Header, Line};
 use night_sweep::render::{self, Written, plot};
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
+use night_sweep::workload::Case;
 use night_sweep::workload::error::ErrorKind;
 use serde_json::{Value, json};
 use std::fs;
@@ -376,6 +377,26 @@ fn many_backends_fit_a_narrow_terminal_without_a_broken_word() {
         assert_eq!((count("unsupported"), count("head_dim"), count("128")), (4, 1, 1));
         assert_eq!(count("(stand-in)"), if is_stand_in { 5 } else { 0 }, "{}", written.table);
     }
+}
+
+#[test]
+fn auto_is_compared_with_the_fastest_of_ours() {
+    let mut outcomes = s1();
+    for (case, time) in s1().into_iter().filter(|(case, _)| case.variant.is_none()) {
+        let fastest = |of: &str| of.replace("B4", "B4_NS").replace("B1", "B1_NS");
+        let id = fastest(&case.id);
+        let case = Case { row: id.clone(), id, curve: fastest(&case.curve), ..case };
+        let factor = if case.dim == 107 { 0.4 } else { 0.5 };
+        outcomes.push((case.label("backend", "NS_FASTEST"), time.map(|ms| factor * ms)));
+    }
+    let (header, lines) = journal("S1", &outcomes);
+    let found = Bench::new(header, &lines).summary();
+    let sentence = "batch 4, seq_len 2048: AUTO takes up to 2.50× as long as the fastest of ours \
+                    (head_dim 107: ";
+    let is_it = |finding: &Value| finding.as_str().unwrap().starts_with(sentence);
+    let finding = found["findings"].as_array().unwrap().iter().find(|finding| is_it(finding));
+    let finding = finding.unwrap_or_else(|| panic!("{}", found["findings"]));
+    assert!(finding.as_str().unwrap().ends_with("and 2.00× in the median of 81 head_dims."));
 }
 
 #[test]

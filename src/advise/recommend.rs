@@ -2,6 +2,7 @@
 
 use super::input::Item;
 use super::times::{Time, Times};
+use crate::device::kernel::in_words;
 use crate::results::curve::cliff::AS_GOOD;
 use crate::results::curve::kernel::KernelChange;
 use crate::units::ratio;
@@ -111,7 +112,7 @@ fn reason(
         reasons.push(format!("{} the time of {to}{sure}", ratio(own.p50_ms / time.p50_ms)));
     }
     if let Some(KernelChange { from, to }) = kernel_change {
-        reasons.push(format!("{} gives way to {}", from.join(" + "), to.join(" + ")));
+        reasons.push(format!("{} gives way to {}", in_words(from), in_words(to)));
     }
     reasons.join("; ")
 }

@@ -1,5 +1,6 @@
 //! What ran: kernels, and the algorithm that a library chose.
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// An algorithm of cuBLASLt.
@@ -55,9 +56,43 @@ impl Kernel {
     }
 }
 
+/// A name longer than this is told without its template arguments.
+const LONGEST: usize = 90;
+
+/// Kernels in launch order as a sentence names them: `3 times at::native::elementwise_kernel<…> +
+/// pytorch_flash::flash_fwd_kernel<…>`.
+pub fn in_words(names: &[String]) -> String {
+    let mut counted: IndexMap<String, usize> = IndexMap::new();
+    for name in names {
+        *counted.entry(short(name)).or_default() += 1;
+    }
+    let each = counted.into_iter().map(|(name, count)| match count {
+        1 => name,
+        _ => format!("{count} times {name}"),
+    });
+    each.collect::<Vec<_>>().join(" + ")
+}
+
+fn short(name: &str) -> String {
+    match name.split_once('<') {
+        Some((head, _)) if name.chars().count() > LONGEST => format!("{head}<…>"),
+        _ => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_counts_kernels_and_leaves_out_what_makes_them_long() {
+        let long = format!("at::native::elementwise_kernel<128, 4, {}>", "at::native::".repeat(9));
+        let cutlass = "cutlass::Kernel2<cutlass_75_tensorop_f16_s1688gemm_f16_128x128_nn_align1>";
+        let names = [&long, cutlass, &long].map(str::to_owned);
+        let words = format!("2 times at::native::elementwise_kernel<…> + {cutlass}");
+        assert_eq!(in_words(&names), words);
+        assert_eq!(in_words(&[]), "");
+    }
 
     #[test]
     fn a_name_tells_the_alignment_that_its_kernel_needs() {

@@ -87,11 +87,11 @@ impl AttentionSize {
         format!("batch {}, seq {}, {} heads{on}", self.batch, self.seq_len, self.n_heads)
     }
 
-    /// The legend of a backend's curve, where curves of AUTO need no more than their shape.
-    pub fn legend_of(self, backend: Backend) -> String {
-        match backend {
-            Backend::Auto => self.legend(),
-            named => format!("{}, {}", self.legend(), named.name()),
+    /// The legend of a backend's curve. That of AUTO alone needs no more than its shape.
+    pub fn legend_of(self, backend: Backend, backends: &[Backend]) -> String {
+        match backends {
+            [Backend::Auto] => self.legend(),
+            _ => format!("{}, {}", self.legend(), backend.name()),
         }
     }
 

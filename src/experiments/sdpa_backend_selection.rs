@@ -74,7 +74,7 @@ impl Sweep for SdpaBackendSelection {
         let mut cases = Vec::new();
         for &shape in &self.shapes {
             for &backend in &self.backends {
-                let curve = shape.legend_of(backend);
+                let curve = shape.legend_of(backend, &self.backends);
                 for head_dim in self.head_dims() {
                     let attention = shape.attention(head_dim, backend, self.provider, self.causal);
                     cases.push(shape.row(group, self.dtype, attention).on_curve(&*curve));

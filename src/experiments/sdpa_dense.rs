@@ -12,7 +12,12 @@ pub const TYPE: Type = Type {
         title: "Attention over head_dim",
         layout: Layout::Sweep,
         plots: &[Plot::latency("s1_latency_vs_head_dim", "Attention latency over head_dim")],
-        findings: &[findings::sweep::add, findings::selection::add, findings::kernel_only::add],
+        findings: &[
+            findings::selection::add,
+            findings::possible::add,
+            findings::sweep::add,
+            findings::kernel_only::add,
+        ],
         axes: &[Axis::Sdpa],
     },
 };
@@ -69,7 +74,7 @@ impl Sweep for SdpaDense {
                     let series = shape.series(self.dtype, &attention, false);
                     let (point, whole) = (format!("d{head_dim}"), Operation::Sdpa(attention));
                     let row = Case::row(group, &series, &point, head_dim, self.dtype, whole)
-                        .on_curve(shape.legend_of(backend))
+                        .on_curve(shape.legend_of(backend, &self.backend))
                         .label("backend", backend.name())
                         .masked(self.causal);
                     cases.push(row.clone());

@@ -73,7 +73,7 @@ pub struct Point {
 }
 
 /// A shape as the backend sees it, padding included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Shape {
     /// A GEMM, or several of one M and K with the sum of their N.

@@ -19,7 +19,12 @@ pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
         .map(|((_, curve), rows)| (curve, points(&rows)))
         .filter(|(_, points)| !points.is_empty())
         .collect();
-    let of = |curve: &str| if curve == AUTO { String::new() } else { format!("{curve}: ") };
+    // The sentences begin with AUTO themselves.
+    let of = |curve: &str| match curve.strip_suffix(AUTO) {
+        Some("") => String::new(),
+        Some(rest) => format!("{}: ", rest.trim_end_matches(", ")),
+        None => format!("{curve}: "),
+    };
     for (curve, points) in &curves {
         summary.findings.push(of(curve) + &taken(points, view.dim));
     }

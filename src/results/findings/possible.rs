@@ -1,0 +1,54 @@
+//! What one has and what one could have: AUTO beside the fastest of ours.
+
+use crate::results::raw::{Measured, Raw, Shape};
+use crate::results::summary::Summary;
+use crate::results::view::View;
+use crate::stats::median;
+use crate::units::ratio;
+use crate::workload::shape::DType;
+use serde_json::Value;
+use std::collections::HashMap;
+
+const AUTO: &str = "AUTO";
+const FASTEST: &str = "NS_FASTEST";
+
+/// For each curve of AUTO beside which the fastest of ours was timed: how much longer AUTO takes,
+/// and where most.
+pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
+    let of_fastest: HashMap<Key, &Measured> = raw.measured().filter_map(key_of(FASTEST)).collect();
+    for ((_, curve), rows) in raw.curves() {
+        let of_auto = rows.iter().filter_map(|row| row.measured()).filter_map(key_of(AUTO));
+        let pairs: Vec<(f64, &Measured, &Measured)> = of_auto
+            .filter_map(|(key, auto)| {
+                let fastest = *of_fastest.get(&key)?;
+                Some((auto.timing.p50 / fastest.timing.p50, auto, fastest))
+            })
+            .collect();
+        let ratios: Vec<f64> = pairs.iter().map(|(ratio, ..)| *ratio).collect();
+        let worst = pairs.iter().max_by(|a, b| a.0.total_cmp(&b.0));
+        let (Some((most, auto, fastest)), Some(middle)) = (worst, median(&ratios)) else {
+            continue;
+        };
+        let curve = curve.strip_suffix(AUTO).unwrap_or(curve).trim_end_matches(", ");
+        let (dim, at, most, middle) = (view.dim, auto.point.dim, ratio(*most), ratio(middle));
+        let backend = fastest.backend_selected.as_deref().unwrap_or(FASTEST);
+        let padded = fastest.padded_to.map(|head_dim| format!(" padded to {head_dim}"));
+        let ours = format!("{backend}{}", padded.unwrap_or_default());
+        summary.findings.push(format!(
+            "{curve}: AUTO takes up to {most} as long as the fastest of ours ({dim} {at}: {ours}), \
+             and {middle} in the median of {} {dim}s.",
+            ratios.len()
+        ));
+    }
+}
+
+/// What both have in common.
+type Key = (Shape, DType, Option<bool>);
+
+fn key_of<'a>(backend: &str) -> impl Fn(&'a Measured) -> Option<(Key, &'a Measured)> {
+    move |row| {
+        let causal = row.point.labels.get("causal").and_then(Value::as_bool);
+        let key = (row.point.shape, row.point.dtype, causal);
+        (row.point.text("backend") == Some(backend)).then_some((key, row))
+    }
+}
