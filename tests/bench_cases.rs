@@ -108,7 +108,7 @@ fn ids_shapes_and_columns_as_published() {
     let c21 = published("C21_backend_selection");
     let case = find(&c21, "C21/b1_s4096_h32_fp16_AUTO/d107");
     assert_eq!(json!(case.labels), json!({"head_dim": 107, "backend": "AUTO"}));
-    assert_eq!(case.curve, "batch 1, seq 4096, 32 heads, AUTO");
+    assert_eq!(case.curve, "batch 1, seq 4096, 32 heads");
 
     let s2 = published("S2_sdpa_backend_forced");
     let case = find(&s2, "S2/b4_s2048_h32_fp16_MEM_EFFICIENT/d107");
