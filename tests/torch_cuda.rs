@@ -9,7 +9,7 @@ mod gpu;
 
 use gpu::{DTYPES, SEED};
 use night_sweep::device::cuda::Graph;
-use night_sweep::device::torch::TorchChoice;
+use night_sweep::device::torch::{Session, TorchChoice};
 use night_sweep::device::{Cuda, Device, DeviceChoice, Kernel, Opened, libraries};
 use night_sweep::ops::planner::{Planned, Planner};
 use night_sweep::ops::sdpa::{Chosen, proven};
@@ -32,6 +32,18 @@ impl Gpu {
         let torch = opened.torch.unwrap_or_else(|reason| panic!("{}", reason.why));
         let planner = Planner::new(opened.device.clone(), Some(torch), SEED);
         Gpu { cuda: cuda.clone(), planner }
+    }
+
+    /// PyTorch's operators called directly, as those of 2.6 are.
+    fn without_dispatcher() -> Gpu {
+        let Gpu { cuda, planner } = Gpu::new();
+        let device = Device::Cuda(cuda.clone());
+        let torch = planner.torch().unwrap().torch();
+        // Its session gives the current stream back, which the next one sets.
+        drop(planner);
+        let session = Session::new(torch, &device).unwrap();
+        let session = Rc::new(session.without_dispatcher());
+        Gpu { cuda, planner: Planner::new(device, Some(session), SEED) }
     }
 
     fn plan(&self, dtype: DType, operation: Operation) -> Result<Planned, CaseError> {
@@ -143,6 +155,40 @@ fn gemms_are_verified_whole_in_sequence_and_padded() {
                 gpu.check(dtype, operation);
             }
         }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn fused_operators_and_gemms_are_verified_without_the_dispatcher() {
+    let gpu = Gpu::without_dispatcher();
+    let data = GemmShape { m: 257, n: 107, k: 107 };
+    let dense = Gemm { provider: ProviderChoice::Pytorch, ..Gemm::dense(data) };
+    let wider = Gemm { shape: GemmShape { n: 112, ..data }, ..dense };
+    for dtype in DTYPES {
+        for backend in [Backend::Flash, Backend::MemEfficient, Backend::Cudnn] {
+            for head_dim in [64, 72, 128] {
+                for causal in [false, true] {
+                    let operation = Operation::Sdpa(Sdpa { causal, ..sdpa(head_dim, backend) });
+                    let (chosen, _) = gpu.check(dtype, operation);
+                    assert_eq!(chosen.unwrap().route.backend, backend);
+                }
+            }
+            let padded = Sdpa { data_head_dim: 107, ..sdpa(112, backend) };
+            gpu.check(dtype, Operation::Sdpa(padded));
+            gpu.check(dtype, Operation::SdpaOnTheFly(padded));
+        }
+        for (backend, head_dim, what) in [
+            (Backend::Auto, 64, "AUTO"),
+            (Backend::Math, 64, "MATH"),
+            (Backend::Flash, 107, "FLASH at head_dim 107"),
+        ] {
+            let error = gpu.plan(dtype, Operation::Sdpa(sdpa(head_dim, backend))).err().unwrap();
+            assert_eq!(error.kind, ErrorKind::Unsupported);
+            assert!(error.message.contains(&format!("cannot be asked for {what} without Python")));
+        }
+        gpu.check(dtype, Operation::Gemm(dense));
+        gpu.check(dtype, Operation::GemmOnTheFly(wider));
     }
 }
 

@@ -1,6 +1,8 @@
 //! Calls of PyTorch's operators by its dispatcher, as `torch` itself makes them.
 
+use super::direct::{Direct, Lacks};
 use super::library::{Library, RawGuard, Switches, Value};
+use super::operators::{AttentionCall, Choice, Product};
 use super::tensor::{Handle, Memory, MemoryMut, Operand, Output};
 use super::{Torch, Versions};
 use crate::device::{Device, DeviceError, cudnn};
@@ -15,6 +17,8 @@ use std::sync::Arc;
 pub struct Session {
     torch: &'static Torch,
     stream: Option<Stream>,
+    /// For operators that the dispatcher cannot be asked for.
+    direct: Option<Direct>,
 }
 
 /// PyTorch's current stream is ours for as long as this lives.
@@ -23,43 +27,6 @@ struct Stream {
     guard: RawGuard,
     index: i32,
     stream: Arc<CudaStream>,
-}
-
-/// An attention backend of PyTorch's, in its own words `SDPBackend`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// `MATH`.
-    Math,
-    /// `FLASH_ATTENTION`.
-    Flash,
-    /// `EFFICIENT_ATTENTION`.
-    MemEfficient,
-    /// `CUDNN_ATTENTION`.
-    Cudnn,
-}
-
-/// How attention is called.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AttentionCall {
-    /// The only backend that may be chosen; all of them where none is named.
-    pub only: Option<Choice>,
-    /// `is_causal`.
-    pub causal: bool,
-    /// Whether keys and values have fewer heads: `enable_gqa`.
-    pub grouped: bool,
-    /// Factor of the scores, if not `1 / sqrt(head_dim)`.
-    pub scale: Option<f64>,
-}
-
-/// A matrix multiplication of PyTorch's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Product {
-    /// `aten::mm`: `[m, k]` times `[k, n]`.
-    Mm,
-    /// `aten::linear`: `[m, k]` times the transpose of the weights, `[n, k]`.
-    Linear,
-    /// `aten::bmm`: a batch of `[m, k]` times `[k, n]`.
-    Bmm,
 }
 
 /// Memory of ours that a call writes: a tensor of `sizes`, whose rows are `row_stride` apart.
@@ -88,7 +55,30 @@ impl Session {
         };
         // SAFETY: sets a flag of this thread: without it the tensors of autograd would be made.
         unsafe { (torch.library.set_grad_mode)(false) };
-        Ok(Session { torch, stream })
+        let lacks = match (torch.library.call, &torch.library.switches) {
+            (None, _) => Some(Lacks::Dispatcher),
+            (Some(_), None) => Some(Lacks::Switches),
+            (Some(_), Some(_)) => None,
+        };
+        Ok(Session { torch, stream, direct: lacks.map(|lacks| direct(torch, lacks)) })
+    }
+
+    /// Calls what can be called without the dispatcher and only that, as of 2.6: for tests.
+    pub fn without_dispatcher(self) -> Self {
+        Session { direct: Some(direct(self.torch, Lacks::Dispatcher)), ..self }
+    }
+
+    /// Whether it calls PyTorch's dispatcher.
+    pub fn has_dispatcher(&self) -> bool {
+        self.direct_for_all().is_none()
+    }
+
+    fn direct_for_all(&self) -> Option<&Direct> {
+        self.direct.as_ref().filter(|direct| direct.is_for_all())
+    }
+
+    fn direct_for(&self, call: &AttentionCall) -> Option<&Direct> {
+        self.direct.as_ref().filter(|direct| direct.is_for_all() || call.only.is_some())
     }
 
     /// Which PyTorch.
@@ -118,16 +108,25 @@ impl Session {
 
     /// Element type, device type and device index in PyTorch's numbers.
     fn kind(&self, dtype: DType) -> [i32; 3] {
-        let library = &self.torch.library;
+        let Library { float16, bfloat16, .. } = self.torch.library;
         // SAFETY: constants of PyTorch's.
+        let dtype = unsafe {
+            match dtype {
+                DType::Fp16 => float16(),
+                DType::Bf16 => bfloat16(),
+            }
+        };
+        let [device, index] = self.device();
+        [dtype, device, index]
+    }
+
+    fn device(&self) -> [i32; 2] {
+        let Library { device_cpu, device_cuda, .. } = self.torch.library;
+        // SAFETY: as above.
         unsafe {
-            let dtype = match dtype {
-                DType::Fp16 => (library.float16)(),
-                DType::Bf16 => (library.bfloat16)(),
-            };
             match &self.stream {
-                None => [dtype, (library.device_cpu)(), 0],
-                Some(stream) => [dtype, (library.device_cuda)(), stream.index],
+                None => [device_cpu(), 0],
+                Some(stream) => [device_cuda(), stream.index],
             }
         }
     }
@@ -138,6 +137,11 @@ impl Session {
         operands: [(&Operand, Memory); 3],
         call: &AttentionCall,
     ) -> Result<Output, DeviceError> {
+        if let Some(direct) = self.direct_for(call) {
+            let tensors = operands.map(|(operand, memory)| operand.handle(memory));
+            let result = direct.attention(tensors, call, self.stream.is_some())?;
+            return Ok(self.output_of(result));
+        }
         let stack = self.attend(ATTENTION, operands, call)?;
         Ok(self.output(stack[0]))
     }
@@ -150,6 +154,13 @@ impl Session {
         call: &AttentionCall,
         expected: bool,
     ) -> Result<Choice, DeviceError> {
+        if let Some(direct) = self.direct_for(call) {
+            return match call.only {
+                // By itself it checks less than PyTorch does before it takes it.
+                Some(only) if !expected => self.attention(operands, call).map(|_| only),
+                _ => Err(direct.cannot(call.asked().name())),
+            };
+        }
         let ask = || self.attend(CHOICE, operands, call);
         let chosen = if expected { self.torch.library.quietly(ask) } else { ask() };
         match chosen?[0] as i64 {
@@ -165,38 +176,40 @@ impl Session {
     pub fn multiply(
         &self,
         product: Product,
-        [(a, a_memory), (b, b_memory)]: [(&Operand, Memory); 2],
+        operands: [(&Operand, Memory); 2],
     ) -> Result<Output, DeviceError> {
-        let name = match product {
-            Product::Mm => c"aten::mm",
-            Product::Linear => c"aten::linear",
-            Product::Bmm => c"aten::bmm",
-        };
+        let [a, b] = operands.map(|(operand, memory)| operand.handle(memory));
+        if let Some(direct) = self.direct_for_all() {
+            let [device, index] = self.device();
+            let kind = [operands[0].0.dtype, device, index];
+            return Ok(self.output_of(direct.multiply(product, [a, b], kind)?));
+        }
         // The third is the bias of `linear`, which there is none of.
-        let mut stack = [a.argument(a_memory)?, b.argument(b_memory)?, 0];
-        self.call(name, &mut stack)?;
+        let mut stack = [a.argument()?, b.argument()?, 0];
+        self.call(product.name(), &mut stack)?;
         Ok(self.output(stack[0]))
     }
 
     /// Copies a result, or the first columns of it, into memory of ours.
     pub fn copy_out(&self, from: &Output, to: Target) -> Result<(), DeviceError> {
-        let mut stack =
-            [from.handle.argument()?, LAST_DIM, 0, to.sizes.last().map_or(0, |&n| n as Value)];
-        self.call(c"aten::narrow", &mut stack)?;
-        self.copy_value(stack[0], to)
+        self.copy_from(&from.view(&to.sizes, self.kind(to.dtype))?, to)
     }
 
     /// Copies memory of ours into other memory of ours.
     pub fn copy(&self, (from, memory): (&Operand, Memory), to: Target) -> Result<(), DeviceError> {
-        self.copy_value(from.argument(memory)?, to)
+        self.copy_from(from.handle(memory), to)
     }
 
-    fn copy_value(&self, from: Value, to: Target) -> Result<(), DeviceError> {
+    fn copy_from(&self, from: &Handle, to: Target) -> Result<(), DeviceError> {
         let Target { memory, dtype, sizes, row_stride } = to;
         let place = memory.place();
         let library = &self.torch.library;
         let to = Operand::new(library, place, &sizes, row_stride, self.kind(dtype))?;
-        let mut stack = [to.argument_at_once()?, from, 0];
+        let to = to.handle_at_once();
+        if let Some(direct) = self.direct_for_all() {
+            return direct.copy(from, to);
+        }
+        let mut stack = [to.argument()?, from.argument()?, 0];
         self.call(c"aten::copy_", &mut stack)?;
         // The first argument once more, to be deleted.
         drop(self.output(stack[0]));
@@ -209,11 +222,11 @@ impl Session {
         [q, k, v]: [(&Operand, Memory); 3],
         call: &AttentionCall,
     ) -> Result<[Value; 8], DeviceError> {
-        self.switch(call.only)?;
+        self.switch(call.only);
         let mut stack = [
-            q.0.argument(q.1)?,
-            k.0.argument(k.1)?,
-            v.0.argument(v.1)?,
+            q.0.handle(q.1).argument()?,
+            k.0.handle(k.1).argument()?,
+            v.0.handle(v.1).argument()?,
             NONE,               // attn_mask
             0.0_f64.to_bits(),  // dropout_p
             call.causal.into(), // is_causal
@@ -225,16 +238,9 @@ impl Session {
     }
 
     /// Lets PyTorch choose among these backends, as `torch.nn.attention.sdpa_kernel` does.
-    fn switch(&self, only: Option<Choice>) -> Result<(), DeviceError> {
-        let Some(switches) = &self.torch.library.switches else {
-            return match only {
-                None => Ok(()),
-                Some(_) => Err(DeviceError::unsupported(format!(
-                    "PyTorch {} has no switch of its attention backends",
-                    self.torch.installation.version
-                ))),
-            };
-        };
+    /// Without switches it may choose any: one that is forced is called directly then.
+    fn switch(&self, only: Option<Choice>) {
+        let Some(switches) = &self.torch.library.switches else { return };
         let is_on = |choice| only.is_none_or(|only| only == choice);
         let Switches { context, flash, mem_efficient, math, cudnn } = switches;
         // SAFETY: setters of flags of PyTorch's one context.
@@ -245,7 +251,6 @@ impl Session {
             math(context, is_on(Choice::Math));
             cudnn(context, is_on(Choice::Cudnn));
         }
-        Ok(())
     }
 
     /// An optional number: where it is, in memory that the dispatcher frees.
@@ -262,13 +267,8 @@ impl Session {
     /// Calls an operator. What it takes over of `stack` is gone afterwards, in failure too; its
     /// results stand first.
     fn call<const N: usize>(&self, name: &CStr, stack: &mut [Value; N]) -> Result<(), DeviceError> {
-        let Torch { installation, library } = self.torch;
-        let call = library.call.ok_or_else(|| {
-            DeviceError::unsupported(format!(
-                "PyTorch {} has no dispatcher that can be called without Python: that came with 2.7",
-                installation.version
-            ))
-        })?;
+        let library = &self.torch.library;
+        let call = library.call.ok_or_else(|| DeviceError::driver("PyTorch has no dispatcher"))?;
         // SAFETY: the stack holds as many values as the operator has arguments, each as its type
         // asks for.
         let status = unsafe { call(name.as_ptr(), c"".as_ptr(), stack.as_mut_ptr()) };
@@ -276,15 +276,20 @@ impl Session {
     }
 
     fn output(&self, raw: Value) -> Output {
-        let handle = Handle::own(&self.torch.library, raw as *mut _);
+        self.output_of(Handle::own(&self.torch.library, raw as *mut _))
+    }
+
+    fn output_of(&self, handle: Handle) -> Output {
         Output { handle, stream: self.stream.as_ref().map(|stream| stream.stream.clone()) }
     }
 }
 
+fn direct(torch: &'static Torch, lacks: Lacks) -> Direct {
+    Direct::new(&torch.library, &torch.installation.version, lacks)
+}
+
 /// `std::nullopt`.
 const NONE: Value = 0;
-/// -1.
-const LAST_DIM: Value = Value::MAX;
 
 impl Stream {
     fn new(

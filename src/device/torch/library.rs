@@ -8,7 +8,7 @@ use libloading::os::unix::{Library as Loaded, RTLD_GLOBAL, RTLD_NOW};
 use std::ffi::{CStr, c_char, c_void};
 
 /// 0 is success.
-type Status = i32;
+pub(super) type Status = i32;
 /// `AtenTensorHandle`: a tensor on PyTorch's heap.
 pub(super) type RawTensor = *mut c_void;
 /// `StableIValue`: an argument or a result of an operator, in 64 bits.
@@ -54,6 +54,8 @@ pub(super) struct Library {
     pub streams: Option<Streams>,
     /// `c10::FLAGS_caffe2_log_level`: messages below this severity are not printed.
     pub log_level: Option<*mut i32>,
+    /// Open as long as their functions may be called.
+    loaded: Vec<Loaded>,
 }
 
 // SAFETY: functions, and the address of a number that only `Library::quietly` writes.
@@ -104,23 +106,22 @@ impl Library {
                 ))
             })?);
         }
-        let library = Self::of(&loaded, for_cuda).map_err(|name| {
+        Self::of(loaded, for_cuda).map_err(|name| {
             DeviceError::driver(format!("PyTorch in {} has no {name}", folder.display()))
-        })?;
-        // Its functions are used until the process ends.
-        loaded.into_iter().for_each(std::mem::forget);
-        Ok(library)
+        })
     }
 
     /// The functions, or the name of the first one that is missing.
-    fn of(libraries: &[Loaded], for_cuda: bool) -> Result<Self, &'static str> {
-        let l = libraries;
+    fn of(loaded: Vec<Loaded>, for_cuda: bool) -> Result<Self, &'static str> {
+        let l = &loaded[..];
         // SAFETY: each type is that of the declaration in shim.h, or of the C++ function whose name
         // is mangled; a method takes its object first.
         unsafe {
             Ok(Library {
                 from_blob: required(l, "aoti_torch_create_tensor_from_blob")?,
-                new_handle: required(l, "aoti_torch_new_tensor_handle")?,
+                // 2.6 has it by its older name alone.
+                new_handle: required(l, "aoti_torch_new_tensor_handle")
+                    .or_else(|_| required(l, "aoti_torch_assign_tensors_out"))?,
                 delete: required(l, "aoti_torch_delete_tensor_object")?,
                 data_ptr: required(l, "aoti_torch_get_data_ptr")?,
                 dim: required(l, "aoti_torch_get_dim")?,
@@ -137,8 +138,18 @@ impl Library {
                 switches: Switches::of(l),
                 streams: if for_cuda { Some(Streams::of(l)?) } else { None },
                 log_level: symbol(l, "FLAGS_caffe2_log_level"),
+                loaded,
             })
         }
+    }
+
+    /// Another function, if there is one.
+    ///
+    /// # Safety
+    /// `T` has to be its type.
+    pub(super) unsafe fn function<T: Copy>(&self, name: &str) -> Option<T> {
+        // SAFETY: as the caller promises.
+        unsafe { symbol(&self.loaded, name) }
     }
 
     /// Fails where a call of the shim did.

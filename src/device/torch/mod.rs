@@ -2,12 +2,15 @@
 //! they have installed. No Python runs.
 
 mod call;
+mod direct;
 mod find;
 mod library;
+mod operators;
 mod tensor;
 
-pub use call::{AttentionCall, Choice, Product, Session, Target};
+pub use call::{Session, Target};
 pub use find::{ALLOWED, Installation, Search, TorchChoice};
+pub use operators::{AttentionCall, Choice, Product};
 pub use tensor::{Memory, MemoryMut, Operand, Output};
 
 use crate::device::{DeviceError, libraries};

@@ -43,6 +43,20 @@ impl MemoryMut<'_> {
     }
 }
 
+/// The size of a dimension, and the elements from one index to the next.
+type Dim = [i64; 2];
+
+/// The dimensions of a tensor of `sizes` whose rows, the last dimension, are `row_stride` apart.
+fn dims(sizes: &[usize], row_stride: usize) -> Vec<Dim> {
+    let mut dims: Vec<Dim> = sizes.iter().map(|&size| [size as i64, 1]).collect();
+    let mut stride = row_stride as i64;
+    for [size, its_stride] in dims.iter_mut().rev().skip(1) {
+        *its_stride = stride;
+        stride *= *size;
+    }
+    dims
+}
+
 /// A tensor of PyTorch's heap, freed when dropped.
 pub(super) struct Handle {
     library: &'static Library,
@@ -55,6 +69,32 @@ impl Handle {
         Handle { library, raw }
     }
 
+    /// A tensor over memory that is not PyTorch's to free.
+    ///
+    /// # Safety
+    /// A call may get it only while the memory is alive, in which the dimensions stay.
+    unsafe fn over(
+        library: &'static Library,
+        address: u64,
+        dims: &[Dim],
+        [dtype, device, index]: [i32; 3],
+    ) -> Result<Self, DeviceError> {
+        let [sizes, strides] = [0, 1].map(|at| dims.iter().map(|dim| dim[at]).collect::<Vec<_>>());
+        let (data, rank, mut raw) = (address as *mut c_void, dims.len() as i64, null_mut());
+        let (sizes, strides) = (sizes.as_ptr(), strides.as_ptr());
+        let from_blob = library.from_blob;
+        // SAFETY: as many sizes and strides as the rank says; the rest is the caller's promise.
+        let status =
+            unsafe { from_blob(data, rank, sizes, strides, 0, dtype, device, index, &mut raw) };
+        library.check(status, "a tensor over memory of ours")?;
+        Ok(Handle { library, raw })
+    }
+
+    /// For a call that takes nothing over.
+    pub(super) fn raw(&self) -> RawTensor {
+        self.raw
+    }
+
     /// Another handle of the same tensor, for a call that takes it over.
     pub(super) fn argument(&self) -> Result<Value, DeviceError> {
         let mut raw = null_mut();
@@ -64,15 +104,21 @@ impl Handle {
         Ok(raw as Value)
     }
 
-    fn number(
-        &self,
-        read: impl FnOnce(RawTensor, *mut i64) -> i32,
-        what: &str,
-    ) -> Result<usize, DeviceError> {
-        let mut number = 0;
-        let status = read(self.raw, &mut number);
-        self.library.check(status, what)?;
-        Ok(number as usize)
+    /// Its dimensions.
+    pub(super) fn dims(&self) -> Result<Vec<Dim>, DeviceError> {
+        let Handle { library, raw } = *self;
+        let mut rank = 0;
+        // SAFETY: the handle is alive; a number is written.
+        library.check(unsafe { (library.dim)(raw, &mut rank) }, "a rank")?;
+        let dim = |at| {
+            let [mut size, mut stride] = [0; 2];
+            // SAFETY: as above, and the dimension is one of the tensor's.
+            library.check(unsafe { (library.size)(raw, at, &mut size) }, "a size")?;
+            // SAFETY: as above.
+            library.check(unsafe { (library.stride)(raw, at, &mut stride) }, "a stride")?;
+            Ok([size, stride])
+        };
+        (0..rank).map(dim).collect()
     }
 }
 
@@ -87,6 +133,8 @@ impl Drop for Handle {
 pub struct Operand {
     handle: Handle,
     place: (u64, usize),
+    /// Of its elements, in PyTorch's numbers.
+    pub(super) dtype: i32,
 }
 
 impl Operand {
@@ -102,42 +150,22 @@ impl Operand {
         let (&columns, outer) = sizes.split_last().expect("a tensor has a dimension");
         let rows: usize = outer.iter().product();
         assert!(columns <= row_stride && rows * row_stride <= len, "the memory holds the tensor");
-        let mut strides = vec![1; sizes.len()];
-        let mut stride = row_stride;
-        for (at, size) in outer.iter().enumerate().rev() {
-            strides[at] = stride as i64;
-            stride *= size;
-        }
-        let sizes: Vec<i64> = sizes.iter().map(|&size| size as i64).collect();
-        let ([dtype, device, index], mut raw) = (kind, null_mut());
-        // SAFETY: sizes and strides stay within the memory, as asserted. PyTorch neither frees it
-        // nor reads it before a call, to which `Operand::argument` lets only living memory.
-        let status = unsafe {
-            (library.from_blob)(
-                address as *mut c_void,
-                sizes.len() as i64,
-                sizes.as_ptr(),
-                strides.as_ptr(),
-                0,
-                dtype,
-                device,
-                index,
-                &mut raw,
-            )
-        };
-        library.check(status, "a tensor over our memory")?;
-        Ok(Operand { handle: Handle::own(library, raw), place: (address, len) })
+        let dims = dims(sizes, row_stride);
+        // SAFETY: they stay within the memory, as asserted, and `Operand::handle` lets only living
+        // memory to a call.
+        let handle = unsafe { Handle::over(library, address, &dims, kind)? };
+        Ok(Operand { handle, place: (address, len), dtype: kind[0] })
     }
 
-    /// The argument of a call that reads it. Panics if `memory` is not what it was made over.
-    pub(super) fn argument(&self, memory: Memory) -> Result<Value, DeviceError> {
+    /// For a call that reads it. Panics if `memory` is not what it was made over.
+    pub(super) fn handle(&self, memory: Memory) -> &Handle {
         assert_eq!(memory.place(), self.place, "the memory is the tensor's");
-        self.handle.argument()
+        &self.handle
     }
 
-    /// The argument of a call at once, whose caller has the memory borrowed still.
-    pub(super) fn argument_at_once(&self) -> Result<Value, DeviceError> {
-        self.handle.argument()
+    /// For a call at once, whose caller has the memory borrowed still.
+    pub(super) fn handle_at_once(&self) -> &Handle {
+        &self.handle
     }
 }
 
@@ -149,50 +177,47 @@ pub struct Output {
 }
 
 impl Output {
-    /// Where it lies, and its elements with the gaps between its rows.
-    fn place(&self) -> Result<(*mut c_void, usize), DeviceError> {
+    /// Where it lies.
+    pub fn address(&self) -> Result<u64, DeviceError> {
         let Handle { library, raw } = self.handle;
         let mut address = null_mut();
         // SAFETY: the handle is alive; an address is written.
         library.check(unsafe { (library.data_ptr)(raw, &mut address) }, "a result's address")?;
-        // SAFETY: as above; a number is written.
-        let dims = self.handle.number(|raw, to| unsafe { (library.dim)(raw, to) }, "a rank")?;
-        let mut last = 0;
-        for dim in 0..dims as i64 {
-            // SAFETY: as above, and the dimension is one of the tensor's.
-            let size =
-                self.handle.number(|raw, to| unsafe { (library.size)(raw, dim, to) }, "a size")?;
-            // SAFETY: as above.
-            let stride = self
-                .handle
-                .number(|raw, to| unsafe { (library.stride)(raw, dim, to) }, "a stride")?;
-            last += size.saturating_sub(1) * stride;
-        }
-        Ok((address, last + 1))
+        Ok(address as u64)
     }
 
-    /// Where it lies.
-    pub fn address(&self) -> Result<u64, DeviceError> {
-        Ok(self.place()?.0 as u64)
+    /// The first `sizes` of it as a tensor that may be read as long as this one lives. Panics if it
+    /// has not as many.
+    pub(super) fn view(&self, sizes: &[usize], kind: [i32; 3]) -> Result<Handle, DeviceError> {
+        let mut dims = self.handle.dims()?;
+        assert_eq!(sizes.len(), dims.len(), "a view has the result's dimensions");
+        for (dim, &size) in dims.iter_mut().zip(sizes) {
+            assert!(size as i64 <= dim[0], "a view is no larger than the result");
+            dim[0] = size as i64;
+        }
+        // SAFETY: within a result of PyTorch's that the caller keeps.
+        unsafe { Handle::over(self.handle.library, self.address()?, &dims, kind) }
     }
 
     /// Fills it, and what lies between its rows.
     pub fn fill(&mut self, bits: u16) -> Result<(), DeviceError> {
-        let (address, elements) = self.place()?;
+        let address = self.address()?;
+        // With the gaps between its rows.
+        let last: i64 =
+            self.handle.dims()?.iter().map(|[size, stride]| (size - 1).max(0) * stride).sum();
+        let elements = last as usize + 1;
         match &self.stream {
             None => {
                 // SAFETY: the elements of a result of ours alone, which PyTorch computed before the
                 // call returned.
-                let all =
-                    unsafe { std::slice::from_raw_parts_mut(address.cast::<u16>(), elements) };
+                let all = unsafe { std::slice::from_raw_parts_mut(address as *mut u16, elements) };
                 all.fill(bits);
                 Ok(())
             }
             Some(stream) => {
-                let to = address as sys::CUdeviceptr;
                 // SAFETY: as above, on the stream that PyTorch works on.
                 let status =
-                    unsafe { sys::cuMemsetD16Async(to, bits, elements, stream.cu_stream()) };
+                    unsafe { sys::cuMemsetD16Async(address, bits, elements, stream.cu_stream()) };
                 Ok(status.result()?)
             }
         }

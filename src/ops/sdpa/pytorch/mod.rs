@@ -52,7 +52,7 @@ pub fn plan(
     };
     let is_kernel_only = extent == Extent::KernelOnly;
     let pad_to = pads_to(on, choice, sdpa.shape.head_dim).filter(|_| !is_kernel_only);
-    let route = Route { backend: name(choice), pad_to };
+    let route = Route { backend: choice.backend(), pad_to };
     let version = &session.torch().installation().version;
     let reason = match sdpa.backend {
         Backend::Auto => format!("PyTorch {version} takes {route}"),
@@ -104,7 +104,8 @@ impl Asked<'_> {
                 let choice = new(sdpa, seed, only)?.choice(refusal)?;
                 let padded = sdpa.padded_to(sdpa.shape.head_dim.next_multiple_of(ALIGNMENT));
                 if choice != Choice::Flash {
-                    let what = format!("PyTorch takes {}, which pads nothing", name(choice).name());
+                    let name = choice.backend().name();
+                    let what = format!("PyTorch takes {name}, which pads nothing");
                     return Err(CaseError::unsupported(what));
                 }
                 Ok((Way::Whole(new(padded, seed, Some(choice))?.warmed_up()?), choice))
@@ -146,14 +147,5 @@ fn forced(backend: Backend) -> Option<Choice> {
         Backend::Math => Some(Choice::Math),
         Backend::Cudnn => Some(Choice::Cudnn),
         _ => None,
-    }
-}
-
-fn name(choice: Choice) -> Backend {
-    match choice {
-        Choice::Flash => Backend::Flash,
-        Choice::MemEfficient => Backend::MemEfficient,
-        Choice::Math => Backend::Math,
-        Choice::Cudnn => Backend::Cudnn,
     }
 }

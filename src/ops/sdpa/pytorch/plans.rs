@@ -1,8 +1,8 @@
 //! Calls of PyTorch's attention as plans: over its tensors as they are, and padded by the program.
 
-use crate::device::DeviceError;
 use crate::device::cuda::Tensor;
 use crate::device::torch::{AttentionCall, Choice, Operand, Output, Session, Target};
+use crate::device::{DeviceError, DeviceErrorKind};
 use crate::ops::pytorch::{Buffer, Kept, OnCuda};
 use crate::ops::sdpa::SdpaProblem;
 use crate::ops::verify::{self, POISON};
@@ -56,9 +56,12 @@ impl<B: Buffer> PytorchSdpa<B> {
         let SdpaProblem { q, k, v, .. } = &self.problem;
         let [q, k, v] =
             [(0, q), (1, k), (2, v)].map(|(i, buffer)| (&self.operands[i], buffer.memory()));
-        self.session
-            .choice([q, k, v], &self.call, expected.is_some())
-            .map_err(|error| CaseError::unsupported(expected.unwrap_or(error.message)))
+        self.session.choice([q, k, v], &self.call, expected.is_some()).map_err(|error| match error
+            .kind
+        {
+            DeviceErrorKind::OutOfMemory => error.into(),
+            _ => CaseError::unsupported(expected.unwrap_or(error.message)),
+        })
     }
 
     /// Launches until PyTorch allocates no more: a launch that is captured must not.
