@@ -89,7 +89,7 @@ fn gemms_are_verified_whole_in_sequence_and_padded() {
     let provider = ProviderChoice::Pytorch;
     let data = GemmShape { m: 33, n: 107, k: 107 };
     let dense = Gemm { provider, ..Gemm::dense(data) };
-    let padded = |shape| Gemm { shape, data, provider };
+    let padded = |shape| Gemm { shape, ..dense };
     let wider = padded(GemmShape { n: 112, ..data });
     let deeper = padded(GemmShape { k: 112, ..data });
     for dtype in DType::ALL {

@@ -130,7 +130,7 @@ fn gemms_are_verified_whole_in_sequence_and_padded() {
     for data in [(1, 1, 1), (257, 107, 112), (1024, 4096, 107), (64, 96, 4096)] {
         let data = GemmShape { m: data.0, n: data.1, k: data.2 };
         let dense = Gemm { provider, ..Gemm::dense(data) };
-        let padded = |shape| Gemm { shape, data, provider };
+        let padded = |shape| Gemm { shape, ..dense };
         let wider = padded(GemmShape { n: data.n + 5, ..data });
         let deeper = padded(GemmShape { k: data.k + 5, ..data });
         for dtype in DTYPES {
