@@ -7,7 +7,8 @@ use night_sweep::device::Device;
 use night_sweep::device::torch::{Search, Session, Torch, TorchChoice};
 use night_sweep::ops::planner::Planner;
 use night_sweep::workload::{
-    Backend, Case, DType, Gemm, GemmShape, Operation, Provider, ProviderChoice, Sdpa, SdpaShape,
+    Backend, Case, DType, Gemm, GemmLayout, GemmShape, Operation, Provider, ProviderChoice, Sdpa,
+    SdpaShape,
 };
 use std::rc::Rc;
 
@@ -106,5 +107,27 @@ fn gemms_are_verified_whole_in_sequence_and_padded() {
         }
         let concurrent = case(dtype, Operation::GemmConcurrent(vec![dense]));
         assert!(!planner.offers(&concurrent) && planner.plan(&concurrent).is_err());
+    }
+}
+
+#[test]
+#[ignore = "needs PyTorch"]
+fn gemms_are_verified_in_every_layout_and_batch() {
+    let planner = planner();
+    let provider = ProviderChoice::Pytorch;
+    for (m, n, k) in [(1, 1, 1), (33, 107, 65), (64, 96, 128)] {
+        for layout in GemmLayout::ALL {
+            for batch in [1, 3] {
+                let dense = Gemm::dense(GemmShape { m, n, k });
+                let gemm = Gemm { layout, batch, provider, ..dense };
+                for dtype in DType::ALL {
+                    let mut planned = planner.plan(&case(dtype, Operation::Gemm(gemm))).unwrap();
+                    assert_eq!(planned.provider, Provider::Pytorch);
+                    let verification = planned.plan.verify().unwrap();
+                    assert_eq!(verification.rows, (batch * m).min(64), "{gemm:?}");
+                    planned.plan.launch().unwrap();
+                }
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use night_sweep::device::{Cuda, Device, DeviceChoice, Kernel, Opened, libraries}
 use night_sweep::ops::planner::{Planned, Planner};
 use night_sweep::ops::sdpa::{Chosen, proven};
 use night_sweep::workload::{
-    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmShape, Operation, Provider,
+    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmLayout, GemmShape, Operation, Provider,
     ProviderChoice, Sdpa, SdpaShape,
 };
 use std::rc::Rc;
@@ -162,5 +162,24 @@ fn the_libraries_of_pytorch_serve_the_whole_process() {
         paths.sort_unstable();
         paths.dedup();
         assert_eq!(paths.len(), 1, "one {library} in a process: {paths:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn gemms_are_verified_in_every_layout_and_batch() {
+    let gpu = Gpu::new();
+    let provider = ProviderChoice::Pytorch;
+    for (m, n, k) in [(1, 1, 1), (17, 65, 33), (257, 107, 112), (1024, 128, 107), (64, 96, 4096)] {
+        for layout in GemmLayout::ALL {
+            for batch in [1, 3] {
+                let dense = Gemm::dense(GemmShape { m, n, k });
+                let gemm = Gemm { layout, batch, provider, ..dense };
+                for dtype in DTYPES {
+                    let (_, kernels) = gpu.check(dtype, Operation::Gemm(gemm));
+                    assert!(!kernels.is_empty(), "{gemm:?}");
+                }
+            }
+        }
     }
 }

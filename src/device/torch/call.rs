@@ -1,10 +1,10 @@
 //! Calls of PyTorch's operators by its dispatcher, as `torch` itself makes them.
 
 use super::library::{Library, RawGuard, Switches, Value};
-use super::tensor::{Handle, Memory, MemoryMut, Operand, Output};
+use super::tensor::{Handle, Memory, MemoryMut, Operand, Output, strides_of};
 use super::{Torch, Versions};
 use crate::device::{Device, DeviceError, cudnn};
-use crate::workload::DType;
+use crate::workload::{DType, GemmLayout};
 use cudarc::driver::CudaStream;
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -62,6 +62,27 @@ pub enum Product {
     Bmm,
 }
 
+impl Product {
+    /// What a program calls for matrices that are stored so: `x @ weights.T` is `F.linear`, and a
+    /// batch takes `torch.bmm`.
+    pub fn of(layout: GemmLayout, batch: usize) -> Product {
+        match (layout, batch) {
+            (_, 2..) => Product::Bmm,
+            (GemmLayout::Nt, _) => Product::Linear,
+            _ => Product::Mm,
+        }
+    }
+
+    /// `aten::mm`.
+    pub fn name(self) -> &'static CStr {
+        match self {
+            Product::Mm => c"aten::mm",
+            Product::Linear => c"aten::linear",
+            Product::Bmm => c"aten::bmm",
+        }
+    }
+}
+
 /// Memory of ours that a call writes: a tensor of `sizes`, whose rows are `row_stride` apart.
 pub struct Target<'a> {
     /// At least as large.
@@ -112,8 +133,20 @@ impl Session {
         sizes: &[usize],
         row_stride: usize,
     ) -> Result<Operand, DeviceError> {
+        self.view(memory, dtype, sizes, &strides_of(sizes, row_stride))
+    }
+
+    /// A tensor of `sizes` over memory of ours, with the elements from one to the next of each
+    /// dimension. Panics if the memory is not as large.
+    pub fn view(
+        &self,
+        memory: Memory,
+        dtype: DType,
+        sizes: &[usize],
+        strides: &[usize],
+    ) -> Result<Operand, DeviceError> {
         let library = &self.torch.library;
-        Operand::new(library, memory.place(), sizes, row_stride, self.kind(dtype))
+        Operand::new(library, memory.place(), (sizes, strides), self.kind(dtype))
     }
 
     /// Element type, device type and device index in PyTorch's numbers.
@@ -167,14 +200,9 @@ impl Session {
         product: Product,
         [(a, a_memory), (b, b_memory)]: [(&Operand, Memory); 2],
     ) -> Result<Output, DeviceError> {
-        let name = match product {
-            Product::Mm => c"aten::mm",
-            Product::Linear => c"aten::linear",
-            Product::Bmm => c"aten::bmm",
-        };
         // The third is the bias of `linear`, which there is none of.
         let mut stack = [a.argument(a_memory)?, b.argument(b_memory)?, 0];
-        self.call(name, &mut stack)?;
+        self.call(product.name(), &mut stack)?;
         Ok(self.output(stack[0]))
     }
 
@@ -195,7 +223,8 @@ impl Session {
         let Target { memory, dtype, sizes, row_stride } = to;
         let place = memory.place();
         let library = &self.torch.library;
-        let to = Operand::new(library, place, &sizes, row_stride, self.kind(dtype))?;
+        let strides = strides_of(&sizes, row_stride);
+        let to = Operand::new(library, place, (&sizes, &strides), self.kind(dtype))?;
         let mut stack = [to.argument_at_once()?, from, 0];
         self.call(c"aten::copy_", &mut stack)?;
         // The first argument once more, to be deleted.

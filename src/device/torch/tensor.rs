@@ -90,24 +90,21 @@ pub struct Operand {
 }
 
 impl Operand {
-    /// A tensor of `sizes` over memory at an address, as long as that, whose rows, the last
-    /// dimension, are `row_stride` elements apart. Panics if the memory is not as large.
+    /// A tensor over memory at an address, as long as that: its dimensions, and elements from one
+    /// to the next of each. Panics if the memory is not as large.
     pub(super) fn new(
         library: &'static Library,
         (address, len): (u64, usize),
-        sizes: &[usize],
-        row_stride: usize,
+        (sizes, strides): (&[usize], &[usize]),
         kind: [i32; 3],
     ) -> Result<Self, DeviceError> {
-        let (&columns, outer) = sizes.split_last().expect("a tensor has a dimension");
-        let rows: usize = outer.iter().product();
-        assert!(columns <= row_stride && rows * row_stride <= len, "the memory holds the tensor");
-        let mut strides = vec![1; sizes.len()];
-        let mut stride = row_stride;
-        for (at, size) in outer.iter().enumerate().rev() {
-            strides[at] = stride as i64;
-            stride *= size;
-        }
+        assert_eq!(sizes.len(), strides.len(), "a stride for each dimension");
+        let dims = sizes.iter().zip(strides);
+        let last = dims.fold(0_usize, |last, (size, stride)| {
+            last.saturating_add(size.saturating_sub(1).saturating_mul(*stride))
+        });
+        assert!(last < len, "the memory holds the tensor");
+        let strides: Vec<i64> = strides.iter().map(|&stride| stride as i64).collect();
         let sizes: Vec<i64> = sizes.iter().map(|&size| size as i64).collect();
         let ([dtype, device, index], mut raw) = (kind, null_mut());
         // SAFETY: sizes and strides stay within the memory, as asserted. PyTorch neither frees it
@@ -139,6 +136,20 @@ impl Operand {
     pub(super) fn argument_at_once(&self) -> Result<Value, DeviceError> {
         self.handle.argument()
     }
+}
+
+/// The strides of a tensor whose rows, the last dimension, are `row_stride` elements apart, without
+/// other gaps.
+pub(super) fn strides_of(sizes: &[usize], row_stride: usize) -> Vec<usize> {
+    let (columns, outer) = sizes.split_last().expect("a tensor has a dimension");
+    assert!(*columns <= row_stride, "rows do not overlap");
+    let mut strides = vec![1; sizes.len()];
+    let mut stride = row_stride;
+    for (at, size) in outer.iter().enumerate().rev() {
+        strides[at] = stride;
+        stride *= size;
+    }
+    strides
 }
 
 /// A result, in memory that PyTorch allocated.
