@@ -16,7 +16,7 @@ pub const TYPE: Type = Type {
             Plot::latency("g3_latency_vs_K", "GEMM latency"),
             Plot::throughput("g3_tflops_vs_K", "GEMM throughput"),
         ],
-        findings: &[findings::sweep::add],
+        findings: &[findings::sweep::add, findings::pytorch::add],
         axes: &[Axis::GemmK],
     },
 };

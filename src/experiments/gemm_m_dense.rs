@@ -13,7 +13,7 @@ pub const TYPE: Type = Type {
         title: "GEMM over M",
         layout: Layout::Sweep,
         plots: &[Plot::latency("g5_latency_vs_M", "GEMM latency")],
-        findings: &[findings::sweep::add],
+        findings: &[findings::sweep::add, findings::pytorch::add],
         axes: &[Axis::GemmM],
     },
 };

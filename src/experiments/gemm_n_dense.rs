@@ -13,7 +13,7 @@ pub const TYPE: Type = Type {
         title: "GEMM over N",
         layout: Layout::Sweep,
         plots: &[Plot::latency("g4_latency_vs_N", "GEMM latency")],
-        findings: &[findings::sweep::add],
+        findings: &[findings::sweep::add, findings::pytorch::add],
         axes: &[Axis::GemmN],
     },
 };
