@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 fn compare() -> Result<bool, String> {
     let cuda = Rc::new(Cuda::open(0).map_err(|error| error.message)?);
     let device = Device::Cuda(cuda.clone());
-    let (clock, planner) = (device.clock(), Planner::new(device.clone(), 42));
+    let (clock, planner) = (device.clock(), Planner::new(device.clone(), None, 42));
     let cupti = Cupti::open()?;
     println!("{}", cuda.properties().name);
     println!(

@@ -4,22 +4,29 @@
 
 #include "common.cuh"
 
-// C[M,N] = A[M,K] B[K,N], row-major. Grid (sampled rows, ceil(N / 256)), 256 threads: a thread per
-// element.
+// C[M,N] = A[M,K] B[K,N], each of a batch: A, B and C of one after those of the one before. C is
+// row-major; the strides of A and B say how they are stored. rows[] counts the rows of the whole
+// batch. Grid (sampled rows, ceil(N / 256)), 256 threads: a thread per element.
 extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned short* b,
                                        const unsigned short* c,
-                                       const unsigned* rows, float* errors, unsigned n, unsigned k,
+                                       const unsigned* rows, float* errors, size_t m, unsigned n,
+                                       unsigned k,
+                                       size_t a_row_stride, size_t a_column_stride,
+                                       size_t b_row_stride, size_t b_column_stride,
                                        int type) {
     __shared__ float scratch[32];
     unsigned column = blockIdx.y * blockDim.x + threadIdx.x;
-    const unsigned short* a_row = a + (size_t)rows[blockIdx.x] * k;
+    size_t row = rows[blockIdx.x], of_batch = row / m;
+    const unsigned short* a_row = a + of_batch * m * k + row % m * a_row_stride;
+    const unsigned short* b_column = b + of_batch * k * n + column * b_column_stride;
     float difference = 0.0f, norm = 0.0f;
     if (column < n) {
         float sum = 0.0f;
         for (unsigned i = 0; i < k; i++) {
-            sum = fmaf(to_float(a_row[i], type), to_float(b[(size_t)i * n + column], type), sum);
+            sum = fmaf(to_float(a_row[i * a_column_stride], type),
+                       to_float(b_column[i * b_row_stride], type), sum);
         }
-        float out = to_float(c[(size_t)rows[blockIdx.x] * n + column], type);
+        float out = to_float(c[row * n + column], type);
         difference = (out - sum) * (out - sum);
         norm = sum * sum;
     }

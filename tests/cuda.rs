@@ -15,24 +15,33 @@ use night_sweep::ops::plan::Plan;
 use night_sweep::ops::planner::Planner;
 use night_sweep::ops::sdpa::{Attention, Extent, SdpaProblem};
 use night_sweep::ops::verify;
-use night_sweep::workload::ErrorKind;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::convert::{from_f32, to_f32};
 use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
+use night_sweep::workload::{ErrorKind, GemmLayout};
 
-/// Row-major `a[m,k] b[k,n]` in float64, rounded once.
-fn product(a: &[u16], b: &[u16], shape: GemmShape, dtype: DType) -> Vec<u16> {
-    let value = |bits: u16| f64::from(to_f32(dtype, bits));
-    let mut c = Vec::with_capacity(shape.m * shape.n);
-    for row in a.chunks(shape.k) {
-        for column in 0..shape.n {
-            let terms = row.iter().zip(b[column..].iter().step_by(shape.n));
-            let sum: f64 = terms.map(|(&a, &b)| value(a) * value(b)).sum();
+/// Each `C = A B` of a GEMM's batch in float64, rounded once: by the indices of a plain loop.
+fn product(a: &[u16], b: &[u16], gemm: Gemm, dtype: DType) -> Vec<u16> {
+    let (GemmShape { m, n, k }, layout) = (gemm.shape, gemm.layout);
+    let (a, b) = (values(dtype, a), values(dtype, b));
+    let mut c = Vec::with_capacity(gemm.batch * m * n);
+    for (a, b) in a.chunks(m * k).zip(b.chunks(k * n)) {
+        for (row, column) in (0..m).flat_map(|row| (0..n).map(move |column| (row, column))) {
+            let a_at = |i| if layout.a_transposed() { i * m + row } else { row * k + i };
+            let b_at = |i| if layout.b_transposed() { column * k + i } else { i * n + column };
+            let sum: f64 = (0..k).map(|i| a[a_at(i)] * b[b_at(i)]).sum();
             c.push(from_f32(dtype, sum as f32));
         }
     }
     c
+}
+
+/// Every layout, alone and in batches.
+fn gemms(shape: GemmShape, batches: &[usize]) -> Vec<Gemm> {
+    let of =
+        |layout| batches.iter().map(move |&batch| Gemm { layout, batch, ..Gemm::dense(shape) });
+    GemmLayout::ALL.into_iter().flat_map(of).collect()
 }
 
 fn attention(problem: &SdpaProblem<Vec<u16>>) -> Vec<u16> {
@@ -81,29 +90,37 @@ fn data_are_those_of_the_host() {
 #[ignore = "needs a CUDA GPU"]
 fn the_reference_for_gemms_accepts_float64_and_nothing_else() {
     let (cuda, _) = gpu();
-    for dtype in DTYPES {
-        let shape = GemmShape { m: 201, n: 333, k: 107 };
-        let mut problem = GemmProblem::on_cuda(&cuda, Gemm::dense(shape), dtype, SEED).unwrap();
+    let shape = GemmShape { m: 201, n: 333, k: 107 };
+    let both = |gemm| DTYPES.map(|dtype| (gemm, dtype));
+    for (gemm, dtype) in gemms(shape, &[1, 3]).into_iter().flat_map(both) {
+        let mut problem = GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap();
         let right =
-            product(&download(&cuda, &problem.a), &download(&cuda, &problem.b), shape, dtype);
+            product(&download(&cuda, &problem.a), &download(&cuda, &problem.b), gemm, dtype);
         problem.c = upload(&cuda, &right);
         let verification = verify::cuda::gemm(&cuda, &problem).unwrap();
         assert!(verification.max_rel_error < 0.3 * verification.tolerance, "{verification:?}");
 
-        for row in [0, 200] {
+        let rows = gemm.batch * shape.m;
+        for row in [0, rows - 1] {
+            // The largest element: one that is small enough is no error, and bf16 allows 1.6 %.
             let mut wrong = right.clone();
-            wrong[row * shape.n + 332] ^= 0x8000;
+            let worst = (row * shape.n..(row + 1) * shape.n).max_by(|&x, &y| {
+                to_f32(dtype, right[x]).abs().total_cmp(&to_f32(dtype, right[y]).abs())
+            });
+            wrong[worst.unwrap()] ^= 0x8000;
             problem.c = upload(&cuda, &wrong);
             let error = verify::cuda::gemm(&cuda, &problem).unwrap_err();
             assert_eq!(error.kind, ErrorKind::WrongResult, "{error}");
         }
         // A row that is not sampled: only the search for what was not written can find it.
-        let unsampled = (0..201).find(|row| !verify::sampled_rows(201, 64).contains(row)).unwrap();
+        let sampled = verify::sampled_rows(rows, 64);
+        let unsampled = (0..rows).find(|row| !sampled.contains(row)).unwrap();
         let mut unwritten = right;
         unwritten[unsampled * shape.n] = verify::POISON;
         problem.c = upload(&cuda, &unwritten);
         let error = verify::cuda::gemm(&cuda, &problem).unwrap_err();
-        assert!(error.message.contains("1 of 66933 elements"), "{error}");
+        let says = format!("1 of {} elements", rows * shape.n);
+        assert!(error.message.contains(&says), "{error}");
     }
 }
 
@@ -146,6 +163,37 @@ fn gemms_are_right_at_odd_sizes() {
         let data = GemmShape { m: 256, n: 256, k: 107 };
         let padded = Gemm { shape: GemmShape { k: 112, ..data }, ..Gemm::dense(data) };
         CublasLtGemm::new(&cuda, padded, dtype, SEED).unwrap().verify().unwrap();
+    }
+}
+
+/// By a comparison of every element, not of sampled rows by a kernel of ours.
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn gemms_of_every_layout_and_batch_are_those_of_float64() {
+    let (cuda, device) = gpu();
+    let planner = Planner::new(device, None, SEED);
+    for dtype in DTYPES {
+        for (m, n, k) in [(1, 1, 1), (17, 65, 33), (64, 128, 107), (128, 96, 256), (333, 7, 255)] {
+            for gemm in gemms(GemmShape { m, n, k }, &[1, 3]) {
+                let case = |operation| Case::row("G3", "s", "p", k, dtype, operation);
+                for operation in [Operation::Gemm(gemm), Operation::GemmBest(gemm)] {
+                    let mut plan = planner.plan(&case(operation)).unwrap().plan;
+                    let verified = plan.verify();
+                    assert!(verified.is_ok(), "{gemm:?} {dtype:?}: {verified:?}");
+                }
+                let GemmProblem { a, b, c, .. } =
+                    GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap();
+                let matmul = cuda.lt().algorithms(&gemm, dtype, 1).unwrap().swap_remove(0);
+                cuda.lt().multiply(&matmul, [&a, &b, &c]).unwrap();
+                let [a, b, c] = [&a, &b, &c].map(|tensor| download(&cuda, tensor));
+                let right = values(dtype, &product(&a, &b, gemm, dtype));
+                let largest = right.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+                let bound = largest * verify::tolerance(dtype);
+                for (at, (x, y)) in right.iter().zip(values(dtype, &c)).enumerate() {
+                    assert!((x - y).abs() <= bound, "{gemm:?} {dtype:?}: {y}, not {x}, at {at}");
+                }
+            }
+        }
     }
 }
 
@@ -268,7 +316,7 @@ fn tensors_of_another_size_are_refused_before_a_library_sees_them() {
     let shape = GemmShape { m: 64, n: 32, k: 16 };
     let problem = GemmProblem::on_cuda(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
     let GemmProblem { a, b, c, .. } = &problem;
-    let matmul = cuda.lt().algorithms(shape, DType::Fp16, 1).unwrap().swap_remove(0);
+    let matmul = cuda.lt().algorithms(&Gemm::dense(shape), DType::Fp16, 1).unwrap().swap_remove(0);
     let panics = |call: &dyn Fn() -> Result<(), DeviceError>| {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err()
     };

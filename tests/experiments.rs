@@ -94,6 +94,39 @@ fn an_entry_of_any_name_has_the_plots_table_page_and_findings_of_its_type() {
 }
 
 #[test]
+fn rows_of_gemms_have_their_layout_and_batch_and_pytorchs_call_is_named() {
+    let stored = [
+        ("nn", 1, "aten::mm"),
+        ("nt", 1, "aten::linear"),
+        ("tt", 1, "aten::mm"),
+        ("nt", 3, "aten::bmm"),
+    ];
+    let kinds: Vec<&Type> = TYPES.iter().filter(|kind| entry(kind)["layout"] == "nn").collect();
+    assert_eq!(kinds.len(), 3);
+    for (kind, (layout, batch, call)) in kinds.into_iter().cycle().zip(stored) {
+        let mut keys = entry(kind);
+        keys["layout"] = json!(layout);
+        keys["batch"] = json!(batch);
+        keys["provider"] = json!("both");
+        let experiment = experiment(&keys);
+        let dir = TempDir::new().unwrap();
+        let folder = report(dir.path(), &experiment, experiment.to_json()).folder;
+        assert_valid(&folder);
+        for row in json(&folder.join("raw.json"))["measurements"].as_array().unwrap() {
+            let shown = |key: &str, value: Value, is_default: bool| {
+                assert_eq!(row.get(key), (!is_default).then_some(&value), "{}", kind.name);
+            };
+            shown("layout", json!(layout), layout == "nn");
+            shown("batch", json!(batch), batch == 1);
+            assert_eq!(row["shape"].as_object().unwrap().len(), 3);
+        }
+        let findings = json(&folder.join("summary.json"))["findings"].to_string();
+        let says = format!(": {call} takes 1.00× the time of cuBLASLt (median of ");
+        assert_contains(&findings, &[&says]);
+    }
+}
+
+#[test]
 fn a_run_of_an_unknown_type_is_a_plain_sweep() {
     let experiment = experiment(&entry(&TYPES[0]));
     let dir = TempDir::new().unwrap();
@@ -124,6 +157,10 @@ fn cases_of_different_operations_have_different_ids() {
         ("backend", json!("NS_MATH")),
         ("backends", json!(["NS_FASTEST"])),
         ("dtype", json!("bf16")),
+        ("layout", json!("nt")),
+        ("layout", json!("tn")),
+        ("layout", json!("tt")),
+        ("batch", json!(3)),
         ("n_kv_heads", json!(1)),
         ("seq_len", json!(64)),
         ("M", json!(24)),

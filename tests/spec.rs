@@ -5,8 +5,9 @@
 use night_sweep::experiments::TYPES;
 use night_sweep::measure::record::{Protocol, ProtocolKind};
 use night_sweep::spec::{Entry, Experiment, Spec, SpecError};
+use night_sweep::workload::GemmLayout;
 use night_sweep::workload::case::Case;
-use night_sweep::workload::operation::Operation;
+use night_sweep::workload::operation::{Gemm, Operation};
 use night_sweep::workload::shape::DType;
 use serde_json::json;
 use std::path::Path;
@@ -175,6 +176,52 @@ fn only_published_names_and_gemms_have_another_provider() {
     let het1 = ids(HET1, "provider: pytorch");
     assert_eq!(het1.len(), ids(HET1, "").len() - 1);
     assert!(het1.iter().all(|id| id.contains("_pytorch") && !id.contains("grouped")), "{het1:?}");
+}
+
+#[test]
+fn gemms_are_stored_and_repeated_as_the_spec_says() {
+    for (keys, id, legend) in [
+        (G3, "G3/M4096_N4096_fp16/K107", "fp16"),
+        (G4, "G4/M1024_K4096_fp16/N107", "M=1024 fp16"),
+        (G5, "G5/K4096_N4096_fp16/M107", "fp16"),
+    ] {
+        let of = |lines: &str, suffix: &str| {
+            let id = id.replace("fp16", &format!("fp16{suffix}"));
+            let cases = experiment(&format!("{keys}\n{lines}")).cases();
+            let case = cases.into_iter().find(|case| case.id == id);
+            case.unwrap_or_else(|| panic!("no case {id}"))
+        };
+        let plain = of("", "");
+        assert_eq!((&*plain.curve, plain.labels.len()), (legend, 0));
+        assert_eq!(of("layout: nn\nbatch: 1", ""), plain, "published ids stay");
+        for layout in GemmLayout::ALL.into_iter().filter(|layout| *layout != GemmLayout::Nn) {
+            let name = layout.name();
+            let case = of(&format!("layout: {name}"), &format!("_{name}"));
+            assert_eq!(case.curve, format!("{legend} {name}"));
+            assert_eq!(json!(case.labels), json!({"layout": name}));
+            let [Operation::Gemm(gemm), Operation::Gemm(dense)] =
+                [&case.operation, &plain.operation]
+            else {
+                panic!("another operation")
+            };
+            assert_eq!(*gemm, Gemm { layout, ..*dense });
+        }
+        let all = "layout: nt\nbatch: 128\nprovider: pytorch";
+        let case = of(all, "_nt_b128_pytorch");
+        assert_eq!(case.curve, format!("{legend} nt, batch 128"));
+        assert_eq!(json!(case.labels), json!({"layout": "nt", "batch": 128}));
+        let [gemm] = case.operation.gemms() else { panic!("one GEMM") };
+        assert_eq!((gemm.layout, gemm.batch), (GemmLayout::Nt, 128));
+        assert_eq!(case.operation.flops(), 128.0 * plain.operation.flops());
+
+        let place = |column: usize| format!("{}:{column}", 3 + keys.lines().count());
+        let says = "X1_test.layout: \"nc\" .. allowed are nn, nt, tn, tt";
+        refused(with(keys, "layout: nc"), &place(13), says);
+        let says = "X1_test.batch: expected an integer from 1 .. found integer 0";
+        refused(with(keys, "batch: 0"), &place(12), says);
+        let says = "a tensor of 1073741824 x .. is too large";
+        refused(with(keys, "batch: 1073741824"), "3:5", says);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use night_sweep::device::torch::{
 };
 use night_sweep::ops::planner::Planner;
 use night_sweep::workload::{
-    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmShape, Operation, Provider,
+    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmLayout, GemmShape, Operation, Provider,
     ProviderChoice, Sdpa, SdpaShape,
 };
 use std::rc::Rc;
@@ -149,7 +149,7 @@ fn gemms_are_verified_whole_in_sequence_and_padded() {
     let provider = ProviderChoice::Pytorch;
     let data = GemmShape { m: 33, n: 107, k: 107 };
     let dense = Gemm { provider, ..Gemm::dense(data) };
-    let padded = |shape| Gemm { shape, data, provider };
+    let padded = |shape| Gemm { shape, ..dense };
     let wider = padded(GemmShape { n: 112, ..data });
     let deeper = padded(GemmShape { k: 112, ..data });
     let planners = Planners::new();
@@ -206,6 +206,39 @@ fn products_that_no_plan_asks_for_are_right_or_need_the_dispatcher() {
             session.copy_out(&result.unwrap(), to).unwrap();
             let row = [FOUR, FOUR, FOUR, FOUR, 0, 0, 0, 0];
             assert_eq!(read, [row.repeat(rows), vec![0; 48 - 8 * rows]].concat());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs PyTorch"]
+fn gemms_are_verified_in_every_layout_and_batch() {
+    let planners = Planners::new();
+    let provider = ProviderChoice::Pytorch;
+    let with = |layout, batch, [m, n, k]: [usize; 3]| Gemm {
+        layout,
+        batch,
+        provider,
+        ..Gemm::dense(GemmShape { m, n, k })
+    };
+    for planner in &planners.planners {
+        for shape in [[1, 1, 1], [33, 107, 65], [64, 96, 128]] {
+            for (layout, batch) in GemmLayout::ALL.into_iter().flat_map(|it| [(it, 1), (it, 3)]) {
+                let gemm = with(layout, batch, shape);
+                for dtype in DType::ALL {
+                    let planned = planner.plan(&case(dtype, Operation::Gemm(gemm)));
+                    if Product::of(layout, batch) == Product::Linear && !has_dispatcher(planner) {
+                        let error = planned.err().unwrap();
+                        assert_needs_the_dispatcher(planner, "aten::linear", &error);
+                        continue;
+                    }
+                    let mut planned = planned.unwrap();
+                    assert_eq!(planned.provider, Provider::Pytorch);
+                    let verification = planned.plan.verify().unwrap();
+                    assert_eq!(verification.rows, (batch * shape[0]).min(64), "{gemm:?}");
+                    planned.plan.launch().unwrap();
+                }
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use night_sweep::device::{Cuda, Device, DeviceChoice, Kernel, Opened, libraries}
 use night_sweep::ops::planner::{Planned, Planner};
 use night_sweep::ops::sdpa::{Chosen, proven};
 use night_sweep::workload::{
-    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmShape, Operation, Provider,
+    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmLayout, GemmShape, Operation, Provider,
     ProviderChoice, Sdpa, SdpaShape,
 };
 use std::rc::Rc;
@@ -142,7 +142,7 @@ fn gemms_are_verified_whole_in_sequence_and_padded() {
     for data in [(1, 1, 1), (257, 107, 112), (1024, 4096, 107), (64, 96, 4096)] {
         let data = GemmShape { m: data.0, n: data.1, k: data.2 };
         let dense = Gemm { provider, ..Gemm::dense(data) };
-        let padded = |shape| Gemm { shape, data, provider };
+        let padded = |shape| Gemm { shape, ..dense };
         let wider = padded(GemmShape { n: data.n + 5, ..data });
         let deeper = padded(GemmShape { k: data.k + 5, ..data });
         for dtype in DTYPES {
@@ -208,5 +208,24 @@ fn the_libraries_of_pytorch_serve_the_whole_process() {
         paths.sort_unstable();
         paths.dedup();
         assert_eq!(paths.len(), 1, "one {library} in a process: {paths:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn gemms_are_verified_in_every_layout_and_batch() {
+    let gpu = Gpu::new();
+    let provider = ProviderChoice::Pytorch;
+    for (m, n, k) in [(1, 1, 1), (17, 65, 33), (257, 107, 112), (1024, 128, 107), (64, 96, 4096)] {
+        for layout in GemmLayout::ALL {
+            for batch in [1, 3] {
+                let dense = Gemm::dense(GemmShape { m, n, k });
+                let gemm = Gemm { layout, batch, provider, ..dense };
+                for dtype in DTYPES {
+                    let (_, kernels) = gpu.check(dtype, Operation::Gemm(gemm));
+                    assert!(!kernels.is_empty(), "{gemm:?}");
+                }
+            }
+        }
     }
 }

@@ -8,6 +8,8 @@ use gemm::Parallelism;
 pub struct HostGemm {
     /// A is `[m, k]`, B `[k, n]`, C `[m, n]`.
     pub shape: GemmShape,
+    /// A is stored as `[k, m]`.
+    pub a_transposed: bool,
     /// B is stored as `[n, k]`.
     pub b_transposed: bool,
     /// Add to C, instead of replacing it.
@@ -19,13 +21,15 @@ pub struct HostGemm {
 impl HostGemm {
     /// `C = A B`.
     pub fn of(shape: GemmShape) -> Self {
-        HostGemm { shape, b_transposed: false, accumulate: false, scale: 1.0 }
+        let (a_transposed, b_transposed) = (false, false);
+        HostGemm { shape, a_transposed, b_transposed, accumulate: false, scale: 1.0 }
     }
 
     pub fn run(self, a: &[f32], b: &[f32], c: &mut [f32], parallelism: Parallelism) {
         let GemmShape { m, n, k } = self.shape;
         let elements = [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)];
         assert_eq!([a, b, &*c].map(|matrix| Some(matrix.len())), elements);
+        let (a_column, a_row) = if self.a_transposed { (m, 1) } else { (1, k) };
         let (b_column, b_row) = if self.b_transposed { (k, 1) } else { (1, n) };
         // SAFETY: the strides address each matrix contiguously, and the assertion says that its
         // slice holds it whole; C is borrowed exclusively, so it overlaps neither operand.
@@ -39,8 +43,8 @@ impl HostGemm {
                 n as isize,
                 self.accumulate,
                 a.as_ptr(),
-                1,
-                k as isize,
+                a_column as isize,
+                a_row as isize,
                 b.as_ptr(),
                 b_column as isize,
                 b_row as isize,
@@ -74,9 +78,9 @@ mod tests {
 
     #[test]
     fn every_form_of_a_gemm_matches_plain_loops() {
-        let forms = [(false, false), (false, true), (true, false), (true, true)];
-        for ([m, n, k], (b_transposed, accumulate)) in
-            SHAPES.into_iter().flat_map(|shape| forms.map(|form| (shape, form)))
+        let forms = (0..8).map(|form| [form & 1, form & 2, form & 4].map(|bit| bit > 0));
+        for ([m, n, k], [a_transposed, b_transposed, accumulate]) in
+            SHAPES.into_iter().flat_map(|shape| forms.clone().map(move |form| (shape, form)))
         {
             let random = |tensor, len: usize| {
                 (0..len).map(|i| normal(1, tensor, i as u64)).collect::<Vec<f32>>()
@@ -86,12 +90,13 @@ mod tests {
             let before = if accumulate { random(2, m * n) } else { vec![f32::NAN; m * n] };
             let mut c = before.clone();
             let shape = GemmShape { m, n, k };
-            let gemm = HostGemm { shape, b_transposed, accumulate, scale: 0.5 };
+            let gemm = HostGemm { shape, a_transposed, b_transposed, accumulate, scale: 0.5 };
             gemm.run(&a, &b, &mut c, Parallelism::None);
             for (at, &result) in c.iter().enumerate() {
                 let (row, column) = (at / n, at % n);
+                let a_at = |i| if a_transposed { i * m + row } else { row * k + i };
                 let b_at = |i| if b_transposed { column * k + i } else { i * n + column };
-                let term = |i| f64::from(a[row * k + i]) * f64::from(b[b_at(i)]);
+                let term = |i| f64::from(a[a_at(i)]) * f64::from(b[b_at(i)]);
                 let sum: f64 = (0..k).map(term).sum();
                 let expected = 0.5 * sum + if accumulate { f64::from(before[at]) } else { 0.0 };
                 let error = (f64::from(result) - expected).abs();

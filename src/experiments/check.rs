@@ -1,6 +1,7 @@
 //! What a whole entry has to keep: sizes that fit, and no more cases than anyone would wait for.
 
 use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS};
+use crate::workload::operation::Gemm;
 use crate::workload::shape::{GemmShape, SdpaShape};
 use std::fmt::Display;
 
@@ -22,9 +23,12 @@ fn tensor(key: &str, dims: &[usize]) -> Result<(), Problem> {
     Err(problem(key, format!("a tensor of {} is too large; allowed is {limit}", dims.join(" x "))))
 }
 
-pub fn gemm(key: &str, shape: GemmShape) -> Result<(), Problem> {
-    let GemmShape { m, n, k } = shape;
-    [[m, k], [k, n], [m, n]].iter().try_for_each(|matrix| tensor(key, matrix))
+pub fn gemm(key: &str, gemm: &Gemm) -> Result<(), Problem> {
+    let (GemmShape { m, n, k }, batch) = (gemm.shape, gemm.batch);
+    // A batch of one is no dimension that an error should name.
+    let from = usize::from(batch == 1);
+    let tensors = [[batch, m, k], [batch, k, n], [batch, m, n]];
+    tensors.iter().try_for_each(|dims| tensor(key, &dims[from..]))
 }
 
 pub fn sdpa(key: &str, shape: SdpaShape) -> Result<(), Problem> {

@@ -1,6 +1,8 @@
 //! What the types that sweep a dimension of a GEMM share.
 
+use super::value::Size;
 use crate::workload::case::Case;
+use crate::workload::matrix::GemmLayout;
 use crate::workload::operation::{Gemm, Operation, ProviderChoice};
 use crate::workload::shape::{DType, GemmShape};
 use serde::de::{Deserializer, Error, Visitor};
@@ -72,15 +74,64 @@ impl Visitor<'_> for ProviderName {
     }
 }
 
-/// A curve of GEMMs: its series, the middle part of its ids, and its legend.
+/// The keys of a type that say how its GEMMs are stored and timed.
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub layout: GemmLayout,
+    pub batch: Size,
+    pub algorithms: GemmAlgorithms,
+    pub provider: GemmProvider,
+}
+
+impl Options {
+    /// The library's GEMM of a shape.
+    pub fn gemm(self, shape: GemmShape) -> Gemm {
+        Gemm { layout: self.layout, batch: self.batch.get(), ..Gemm::dense(shape) }
+    }
+
+    /// What these add to a series, `_nt_b128_pytorch`, and to a legend, ` nt, batch 128`: nothing
+    /// where they are the default, so that published ids stay as they are.
+    fn suffixes(self) -> (String, String) {
+        let (mut series, mut legend) = (String::new(), String::new());
+        if !self.layout.is_default() {
+            series += &format!("_{}", self.layout.name());
+            legend += &format!(" {}", self.layout.name());
+        }
+        if self.is_batch() {
+            series += &format!("_b{}", self.batch);
+            legend += &format!(", batch {}", self.batch);
+        }
+        if self.provider == GemmProvider::Pytorch {
+            series += ProviderChoice::Pytorch.suffix();
+        }
+        (series, legend)
+    }
+
+    fn is_batch(self) -> bool {
+        self.batch.get() > 1
+    }
+
+    /// The columns `layout` and `batch` where they are not the default.
+    fn labelled(self, mut case: Case) -> Case {
+        if !self.layout.is_default() {
+            case = case.label("layout", self.layout.name());
+        }
+        if self.is_batch() {
+            case = case.label("batch", self.batch.get());
+        }
+        case
+    }
+}
+
+/// A curve of GEMMs: its series, the middle part of its ids, and its legend, both without what the
+/// options add.
 pub struct Line<'a> {
     pub group: &'a str,
     pub series: String,
     pub legend: String,
     pub dtype: DType,
     pub dim: &'a str,
-    pub algorithms: GemmAlgorithms,
-    pub provider: GemmProvider,
+    pub options: Options,
 }
 
 impl Line<'_> {
@@ -90,20 +141,22 @@ impl Line<'_> {
         values: impl Iterator<Item = usize>,
         shape: impl Fn(usize) -> GemmShape,
     ) -> impl Iterator<Item = Case> {
-        let Line { group, mut series, legend, dtype, dim, algorithms, provider } = self;
-        if provider == GemmProvider::Pytorch {
-            series += ProviderChoice::Pytorch.suffix();
-        }
+        let Line { group, mut series, mut legend, dtype, dim, options } = self;
+        let (of_series, of_legend) = options.suffixes();
+        series += &of_series;
+        legend += &of_legend;
         values.flat_map(move |value| {
-            let librarys = Gemm::dense(shape(value));
+            let librarys = options.gemm(shape(value));
             let pytorchs = Gemm { provider: ProviderChoice::Pytorch, ..librarys };
-            let own = if provider == GemmProvider::Pytorch { pytorchs } else { librarys };
+            let is_pytorchs = options.provider == GemmProvider::Pytorch;
+            let own = if is_pytorchs { pytorchs } else { librarys };
             let point = format!("{dim}{value}");
             let row = Case::row(group, &series, &point, value, dtype, Operation::Gemm(own))
                 .on_curve(&*legend);
-            let pytorch = (provider == GemmProvider::Both)
+            let row = options.labelled(row);
+            let pytorch = (options.provider == GemmProvider::Both)
                 .then(|| row.variant("pytorch", Operation::Gemm(pytorchs)));
-            let best = (algorithms == GemmAlgorithms::Best)
+            let best = (options.algorithms == GemmAlgorithms::Best)
                 .then(|| row.variant("best_algorithm", Operation::GemmBest(librarys)));
             [Some(row), pytorch, best].into_iter().flatten()
         })

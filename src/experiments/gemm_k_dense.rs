@@ -16,7 +16,7 @@ pub const TYPE: Type = Type {
             Plot::latency("g3_latency_vs_K", "GEMM latency"),
             Plot::throughput("g3_tflops_vs_K", "GEMM throughput"),
         ],
-        findings: &[findings::sweep::add],
+        findings: &[findings::sweep::add, findings::pytorch::add],
         axes: &[Axis::GemmK],
     },
 };
@@ -33,6 +33,10 @@ struct GemmKDense {
     #[serde(rename = "K_step_2", default = "two")]
     k_step_2: Size,
     #[serde(default)]
+    layout: GemmLayout,
+    #[serde(default = "one")]
+    batch: Size,
+    #[serde(default)]
     gemm_algorithms: GemmAlgorithms,
     #[serde(default)]
     provider: GemmProvider,
@@ -48,6 +52,11 @@ struct OutputSize {
 }
 
 impl GemmKDense {
+    fn options(&self) -> Options {
+        let (algorithms, provider) = (self.gemm_algorithms, self.provider);
+        Options { layout: self.layout, batch: self.batch, algorithms, provider }
+    }
+
     fn k_values(&self) -> impl Iterator<Item = usize> {
         self.k_range.stepped(BOUNDARY, self.k_step_1, self.k_step_2)
     }
@@ -60,7 +69,7 @@ impl GemmKDense {
 impl Sweep for GemmKDense {
     fn check(&self) -> Result<(), Problem> {
         check::cases("K_range", self.k_values(), self.dtypes.len())?;
-        check::gemm("shape", self.shape(self.k_range.hi()))
+        check::gemm("shape", &self.options().gemm(self.shape(self.k_range.hi())))
     }
 
     /// A curve for each element type, a point for each K: `G3/M4096_N4096_fp16/K107`.
@@ -68,15 +77,13 @@ impl Sweep for GemmKDense {
         let OutputSize { m, n } = self.shape;
         let line = |&dtype: &DType| {
             let (legend, dim) = (dtype.name().to_owned(), "K");
-            let (algorithms, provider) = (self.gemm_algorithms, self.provider);
             let line = Line {
                 group,
                 series: format!("M{m}_N{n}_{legend}"),
                 legend,
                 dtype,
                 dim,
-                algorithms,
-                provider,
+                options: self.options(),
             };
             line.cases(self.k_values(), |k| self.shape(k))
         };

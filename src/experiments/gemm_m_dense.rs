@@ -13,7 +13,7 @@ pub const TYPE: Type = Type {
         title: "GEMM over M",
         layout: Layout::Sweep,
         plots: &[Plot::latency("g5_latency_vs_M", "GEMM latency")],
-        findings: &[findings::sweep::add],
+        findings: &[findings::sweep::add, findings::pytorch::add],
         axes: &[Axis::GemmM],
     },
 };
@@ -30,6 +30,10 @@ struct GemmMDense {
     #[serde(rename = "M_step_2", default = "two")]
     m_step_2: Size,
     #[serde(default)]
+    layout: GemmLayout,
+    #[serde(default = "one")]
+    batch: Size,
+    #[serde(default)]
     gemm_algorithms: GemmAlgorithms,
     #[serde(default)]
     provider: GemmProvider,
@@ -45,6 +49,11 @@ struct Weights {
 }
 
 impl GemmMDense {
+    fn options(&self) -> Options {
+        let (algorithms, provider) = (self.gemm_algorithms, self.provider);
+        Options { layout: self.layout, batch: self.batch, algorithms, provider }
+    }
+
     fn m_values(&self) -> impl Iterator<Item = usize> {
         self.m_range.stepped(BOUNDARY, self.m_step_1, self.m_step_2)
     }
@@ -57,7 +66,7 @@ impl GemmMDense {
 impl Sweep for GemmMDense {
     fn check(&self) -> Result<(), Problem> {
         check::cases("M_range", self.m_values(), self.dtypes.len())?;
-        check::gemm("shape", self.shape(self.m_range.hi()))
+        check::gemm("shape", &self.options().gemm(self.shape(self.m_range.hi())))
     }
 
     /// A curve for each element type, a point for each M: `G5/K4096_N4096_fp16/M107`.
@@ -65,15 +74,13 @@ impl Sweep for GemmMDense {
         let Weights { k, n } = self.shape;
         let line = |&dtype: &DType| {
             let (legend, dim) = (dtype.name().to_owned(), "M");
-            let (algorithms, provider) = (self.gemm_algorithms, self.provider);
             let line = Line {
                 group,
                 series: format!("K{k}_N{n}_{legend}"),
                 legend,
                 dtype,
                 dim,
-                algorithms,
-                provider,
+                options: self.options(),
             };
             line.cases(self.m_values(), |m| self.shape(m))
         };

@@ -13,7 +13,7 @@ pub const TYPE: Type = Type {
         title: "GEMM over N",
         layout: Layout::Sweep,
         plots: &[Plot::latency("g4_latency_vs_N", "GEMM latency")],
-        findings: &[findings::sweep::add],
+        findings: &[findings::sweep::add, findings::pytorch::add],
         axes: &[Axis::GemmN],
     },
 };
@@ -33,12 +33,21 @@ struct GemmNDense {
     #[serde(rename = "N_step_2", default = "two")]
     n_step_2: Size,
     #[serde(default)]
+    layout: GemmLayout,
+    #[serde(default = "one")]
+    batch: Size,
+    #[serde(default)]
     gemm_algorithms: GemmAlgorithms,
     #[serde(default)]
     provider: GemmProvider,
 }
 
 impl GemmNDense {
+    fn options(&self) -> Options {
+        let (algorithms, provider) = (self.gemm_algorithms, self.provider);
+        Options { layout: self.layout, batch: self.batch, algorithms, provider }
+    }
+
     fn n_values(&self) -> impl Iterator<Item = usize> {
         self.n_range.stepped(BOUNDARY, self.n_step_1, self.n_step_2)
     }
@@ -52,8 +61,8 @@ impl Sweep for GemmNDense {
     fn check(&self) -> Result<(), Problem> {
         let series = self.dtypes.len().saturating_mul(self.m_values.len());
         check::cases("N_range", self.n_values(), series)?;
-        let largest = self.n_range.hi();
-        self.m_values.iter().try_for_each(|&m| check::gemm("M_values", self.shape(m, largest)))
+        let largest = |m| self.options().gemm(self.shape(m, self.n_range.hi()));
+        self.m_values.iter().try_for_each(|&m| check::gemm("M_values", &largest(m)))
     }
 
     /// A curve for each M and element type, a point for each N: `G4/M1024_K4096_fp16/N107`.
@@ -63,8 +72,8 @@ impl Sweep for GemmNDense {
             for &m in &self.m_values {
                 let series = format!("M{m}_K{}_{}", self.k, dtype.name());
                 let legend = format!("M={m} {}", dtype.name());
-                let (algorithms, provider) = (self.gemm_algorithms, self.provider);
-                let line = Line { group, series, legend, dtype, dim: "N", algorithms, provider };
+                let options = self.options();
+                let line = Line { group, series, legend, dtype, dim: "N", options };
                 let shape = |n| self.shape(m, n);
                 cases.extend(line.cases(self.n_values(), shape));
             }

@@ -143,7 +143,7 @@ impl HeteroBatching {
         let Some(padded) = pattern.largest_dim().checked_mul(self.heads.get()) else {
             return Err(problem(&key, "dim times H overflows"));
         };
-        check::gemm(&key, self.gemm(padded).shape)
+        check::gemm(&key, &self.gemm(padded))
     }
 }
 

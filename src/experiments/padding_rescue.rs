@@ -142,7 +142,7 @@ impl Sweep for PaddingRescue {
                 )
             })?;
             for &physical in &self.pad_options {
-                check::gemm("gemm_shapes", self.gemm(size, pads_k, physical.get()).shape)?;
+                check::gemm("gemm_shapes", &self.gemm(size, pads_k, physical.get()))?;
             }
         }
         Ok(())

@@ -55,9 +55,13 @@ fn check_case(case: &Case) -> Result<()> {
 }
 
 fn check_gemm(gemm: &Gemm) -> Result<()> {
+    let batch = gemm.batch;
     for GemmShape { m, n, k } in [gemm.shape, gemm.data] {
-        [[m, k], [k, n], [m, n]].iter().try_for_each(|matrix| tensor(matrix))?;
+        let tensors = [[batch, m, k], [batch, k, n], [batch, m, n]];
+        tensors.iter().try_for_each(|dims| tensor(dims))?;
     }
+    let is_padded = gemm.shape != gemm.data;
+    ensure!(gemm.is_plain() || !is_padded, "a GEMM with padding is one, of layout nn");
     Ok(())
 }
 

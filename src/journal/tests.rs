@@ -4,6 +4,7 @@ use crate::measure::record::{Protocol, ProtocolKind, Ran, Spent};
 use crate::ops::plan::Verification;
 use crate::workload::ErrorKind;
 use crate::workload::case::Case;
+use crate::workload::matrix::GemmLayout;
 use crate::workload::operation::{Gemm, Operation};
 use crate::workload::provider::Provider;
 use crate::workload::shape::{DType, GemmShape};
@@ -244,6 +245,16 @@ fn headers_that_no_spec_could_have_made_are_refused() {
     let huge = GemmShape { m: usize::MAX, n: 2, k: 2 };
     refused(&|h| h.cases[0].operation = Operation::Gemm(Gemm::dense(huge)), "a tensor of");
     refused(&|h| h.cases[0].operation = Operation::GemmSequence(vec![]), "no GEMMs");
+    let dense = Gemm::dense(GemmShape { m: 64, n: 64, k: 64 });
+    for batch in [0, 1 << 30] {
+        let gemm = Operation::Gemm(Gemm { batch, ..dense });
+        refused(&|h| h.cases[0].operation = gemm.clone(), "a tensor of");
+    }
+    let padded = Gemm { shape: GemmShape { k: 72, ..dense.shape }, ..dense };
+    for gemm in [Gemm { batch: 2, ..padded }, Gemm { layout: GemmLayout::Tn, ..padded }] {
+        let gemm = Operation::GemmOnTheFly(gemm);
+        refused(&|h| h.cases[0].operation = gemm.clone(), "with padding is one, of layout nn");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::ops::gemm::{
 use crate::ops::plan::Sequence;
 use crate::ops::sdpa::{self, Attention, Extent};
 use crate::workload::{
-    Case, CaseError, DType, Gemm, GemmShape, Operation, Provider, ProviderChoice, Sdpa,
+    Case, CaseError, DType, Gemm, GemmLayout, GemmShape, Operation, Provider, ProviderChoice, Sdpa,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,10 +22,13 @@ pub struct Planner {
     torch: Option<Rc<Session>>,
     seed: u64,
     attention: Attention,
-    /// Algorithms chosen so far, so that every trial has the same: by GEMM, and whether all were
-    /// tried.
-    algorithms: RefCell<HashMap<(GemmShape, DType, bool), Matmul>>,
+    /// Algorithms chosen so far, so that every trial has the same.
+    algorithms: RefCell<HashMap<Asked, Matmul>>,
 }
+
+/// What an algorithm was chosen for: shape, layout and batch of a GEMM, its element type, and
+/// whether all algorithms were tried.
+type Asked = (GemmShape, GemmLayout, usize, DType, bool);
 
 /// A plan, whose it is, and which backend where there is a choice.
 pub struct Planned {
@@ -160,12 +163,12 @@ impl Planner {
         dtype: DType,
         try_all: bool,
     ) -> Result<CublasLtGemm, CaseError> {
-        let key = (gemm.shape, dtype, try_all);
+        let key = (gemm.shape, gemm.layout, gemm.batch, dtype, try_all);
         let known = self.algorithms.borrow().get(&key).cloned();
         let matmul = match known {
             Some(matmul) => matmul,
             None if try_all => CublasLtGemm::fastest(cuda, *gemm, dtype, self.seed)?,
-            None => cuda.lt().algorithms(gemm.shape, dtype, 1)?.swap_remove(0),
+            None => cuda.lt().algorithms(gemm, dtype, 1)?.swap_remove(0),
         };
         self.algorithms.borrow_mut().insert(key, matmul.clone());
         CublasLtGemm::with(cuda, *gemm, dtype, self.seed, matmul)

@@ -8,7 +8,7 @@ pub mod cuda;
 
 use crate::ops::{Verification, gemm::GemmProblem, sdpa::SdpaProblem};
 use crate::workload::{
-    CaseError, DType, GemmShape, SdpaShape, convert::to_f32, philox::philox4x32,
+    CaseError, DType, Gemm, GemmShape, SdpaShape, convert::to_f32, philox::philox4x32,
 };
 use rayon::prelude::*;
 
@@ -73,7 +73,7 @@ fn judge(
     )))
 }
 
-/// Compares `c` with a reference; an error names the row.
+/// Compares `c` with a reference; an error names the row, counting those of the whole batch.
 pub fn host_gemm(problem: &GemmProblem<Vec<u16>>) -> Result<Verification, CaseError> {
     compare(&problem.c, problem.gemm.shape.n, problem.dtype, |row| gemm_row(problem, row))
 }
@@ -83,13 +83,24 @@ pub fn host_sdpa(problem: &SdpaProblem<Vec<u16>>) -> Result<Verification, CaseEr
     compare(&problem.o, problem.sdpa.shape.head_dim, problem.dtype, |row| sdpa_row(problem, row))
 }
 
-/// Row `row` of `A B`.
+/// Row `row` of `A B`, counting the rows of the whole batch.
 fn gemm_row(problem: &GemmProblem<Vec<u16>>, row: usize) -> Vec<f32> {
-    let GemmShape { n, k, .. } = problem.gemm.shape;
+    let Gemm { shape: GemmShape { m, n, k }, layout, .. } = problem.gemm;
     let value = |bits: u16| to_f32(problem.dtype, bits);
+    let (of_batch, row) = (row / m, row % m);
+    let a = &problem.a[of_batch * m * k..][..m * k];
+    let b = &problem.b[of_batch * k * n..][..k * n];
+    let [[row_stride, column_stride], _] = problem.gemm.strides();
+    let a_row: Vec<f32> = (0..k).map(|i| value(a[row * row_stride + i * column_stride])).collect();
     let mut sums = vec![0.0; n];
-    for (&a, b_row) in problem.a[row * k..][..k].iter().zip(problem.b.chunks(n)) {
-        sums.iter_mut().zip(b_row).for_each(|(sum, &b)| *sum += value(a) * value(b));
+    if layout.b_transposed() {
+        for (sum, b_column) in sums.iter_mut().zip(b.chunks(k)) {
+            a_row.iter().zip(b_column).for_each(|(a, &b)| *sum += a * value(b));
+        }
+    } else {
+        for (a, b_row) in a_row.iter().zip(b.chunks(n)) {
+            sums.iter_mut().zip(b_row).for_each(|(sum, &b)| *sum += a * value(b));
+        }
     }
     sums
 }
@@ -166,7 +177,7 @@ mod tests {
     use crate::ops::Plan;
     use crate::ops::gemm::CpuGemm;
     use crate::ops::sdpa::{self, Made};
-    use crate::workload::{Backend, ErrorKind, Gemm, Sdpa, convert::from_f32};
+    use crate::workload::{Backend, ErrorKind, GemmLayout, Sdpa, convert::from_f32};
 
     /// A right GEMM of 200 rows, made without the plans: by the reference itself, rounded.
     fn right_gemm(dtype: DType) -> GemmProblem<Vec<u16>> {
@@ -268,6 +279,29 @@ mod tests {
         plan.launch().unwrap();
         plan.problem_mut().sdpa.causal = true;
         assert_wrong(host_sdpa(plan.problem_mut()), &["relative error"]);
+    }
+
+    #[test]
+    fn a_gemm_that_takes_its_operands_for_others_fails() {
+        let shape = GemmShape { m: 24, n: 24, k: 24 };
+        let of = |layout| {
+            let gemm = Gemm { layout, batch: 9, ..Gemm::dense(shape) };
+            let mut plan = CpuGemm::new(GemmProblem::on_host(gemm, DType::Fp16, 42));
+            plan.verify().unwrap();
+            plan.problem
+        };
+        for layout in GemmLayout::ALL {
+            let right = of(layout);
+            assert_eq!(host_gemm(&right).unwrap().rows, SAMPLED_ROWS);
+            for other in GemmLayout::ALL.into_iter().filter(|other| *other != layout) {
+                let wrong = GemmProblem { c: of(other).c, ..right.clone() };
+                assert_wrong(host_gemm(&wrong), &["relative error"]);
+            }
+            // The result of the last GEMM of the batch is that of the one before.
+            let mut wrong = right.clone();
+            wrong.c.copy_within(7 * 576..8 * 576, 8 * 576);
+            assert_wrong(host_gemm(&wrong), &["relative error"]);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod case;
 pub mod convert;
 pub mod error;
 pub(crate) mod limits;
+pub mod matrix;
 pub mod operation;
 pub mod philox;
 pub mod provider;
@@ -11,6 +12,7 @@ pub mod shape;
 
 pub use case::Case;
 pub use error::{CaseError, ErrorKind};
-pub use operation::{Backend, Gemm, Operation, PaddedMatrix, ProviderChoice, Sdpa};
+pub use matrix::{GemmLayout, PaddedMatrix};
+pub use operation::{Backend, Gemm, Operation, ProviderChoice, Sdpa};
 pub use provider::Provider;
 pub use shape::{DType, GemmShape, SdpaShape};

@@ -1,6 +1,7 @@
 //! What one launch computes, padding included.
 
-use super::shape::{DType, GemmShape, SdpaShape};
+use super::matrix::{GemmLayout, PaddedMatrix};
+use super::shape::{GemmShape, SdpaShape};
 use serde::{Deserialize, Serialize};
 
 /// What one launch computes.
@@ -56,13 +57,20 @@ impl ProviderChoice {
     }
 }
 
-/// A GEMM whose operands may be padded with zeros beyond `data`.
+/// A GEMM whose operands may be padded with zeros beyond `data`, or a batch of GEMMs of one shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gemm {
     /// What the library is asked to multiply.
     pub shape: GemmShape,
     /// The part that holds data; no larger than `shape` in any dimension.
     pub data: GemmShape,
+    /// How A and B are stored; only [`GemmLayout::Nn`] where there is padding.
+    #[serde(default, skip_serializing_if = "GemmLayout::is_default")]
+    pub layout: GemmLayout,
+    /// GEMMs of this shape in one call: A, B and C of each lie behind those of the one before. Only
+    /// 1 where there is padding.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub batch: usize,
     /// Whose GEMM it is: the library's, or PyTorch's.
     #[serde(default, skip_serializing_if = "ProviderChoice::is_auto")]
     pub provider: ProviderChoice,
@@ -172,47 +180,69 @@ impl Backend {
     }
 }
 
+fn one() -> usize {
+    1
+}
+
+fn is_one(batch: &usize) -> bool {
+    *batch == 1
+}
+
 impl Gemm {
-    /// Without padding.
+    /// One, without padding, of matrices as the math has them.
     pub fn dense(shape: GemmShape) -> Self {
-        Gemm { shape, data: shape, provider: ProviderChoice::Auto }
+        let (layout, provider) = (GemmLayout::Nn, ProviderChoice::Auto);
+        Gemm { shape, data: shape, layout, batch: 1, provider }
     }
 
-    /// A, B and C.
+    /// Whether it is one GEMM of matrices as the math has them: only such may have padding.
+    pub fn is_plain(&self) -> bool {
+        self.layout.is_default() && self.batch == 1
+    }
+
+    /// A, B and C as they are stored: those of a batch are one matrix of as many times the rows.
+    ///
+    /// # Panics
+    /// If it has padding, and is not plain.
     pub fn matrices(&self) -> [PaddedMatrix; 3] {
+        assert!(self.is_plain() || self.shape == self.data, "padding of a plain GEMM only");
+        let stored = |size: [usize; 2], data: [usize; 2], transposed: bool| {
+            let of_batch = |[rows, columns]: [usize; 2]| match transposed {
+                true => [self.batch * columns, rows],
+                false => [self.batch * rows, columns],
+            };
+            PaddedMatrix { size: of_batch(size), data: of_batch(data) }
+        };
         let (shape, data) = (self.shape, self.data);
         [
-            PaddedMatrix { size: [shape.m, shape.k], data: [data.m, data.k] },
-            PaddedMatrix { size: [shape.k, shape.n], data: [data.k, data.n] },
-            PaddedMatrix { size: [shape.m, shape.n], data: [data.m, data.n] },
+            stored([shape.m, shape.k], [data.m, data.k], self.layout.a_transposed()),
+            stored([shape.k, shape.n], [data.k, data.n], self.layout.b_transposed()),
+            stored([shape.m, shape.n], [data.m, data.n], false),
         ]
+    }
+
+    /// Of A and of B: elements from one row to the next and from one column to the next, as the
+    /// math has them.
+    pub fn strides(&self) -> [[usize; 2]; 2] {
+        let GemmShape { m, n, k } = self.shape;
+        let a = if self.layout.a_transposed() { [1, m] } else { [k, 1] };
+        let b = if self.layout.b_transposed() { [1, k] } else { [n, 1] };
+        [a, b]
     }
 
     /// Of its data alone.
     pub fn unpadded(self) -> Self {
         Gemm { shape: self.data, ..self }
     }
-}
 
-/// A matrix whose upper left corner holds data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PaddedMatrix {
-    /// Rows and columns, zeros included.
-    pub size: [usize; 2],
-    /// Rows and columns of data.
-    pub data: [usize; 2],
-}
-
-impl PaddedMatrix {
-    /// Whether there is anything beyond the data.
-    pub fn is_padded(&self) -> bool {
-        self.size != self.data
+    /// Useful floating-point operations: padding does not count.
+    fn flops(&self) -> f64 {
+        self.batch as f64 * self.data.flops()
     }
 
-    /// Bytes of the matrix and of its data: what a copy from one to the other moves.
-    fn copy_bytes(&self) -> f64 {
-        let bytes = |[rows, columns]: [usize; 2]| (rows * columns * DType::SIZE_BYTES) as f64;
-        bytes(self.size) + bytes(self.data)
+    /// Bytes that must move, padding included.
+    fn bytes(&self) -> f64 {
+        self.batch as f64 * self.shape.bytes()
     }
 }
 
@@ -271,7 +301,7 @@ impl Operation {
             Operation::Sdpa(sdpa)
             | Operation::SdpaOnTheFly(sdpa)
             | Operation::SdpaKernelOnly(sdpa) => sdpa.unpadded().shape.flops(sdpa.causal),
-            _ => self.gemms().iter().map(|gemm| gemm.data.flops()).sum(),
+            _ => self.gemms().iter().map(Gemm::flops).sum(),
         }
     }
 
@@ -280,13 +310,59 @@ impl Operation {
         match self {
             Operation::GemmOnTheFly(gemm) => {
                 let copies = gemm.matrices().into_iter().filter(|matrix| matrix.is_padded());
-                gemm.shape.bytes() + copies.map(|matrix| matrix.copy_bytes()).sum::<f64>()
+                gemm.bytes() + copies.map(|matrix| matrix.copy_bytes()).sum::<f64>()
             }
             Operation::Sdpa(sdpa) | Operation::SdpaKernelOnly(sdpa) => sdpa.shape.bytes(),
             Operation::SdpaOnTheFly(sdpa) => {
                 2.0 * sdpa.shape.bytes() + sdpa.unpadded().shape.bytes()
             }
-            _ => self.gemms().iter().map(|gemm| gemm.shape.bytes()).sum(),
+            _ => self.gemms().iter().map(Gemm::bytes).sum(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json, to_value};
+
+    const SHAPE: GemmShape = GemmShape { m: 2, n: 3, k: 5 };
+
+    #[test]
+    fn matrices_are_as_they_are_stored() {
+        let sizes = |layout, batch| {
+            let gemm = Gemm { layout, batch, ..Gemm::dense(SHAPE) };
+            gemm.matrices().map(|matrix| matrix.size)
+        };
+        assert_eq!(sizes(GemmLayout::Nn, 1), [[2, 5], [5, 3], [2, 3]]);
+        assert_eq!(sizes(GemmLayout::Nt, 1), [[2, 5], [3, 5], [2, 3]]);
+        assert_eq!(sizes(GemmLayout::Tn, 4), [[20, 2], [20, 3], [8, 3]]);
+        assert_eq!(sizes(GemmLayout::Tt, 4), [[20, 2], [12, 5], [8, 3]]);
+        // The last element is the last one stored, whatever the layout.
+        for layout in GemmLayout::ALL {
+            let [[a_row, a_column], [b_row, b_column]] =
+                Gemm { layout, ..Gemm::dense(SHAPE) }.strides();
+            assert_eq!(a_row + 4 * a_column, 9);
+            assert_eq!(4 * b_row + 2 * b_column, 14);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_so_many_times_the_work() {
+        let operation = |batch| Operation::Gemm(Gemm { batch, ..Gemm::dense(SHAPE) });
+        assert_eq!(operation(7).flops(), 7.0 * operation(1).flops());
+        assert_eq!(operation(7).bytes(), 7.0 * operation(1).bytes());
+    }
+
+    #[test]
+    fn only_what_is_not_the_default_is_written() {
+        let plain = Gemm::dense(SHAPE);
+        let written = to_value(plain).unwrap();
+        assert_eq!(written, json!({"shape": SHAPE, "data": SHAPE}));
+        assert_eq!(from_value::<Gemm>(written).unwrap(), plain);
+        let other = Gemm { layout: GemmLayout::Nt, batch: 3, ..plain };
+        let written = to_value(other).unwrap();
+        assert_eq!((&written["layout"], &written["batch"]), (&json!("nt"), &json!(3)));
+        assert_eq!(from_value::<Gemm>(written).unwrap(), other);
     }
 }

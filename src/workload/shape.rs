@@ -30,7 +30,7 @@ impl DType {
     }
 }
 
-/// A GEMM `C[M,N] = A[M,K] · B[K,N]`, all row-major.
+/// A GEMM `C[M,N] = A[M,K] · B[K,N]`, as the math has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GemmShape {

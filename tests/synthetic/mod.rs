@@ -65,7 +65,9 @@ pub fn journal_of(
             "cpu": "Synthetic CPU", "cores": 2, "memory_bytes": 1, "os": "none", "kernel": "none",
         },
         "gpu": if is_cpu { json!(null) } else { gpu },
-        "libraries": {"cuda_driver": "13.0", "cublas": "13.1", "cudnn": null, "nvrtc": null},
+        "libraries": {
+            "cuda_driver": "13.0", "cublas": "13.1", "cudnn": null, "nvrtc": null, "pytorch": null,
+        },
         "library_paths": {"cublas": "/usr/local/cuda/lib64/libcublas.so.13"},
         "software": {
             "night_sweep": "0.1.0", "criterion": "0.8.2", "rustc": "1.88.0",

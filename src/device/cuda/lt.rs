@@ -3,13 +3,18 @@
 use super::{Tensor, address};
 use crate::device::libraries::{self, Cublaslt, HeuristicResult};
 use crate::device::{Algorithm, DeviceError};
-use crate::workload::{DType, GemmShape};
+use crate::workload::{DType, Gemm, GemmShape};
 use cudarc::cublaslt::sys;
 use cudarc::cublaslt::sys::cublasLtMatmulAlgoConfigAttributes_t as Attribute;
+use cudarc::cublaslt::sys::cublasLtMatmulDescAttributes_t as DescAttribute;
+use cudarc::cublaslt::sys::cublasLtMatrixLayoutAttribute_t as LayoutAttribute;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::c_void;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// `CUBLAS_OP_T`. An operand is multiplied as it is stored where nothing else is said.
+static TRANSPOSED: i32 = 1;
 
 /// As cuBLAS's own on Hopper. An algorithm that needs more is not offered.
 const WORKSPACE_BYTES: usize = 32 << 20;
@@ -22,7 +27,8 @@ pub struct Lt {
     workspace: CudaSlice<u8>,
 }
 
-/// A GEMM `C[M,N] = A[M,K] B[K,N]` of row-major matrices with one algorithm to compute it.
+/// A GEMM `C[M,N] = A[M,K] B[K,N]` of row-major matrices in any layout, or a batch of them, with
+/// one algorithm to compute it.
 #[derive(Clone)]
 pub struct Matmul {
     problem: Rc<Problem>,
@@ -35,8 +41,10 @@ pub struct Matmul {
 /// it computes `C^T = B^T A^T`, so its first operand is our B.
 struct Problem {
     library: &'static Cublaslt,
-    shape: GemmShape,
+    /// Elements of A, B and C, those of the whole batch.
+    lengths: [usize; 3],
     desc: sys::cublasLtMatmulDesc_t,
+    /// Of B, A and C.
     layouts: [sys::cublasLtMatrixLayout_t; 3],
 }
 
@@ -59,15 +67,16 @@ impl Lt {
     }
 
     /// The algorithms that the heuristic offers for a GEMM, `at_most` of them, its best guess
-    /// first. Unsupported where it offers none.
+    /// first. Unsupported where it offers none. Which part of the operands holds data is nothing
+    /// to it.
     pub fn algorithms(
         &self,
-        shape: GemmShape,
+        gemm: &Gemm,
         dtype: DType,
         at_most: usize,
     ) -> Result<Vec<Matmul>, DeviceError> {
         let library = self.library;
-        let problem = Rc::new(Problem::new(library, shape, dtype)?);
+        let problem = Rc::new(Problem::new(library, gemm, dtype)?);
         let preference = Preference::new(library)?;
         let [b, a, c] = problem.layouts;
         let mut found = vec![HeuristicResult::default(); at_most];
@@ -111,18 +120,16 @@ impl Lt {
         Ok(named.collect())
     }
 
-    /// Enqueues `C = A B` with float32 accumulation on the stream of this handle. Panics if a
-    /// tensor does not have the elements of its matrix.
+    /// Enqueues `C = A B`, of the whole batch, with float32 accumulation on the stream of this
+    /// handle. Panics if a tensor does not have the elements of its matrices.
     pub fn multiply(&self, matmul: &Matmul, [a, b, c]: [&Tensor; 3]) -> Result<(), DeviceError> {
-        let GemmShape { m, n, k } = matmul.problem.shape;
-        let lengths = [a, b, c].map(|tensor| Some(tensor.len()));
-        assert_eq!(lengths, [m.checked_mul(k), k.checked_mul(n), m.checked_mul(n)]);
+        assert_eq!([a, b, c].map(|tensor| tensor.len()), matmul.problem.lengths);
         let (one, zero) = (1.0f32, 0.0f32);
         let at = |tensor| address(tensor) as *mut c_void;
         let [b_layout, a_layout, c_layout] = matmul.problem.layouts;
         // SAFETY: the descriptors live in `matmul`; the factors are host memory, read before the
-        // call returns; the tensors have the sizes of the shape, as asserted above, and are freed
-        // in the order of the main stream, which waits for the others (`Branches::run`); the
+        // call returns; the tensors hold the matrices of the layouts, as asserted above, and are
+        // freed in the order of the main stream, which waits for the others (`Branches::run`); the
         // workspace is used by one GEMM at a time, as there is one stream.
         let status = unsafe {
             (self.library.matmul)(
@@ -156,32 +163,93 @@ impl Drop for Lt {
 }
 
 impl Problem {
-    fn new(
-        library: &'static Cublaslt,
-        shape: GemmShape,
-        dtype: DType,
-    ) -> Result<Self, DeviceError> {
+    fn new(library: &'static Cublaslt, gemm: &Gemm, dtype: DType) -> Result<Self, DeviceError> {
         let kind = match dtype {
             DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
             DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
         };
         let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
         let scale = sys::cudaDataType::CUDA_R_32F;
+        let GemmShape { m, n, k } = gemm.shape;
+        let (layout, batch) = (gemm.layout, gemm.batch);
+        let too_large = || DeviceError::unsupported("a matrix has 2^64 elements or more");
+        let length = |rows: usize, columns: usize| {
+            let elements = rows.checked_mul(columns).and_then(|one| one.checked_mul(batch));
+            elements.ok_or_else(too_large)
+        };
+        let lengths = [length(m, k)?, length(k, n)?, length(m, n)?];
         let mut desc = std::ptr::null_mut();
         // SAFETY: `desc` is where the new descriptor goes.
         library.check(unsafe { (library.desc_create)(&mut desc, compute, scale) })?;
-        let mut problem = Problem { library, shape, desc, layouts: [std::ptr::null_mut(); 3] };
-        let GemmShape { m, n, k } = shape;
-        // Rows and columns as cuBLASLt sees them: those of the transpose. One by one, so that a
-        // failure drops those there are.
-        for (slot, (rows, columns)) in problem.layouts.iter_mut().zip([(n, k), (k, m), (n, m)]) {
-            let (rows, columns, leading) = (rows as u64, columns as u64, rows as i64);
-            // SAFETY: `slot` is where the new layout goes.
-            let status = unsafe { (library.layout_create)(slot, kind, rows, columns, leading) };
-            library.check(status)?;
+        // From here on, a failure drops what there is.
+        let mut problem = Problem { library, lengths, desc, layouts: [std::ptr::null_mut(); 3] };
+        let stored = |size: [usize; 2], transposed: bool| match transposed {
+            true => [size[1], size[0]],
+            false => size,
+        };
+        let a = stored([m, k], layout.a_transposed());
+        let b = stored([k, n], layout.b_transposed());
+        for (slot, size) in problem.layouts.iter_mut().zip([b, a, [m, n]]) {
+            *slot = new_layout(library, kind, size)?;
+        }
+        if layout.b_transposed() {
+            problem.multiply_transposed(DescAttribute::CUBLASLT_MATMUL_DESC_TRANSA)?;
+        }
+        if layout.a_transposed() {
+            problem.multiply_transposed(DescAttribute::CUBLASLT_MATMUL_DESC_TRANSB)?;
+        }
+        if batch > 1 {
+            problem.repeat(batch)?;
         }
         Ok(problem)
     }
+
+    /// Takes the transpose of one of cuBLASLt's operands.
+    fn multiply_transposed(&mut self, operand: DescAttribute) -> Result<(), DeviceError> {
+        let value = (&raw const TRANSPOSED).cast();
+        // SAFETY: the descriptor is alive; the attribute takes the four bytes of a
+        // `cublasOperation_t`.
+        let status =
+            unsafe { (self.library.desc_set)(self.desc, operand, value, size_of::<i32>()) };
+        self.library.check(status)
+    }
+
+    /// Makes a batch of it, whose matrices lie one after the other.
+    fn repeat(&mut self, batch: usize) -> Result<(), DeviceError> {
+        let count = i32::try_from(batch).map_err(|_| {
+            DeviceError::unsupported(format!("cuBLASLt takes batches below 2^31, not {batch}"))
+        })?;
+        let [a, b, c] = self.lengths.map(|length| (length / batch) as i64);
+        for (layout, stride) in self.layouts.into_iter().zip([b, a, c]) {
+            let count = (&raw const count).cast();
+            let stride = (&raw const stride).cast();
+            // SAFETY: the layout is alive; the attributes take a number of 32 bits and one of 64.
+            unsafe {
+                let attribute = LayoutAttribute::CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT;
+                let status = (self.library.layout_set)(layout, attribute, count, size_of::<i32>());
+                self.library.check(status)?;
+                let attribute = LayoutAttribute::CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET;
+                let status = (self.library.layout_set)(layout, attribute, stride, size_of::<i64>());
+                self.library.check(status)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The layout of a matrix that is stored row-major: cuBLASLt sees the rows and columns of its
+/// transpose.
+fn new_layout(
+    library: &Cublaslt,
+    kind: sys::cudaDataType,
+    [rows, columns]: [usize; 2],
+) -> Result<sys::cublasLtMatrixLayout_t, DeviceError> {
+    let mut layout = std::ptr::null_mut();
+    let (rows, columns, leading) = (columns as u64, rows as u64, columns as i64);
+    // SAFETY: `layout` is where the new layout goes.
+    let status = unsafe { (library.layout_create)(&mut layout, kind, rows, columns, leading) };
+    library.check(status)?;
+    Ok(layout)
 }
 
 impl Drop for Problem {

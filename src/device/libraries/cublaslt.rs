@@ -5,9 +5,11 @@ use crate::device::DeviceError;
 use cudarc::cublaslt::sys::{
     cublasComputeType_t as ComputeType, cublasLtHandle_t as Handle,
     cublasLtMatmulAlgo_t as Algorithm, cublasLtMatmulAlgoConfigAttributes_t as AlgorithmAttribute,
-    cublasLtMatmulDesc_t as MatmulDesc, cublasLtMatmulPreference_t as Preference,
+    cublasLtMatmulDesc_t as MatmulDesc, cublasLtMatmulDescAttributes_t as DescAttribute,
+    cublasLtMatmulPreference_t as Preference,
     cublasLtMatmulPreferenceAttributes_t as PreferenceAttribute, cublasLtMatrixLayout_t as Layout,
-    cudaDataType as DataType, cudaStream_t as Stream,
+    cublasLtMatrixLayoutAttribute_t as LayoutAttribute, cudaDataType as DataType,
+    cudaStream_t as Stream,
 };
 use std::ffi::{c_char, c_int, c_void};
 
@@ -31,9 +33,11 @@ pub struct Cublaslt {
     ) -> Status,
     pub desc_create: unsafe extern "C" fn(*mut MatmulDesc, ComputeType, DataType) -> Status,
     pub desc_destroy: unsafe extern "C" fn(MatmulDesc) -> Status,
+    pub desc_set: unsafe extern "C" fn(MatmulDesc, DescAttribute, *const c_void, usize) -> Status,
     /// `layout, type, rows, columns, leading dimension`.
     pub layout_create: unsafe extern "C" fn(*mut Layout, DataType, u64, u64, i64) -> Status,
     pub layout_destroy: unsafe extern "C" fn(Layout) -> Status,
+    pub layout_set: unsafe extern "C" fn(Layout, LayoutAttribute, *const c_void, usize) -> Status,
     pub preference_create: unsafe extern "C" fn(*mut Preference) -> Status,
     pub preference_destroy: unsafe extern "C" fn(Preference) -> Status,
     pub preference_set:
@@ -102,8 +106,10 @@ impl Cublaslt {
                 algorithm_config: library.function("cublasLtMatmulAlgoConfigGetAttribute")?,
                 desc_create: library.function("cublasLtMatmulDescCreate")?,
                 desc_destroy: library.function("cublasLtMatmulDescDestroy")?,
+                desc_set: library.function("cublasLtMatmulDescSetAttribute")?,
                 layout_create: library.function("cublasLtMatrixLayoutCreate")?,
                 layout_destroy: library.function("cublasLtMatrixLayoutDestroy")?,
+                layout_set: library.function("cublasLtMatrixLayoutSetAttribute")?,
                 preference_create: library.function("cublasLtMatmulPreferenceCreate")?,
                 preference_destroy: library.function("cublasLtMatmulPreferenceDestroy")?,
                 preference_set: library.function("cublasLtMatmulPreferenceSetAttribute")?,

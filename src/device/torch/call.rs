@@ -3,7 +3,7 @@
 use super::direct::{Direct, Lacks};
 use super::library::{Library, RawGuard, Switches, Value};
 use super::operators::{AttentionCall, Choice, Product};
-use super::tensor::{Handle, Memory, MemoryMut, Operand, Output};
+use super::tensor::{Handle, Memory, MemoryMut, Operand, Output, strides_of};
 use super::{Torch, Versions};
 use crate::device::{Device, DeviceError, cudnn};
 use crate::workload::DType;
@@ -102,8 +102,20 @@ impl Session {
         sizes: &[usize],
         row_stride: usize,
     ) -> Result<Operand, DeviceError> {
+        self.view(memory, dtype, sizes, &strides_of(sizes, row_stride))
+    }
+
+    /// A tensor of `sizes` over memory of ours, with the elements from one to the next of each
+    /// dimension. Panics if the memory is not as large.
+    pub fn view(
+        &self,
+        memory: Memory,
+        dtype: DType,
+        sizes: &[usize],
+        strides: &[usize],
+    ) -> Result<Operand, DeviceError> {
         let library = &self.torch.library;
-        Operand::new(library, memory.place(), sizes, row_stride, self.kind(dtype))
+        Operand::new(library, memory.place(), (sizes, strides), self.kind(dtype))
     }
 
     /// Element type, device type and device index in PyTorch's numbers.
@@ -204,7 +216,8 @@ impl Session {
         let Target { memory, dtype, sizes, row_stride } = to;
         let place = memory.place();
         let library = &self.torch.library;
-        let to = Operand::new(library, place, &sizes, row_stride, self.kind(dtype))?;
+        let strides = strides_of(&sizes, row_stride);
+        let to = Operand::new(library, place, (&sizes, &strides), self.kind(dtype))?;
         let to = to.handle_at_once();
         if let Some(direct) = self.direct_for_all() {
             return direct.copy(from, to);

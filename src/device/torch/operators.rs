@@ -1,6 +1,6 @@
 //! Which operators of PyTorch's are called, and how.
 
-use crate::workload::Backend;
+use crate::workload::{Backend, GemmLayout};
 use std::ffi::CStr;
 
 /// An attention backend of PyTorch's, in its own words `SDPBackend`.
@@ -59,7 +59,18 @@ pub enum Product {
 }
 
 impl Product {
-    pub(super) fn name(self) -> &'static CStr {
+    /// What a program calls for matrices that are stored so: `x @ weights.T` is `F.linear`, and a
+    /// batch takes `torch.bmm`.
+    pub fn of(layout: GemmLayout, batch: usize) -> Product {
+        match (layout, batch) {
+            (_, 2..) => Product::Bmm,
+            (GemmLayout::Nt, _) => Product::Linear,
+            _ => Product::Mm,
+        }
+    }
+
+    /// `aten::mm`.
+    pub fn name(self) -> &'static CStr {
         match self {
             Product::Mm => c"aten::mm",
             Product::Linear => c"aten::linear",

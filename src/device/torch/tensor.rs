@@ -46,17 +46,6 @@ impl MemoryMut<'_> {
 /// The size of a dimension, and the elements from one index to the next.
 type Dim = [i64; 2];
 
-/// The dimensions of a tensor of `sizes` whose rows, the last dimension, are `row_stride` apart.
-fn dims(sizes: &[usize], row_stride: usize) -> Vec<Dim> {
-    let mut dims: Vec<Dim> = sizes.iter().map(|&size| [size as i64, 1]).collect();
-    let mut stride = row_stride as i64;
-    for [size, its_stride] in dims.iter_mut().rev().skip(1) {
-        *its_stride = stride;
-        stride *= *size;
-    }
-    dims
-}
-
 /// A tensor of PyTorch's heap, freed when dropped.
 pub(super) struct Handle {
     library: &'static Library,
@@ -138,19 +127,21 @@ pub struct Operand {
 }
 
 impl Operand {
-    /// A tensor of `sizes` over memory at an address, as long as that, whose rows, the last
-    /// dimension, are `row_stride` elements apart. Panics if the memory is not as large.
+    /// A tensor over memory at an address, as long as that: its dimensions, and elements from one
+    /// to the next of each. Panics if the memory is not as large.
     pub(super) fn new(
         library: &'static Library,
         (address, len): (u64, usize),
-        sizes: &[usize],
-        row_stride: usize,
+        (sizes, strides): (&[usize], &[usize]),
         kind: [i32; 3],
     ) -> Result<Self, DeviceError> {
-        let (&columns, outer) = sizes.split_last().expect("a tensor has a dimension");
-        let rows: usize = outer.iter().product();
-        assert!(columns <= row_stride && rows * row_stride <= len, "the memory holds the tensor");
-        let dims = dims(sizes, row_stride);
+        assert_eq!(sizes.len(), strides.len(), "a stride for each dimension");
+        let dims = || sizes.iter().zip(strides);
+        let last = dims().fold(0_usize, |last, (size, stride)| {
+            last.saturating_add(size.saturating_sub(1).saturating_mul(*stride))
+        });
+        assert!(last < len, "the memory holds the tensor");
+        let dims: Vec<Dim> = dims().map(|(&size, &stride)| [size as i64, stride as i64]).collect();
         // SAFETY: they stay within the memory, as asserted, and `Operand::handle` lets only living
         // memory to a call.
         let handle = unsafe { Handle::over(library, address, &dims, kind)? };
@@ -167,6 +158,20 @@ impl Operand {
     pub(super) fn handle_at_once(&self) -> &Handle {
         &self.handle
     }
+}
+
+/// The strides of a tensor whose rows, the last dimension, are `row_stride` elements apart, without
+/// other gaps.
+pub(super) fn strides_of(sizes: &[usize], row_stride: usize) -> Vec<usize> {
+    let (columns, outer) = sizes.split_last().expect("a tensor has a dimension");
+    assert!(*columns <= row_stride, "rows do not overlap");
+    let mut strides = vec![1; sizes.len()];
+    let mut stride = row_stride;
+    for (at, size) in outer.iter().enumerate().rev() {
+        strides[at] = stride;
+        stride *= size;
+    }
+    strides
 }
 
 /// A result, in memory that PyTorch allocated.

@@ -21,6 +21,12 @@ pub struct CpuGemm {
 
 /// Elements that one task converts: some microseconds of work.
 const CHUNK: usize = 1 << 14;
+/// Multiplications below which one thread works alone.
+const ONE_THREAD: usize = ::gemm::DEFAULT_THREADING_THRESHOLD;
+
+fn multiplications(GemmShape { m, n, k }: GemmShape) -> usize {
+    m * n * k
+}
 
 impl CpuGemm {
     /// Allocates the float32 operands.
@@ -28,37 +34,58 @@ impl CpuGemm {
     /// One thread takes what the `gemm` crate itself would not divide, 48 · 48 · 256
     /// multiplications: waking the others costs more than they save. All of rayon's share the rest.
     pub fn new(problem: GemmProblem<Vec<u16>>) -> Self {
-        let GemmShape { m, n, k } = problem.gemm.shape;
-        let small = m * n * k < ::gemm::DEFAULT_THREADING_THRESHOLD;
+        let small = problem.gemm.batch * multiplications(problem.gemm.shape) < ONE_THREAD;
+        let floats = |bits: &[u16]| vec![0.0; bits.len()];
         CpuGemm {
-            a: vec![0.0; m * k],
-            b: vec![0.0; k * n],
-            c: vec![0.0; m * n],
+            a: floats(&problem.a),
+            b: floats(&problem.b),
+            c: floats(&problem.c),
             parallelism: if small { Parallelism::None } else { Parallelism::Rayon(0) },
             problem,
+        }
+    }
+
+    /// `C = A B` in float32; the GEMMs of a batch share the threads as the parts of one do.
+    fn multiply(&mut self) {
+        let gemm = self.problem.gemm;
+        let GemmShape { m, n, k } = gemm.shape;
+        let (a_transposed, b_transposed) = (gemm.layout.a_transposed(), gemm.layout.b_transposed());
+        let one = HostGemm { a_transposed, b_transposed, ..HostGemm::of(gemm.shape) };
+        match self.parallelism {
+            Parallelism::None => {
+                let operands = self.a.chunks(m * k).zip(self.b.chunks(k * n));
+                for (c, (a, b)) in self.c.chunks_mut(m * n).zip(operands) {
+                    one.run(a, b, c, Parallelism::None);
+                }
+            }
+            all => {
+                let is_small = multiplications(gemm.shape) < ONE_THREAD;
+                let each = if is_small { Parallelism::None } else { all };
+                let operands = self.a.par_chunks(m * k).zip(self.b.par_chunks(k * n));
+                let gemms = self.c.par_chunks_mut(m * n).zip(operands);
+                gemms.for_each(|(c, (a, b))| one.run(a, b, c, each));
+            }
         }
     }
 }
 
 impl Plan for CpuGemm {
     fn launch(&mut self) -> Result<(), CaseError> {
-        let GemmProblem { gemm, dtype, a, b, c } = &mut self.problem;
-        let host_gemm = HostGemm::of(gemm.shape);
+        let GemmProblem { dtype, a, b, .. } = &self.problem;
+        let convert = match self.parallelism {
+            Parallelism::None => widen,
+            _ => par_widen,
+        };
+        convert(*dtype, a, &mut self.a);
+        convert(*dtype, b, &mut self.b);
+        self.multiply();
+        let GemmProblem { dtype, c, .. } = &mut self.problem;
         match self.parallelism {
-            Parallelism::None => {
-                widen(*dtype, a, &mut self.a);
-                widen(*dtype, b, &mut self.b);
-                host_gemm.run(&self.a, &self.b, &mut self.c, Parallelism::None);
-                narrow(*dtype, &self.c, c);
-            }
-            parallelism => {
-                par_widen(*dtype, a, &mut self.a);
-                par_widen(*dtype, b, &mut self.b);
-                host_gemm.run(&self.a, &self.b, &mut self.c, parallelism);
-                c.par_chunks_mut(CHUNK)
-                    .zip(self.c.par_chunks(CHUNK))
-                    .for_each(|(bits, values)| narrow(*dtype, values, bits));
-            }
+            Parallelism::None => narrow(*dtype, &self.c, c),
+            _ => c
+                .par_chunks_mut(CHUNK)
+                .zip(self.c.par_chunks(CHUNK))
+                .for_each(|(bits, values)| narrow(*dtype, values, bits)),
         }
         Ok(())
     }
@@ -82,7 +109,29 @@ fn par_widen(dtype: DType, bits: &[u16], values: &mut [f32]) {
 mod tests {
     use super::*;
     use crate::device::cpu::SHAPES;
-    use crate::workload::{Gemm, convert::to_f32};
+    use crate::workload::{Gemm, GemmLayout, convert::to_f32};
+
+    /// Asserts that C is A B, rounded: by the indices of a plain loop.
+    fn assert_right(problem: &GemmProblem<Vec<u16>>) {
+        let (Gemm { shape, layout, batch, .. }, dtype) = (problem.gemm, problem.dtype);
+        let GemmShape { m, n, k } = shape;
+        let value = |bits: &[u16], at: usize| f64::from(to_f32(dtype, bits[at]));
+        for at in 0..batch * m * n {
+            let (of_batch, row, column) = (at / (m * n), at / n % m, at % n);
+            let term = |i| {
+                let in_a = if layout.a_transposed() { i * m + row } else { row * k + i };
+                let in_b = if layout.b_transposed() { column * k + i } else { i * n + column };
+                let (in_a, in_b) = (of_batch * m * k + in_a, of_batch * k * n + in_b);
+                value(&problem.a, in_a) * value(&problem.b, in_b)
+            };
+            let sum: f64 = (0..k).map(term).sum();
+            let size: f64 = (0..k).map(|i| term(i).abs()).sum();
+            let unit_roundoff = 2f64.powi(if dtype == DType::Fp16 { -11 } else { -8 });
+            let bound = unit_roundoff * sum.abs() + 1e-5 * size + 1e-7;
+            let error = (value(&problem.c, at) - sum).abs();
+            assert!(error <= bound, "{:?} {dtype:?} at {at}: {error}", problem.gemm);
+        }
+    }
 
     #[test]
     fn gemms_match_float64() {
@@ -91,16 +140,22 @@ mod tests {
             let gemm = Gemm::dense(GemmShape { m, n, k });
             let mut plan = CpuGemm::new(GemmProblem::on_host(gemm, dtype, 42));
             assert_eq!(plan.verify().unwrap().rows, m.min(verify::SAMPLED_ROWS));
-            let value = |bits: &[u16], at: usize| f64::from(to_f32(dtype, bits[at]));
-            let problem = &plan.problem;
-            for (row, column) in (0..m).flat_map(|row| (0..n).map(move |column| (row, column))) {
-                let term = |i| value(&problem.a, row * k + i) * value(&problem.b, i * n + column);
-                let sum: f64 = (0..k).map(term).sum();
-                let size: f64 = (0..k).map(|i| term(i).abs()).sum();
-                let unit_roundoff = 2f64.powi(if dtype == DType::Fp16 { -11 } else { -8 });
-                let bound = unit_roundoff * sum.abs() + 1e-5 * size + 1e-7;
-                let error = (value(&problem.c, row * n + column) - sum).abs();
-                assert!(error <= bound, "{m}x{n}x{k} {dtype:?} ({row}, {column}): {error}");
+            assert_right(&plan.problem);
+        }
+    }
+
+    #[test]
+    fn every_layout_and_batch_matches_float64() {
+        // One thread alone, a thread for each GEMM, and all for each.
+        for [m, n, k] in [[3, 5, 13], [40, 23, 107], [97, 65, 130]] {
+            for layout in GemmLayout::ALL {
+                for batch in [1, 3, 8] {
+                    let gemm = Gemm { layout, batch, ..Gemm::dense(GemmShape { m, n, k }) };
+                    let mut plan = CpuGemm::new(GemmProblem::on_host(gemm, DType::Fp16, 42));
+                    let rows = (batch * m).min(verify::SAMPLED_ROWS);
+                    assert_eq!(plan.verify().unwrap().rows, rows);
+                    assert_right(&plan.problem);
+                }
             }
         }
     }

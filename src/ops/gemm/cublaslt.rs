@@ -28,7 +28,7 @@ impl GemmProblem<Tensor> {
 impl CublasLtGemm {
     /// Allocates and fills the operands, for the algorithm that the heuristic holds for the best.
     pub fn new(cuda: &Rc<Cuda>, gemm: Gemm, dtype: DType, seed: u64) -> Result<Self, CaseError> {
-        let matmul = cuda.lt().algorithms(gemm.shape, dtype, 1)?.swap_remove(0);
+        let matmul = cuda.lt().algorithms(&gemm, dtype, 1)?.swap_remove(0);
         Self::with(cuda, gemm, dtype, seed, matmul)
     }
 
@@ -51,7 +51,7 @@ impl CublasLtGemm {
         dtype: DType,
         seed: u64,
     ) -> Result<Matmul, CaseError> {
-        let offered = cuda.lt().algorithms(gemm.shape, dtype, MAX_ALGORITHMS)?;
+        let offered = cuda.lt().algorithms(&gemm, dtype, MAX_ALGORITHMS)?;
         let mut plan = Self::with(cuda, gemm, dtype, seed, offered[0].clone())?;
         let mut best: Option<(f64, Matmul)> = None;
         for matmul in offered {

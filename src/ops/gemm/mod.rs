@@ -14,16 +14,17 @@ pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
 
 use crate::workload::{DType, Gemm, philox};
 
-/// A GEMM and its matrices, row-major: bits on the host (`B = Vec<u16>`), or buffers of a device.
+/// A GEMM and its matrices, or those of its batch one after the other, row-major: bits on the host
+/// (`B = Vec<u16>`), or buffers of a device.
 #[derive(Clone, Debug)]
 pub struct GemmProblem<B> {
     /// The shape, and the part of it that holds data.
     pub gemm: Gemm,
     /// Element type of all three.
     pub dtype: DType,
-    /// `[m, k]`: tensor 0 of [`philox::fill`].
+    /// `[m, k]`, or as its layout has it: tensor 0 of [`philox::fill`].
     pub a: B,
-    /// `[k, n]`: tensor 1.
+    /// `[k, n]`, or as its layout has it: tensor 1.
     pub b: B,
     /// `[m, n]`: the result.
     pub c: B,

@@ -1,4 +1,4 @@
-//! The GEMM by PyTorch: what `torch.matmul` runs.
+//! The GEMM by PyTorch: what `torch.matmul` and `F.linear` run.
 
 use super::GemmProblem;
 use crate::device::torch::{Operand, Output, Product, Session, Target};
@@ -6,10 +6,10 @@ use crate::device::{Device, DeviceError, cuda::Tensor};
 use crate::ops::pytorch::{Buffer, Kept, OnCuda};
 use crate::ops::verify::{self, POISON};
 use crate::ops::{Plan, Verification};
-use crate::workload::{CaseError, DType, Gemm, PaddedMatrix};
+use crate::workload::{CaseError, DType, Gemm, GemmShape, PaddedMatrix};
 use std::rc::Rc;
 
-/// The plan of a GEMM by `aten::mm` over seeded data.
+/// The plan of a GEMM over seeded data, by the call of [`Product::of`].
 pub fn by_pytorch(
     session: &Rc<Session>,
     device: &Device,
@@ -152,15 +152,29 @@ impl<B: Buffer> PytorchGemmOnTheFly<B> {
     }
 }
 
+/// A and B as the call takes them: the weights of `linear` as they are stored, what else is stored
+/// transposed as a view of it, and those of a batch with a dimension more.
 fn operands<B: Buffer>(
     session: &Session,
     problem: &GemmProblem<B>,
 ) -> Result<[Operand; 2], DeviceError> {
-    let [a, b, _] = problem.gemm.matrices().map(|matrix| matrix.size);
-    let operand = |buffer: &B, size: [usize; 2]| {
-        session.operand(buffer.memory(), problem.dtype, &size, size[1])
+    let gemm = problem.gemm;
+    let GemmShape { m, n, k } = gemm.shape;
+    let [a_strides, b_strides] = gemm.strides();
+    let (b_size, b_strides) = match product(&gemm) {
+        Product::Linear => ([n, k], [k, 1]),
+        Product::Mm | Product::Bmm => ([k, n], b_strides),
     };
-    Ok([operand(&problem.a, a)?, operand(&problem.b, b)?])
+    let operand = |buffer: &B, [rows, columns]: [usize; 2], [row, column]: [usize; 2]| {
+        let (sizes, strides) = ([gemm.batch, rows, columns], [rows * columns, row, column]);
+        let from = usize::from(gemm.batch == 1);
+        session.view(buffer.memory(), problem.dtype, &sizes[from..], &strides[from..])
+    };
+    Ok([operand(&problem.a, [m, k], a_strides)?, operand(&problem.b, b_size, b_strides)?])
+}
+
+fn product(gemm: &Gemm) -> Product {
+    Product::of(gemm.layout, gemm.batch)
 }
 
 fn multiply<B: Buffer>(
@@ -168,14 +182,16 @@ fn multiply<B: Buffer>(
     problem: &GemmProblem<B>,
     [a, b]: &[Operand; 2],
 ) -> Result<Output, DeviceError> {
-    session.multiply(Product::Mm, [(a, problem.a.memory()), (b, problem.b.memory())])
+    let operands = [(a, problem.a.memory()), (b, problem.b.memory())];
+    session.multiply(product(&problem.gemm), operands)
 }
 
 /// Where the result is copied to.
 fn c_of<B: Buffer>(problem: &mut GemmProblem<B>) -> Target<'_> {
-    let [_, _, c] = problem.gemm.matrices();
-    let (sizes, dtype) = (c.size.to_vec(), problem.dtype);
-    Target { memory: problem.c.memory_mut(), dtype, sizes, row_stride: c.size[1] }
+    let Gemm { shape: GemmShape { m, n, .. }, batch, .. } = problem.gemm;
+    let sizes = if batch == 1 { vec![m, n] } else { vec![batch, m, n] };
+    let dtype = problem.dtype;
+    Target { memory: problem.c.memory_mut(), dtype, sizes, row_stride: n }
 }
 
 impl Plan for PytorchGemm<Vec<u16>> {

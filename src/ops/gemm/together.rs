@@ -35,12 +35,19 @@ pub struct CublasGrouped {
 
 impl CublasGrouped {
     /// Unsupported by a cuBLAS older than 12.5.
+    ///
+    /// # Panics
+    /// If one is a batch, or of transposed matrices: no experiment has such groups.
     pub fn new(
         cuda: &Rc<Cuda>,
         parts: &[Gemm],
         dtype: DType,
         seed: u64,
     ) -> Result<Self, CaseError> {
+        assert!(
+            parts.iter().all(Gemm::is_plain),
+            "each is one GEMM of matrices as the math has them"
+        );
         let problem = |&gemm: &Gemm| GemmProblem::on_cuda(cuda, gemm, dtype, seed);
         let parts = parts.iter().map(problem).collect::<Result<Vec<_>, _>>()?;
         let operands: Vec<_> = parts.iter().map(operands).collect();

@@ -12,12 +12,11 @@ pub fn poison(cuda: &Cuda, output: &mut Tensor) -> Result<(), CaseError> {
     Ok(cuda.kernels().fill_bits(output, POISON)?)
 }
 
-/// Compares the result of a GEMM with the reference.
+/// Compares the result of a GEMM, or of its whole batch, with the reference.
 pub fn gemm(cuda: &Cuda, problem: &GemmProblem<Tensor>) -> Result<Verification, CaseError> {
     let GemmProblem { gemm, dtype, a, b, c } = problem;
-    compare(cuda, c, gemm.shape.m, *dtype, tolerance(*dtype), |rows, errors| {
-        let (n, k) = (gemm.shape.n, gemm.shape.k);
-        Ok(cuda.kernels().verify_gemm([a, b, c], rows, errors, (n, k), *dtype)?)
+    compare(cuda, c, gemm.batch * gemm.shape.m, *dtype, tolerance(*dtype), |rows, errors| {
+        Ok(cuda.kernels().verify_gemm([a, b, c], rows, errors, gemm, *dtype)?)
     })
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod heterogeneity;
 pub(crate) mod kernel_only;
 pub(crate) mod padding;
 pub(crate) mod possible;
+pub(crate) mod pytorch;
 pub(crate) mod selection;
 pub(crate) mod stand_ins;
 pub mod sweep;

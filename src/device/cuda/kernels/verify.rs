@@ -2,7 +2,7 @@
 
 use super::{Kernels, THREADS, Tensor, blocks_of, kind};
 use crate::device::DeviceError;
-use crate::workload::DType;
+use crate::workload::{DType, Gemm, GemmShape};
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
 
@@ -11,26 +11,33 @@ const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
 
 impl Kernels {
     /// Adds `‖C − reference‖²` and `‖reference‖²` of row `rows[i]` of `C = A B` to `errors[2 i]`
-    /// and `errors[2 i + 1]`.
+    /// and `errors[2 i + 1]`. Rows are counted over the whole batch of `gemm`.
     pub fn verify_gemm(
         &self,
         [a, b, c]: [&Tensor; 3],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
-        (n, k): (usize, usize),
+        gemm: &Gemm,
         dtype: DType,
     ) -> Result<(), DeviceError> {
-        let m = c.len() / n;
-        assert_eq!([a.len(), b.len(), c.len()], [m * k, k * n, m * n]);
+        let sizes = gemm.matrices().map(|matrix| matrix.size[0] * matrix.size[1]);
+        assert_eq!([a.len(), b.len(), c.len()], sizes);
         assert!(errors.len() >= 2 * rows.len());
+        let GemmShape { m, n, k } = gemm.shape;
         let config = LaunchConfig {
             grid_dim: (rows.len() as u32, (n as u32).div_ceil(THREADS), 1),
             ..blocks_of(1, THREADS)
         };
-        let (n, k, kind) = (n as u32, k as u32, kind(dtype));
+        let (m, n, k, kind) = (m as u64, n as u32, k as u32, kind(dtype));
+        let strides = gemm.strides().map(|strides| strides.map(|stride| stride as u64));
         let mut launch = self.stream.launch_builder(&self.verify_gemm);
-        launch.arg(a).arg(b).arg(c).arg(rows).arg(errors).arg(&n).arg(&k).arg(&kind);
-        // SAFETY: the kernel's arguments, the tensors as asserted above; the rows are below M.
+        launch.arg(a).arg(b).arg(c).arg(rows).arg(errors).arg(&m).arg(&n).arg(&k);
+        for stride in strides.as_flattened() {
+            launch.arg(stride);
+        }
+        launch.arg(&kind);
+        // SAFETY: the kernel's arguments, the tensors as asserted above; the rows are below M times
+        // the batch.
         Ok(unsafe { launch.launch(config) }.map(drop)?)
     }
 
