@@ -10,7 +10,7 @@ die() {
 # The site's settings, over the defaults.
 load_site() {
     PARTITION='' ACCOUNT='' CONSTRAINT='' GRES=gpu:1 TIME=02:00:00 CPUS=4 MEM=16G
-    SBATCH_EXTRA=() MODULES=() DEVICE=cuda RUNS_ROOT=''
+    SBATCH_EXTRA=() MODULES=() DEVICE=cuda TORCH=auto RUNS_ROOT=''
     local file=${SITE_ENV:-slurm/site.env}
     if [[ -r $file ]]; then
         # shellcheck source=/dev/null
