@@ -348,7 +348,7 @@ fn stand_ins_are_labelled_and_pytorchs_are_not() {
             let summary = json(&written.folder.join("summary.json"));
             let first = summary["findings"][0].as_str().unwrap();
             if is_labelled {
-                let why = "not PyTorch's kernels: no PyTorch was found; see docs/pytorch.md.";
+                let why = "not PyTorch's kernels: no PyTorch was loaded; see docs/pytorch.md.";
                 assert_eq!(first, format!("{sentence} here, {why}"));
                 assert_eq!(summary["stand_ins"], names);
             } else {

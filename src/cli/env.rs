@@ -24,7 +24,8 @@ pub fn run(arguments: &EnvArgs) -> Result<u8> {
         .map_err(|_| anyhow!("--torch {:?}: allowed is {ALLOWED}", arguments.torch))?;
     let opened = Opened::new(choice, &torch).map_err(|line| anyhow!(line))?;
     let Opened { device, torch, note } = opened;
-    let no_torch = torch.as_ref().err().map(|reason| &reason.why);
+    let no_torch = torch.as_ref().err().filter(|reason| !reason.is_asked_for);
+    let no_torch = no_torch.map(|reason| &reason.why);
     for line in note.iter().chain(no_torch) {
         say(&format!("night-sweep: {line}"));
     }

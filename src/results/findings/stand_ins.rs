@@ -13,7 +13,7 @@ pub fn of(raw: &Raw) -> Option<String> {
     };
     let why = match raw.config["provider"].as_str() {
         Some("night-sweep") => "the spec asks for Night Sweep's",
-        _ => "no PyTorch was found",
+        _ => "no PyTorch was loaded",
     };
     let names = list(&names);
     Some(format!("{names} {are} here, not PyTorch's kernels: {why}; see docs/pytorch.md."))
