@@ -133,12 +133,17 @@ impl Installation {
         self.package.join("lib")
     }
 
-    /// The folders that hold the CUDA libraries which came with it: its own, and those of the
-    /// wheels beside it.
+    /// The folders that hold the CUDA libraries which came with it: its own, those of the wheels
+    /// beside it, and that of a conda environment.
     pub fn library_folders(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.lib()];
         if let Some(site_packages) = self.package.parent() {
             folders.extend(libraries::wheel_folders(site_packages));
+        }
+        // <environment>/lib/python3.12/site-packages/torch
+        let environment = self.package.ancestors().nth(4);
+        if let Some(environment) = environment.filter(|it| it.join("conda-meta").is_dir()) {
+            folders.push(environment.join("lib"));
         }
         folders
     }
@@ -250,6 +255,10 @@ mod tests {
             let folders = [package.join("lib"), site_packages.join("nvidia/cu13/lib")];
             assert_eq!(found.library_folders(), folders);
         }
+        fs::create_dir(root.path().join("conda-meta")).unwrap();
+        let conda = Search::run(&TorchChoice::Path(root.path().to_owned()), |_| None).unwrap();
+        let folders = conda.found.unwrap().library_folders();
+        assert_eq!(folders.last(), Some(&root.path().join("lib")));
         let error = Search::run(&TorchChoice::Path(root.path().join("lib")), |_| None).unwrap_err();
         assert!(error.contains("no PyTorch there"), "{error}");
     }
