@@ -18,6 +18,8 @@ use crate::stats::median;
 use crate::stats::student::{false_discovery, t95};
 use std::collections::{BTreeMap, BTreeSet};
 
+const PYTORCH: &str = "PyTorch";
+
 /// So many cases have to have a time to be trusted in every pair of the screen.
 const CLEAN: f64 = 0.95;
 
@@ -42,7 +44,12 @@ pub fn of(
     rows.extend(apart.0.iter().map(|id| Row::new(id, Verdict::OnlyInBase)));
     rows.extend(apart.1.iter().map(|id| Row::new(id, Verdict::OnlyInCand)));
 
-    let mut notes = Vec::new();
+    let mismatches = given(gate);
+    let differs = |Mismatch { what, base, cand }: &Mismatch| {
+        format!("{what}: {base} in the base, {cand} in the candidate")
+    };
+    let pytorch = mismatches.iter().filter(|mismatch| mismatch.what == PYTORCH);
+    let mut notes: Vec<String> = pytorch.map(differs).collect();
     let trouble = trouble(gate, &apart);
     let (suite, is_clock) = suite(gate, found, &mut notes);
     let fails = suite.is_slower || rows.iter().any(|row| row.fails);
@@ -80,7 +87,7 @@ pub fn of(
             mde_pct: median(&seen),
         }),
         counts: BTreeMap::new(),
-        mismatches: given(gate),
+        mismatches,
         notes,
         rows,
     };
@@ -300,7 +307,7 @@ fn given_variables(gate: &Gate) -> [String; 2] {
 
 fn given(gate: &Gate) -> Vec<Mismatch> {
     let variables = ("variables", given_variables(gate));
-    let pytorch = ("PyTorch", pytorch(gate).map(|versions| list(&versions)));
+    let pytorch = (PYTORCH, pytorch(gate).map(|versions| list(&versions)));
     let differs = |(what, [base, cand]): (&str, [String; 2])| {
         (base != cand).then(|| Mismatch { what: what.to_owned(), base, cand })
     };
