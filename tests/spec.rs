@@ -130,7 +130,7 @@ fn a_dense_sweep_takes_one_backend_or_several() {
     assert_eq!(two.to_json()["backend"], json!(["AUTO", "NS_FASTEST"]));
     assert_eq!(dims(&two).len(), 2 * dims(&experiment(S1)).len());
     let of = |id: &str| two.cases().into_iter().find(|case| case.id == id).unwrap();
-    for (series, curve) in [("", ""), ("_NS_FASTEST", ", NS_FASTEST")] {
+    for (series, curve) in [("", ", AUTO"), ("_NS_FASTEST", ", NS_FASTEST")] {
         let case = of(&format!("S1/b4_s2048_h32_fp16{series}/d107"));
         assert_eq!(case.curve, format!("batch 4, seq 2048, 32 heads{curve}"));
     }
