@@ -12,6 +12,7 @@
 
 pub mod comparison;
 pub(crate) mod gate;
+mod host;
 pub(crate) mod output;
 pub(crate) mod pair2;
 mod ratio;

@@ -1,7 +1,8 @@
 //! How much slower a case of stored runs is, and how uncertain that is.
 //!
 //! Where a side has several runs, their spread is all of it. With one run a side, half a per cent
-//! between processes is added to the spread of the trials.
+//! between processes is added to the spread of the trials. On a host it is 1 %, or as much again as
+//! the trials of one process differ by, if that is more.
 
 use super::pair2::moderation::Prior;
 use super::side::Case;
@@ -12,6 +13,8 @@ use std::collections::HashMap;
 /// What a process does to a case, as a standard deviation of its logarithm, where nothing better is
 /// known.
 const BETWEEN_PROCESSES: f64 = 0.005;
+/// The same on a host, of a case beside the others of its run.
+const BETWEEN_PROCESSES_ON_HOST: f64 = 0.01;
 
 /// A ratio of medians, in logarithms.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +25,11 @@ pub struct Ratio {
     pub freedom: f64,
 }
 
-pub fn ratios(cases: &[(&Case, &Case)]) -> Vec<Ratio> {
+pub fn ratios(cases: &[(&Case, &Case)], is_host: bool) -> Vec<Ratio> {
+    let between = |variance: f64| match is_host {
+        true => BETWEEN_PROCESSES_ON_HOST.powi(2).max(variance),
+        false => BETWEEN_PROCESSES.powi(2),
+    };
     let raw: Vec<Spread> = cases.iter().map(|(base, cand)| Spread::of(base, cand)).collect();
     // Cases with as many runs and trials have variances of as many degrees: those moderate each
     // other.
@@ -48,7 +55,7 @@ pub fn ratios(cases: &[(&Case, &Case)]) -> Vec<Ratio> {
         if spread.is_of_runs {
             return Ratio { difference, error: own.sqrt(), freedom };
         }
-        let assumed = 2.0 * BETWEEN_PROCESSES.powi(2);
+        let assumed = 2.0 * between(variance);
         let total = own + assumed;
         // Satterthwaite's, with an assumed part of no uncertainty.
         let freedom = if own > 0.0 { freedom * (total / own).powi(2) } else { f64::INFINITY };
@@ -128,7 +135,7 @@ mod tests {
     #[test]
     fn a_single_run_a_side_is_no_surer_than_processes_agree() {
         let (base, cand) = (case(&[&[1.0, 1.0, 1.0]]), case(&[&[1.02, 1.02, 1.02]]));
-        let [ratio] = ratios(&[(&base, &cand)])[..] else { panic!("one ratio") };
+        let [ratio] = ratios(&[(&base, &cand)], false)[..] else { panic!("one ratio") };
         assert!((ratio.difference.exp() - 1.02).abs() < 1e-12);
         let [low, high] = ratio.interval95();
         // 1.96 times the root of two times half a per cent.
@@ -141,7 +148,7 @@ mod tests {
         let noisy = case(&[&[1.2, 1.2], &[1.0, 1.0], &[1.1, 1.1]]);
         let quiet = case(&[&[1.1, 1.1], &[1.1, 1.11], &[1.1, 1.1]]);
         let width = |cand: &Case| {
-            let [low, high] = ratios(&[(&base, cand)])[0].interval95();
+            let [low, high] = ratios(&[(&base, cand)], false)[0].interval95();
             high - low
         };
         assert!(width(&noisy) > 3.0 * width(&quiet), "{} {}", width(&noisy), width(&quiet));
@@ -154,7 +161,7 @@ mod tests {
         let quiet = case(&[&[1.0, 1.001, 0.999]]);
         let noisy = case(&[&[1.0, 1.1, 0.9]]);
         let width = |cand: &Case| {
-            let [low, high] = ratios(&[(&quiet, cand)])[0].interval95();
+            let [low, high] = ratios(&[(&quiet, cand)], false)[0].interval95();
             high - low
         };
         assert!(width(&noisy) > 3.0 * width(&quiet));

@@ -2,6 +2,7 @@
 //! variance, so only changes from 5 % up fail the comparison; smaller ones are reported.
 
 use super::comparison::{Comparison, Kind, Mismatch, Outcome, Row, Suite, Verdict};
+use super::host::{self, Doubt};
 use super::pair2::MIN_SUITE;
 use super::ratio::{Ratio, ratios};
 use super::side::{Case, Stored};
@@ -47,6 +48,11 @@ pub fn compare(
             list.join(", ")
         );
     }
+    let is_host = base.is_host || cand.is_host;
+    let (mut base, mut cand) = (base.clone(), cand.clone());
+    let load =
+        if is_host { [&mut base, &mut cand].map(host::take_off_load) } else { [Some(0.0); 2] };
+    let (base, cand) = (&base, &cand);
     let ids: BTreeSet<&String> = base.cases.keys().chain(cand.cases.keys()).collect();
     let mut rows = Vec::new();
     let mut timed: Vec<(Row, &Case, &Case)> = Vec::new();
@@ -68,8 +74,13 @@ pub fn compare(
         cand.side.name
     );
     let pairs: Vec<(&Case, &Case)> = timed.iter().map(|(_, base, cand)| (*base, *cand)).collect();
-    let ratios = ratios(&pairs);
-    let (suite, removed) = suite(&ratios, threshold);
+    let ratios = ratios(&pairs, is_host);
+    let (mut suite, removed) = suite(&ratios, threshold, is_host);
+    let doubt = is_host.then(|| Doubt::of(load, suite.ratio));
+    let is_of_cases = doubt.is_some_and(Doubt::is_of_cases);
+    // Of Regressed and Passed neither, where the host may be the reason.
+    let mut is_open = suite.is_slower && doubt.is_some_and(Doubt::is_of_suite);
+    suite.is_slower &= !is_open;
     let p: Vec<f64> = ratios.iter().map(|ratio| ratio.p_around(removed)).collect();
     let q = false_discovery(&p);
     for (at, (mut row, ..)) in timed.into_iter().enumerate() {
@@ -77,6 +88,10 @@ pub fn compare(
         row.verdict = judge(ratio, removed, q[at], threshold);
         row.fails =
             row.verdict == Verdict::Regressed && ratio.difference - removed >= threshold.ln_1p();
+        if is_of_cases && matches!(row.verdict, Verdict::Regressed | Verdict::Improved) {
+            is_open |= row.fails;
+            (row.verdict, row.fails) = (Verdict::Ambiguous, false);
+        }
         row.ratio = Some(ratio.difference.exp());
         row.ci95 = Some(ratio.interval95().map(f64::exp));
         (row.p_value, row.q_value) = (Some(p[at]), Some(q[at]));
@@ -90,14 +105,21 @@ pub fn compare(
     let comparison = Comparison {
         schema_version: SCHEMA_VERSION.to_owned(),
         kind: Kind::Stored,
-        outcome: if fails { Outcome::Regressed } else { Outcome::Passed },
+        outcome: match () {
+            () if fails => Outcome::Regressed,
+            () if is_open => Outcome::Inconclusive,
+            () => Outcome::Passed,
+        },
         base: base.side.clone(),
         cand: cand.side.clone(),
         threshold_pct: threshold * 100.0,
         suite,
         gate: None,
         counts: BTreeMap::new(),
-        notes: notes(base, cand, &mismatches, &suite, removed),
+        notes: notes(base, cand, &mismatches, &suite, removed)
+            .into_iter()
+            .chain(doubt.and_then(Doubt::note))
+            .collect(),
         mismatches,
         rows,
     };
@@ -156,14 +178,14 @@ fn flagged(side: &Stored) -> Option<String> {
 }
 
 /// What the cases did as a whole, and what of it to take off: day-to-day variance may shift all of
-/// them by some per cent.
-fn suite(ratios: &[Ratio], threshold: f64) -> (Suite, f64) {
+/// them by some per cent, and a host by anything.
+fn suite(ratios: &[Ratio], threshold: f64, is_host: bool) -> (Suite, f64) {
     let differences: Vec<f64> = ratios.iter().map(|ratio| ratio.difference).collect();
     let shift = median(&differences).filter(|_| differences.len() >= MIN_SUITE);
     let is_slower = shift.is_some_and(|shift| shift >= threshold.ln_1p());
-    let is_small = shift.is_some_and(|shift| shift.abs() < threshold.ln_1p());
+    let is_taken_off = is_host || shift.is_some_and(|shift| shift.abs() < threshold.ln_1p());
     let suite = Suite { ratio: shift.map(f64::exp), is_slower, p_value: None, clock_ratio: None };
-    (suite, shift.filter(|_| is_small).unwrap_or_default())
+    (suite, shift.filter(|_| is_taken_off).unwrap_or_default())
 }
 
 fn judge(ratio: &Ratio, removed: f64, q: f64, threshold: f64) -> Verdict {
@@ -250,6 +272,7 @@ mod tests {
         };
         Stored {
             side: Side { name: name.to_owned(), runs: vec![name.to_owned()], device: None },
+            is_host: false,
             conditions: BTreeMap::from([("the model".to_owned(), "H200".to_owned())]),
             circumstances: BTreeMap::new(),
             cases: cases.split(", ").map(case).collect(),
@@ -305,6 +328,65 @@ mod tests {
         assert!(day.notes.iter().any(|note| note.contains("+3.0 %")), "{:?}", day.notes);
         let suite_wide = verdicts(base, &base.replace('1', "1.08"));
         assert!(suite_wide.suite.is_slower && suite_wide.outcome == Outcome::Regressed);
+    }
+
+    /// Seven cases of a host whose trials are slower by these factors.
+    fn on_host(name: &str, loads: [f64; 3], slower: (&str, f64)) -> Stored {
+        let case = |id: &str| {
+            let own = if id.ends_with(slower.0) { slower.1 } else { 1.0 };
+            // No two cases scatter alike.
+            let noise = 0.002 * f64::from(id.as_bytes()[3] % 3);
+            let trials = loads.map(|load| [own * load * (1.0 + noise * load); 2]);
+            let run = Run::of(&trials.each_ref().map(<[f64; 2]>::as_slice)).unwrap();
+            (id.to_owned(), Case { runs: vec![run], ..Case::default() })
+        };
+        let cases = ["G3/a", "G3/b", "G3/c", "G3/d", "G3/e", "G3/f", "G3/g"].map(case).into();
+        Stored { is_host: true, cases, ..stored(name, "a 1") }
+    }
+
+    #[test]
+    fn what_a_host_does_to_all_cases_is_no_regression() {
+        let quiet = [1.0, 1.01, 1.0];
+        let base = on_host("a", quiet, ("none", 1.0));
+        let with =
+            |loads, slower| compare(&base, &on_host("b", loads, slower), 0.05, false).unwrap();
+        let same = with([1.02, 1.01, 1.0], ("none", 1.0));
+        assert_eq!((same.outcome, same.counts[&Verdict::Same]), (Outcome::Passed, 7));
+        // One case, and a host that did little else meanwhile.
+        let slower = with(quiet, ("d", 1.1));
+        assert_eq!(slower.outcome, Outcome::Regressed);
+        assert_eq!(slower.failing().map(|row| &*row.case_id).collect::<Vec<_>>(), ["G3/d"]);
+        let slower = with([1.08; 3], ("d", 1.3));
+        assert_eq!((slower.outcome, slower.suite.is_slower), (Outcome::Regressed, false));
+        // All cases, for a whole run or in a trial: whatever one of them did beside.
+        for (loads, slower) in [
+            ([1.08; 3], ("none", 1.0)),
+            ([1.3; 3], ("none", 1.0)),
+            ([1.3; 3], ("d", 1.5)),
+            ([1.0, 1.0, 1.4], ("d", 1.5)),
+        ] {
+            let busy = with(loads, slower);
+            assert_eq!(busy.outcome, Outcome::Inconclusive, "{loads:?}");
+            assert!(busy.failing().next().is_none() && !busy.suite.is_slower);
+            assert!(busy.notes.iter().any(|note| note.contains("a busy host")), "{:?}", busy.notes);
+        }
+        // On a GPU nobody else moves all cases by 30 %.
+        let gpu =
+            |name: &str, loads| Stored { is_host: false, ..on_host(name, loads, ("none", 1.0)) };
+        let slower = compare(&gpu("a", quiet), &gpu("b", [1.3; 3]), 0.05, false).unwrap();
+        assert_eq!(slower.outcome, Outcome::Regressed);
+    }
+
+    #[test]
+    fn a_few_cases_on_a_host_tell_nothing_and_an_error_stays_one() {
+        let host = |cases: &str| Stored { is_host: true, ..stored("a", cases) };
+        let few = compare(&host("a 1, b 1"), &host("a 1, b 1.5"), 0.05, false).unwrap();
+        assert_eq!(few.outcome, Outcome::Inconclusive);
+        assert!(few.notes.iter().any(|note| note.contains("fewer than")), "{:?}", few.notes);
+        let same = compare(&host("a 1, b 1"), &host("a 1, b 1"), 0.05, false).unwrap();
+        assert_eq!(same.outcome, Outcome::Passed);
+        let failed = compare(&host("a 1, b 1"), &host("a 1, b error"), 0.05, false).unwrap();
+        assert_eq!(failed.outcome, Outcome::Regressed);
     }
 
     #[test]

@@ -63,8 +63,11 @@ pub fn make_new(dir: &Path) -> Result<bool> {
 }
 
 pub fn newest() -> Result<PathBuf> {
-    let folder = runs_folder();
-    let journals = fs::read_dir(&folder)
+    newest_in(&runs_folder())
+}
+
+pub fn newest_in(folder: &Path) -> Result<PathBuf> {
+    let journals = fs::read_dir(folder)
         .into_iter()
         .flatten()
         .flatten()

@@ -4,7 +4,6 @@
 //! its own; its times are read from its journal. Both processes of a pair have the same seed: the
 //! same data, and the same order of cases.
 
-mod host;
 mod measuring;
 pub(crate) mod noise_floor;
 pub(crate) mod pairs;

@@ -1,7 +1,7 @@
 //! A process of a gate: a bench run as a user runs it, in folders of its own, and what its journal
 //! says.
 
-use super::host;
+use crate::compare::host;
 use crate::device::clocks::Clocks;
 use crate::device::torch::Versions;
 use crate::files::{self, Kind, MARK};

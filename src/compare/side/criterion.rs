@@ -3,6 +3,7 @@
 
 use super::{Case, Run, Stored, folders_in};
 use crate::compare::comparison::Side;
+use crate::journal::{self, runs};
 use crate::results::criterion_files::{self, CBenchmark};
 use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
@@ -30,11 +31,18 @@ pub fn read(home: &Path, baseline: &str) -> Result<Stored> {
     let cases = found.into_iter().map(|benchmark| (benchmark.id.full_id.clone(), case(&benchmark)));
     Ok(Stored {
         side: Side { name: baseline.to_owned(), runs: vec![baseline.to_owned()], device: None },
+        is_host: is_host(home),
         conditions: BTreeMap::new(),
         circumstances: BTreeMap::new(),
         cases: cases.collect(),
         notes: Vec::new(),
     })
+}
+
+/// Criterion's files do not say, but the newest of the journals beside them does.
+fn is_host(home: &Path) -> bool {
+    let newest = runs::newest_in(&home.join("night-sweep")).and_then(|path| journal::read(&path));
+    newest.is_ok_and(|run| run.header.device == "cpu")
 }
 
 fn find(dir: &Path, baseline: &str, depth: usize, found: &mut Vec<CBenchmark>) -> Result<()> {

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub struct Stored {
     /// Its name and what is in it.
     pub side: Side,
+    /// Whether it was measured on a host, which does other things as well.
+    pub is_host: bool,
     /// What has to be the same on the other side: what, and how it is here.
     pub conditions: BTreeMap<String, String>,
     /// What may differ, and is worth a remark.

@@ -25,6 +25,7 @@ pub fn read(path: &Path) -> Result<Stored> {
     );
     let mut side = Stored {
         side: Side { name: path.display().to_string(), runs: vec![], device: None },
+        is_host: false,
         conditions: BTreeMap::new(),
         circumstances: BTreeMap::new(),
         cases: BTreeMap::new(),
@@ -51,6 +52,7 @@ fn find(path: &Path, depth: usize, folders: &mut Vec<PathBuf>) -> Result<()> {
 fn add(side: &mut Stored, folder: &Path) -> Result<()> {
     let raw = read_run(folder)?;
     let env = read_env(folder)?;
+    side.is_host |= raw.metadata.device == "cpu";
     let run_id = &raw.metadata.run_id;
     ensure!(!side.side.runs.contains(run_id), "the run {run_id} is in it twice");
     for (what, here) in conditions(&raw, &env) {
