@@ -13,7 +13,7 @@ use night_sweep::advise::recommend::recommend;
 use night_sweep::advise::times::{Operation, Times};
 use night_sweep::advise::{Advice, Request, advise};
 use night_sweep::results::build;
-use night_sweep::results::raw::Raw;
+use night_sweep::results::raw::{Raw, Row};
 use night_sweep::workload::case::Case;
 use night_sweep::workload::error::ErrorKind;
 use night_sweep::workload::operation::{Gemm, Operation as Workload};
@@ -69,6 +69,28 @@ fn a_cliff_is_padded_and_the_reason_given() {
     assert!(padded.reason.starts_with("a cliff: 2.5"), "{}", padded.reason);
     assert_eq!((kept.recommended_dim, kept.saved_ms), (Some(112), Some(0.0)));
     assert_eq!(kept.reason, "nothing measured up to 123 is faster");
+}
+
+#[test]
+fn what_may_save_nothing_is_not_recommended() {
+    let mut noisy = sweep([(100, 1.0), (104, 0.9), (108, 0.95)]);
+    let interval = |raw: &mut Raw, at: usize, interval: [f64; 2]| {
+        let Row::Measured(row) = &mut raw.measurements[at] else { panic!("it has a time") };
+        row.ci95_p50 = Some(interval);
+    };
+    interval(&mut noisy, 0, [0.98, 1.02]);
+    interval(&mut noisy, 1, [0.7, 1.1]);
+    let recommended = |raw: &Raw| {
+        let mut advice = advise(std::slice::from_ref(raw), &request("100")).unwrap();
+        advice.recommendations.remove(0)
+    };
+    // Not the fastest, whose interval reaches beyond what 100 takes, but the one that is sure.
+    interval(&mut noisy, 2, [0.94, 0.96]);
+    assert_eq!(recommended(&noisy).recommended_dim, Some(108));
+    interval(&mut noisy, 2, [0.9, 1.0]);
+    let kept = recommended(&noisy);
+    assert_eq!((kept.recommended_dim, kept.saved_ci95_ms), (Some(100), Some([0.0, 0.0])));
+    assert!(kept.reason.ends_with("nothing measured up to 110 is sure to be faster"), "{kept:?}");
 }
 
 #[test]

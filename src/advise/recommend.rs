@@ -62,8 +62,7 @@ pub fn recommend(times: &Times, item: &Item, max_overhead: f64) -> Recommendatio
             if to == dim {
                 return Some([0.0, 0.0]);
             }
-            let ([own_low, own_high], [low, high]) = (own.ci95_ms?, time.ci95_ms?);
-            Some([own_low - high, own_high - low])
+            saving_ci95_ms(own, time)
         }),
         saved_pct: own.zip(saved_ms).map(|(own, saved)| 100.0 * saved / own.p50_ms),
         memory_overhead_pct: chosen.map(|(to, _)| (to as f64 / dim as f64 - 1.0) * 100.0),
@@ -72,8 +71,22 @@ pub fn recommend(times: &Times, item: &Item, max_overhead: f64) -> Recommendatio
     }
 }
 
-fn as_good_as_the_fastest(times: &Times, low: usize, high: usize) -> Option<(usize, &Time)> {
-    let within = || times.between(low, high);
+fn saving_ci95_ms(own: &Time, other: &Time) -> Option<[f64; 2]> {
+    let ([own_low, own_high], [low, high]) = (own.ci95_ms?, other.ci95_ms?);
+    Some([own_low - high, own_high - low])
+}
+
+/// Whether it saves anything, as far as is known: too few samples have no interval.
+fn is_sure(own: &Time, other: &Time) -> bool {
+    saving_ci95_ms(own, other).is_none_or(|[low, _]| low > 0.0)
+}
+
+/// The next of those that are as good as the fastest. What may save nothing is not worth a change.
+fn as_good_as_the_fastest(times: &Times, dim: usize, high: usize) -> Option<(usize, &Time)> {
+    let is_worth_it = |other: usize, time: &Time| {
+        other == dim || times.at(dim).is_none_or(|own| is_sure(own, time))
+    };
+    let within = || times.between(dim, high).filter(|(other, time)| is_worth_it(*other, time));
     let fastest = within().map(|(_, time)| time.p50_ms).min_by(f64::total_cmp)?;
     within().find(|(_, time)| time.p50_ms <= fastest * AS_GOOD)
 }
@@ -105,6 +118,8 @@ fn reason(
     }
     if to == dim && times.between(dim + 1, high).next().is_none() {
         reasons.push(format!("nothing above it was measured up to {high}"));
+    } else if to == dim && times.between(dim + 1, high).any(|(_, time)| time.p50_ms < own.p50_ms) {
+        reasons.push(format!("nothing measured up to {high} is sure to be faster"));
     } else if to == dim {
         reasons.push(format!("nothing measured up to {high} is faster"));
     } else if cliff.is_none_or(|cliff| cliff.pad_to != to) {
