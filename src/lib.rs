@@ -17,7 +17,7 @@
 //! | [`stats`], `units` | medians, intervals; times and rates as people read them |
 //! | `terminal`, `files` | all that is printed for people; all that is replaced or removed |
 //! | [`workload`] | element types, shapes, operations, cases: what is computed |
-//! | [`device`] | CUDA, cuDNN, NVML, CUPTI, the host's cores: all `unsafe` code |
+//! | [`device`] | CUDA and its libraries, PyTorch, NVML, the host's cores: all `unsafe` code |
 //! | [`ops`] | plans of GEMMs and attention, a file a backend, and their verification |
 //! | [`measure`] | the protocol: [`measure::trial()`] reads from top to bottom |
 //! | [`journal`] | what a run measured, on disk: append, read, shard, merge |

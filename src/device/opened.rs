@@ -33,19 +33,27 @@ impl Opened {
             DeviceChoice::Cuda(_) => false,
             DeviceChoice::Auto => cuda::present().is_err(),
         };
-        let loaded = match load(torch, is_cpu) {
-            Err(why) if matches!(torch, TorchChoice::Path(_)) => {
-                return Err(DeviceError::driver(format!("NIGHT_SWEEP_TORCH: {why}")));
-            }
-            loaded => loaded,
-        };
+        let loaded = required(torch, load(torch, is_cpu))?;
         let (device, note) = Device::open(choice)?;
         let session = loaded.and_then(|torch| {
             Session::new(torch, &device).map(Rc::new).map_err(|error| error.message)
         });
         let is_asked_for = *torch == TorchChoice::No;
-        let torch = session.map_err(|why| NoTorch { why, is_asked_for });
+        let torch = required(torch, session)?.map_err(|why| NoTorch { why, is_asked_for });
         Ok(Opened { device, torch, note })
+    }
+}
+
+/// An error of a PyTorch that was named by its path.
+fn required<T>(
+    choice: &TorchChoice,
+    found: Result<T, String>,
+) -> Result<Result<T, String>, DeviceError> {
+    match (choice, found) {
+        (TorchChoice::Path(_), Err(why)) => {
+            Err(DeviceError::driver(format!("NIGHT_SWEEP_TORCH: {why}")))
+        }
+        (_, found) => Ok(found),
     }
 }
 
