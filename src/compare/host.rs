@@ -14,14 +14,9 @@ use std::collections::BTreeMap;
 /// for a neighbour only ever adds time. All cases have the same trials; few of them say nothing of
 /// each other.
 pub fn levels(trials: &[Vec<f64>]) -> Vec<f64> {
-    let count = trials.iter().map(Vec::len).min().unwrap_or_default();
-    let middle = |trial: usize| {
-        let cases: Vec<f64> = trials.iter().map(|case| case[trial]).collect();
-        median(&cases).unwrap_or_default()
-    };
-    let middles: Vec<f64> = match trials.len() {
-        0..MIN_SUITE => vec![0.0; count],
-        _ => (0..count).map(middle).collect(),
+    let middles = match trials.len() {
+        0..MIN_SUITE => vec![0.0; trials.first().map_or(0, Vec::len)],
+        _ => middles(trials),
     };
     let whole = middles.iter().copied().reduce(f64::min).unwrap_or_default();
     let level = |case: &Vec<f64>| {
@@ -30,6 +25,17 @@ pub fn levels(trials: &[Vec<f64>]) -> Vec<f64> {
         median(&beside).unwrap_or_default() + whole
     };
     trials.iter().map(level).collect()
+}
+
+/// The median of all cases in each trial. A case may lack the last trials.
+fn middles(cases: &[impl AsRef<[f64]>]) -> Vec<f64> {
+    let count = cases.iter().map(|trials| trials.as_ref().len()).max().unwrap_or_default();
+    let middle = |trial: usize| {
+        let levels: Vec<f64> =
+            cases.iter().filter_map(|trials| trials.as_ref().get(trial).copied()).collect();
+        median(&levels).unwrap_or_default()
+    };
+    (0..count).map(middle).collect()
 }
 
 /// What single runs on a host leave open: it does other things as well, for longer than a run
@@ -114,13 +120,7 @@ pub fn take_off_load(side: &mut Stored) -> Option<f64> {
             moved = None;
             continue;
         }
-        let trials = cases.iter().map(|trials| trials.len()).max().unwrap_or_default();
-        let middle = |trial: usize| {
-            let levels: Vec<f64> =
-                cases.iter().filter_map(|trials| trials.get(trial).copied()).collect();
-            median(&levels).unwrap_or_default()
-        };
-        let middles: Vec<f64> = (0..trials).map(middle).collect();
+        let middles = middles(cases);
         let whole = mean(&middles).unwrap_or_default();
         for levels in cases.iter_mut().flat_map(|trials| trials.iter_mut().zip(&middles)) {
             *levels.0 += whole - levels.1;

@@ -69,7 +69,7 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
         arguments.selects(&case.id) && planner.offers(case)
     })?;
     if let Err(no_torch) = &torch {
-        ensure_no_pytorch(&experiment, &part.cases, no_torch)?;
+        refuse_pytorch_asked_for(&experiment, &part.cases, no_torch)?;
     }
     let stand_ins = torch.err().filter(|reason| !reason.is_asked_for && has_stand_ins(&part.cases));
     let stand_ins = stand_ins.map(|reason| {
@@ -131,7 +131,11 @@ fn experiment(bench: &str, settings: &Settings, device: &Device) -> Result<Exper
 }
 
 /// Refuses a sweep that asks for PyTorch where there is none.
-fn ensure_no_pytorch(experiment: &Experiment, cases: &[Case], reason: &NoTorch) -> Result<()> {
+fn refuse_pytorch_asked_for(
+    experiment: &Experiment,
+    cases: &[Case],
+    reason: &NoTorch,
+) -> Result<()> {
     let asks = |case: &Case| case.operation.provider() == ProviderChoice::Pytorch;
     ensure!(
         !cases.iter().any(asks),

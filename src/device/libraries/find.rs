@@ -104,12 +104,14 @@ fn toolkit_folders(toolkit: &Path) -> Vec<PathBuf> {
 }
 
 /// The `site-packages` of an environment, those of its newest Python first.
-fn site_packages(prefix: &Path) -> Vec<PathBuf> {
+pub fn site_packages(prefix: &Path) -> Vec<PathBuf> {
     let mut pythons: Vec<(u32, PathBuf)> = ["lib", "lib64"]
         .into_iter()
         .flat_map(|lib| children(&prefix.join(lib)))
         .filter_map(|python| {
-            let minor = python.file_name()?.to_str()?.strip_prefix("python3.")?.parse().ok()?;
+            // `python3.14`, and `python3.14t` without the global lock.
+            let version = python.file_name()?.to_str()?.strip_prefix("python3.")?;
+            let minor = version.trim_end_matches('t').parse().ok()?;
             Some((minor, python.join("site-packages")))
         })
         .collect();

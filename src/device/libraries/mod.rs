@@ -21,7 +21,7 @@ mod wanted;
 pub(super) use cublas::Cublas;
 pub(super) use cublaslt::{Cublaslt, HeuristicResult};
 pub(super) use driver::{cuda_version, require_driver};
-pub use find::wheel_folders;
+pub use find::{site_packages, wheel_folders};
 pub(super) use nvrtc::Nvrtc;
 pub(super) use open::Opened;
 pub(super) use stack::nvrtc;

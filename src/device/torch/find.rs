@@ -188,10 +188,8 @@ fn package_in(path: &Path) -> Option<PathBuf> {
     if path.ends_with("lib") {
         candidates.extend(path.parent().map(Path::to_owned));
     }
-    for lib in ["lib", "lib64"] {
-        let pythons = folders_in(&path.join(lib), "python3");
-        candidates.extend(pythons.iter().map(|python| python.join("site-packages/torch")));
-    }
+    let sites = libraries::site_packages(path);
+    candidates.extend(sites.iter().map(|site| site.join("torch")));
     candidates.into_iter().find(|candidate| is_package(candidate))
 }
 
@@ -207,18 +205,6 @@ fn package_of(python: &str) -> Result<PathBuf, String> {
     let origin = String::from_utf8_lossy(&output.stdout);
     let package = Path::new(origin.trim()).parent().filter(|package| package.is_absolute());
     package.map(Path::to_owned).ok_or_else(|| "it has no torch".to_owned())
-}
-
-/// The folders in one whose names start with `prefix`, sorted; none if it cannot be read.
-fn folders_in(path: &Path, prefix: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = entries
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
-    folders.sort();
-    folders
 }
 
 #[cfg(test)]
@@ -261,6 +247,16 @@ mod tests {
         assert_eq!(folders.last(), Some(&root.path().join("lib")));
         let error = Search::run(&TorchChoice::Path(root.path().join("lib")), |_| None).unwrap_err();
         assert!(error.contains("no PyTorch there"), "{error}");
+    }
+
+    #[test]
+    fn the_pytorch_of_the_newest_python_is_taken() {
+        let (root, package) = environment(&version_py("2.11.0", "None", "None"));
+        let older = root.path().join("lib/python3.9/site-packages/torch");
+        fs::create_dir_all(older.join("lib")).unwrap();
+        fs::write(older.join("version.py"), version_py("2.7.1", "None", "None")).unwrap();
+        let search = Search::run(&TorchChoice::Path(root.path().to_owned()), |_| None).unwrap();
+        assert_eq!(search.found.unwrap().package, package);
     }
 
     #[test]

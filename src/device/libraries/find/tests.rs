@@ -61,10 +61,10 @@ fn the_newest_python_of_an_environment_comes_first() {
     let of = |python: &str| {
         format!("venv/lib/{python}/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12")
     };
-    let (old, new) = (of("python3.9"), of("python3.12"));
-    let machine = Machine::new(&[("VIRTUAL_ENV", &["venv"])], &[&old, &new]);
+    let [old, new, newest] = ["python3.9", "python3.12", "python3.14t"].map(of);
+    let machine = Machine::new(&[("VIRTUAL_ENV", &["venv"])], &[&old, &new, &newest]);
     let found = machine.files(&[], "libnvrtc.so.12");
-    assert_eq!(found, ["libnvrtc.so.12".to_owned(), new, old]);
+    assert_eq!(found, ["libnvrtc.so.12".to_owned(), newest, new, old]);
 }
 
 #[test]
