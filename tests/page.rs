@@ -9,7 +9,7 @@ mod synthetic;
 
 use night_sweep::experiments;
 use night_sweep::journal::record::{Header, Line};
-use night_sweep::measure::record::Calibration;
+use night_sweep::measure::record::{Calibration, Settled};
 use night_sweep::render::page;
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
@@ -128,7 +128,7 @@ fn a_run_says_what_it_can_vouch_for() {
 
     let mut unsettled = header.clone();
     unsettled.calibration = header.calibration.map(|found| Calibration {
-        clock_settled: Some(false),
+        start: found.start.map(|start| Settled { steady: false, ..start }),
         cold_over_warm: Some(1.1),
         graph_node_ns: Some(1e6),
         ..found

@@ -1,9 +1,11 @@
-//! Before the first trial: the settled clock, what timing costs on this card, what it can do.
+//! Before the first trial: the settled clock, what timing costs on this card, what it can do, and
+//! then rest until none of that is felt any more.
 
 use crate::device::cuda::{Graph, Tensor};
 use crate::device::nvml::Monitor;
 use crate::device::{Clock, Cuda, Mark};
-use crate::measure::record::{Calibration, Peaks};
+use crate::measure::record::{Calibration, Peaks, ProtocolKind};
+use crate::measure::settle::settle;
 use crate::ops::{Plan, gemm::CublasLtGemm};
 use crate::stats::median;
 use crate::workload::{CaseError, DType, Gemm, GemmShape};
@@ -32,21 +34,20 @@ const COPY_BYTES: usize = 1 << 30;
 /// Replays of each graph that is timed.
 const REPLAYS: usize = 10;
 
-/// Warms up until the SM clock is steady, for `burn_in` at most, then measures.
+/// Warms up until the SM clock is steady, for `burn_in` at most, measures, and waits for the clock
+/// to recover. A process of a gate measures the costs of timing alone: nobody asks it what the card
+/// can do.
 pub fn calibrate(
     cuda: &Rc<Cuda>,
     monitor: Option<&Monitor>,
     burn_in: Duration,
+    kind: ProtocolKind,
 ) -> Result<Calibration, CaseError> {
     let start = Instant::now();
-    let (settled_sm_mhz, clock_settled) = work_until_steady(cuda, monitor, burn_in)?;
-    let peaks = Peaks {
-        fp16_tflops: matrix_tflops(cuda, DType::Fp16)?,
-        bf16_tflops: matrix_tflops(cuda, DType::Bf16)?,
-        copy_gbs: copy_gbs(cuda)?,
+    let full = match kind {
+        ProtocolKind::Gate => None,
+        ProtocolKind::Standard | ProtocolKind::Adaptive => Some(ability(cuda, monitor, burn_in)?),
     };
-    cuda.synchronize()?;
-    std::thread::sleep(RECOVERY);
     let clock = Clock::events(cuda.stream().clone());
     let mut pairs_ns = pairs_ns(&clock)?;
     pairs_ns.sort_by(f64::total_cmp);
@@ -58,17 +59,36 @@ pub fn calibrate(
         empty_pair_ns: pairs_ns[PAIRS / 2],
         empty_launch_ns: empty_launch_ns(cuda, &clock)?,
         graph_node_ns: Some(graph_node_ns(cuda)?),
-        settled_sm_mhz,
-        clock_settled,
-        peaks: Some(peaks),
-        cold_over_warm: cold_over_warm(cuda)?,
+        settled_sm_mhz: full.as_ref().and_then(|full| full.settled_sm_mhz),
+        clock_settled: full.as_ref().and_then(|full| full.clock_settled),
+        peaks: full.as_ref().map(|full| full.peaks),
+        cold_over_warm: full.and_then(|full| full.cold_over_warm),
+        start: Some(settle(cuda)?),
         wall_s: Some(start.elapsed().as_secs_f64()),
     })
 }
 
-/// The card is at its power limit after all this work, and its clock below what most cases get: it
-/// recovers within 0.15 s on an H200.
-const RECOVERY: Duration = Duration::from_millis(150);
+/// What the card can do, and at which clock.
+struct Ability {
+    settled_sm_mhz: Option<u32>,
+    clock_settled: Option<bool>,
+    peaks: Peaks,
+    cold_over_warm: Option<f64>,
+}
+
+fn ability(
+    cuda: &Rc<Cuda>,
+    monitor: Option<&Monitor>,
+    burn_in: Duration,
+) -> Result<Ability, CaseError> {
+    let (settled_sm_mhz, clock_settled) = work_until_steady(cuda, monitor, burn_in)?;
+    let peaks = Peaks {
+        fp16_tflops: matrix_tflops(cuda, DType::Fp16)?,
+        bf16_tflops: matrix_tflops(cuda, DType::Bf16)?,
+        copy_gbs: copy_gbs(cuda)?,
+    };
+    Ok(Ability { settled_sm_mhz, clock_settled, peaks, cold_over_warm: cold_over_warm(cuda)? })
+}
 
 /// Multiplies until three clock readings in a row agree, or the time is over. Returns the last, and
 /// whether they agreed; nothing is known without NVML.

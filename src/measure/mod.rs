@@ -10,6 +10,7 @@ pub mod record;
 mod sampler;
 mod sampling;
 mod secondary;
+mod settle;
 mod trial;
 
 pub use calibrate::calibrate;

@@ -38,6 +38,20 @@ pub enum ProtocolKind {
     Standard,
     /// As many as the median needs: the last trial by the scatter of the earlier ones.
     Adaptive,
+    /// The latency alone, `measure` launches and 10 samples in each trial at least: what a process
+    /// of a gate takes.
+    Gate,
+}
+
+impl ProtocolKind {
+    /// As a spec has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProtocolKind::Standard => "standard",
+            ProtocolKind::Adaptive => "adaptive",
+            ProtocolKind::Gate => "gate",
+        }
+    }
 }
 
 /// What timing costs on this device, never subtracted, and what it can do at its settled clock.
@@ -67,9 +81,24 @@ pub struct Calibration {
     /// time within the cache: well above 1 where rotation makes caches cold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cold_over_warm: Option<f64>,
+    /// The clock when the first trial began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Settled>,
     /// Seconds that burn-in and calibration took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_s: Option<f64>,
+}
+
+/// The wait for a steady clock before the first trial.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// SM clock counted under a light load at its end, in MHz; absent where nothing was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sm_mhz: Option<f64>,
+    /// Whether it was steady then, and not merely the time over.
+    pub steady: bool,
+    /// How long the wait was, in seconds.
+    pub wait_s: f64,
 }
 
 /// The best rates measured on this device.

@@ -75,6 +75,15 @@ impl Sampling {
                     per_call: in_time(PER_CALL_NS, PER_CALL),
                 }
             }
+            ProtocolKind::Gate => {
+                let samples = protocol.measure.div_ceil(launches_per_sample);
+                Sampling {
+                    warmup: protocol.warmup,
+                    samples: samples.next_multiple_of(CRITERION_SAMPLES),
+                    isolated: 0,
+                    per_call: 0,
+                }
+            }
             ProtocolKind::Adaptive => {
                 let each = match launches_per_sample {
                     1 => MIN_LAUNCHES.div_ceil(ADAPTIVE_TRIALS * CRITERION_SAMPLES),

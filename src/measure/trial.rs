@@ -40,15 +40,14 @@ pub fn trial(
     let kernels = sampler.kernels()?;
     let chosen = planned.backend.map(|chosen| sdpa::proven(chosen, &kernels)).transpose()?;
 
-    // The secondary timings come first: they warm up what the samples need warm. A variant has
-    // none, as it is only compared with the latency of its row.
+    // Single launches come first: they warm up what the samples need warm. A variant has none, as
+    // it is only compared with the latency of its row.
     let protocol = if case.variant.is_none() { protocol } else { protocol.of_variants() };
     let sampling = Sampling::of(&protocol, &sampler, which);
-    let secondary = match case.variant {
-        None if sampling.isolated > 0 => {
-            secondary(with, case, &mut sampler, sampling, which, &mut spent)?
-        }
-        _ => None,
+    let has_secondary = case.variant.is_none() && sampling.isolated > 0;
+    let mut secondary = match has_secondary {
+        true => secondary(&with.device, &mut sampler, sampling)?,
+        false => None,
     };
 
     // The latency: all samples are enqueued at once, so that the device does not fall idle.
@@ -56,11 +55,18 @@ pub fn trial(
     sampler.warm_up(sampling.warmup)?;
     let warmup_launches = sampler.launches;
     let samples_ms = sampler.take(sampling.samples)?;
+    let clocks = with.telemetry.as_ref().and_then(|telemetry| telemetry.since(sampling_from));
+    // Cold latency comes last, in the first trial: its samples then follow the same launches as
+    // those of the others.
+    if let (Device::Cuda(cuda), Some(secondary)) = (&with.device, &mut secondary)
+        && which.earlier.is_empty()
+    {
+        secondary.cold = Some(cold(with, cuda, case, sampler.launch_ns, &mut spent)?);
+    }
 
     spent.measuring_s = measuring.elapsed().as_secs_f64();
     spent.gpu_s += sampler.gpu_ns * 1e-9;
     let (launches_per_sample, mhz) = (sampler.launches_per_sample, sampler.cycles.mhz());
-    let clocks = with.telemetry.as_ref().and_then(|telemetry| telemetry.since(sampling_from));
     let ran = Ran {
         provider,
         kernels,
@@ -87,23 +93,18 @@ pub fn trial(
     })
 }
 
-/// Isolated and per-call latency, and in the first trial cold latency; none on the CPU.
+/// Isolated and per-call latency; none on the CPU.
 fn secondary(
-    with: &Instruments,
-    case: &Case,
+    device: &Device,
     sampler: &mut Sampler,
     sampling: Sampling,
-    which: Which,
-    spent: &mut Spent,
 ) -> Result<Option<Secondary>, CaseError> {
-    let Device::Cuda(cuda) = &with.device else { return Ok(None) };
+    if matches!(device, Device::Cpu) {
+        return Ok(None);
+    }
     let isolated_ms = sampler.isolated_ms(sampling.isolated)?;
     let (per_call_ms, enqueue_us) = sampler.per_call_ms(sampling.per_call)?;
-    let cold = match which.earlier.is_empty() {
-        true => Some(cold(with, cuda, case, sampler.launch_ns, spent)?),
-        false => None,
-    };
-    Ok(Some(Secondary { isolated_ms, cold, per_call_ms, enqueue_us }))
+    Ok(Some(Secondary { isolated_ms, cold: None, per_call_ms, enqueue_us }))
 }
 
 /// Adds to `seconds` what `work` takes.

@@ -49,7 +49,9 @@ impl State {
         }
         let calibrate = || match device {
             Device::Cpu => Ok(None),
-            Device::Cuda(cuda) => calibrate(cuda, monitor, settings.burn_in).map(Some),
+            Device::Cuda(cuda) => {
+                calibrate(cuda, monitor, settings.burn_in, header.protocol.kind).map(Some)
+            }
         };
         if let Some(run_id) = &settings.resume {
             let (mut journal, run) = reopen(run_id, &header, settings)?;

@@ -103,6 +103,7 @@ pub fn journal_of(
             clock_settled: Some(true),
             peaks: Some(Peaks { fp16_tflops: 700.0, bf16_tflops: 720.0, copy_gbs: 4100.0 }),
             cold_over_warm: Some(2.4),
+            start: Some(Settled { sm_mhz: Some(1900.0), steady: true, wait_s: 0.5 }),
             wall_s: Some(1.5),
         }),
         cases: outcomes.iter().map(|(case, _)| case.clone()).collect(),

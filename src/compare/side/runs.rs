@@ -4,7 +4,7 @@ use super::{Run, Stored, folders_in};
 use crate::advise::input::read_run;
 use crate::compare::comparison::Side;
 use crate::device::torch::Versions;
-use crate::measure::record::{Protocol, ProtocolKind};
+use crate::measure::record::Protocol;
 use crate::results::raw::{Measured, Raw, Row};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -114,11 +114,7 @@ fn read_env(folder: &Path) -> Result<Value> {
 fn conditions(raw: &Raw, env: &Value) -> Vec<(String, String)> {
     let is_cpu = raw.metadata.device == "cpu";
     let Protocol { kind, warmup, measure, trials } = raw.metadata.protocol;
-    let kind = match kind {
-        ProtocolKind::Standard => "standard",
-        ProtocolKind::Adaptive => "adaptive",
-    };
-    let protocol = format!("{kind}, warmup {warmup}, measure {measure}, trials {trials}");
+    let protocol = format!("{}, warmup {warmup}, measure {measure}, trials {trials}", kind.name());
     let schema = raw.schema_version.split('.').next().unwrap_or_default();
     let mut conditions = vec![
         // A minor version only adds keys.

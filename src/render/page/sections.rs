@@ -75,6 +75,10 @@ pub fn protocol(raw: &Raw) -> String {
              many samples as the scatter of the first asks for",
             protocol.trials
         ),
+        ProtocolKind::Gate => format!(
+            "that of a gate: the latency alone, {} trials of at least {} launches",
+            protocol.trials, protocol.measure
+        ),
     };
     facts(&json!({
         "Device": metadata.device_title(),

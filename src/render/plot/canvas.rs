@@ -149,7 +149,9 @@ pub fn legend<'a>(
 pub fn trials(protocol: &Protocol) -> String {
     let Protocol { kind, trials, measure, .. } = protocol;
     match kind {
-        ProtocolKind::Standard => format!("{trials} trials of at least {measure} launches"),
+        ProtocolKind::Standard | ProtocolKind::Gate => {
+            format!("{trials} trials of at least {measure} launches")
+        }
         ProtocolKind::Adaptive => format!("{trials} trials, as long as its scatter asks for"),
     }
 }
