@@ -4,11 +4,10 @@
 //! between processes is added to the spread of the trials. On a host it is 1 %, or as much again as
 //! the trials of one process differ by, if that is more.
 
-use super::pair2::moderation::Prior;
 use super::side::Case;
 use crate::stats::mean;
+use crate::stats::moderation::moderate_by_kind;
 use crate::stats::student::{Mean, p_above, t95};
-use std::collections::HashMap;
 
 /// What a process does to a case, as a standard deviation of its logarithm, where nothing better is
 /// known.
@@ -33,22 +32,10 @@ pub fn ratios(cases: &[(&Case, &Case)], is_host: bool) -> Vec<Ratio> {
     let raw: Vec<Spread> = cases.iter().map(|(base, cand)| Spread::of(base, cand)).collect();
     // Cases with as many runs and trials have variances of as many degrees: those moderate each
     // other.
-    let mut alike: HashMap<(u64, bool), Vec<f64>> = HashMap::new();
-    for spread in raw.iter().filter(|spread| spread.freedom > 0.0) {
-        alike.entry(spread.kind()).or_default().push(spread.variance);
-    }
-    let priors: HashMap<_, Prior> = alike
-        .into_iter()
-        .filter_map(|(kind, variances)| {
-            Some((kind, Prior::of(&variances, f64::from_bits(kind.0))?))
-        })
-        .collect();
-    let moderated = |own: &Spread| match priors.get(&own.kind()) {
-        Some(prior) => (prior.moderate(own.variance, own.freedom), own.freedom + prior.freedom),
-        None => (own.variance, own.freedom),
-    };
-    let ratio = |(spread, (base, cand)): (&Spread, &(&Case, &Case))| {
-        let (variance, freedom) = moderated(spread);
+    let own: Vec<_> = raw.iter().map(|own| (own.kind(), own.variance, own.freedom)).collect();
+    let moderated = moderate_by_kind(&own);
+    type Moderated<'a> = (&'a Spread, (f64, f64));
+    let ratio = |((spread, (variance, freedom)), (base, cand)): (Moderated, &(&Case, &Case))| {
         let levels = |case: &Case| mean(&levels(case)).unwrap_or_default();
         let difference = levels(cand) - levels(base);
         let own = variance * spread.weight;
@@ -61,7 +48,7 @@ pub fn ratios(cases: &[(&Case, &Case)], is_host: bool) -> Vec<Ratio> {
         let freedom = if own > 0.0 { freedom * (total / own).powi(2) } else { f64::INFINITY };
         Ratio { difference, error: total.sqrt(), freedom }
     };
-    raw.iter().zip(cases).map(ratio).collect()
+    raw.iter().zip(moderated).zip(cases).map(ratio).collect()
 }
 
 impl Ratio {

@@ -9,7 +9,7 @@
 //!   trial, the i-th samples of all parts are added up, as far as the part with the fewest samples
 //!   goes.
 //! - Flags: `fewer_trials`; `imprecise` where the adaptive protocol left half the interval of the
-//!   median above 0.5 % of it; `unstable` where the medians of the trials differ by more than 2 %;
+//!   median above 1 % of it; `unstable` where the medians of the trials differ by more than 2 %;
 //!   `drifting` where that of the first half of all samples differs from that of the second, see
 //!   [`stats::drifts`]; `clock_moved` where the SM clocks of the trials differ by more than 0.5 %,
 //!   which explains many of both; `below_settled_clock` where one was below 95 % of the clock after
@@ -18,7 +18,7 @@
 use super::raw::{
     CriterionEstimates, Derived, Failed, Measured, Metadata, Point, Raw, Row, Shape, Variant,
 };
-use super::{criterion_files, peak, secondary};
+use super::{criterion_files, cycles, intervals, peak, secondary};
 use crate::device::clocks::is_slowdown;
 use crate::journal::record::{CRITERION_VERSION, SCHEMA_VERSION, Status};
 use crate::journal::{ByCase, Run};
@@ -39,8 +39,6 @@ const UNSTABLE_PCT: f64 = 2.0;
 const MOVED_PCT: f64 = 0.5;
 /// Share of the settled clock under which a row is `below_settled_clock`.
 const SETTLED_SHARE: f64 = 0.95;
-/// Half the interval of the median, as a share of it, above which an adaptive row is `imprecise`.
-const PRECISION: f64 = 0.005;
 
 const PART: &str = "part_";
 
@@ -76,6 +74,9 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
     if let Some(case_id) = variants.keys().next() {
         anyhow::bail!("there are variants of {case_id}, which is no row of this run");
     }
+
+    let is_adaptive = header.protocol.kind == ProtocolKind::Adaptive;
+    intervals::add(&mut measurements, header.device == "cpu", is_adaptive);
 
     let missing = measurements.iter().any(is_incomplete);
     let complete = run.end.as_ref().is_some_and(|end| end.status == Status::Complete) && !missing;
@@ -166,17 +167,11 @@ fn row(
     if matches!(case.operation, Operation::GemmSequence(_)) {
         derived.effective_tflops = Some(derived.tflops_mean);
     }
-    let ci95_p50 = stats::median_ci95(&timing_raw);
     let trial_sm_mhz: Vec<f64> = trials
         .iter()
         .filter_map(|trial| trial.clocks.as_ref().and_then(|clocks| clocks.counted_sm_mhz))
         .collect();
-    let mut flags = flags(run, trials, &timing_raw, &trial_p50, &trial_sm_mhz);
-    if run.header.protocol.kind == ProtocolKind::Adaptive
-        && ci95_p50.is_none_or(|[low, high]| high - low > 2.0 * PRECISION * timing.p50)
-    {
-        flags.push("imprecise".to_owned());
-    }
+    let flags = flags(run, trials, &timing_raw, &trial_p50, &trial_sm_mhz);
     Ok(Row::Measured(Box::new(Measured {
         point,
         trials: trials.len(),
@@ -184,7 +179,9 @@ fn row(
         launches_per_sample: last.launches_per_sample,
         timing,
         total_latency_ms: (gemms > 1).then_some(timing.mean),
-        ci95_p50,
+        ci95_p50: None,
+        cycles_p50: cycles::p50(trials),
+        trial_cycles: cycles::of_trials(trials).unwrap_or_default(),
         isolated: secondary::isolated(trials),
         cold: secondary::cold(trials),
         per_call: secondary::per_call(trials),
@@ -212,7 +209,7 @@ fn row(
 
 fn point(case: &Case) -> Result<Point> {
     const FIELDS: &str = "\
-        isolated cold per_call trial_sm_mhz algorithm case_id series curve dim shape dtype \
+        isolated cold per_call trial_sm_mhz cycles_p50 trial_cycles algorithm case_id series curve dim shape dtype \
         trials total_measurements launches_per_sample timing total_latency_ms timing_raw \
         trial_p50 ci95_p50 autocorrelation_lag1 trial_spread_pct criterion provider pytorch \
         kernels backend_selected backend_reason stand_in padded_to verification clocks flags \

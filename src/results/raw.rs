@@ -108,7 +108,15 @@ pub struct Measured {
     /// Mean SM clock while the samples of each trial were taken, in MHz; absent on the CPU.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trial_sm_mhz: Vec<f64>,
-    /// 95 % confidence interval of the median, in ms; absent below 6 samples.
+    /// SM cycles of a launch: median of the samples, each times the clock counted in its trial;
+    /// absent on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles_p50: Option<f64>,
+    /// The same of the median of each trial.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trial_cycles: Vec<f64>,
+    /// Holds the median of another run on this device 19 times in 20, in ms, see
+    /// [`crate::stats::repeat`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ci95_p50: Option<[f64; 2]>,
     /// Correlation of a sample with the next one of its trial; absent where there is none, as of
@@ -309,6 +317,13 @@ impl Row {
     }
 
     pub fn measured(&self) -> Option<&Measured> {
+        match self {
+            Row::Measured(row) => Some(row),
+            Row::Failed(_) => None,
+        }
+    }
+
+    pub(crate) fn measured_mut(&mut self) -> Option<&mut Measured> {
         match self {
             Row::Measured(row) => Some(row),
             Row::Failed(_) => None,

@@ -1,5 +1,7 @@
 //! Statistics of samples, as numpy computes them: the published reports come from there.
 
+pub(crate) mod moderation;
+pub(crate) mod repeat;
 pub(crate) mod student;
 
 use serde::{Deserialize, Serialize};
@@ -149,6 +151,14 @@ pub fn drifts(samples: &[f64]) -> bool {
         Some(moved(samples)? > (2.5 * error / median(samples)?).max(0.003))
     };
     drifts().unwrap_or(false)
+}
+
+/// A draw of the standard normal distribution (Box and Muller).
+#[cfg(test)]
+pub(crate) fn normal(rng: &mut rand_chacha::ChaCha8Rng) -> f64 {
+    use rand::RngExt;
+    let (radius, angle): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
 #[cfg(test)]

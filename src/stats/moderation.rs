@@ -6,6 +6,8 @@
 
 use crate::stats::{mean, median};
 use statrs::function::gamma::digamma;
+use std::collections::HashMap;
+use std::hash::Hash;
 
 /// What all cases together say about a variance: `freedom` degrees of freedom around `variance`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +49,26 @@ impl Prior {
     }
 }
 
+/// Each variance, of so many degrees of freedom, drawn towards those of its own kind, and with
+/// their degrees of freedom added. One of no degrees stays what it is. All of a kind have as many
+/// degrees.
+pub fn moderate_by_kind<K: Eq + Hash + Clone>(own: &[(K, f64, f64)]) -> Vec<(f64, f64)> {
+    let mut kinds: HashMap<K, (Vec<f64>, f64)> = HashMap::new();
+    for (kind, variance, freedom) in own.iter().filter(|(.., freedom)| *freedom > 0.0) {
+        let (variances, of_kind) = kinds.entry(kind.clone()).or_default();
+        variances.push(*variance);
+        *of_kind = *freedom;
+    }
+    let prior = |(variances, freedom): (Vec<f64>, f64)| Prior::of(&variances, freedom);
+    let priors: HashMap<K, Option<Prior>> =
+        kinds.into_iter().map(|(kind, variances)| (kind, prior(variances))).collect();
+    let moderated = |(kind, variance, freedom): &(K, f64, f64)| match priors.get(kind) {
+        Some(Some(prior)) => (prior.moderate(*variance, *freedom), freedom + prior.freedom),
+        _ => (*variance, *freedom),
+    };
+    own.iter().map(moderated).collect()
+}
+
 /// The second derivative of ln Γ.
 fn trigamma(x: f64) -> f64 {
     // Recurrence up to where the asymptotic series is exact to 12 digits.
@@ -86,7 +108,7 @@ fn trigamma_inverse(y: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::pair2::simulation::normal;
+    use crate::stats::normal;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 

@@ -1,10 +1,10 @@
 //! The confirmation: the flagged cases alone, in fresh processes, judged by those alone.
 
-use super::moderation::Prior;
 use super::screen::{Direction, Screen};
 use super::shift::evenly;
 use super::{MIN_SUITE, Pair, Rules};
 use crate::stats::median;
+use crate::stats::moderation::Prior;
 use crate::stats::student::{Mean, p_above};
 use anyhow::Result;
 

@@ -17,7 +17,6 @@
 
 pub(crate) mod confirm;
 pub(crate) mod floor;
-pub(crate) mod moderation;
 mod rules;
 pub(crate) mod screen;
 pub(crate) mod shift;

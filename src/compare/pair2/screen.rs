@@ -1,7 +1,7 @@
 //! The screen: a few pairs of processes over all cases, to find the few that deserve more.
 
-use super::moderation::Prior;
 use super::{MIN_SUITE, Rules};
+use crate::stats::moderation::Prior;
 use crate::stats::student::{Mean, p_above};
 use crate::stats::{mean, median};
 

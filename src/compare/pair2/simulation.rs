@@ -7,7 +7,7 @@
 use super::screen::Direction;
 use super::shift::Cause;
 use super::{Ask, Found, Pair, Rules, Stage, run};
-use crate::stats::median;
+use crate::stats::{median, normal};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -109,11 +109,6 @@ impl Machine {
         let differences = candidate.into_iter().zip(base).map(difference).collect();
         Pair { differences, clock: None }
     }
-}
-
-pub fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let (u, v) = (1.0 - rng.random::<f64>(), rng.random::<f64>());
-    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
 fn gate(seed: u64, noise: Noise, slowdown: f64) -> Found {

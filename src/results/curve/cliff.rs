@@ -48,23 +48,44 @@ pub struct Cliffs {
 
 pub fn find(curve: &Curve) -> Cliffs {
     let mut found = Cliffs::default();
-    let margin = curve.margin(curve.points().len());
     for at in 0..curve.points().len() {
         let dim = curve.points[at].dim;
-        let window = window(curve, at);
-        let (Some(margin), Some(pad)) = (margin, window.choose(|other| curve.means[other])) else {
+        let Some(Judged { pad, ln_rho, margin }) = judge(curve, at) else {
             found.unclassified.push(dim);
             continue;
         };
-        let ln_rho = window.ln_rho();
-        let threshold = NOTABLE_RATIO.ln();
-        if ln_rho - margin > threshold {
+        if ln_rho - margin > NOTABLE_RATIO.ln() {
             found.cliffs.push(cliff(curve, at, pad, ln_rho, margin));
-        } else if ln_rho > threshold {
+        } else if ln_rho > NOTABLE_RATIO.ln() {
             found.suggestive.push(dim);
         }
     }
     found
+}
+
+/// Dimensions of which these times tell neither that they are cliffs nor that they are none, each
+/// with the one to pad it to: more trials of both may.
+pub fn open(curve: &Curve) -> Vec<[usize; 2]> {
+    let dims = |at: usize| {
+        let Judged { pad, ln_rho, margin } = judge(curve, at)?;
+        let is_open = (ln_rho - NOTABLE_RATIO.ln()).abs() <= margin;
+        is_open.then(|| [curve.points[at].dim, curve.points[pad].dim])
+    };
+    (0..curve.points().len()).filter_map(dims).collect()
+}
+
+/// What a dimension costs against a larger one, and how far that may be too much by chance.
+struct Judged {
+    pad: usize,
+    ln_rho: f64,
+    margin: f64,
+}
+
+fn judge(curve: &Curve, at: usize) -> Option<Judged> {
+    let window = window(curve, at);
+    let pad = window.choose(|other| curve.means[other])?;
+    let margin = curve.margin([at, pad], curve.points().len())?;
+    Some(Judged { pad, ln_rho: window.ln_rho(), margin })
 }
 
 fn cliff(curve: &Curve, at: usize, pad: usize, ln_rho: f64, margin: f64) -> Cliff {

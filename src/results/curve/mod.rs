@@ -3,8 +3,8 @@
 //!
 //! All comparisons are differences of logarithms of medians, so that a result is a ratio. How far
 //! such a difference may be off by chance comes from how the trials of a point differ, pooled over
-//! the curve; the bounds hold for all points of a curve at once (Bonferroni). The division of
-//! labour: [`cliff`] asks whether a larger dimension is faster, [`step`] whether the time of the
+//! the curve, and from what processes differ by; the bounds hold for all points of a curve at once
+//! (Bonferroni). Points may have different numbers of trials. The division of labour: [`cliff`] asks whether a larger dimension is faster, [`step`] whether the time of the
 //! aligned dimensions jumps by more than the work, [`tier`] what alignment as such costs.
 
 pub(crate) mod cliff;
@@ -17,6 +17,7 @@ mod tests;
 
 use super::raw::Measured;
 use crate::stats::median;
+use crate::stats::repeat::{BETWEEN_PROCESSES, BETWEEN_TRIALS};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A difference below this, as a ratio, is neither a cliff nor a step.
@@ -24,9 +25,6 @@ pub const NOTABLE_RATIO: f64 = 1.05;
 
 /// Chance that a curve without any cliff has one named, and the same for steps.
 const ALPHA: f64 = 0.01;
-
-/// Standard deviation between processes, in logarithms, that a single trial cannot show.
-const BETWEEN_TRIALS: f64 = 0.005;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
@@ -38,13 +36,17 @@ pub struct Point {
     pub kernels: Vec<String>,
 }
 
-/// Points in ascending order of their dimensions, with as many medians each.
+/// Points in ascending order of their dimensions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
     points: Vec<Point>,
-    /// Logarithms of the medians: a row per point.
+    /// Logarithms of the medians: a row per point, all of one length. Where a point has more trials
+    /// than another, its trials are dealt out to as many piles, and these are the means of the
+    /// piles.
     logs: Vec<Vec<f64>>,
+    /// Their mean at each point, and its variance where a median has one of 1.
     means: Vec<f64>,
+    weights: Vec<f64>,
     /// The medians whose differences are estimates while the others choose what to compare.
     held_out: Vec<usize>,
     noise: Option<Noise>,
@@ -52,26 +54,29 @@ pub struct Curve {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Noise {
-    /// Of an estimate at one point, in logarithms.
+    /// Of a median, in logarithms.
     variance: f64,
     degrees_of_freedom: f64,
+    /// Of an estimate at one point, however many medians it has.
+    floor: f64,
 }
 
 impl Curve {
-    /// A curve of the trials that all points have. With a single trial nothing on it can be told
-    /// from chance: see [`Curve::of_halves`].
+    /// A curve of trials. With a single trial at a point nothing on it can be told from chance: see
+    /// [`Curve::of_halves`].
     pub fn of_trials(points: Vec<Point>) -> Curve {
         let trials = points.iter().map(|point| point.medians_ms.len()).min().unwrap_or_default();
-        Curve::with(points, trials, (0..trials).collect(), |variance| variance / trials as f64)
+        Curve::with(points, trials, (0..trials).collect(), BETWEEN_PROCESSES)
     }
 
     /// A curve of a single trial, its medians those of the odd samples and of the even ones: the
     /// odd ones choose what to compare, the even ones estimate. What a further trial would add is
     /// taken to be 0.5 %.
-    pub fn of_halves(points: Vec<Point>) -> Curve {
+    pub fn of_halves(mut points: Vec<Point>) -> Curve {
         let halves = points.iter().map(|point| point.medians_ms.len().min(2)).min();
-        let noise = |variance| variance + BETWEEN_TRIALS.powi(2);
-        Curve::with(points, halves.unwrap_or_default(), vec![1], noise)
+        let halves = halves.unwrap_or_default();
+        points.iter_mut().for_each(|point| point.medians_ms.truncate(halves));
+        Curve::with(points, halves, vec![1], BETWEEN_TRIALS)
     }
 
     /// The curve of these rows: of their trials, or of the halves of their samples where one has a
@@ -92,53 +97,57 @@ impl Curve {
         if trials < 2 { Curve::of_halves(points) } else { Curve::of_trials(points) }
     }
 
-    /// `noise`: the variance of an estimate by that of a median.
-    fn with(
-        mut points: Vec<Point>,
-        medians: usize,
-        held_out: Vec<usize>,
-        noise: impl Fn(f64) -> f64,
-    ) -> Curve {
+    /// `piles` are what every point has of medians; an estimate has this deviation beside that of
+    /// its medians.
+    fn with(mut points: Vec<Point>, piles: usize, held_out: Vec<usize>, deviation: f64) -> Curve {
         points.sort_by_key(|point| point.dim);
-        points.iter_mut().for_each(|point| point.medians_ms.truncate(medians));
-        let logs: Vec<Vec<f64>> = points
+        let all: Vec<Vec<f64>> = points
             .iter()
             .map(|point| point.medians_ms.iter().map(|ms| ms.ln()).collect())
             .collect();
-        let means = logs.iter().map(|logs| logs.iter().sum::<f64>() / medians as f64).collect();
-        let mut curve = Curve { points, logs, means, held_out, noise: None };
-        curve.noise = curve.pooled_variance().map(|(variance, degrees_of_freedom)| Noise {
-            variance: noise(variance),
-            degrees_of_freedom,
-        });
-        curve
-    }
-
-    /// Variance of a median around the mean of its point, and its degrees of freedom; none with
-    /// fewer than two medians a point.
-    fn pooled_variance(&self) -> Option<(f64, f64)> {
-        let medians = self.logs.first()?.len();
-        if medians < 2 {
-            return None;
+        let pile = |logs: &[f64], from: usize| -> Vec<f64> {
+            logs.iter().skip(from).step_by(piles).copied().collect()
+        };
+        let piles_of = |logs: &Vec<f64>| (0..piles).map(|from| pile(logs, from)).collect();
+        let piled: Vec<Vec<Vec<f64>>> = all.iter().map(piles_of).collect();
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let logs: Vec<Vec<f64>> =
+            piled.iter().map(|piles| piles.iter().map(|pile| mean(pile)).collect()).collect();
+        // What holds out one median estimates with that alone.
+        let weight = |piles: &Vec<Vec<f64>>| match held_out.len() {
+            1 => 1.0,
+            count => {
+                let each = piles.iter().map(|pile| 1.0 / pile.len() as f64);
+                each.sum::<f64>() / (count as f64).powi(2)
+            }
+        };
+        Curve {
+            means: logs.iter().map(|logs| mean(logs)).collect(),
+            weights: piled.iter().map(weight).collect(),
+            noise: pooled_variance(&all, piles).map(|(variance, degrees_of_freedom)| Noise {
+                variance,
+                degrees_of_freedom,
+                floor: deviation.powi(2),
+            }),
+            logs,
+            points,
+            held_out,
         }
-        let squares = self.logs.iter().zip(&self.means);
-        let squares: f64 =
-            squares.flat_map(|(logs, mean)| logs.iter().map(move |y| (y - mean).powi(2))).sum();
-        let degrees_of_freedom = (self.points.len() * (medians - 1)) as f64;
-        Some((squares / degrees_of_freedom, degrees_of_freedom))
     }
 
     pub fn points(&self) -> &[Point] {
         &self.points
     }
 
-    /// How far a difference of two points may exceed the true one, in logarithms, so that none of
-    /// `comparisons` of them does at 99 %; none where there is nothing to tell it from.
-    fn margin(&self, comparisons: usize) -> Option<f64> {
-        let Noise { variance, degrees_of_freedom } = self.noise?;
+    /// How far the difference of these two points may exceed the true one, in logarithms, so that
+    /// none of `comparisons` such differences does at 99 %; none where there is nothing to tell it
+    /// from.
+    fn margin(&self, [one, other]: [usize; 2], comparisons: usize) -> Option<f64> {
+        let Noise { variance, degrees_of_freedom, floor } = self.noise?;
         let student = StudentsT::new(0.0, 1.0, degrees_of_freedom).ok()?;
         let quantile = student.inverse_cdf(1.0 - ALPHA / comparisons.max(1) as f64);
-        Some(quantile * (2.0 * variance).sqrt())
+        let of = |at: usize| variance * self.weights[at] + floor;
+        Some(quantile * (of(one) + of(other)).sqrt())
     }
 
     fn index_of(&self, dim: usize) -> Option<usize> {
@@ -148,6 +157,20 @@ impl Curve {
     fn ratio(&self, of: usize, to: usize) -> f64 {
         (self.means[of] - self.means[to]).exp()
     }
+}
+
+/// Variance of a median around the mean of its point, and its degrees of freedom; none where a
+/// point has fewer than two medians.
+fn pooled_variance(logs: &[Vec<f64>], least: usize) -> Option<(f64, f64)> {
+    if least < 2 || logs.is_empty() {
+        return None;
+    }
+    let squares = |logs: &Vec<f64>| {
+        let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+        logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>()
+    };
+    let degrees_of_freedom = logs.iter().map(|logs| logs.len() - 1).sum::<usize>() as f64;
+    Some((logs.iter().map(squares).sum::<f64>() / degrees_of_freedom, degrees_of_freedom))
 }
 
 /// Medians of the first, third, fifth... sample and of those between; none where there are fewer

@@ -23,9 +23,10 @@ pub struct Step {
 pub fn find(curve: &Curve) -> Vec<Step> {
     let aligned: Vec<usize> =
         (0..curve.points().len()).filter(|&at| curve.points[at].dim.is_multiple_of(8)).collect();
-    let Some(margin) = curve.margin(aligned.len().saturating_sub(1)) else { return Vec::new() };
+    let comparisons = aligned.len().saturating_sub(1);
     let steps = aligned.windows(2).filter_map(|pair| {
         let (from, to) = (pair[0], pair[1]);
+        let margin = curve.margin([from, to], comparisons)?;
         let ratio = curve.ratio(to, from);
         let excess = ratio * curve.points[from].work / curve.points[to].work;
         (excess.ln() - margin > NOTABLE_RATIO.ln()).then(|| Step {

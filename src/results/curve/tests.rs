@@ -3,19 +3,14 @@
 use super::cliff::{self, Cliffs};
 use super::tier::{self, Class};
 use super::{Curve, Point, kernel, step};
+use crate::stats::normal;
 use proptest::prelude::*;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 /// The dimensions of the sweeps.
 fn dims() -> impl Iterator<Item = usize> {
     (64..=128).chain((130..=160).step_by(2))
-}
-
-/// A draw of the standard normal distribution (Box and Muller).
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let (radius, angle): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
-    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }
 
 /// How the medians of trials scatter: by 0.5 %, and by what 50 launches at 1 % add.
@@ -257,11 +252,11 @@ const SCIPY: [(f64, usize, f64); 7] = [
 #[test]
 fn quantiles_are_those_of_scipy() {
     let unit = |degrees_of_freedom| Curve {
-        noise: Some(super::Noise { variance: 0.5, degrees_of_freedom }),
-        ..Curve::of_trials(vec![])
+        noise: Some(super::Noise { variance: 1.2, degrees_of_freedom, floor: 0.1 }),
+        ..Curve::of_trials(points(0, 3, smooth))
     };
     for (df, comparisons, quantile) in SCIPY {
-        let margin = unit(df).margin(comparisons).unwrap();
+        let margin = unit(df).margin([0, 1], comparisons).unwrap();
         assert!((margin / quantile - 1.0).abs() < 1e-6, "{df}, {comparisons}: {margin}");
     }
 }
