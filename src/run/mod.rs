@@ -1,5 +1,6 @@
 //! A bench: from the environment and a spec to a run folder.
 
+mod attempt;
 pub(crate) mod env;
 mod part;
 pub(crate) mod progress;
@@ -18,11 +19,12 @@ use crate::ops::planner::Planner;
 use crate::process::signals::Signals;
 use crate::run::settings::Settings;
 use crate::spec::{Experiment, Source, Spec};
-use crate::terminal::{print, say};
+use crate::terminal::say;
+use crate::workload::ProviderChoice;
 use crate::workload::case::Case;
-use crate::workload::{CaseError, ErrorKind, ProviderChoice};
 use ::criterion::Criterion;
 use anyhow::{Context, Error, Result, bail, ensure};
+use attempt::try_each;
 use part::Part;
 use state::State;
 use std::process::ExitCode;
@@ -110,7 +112,7 @@ fn try_bench(bench: &str) -> Result<ExitCode> {
         device,
     };
     if arguments.mode != Mode::Measure {
-        return try_each(&with, &mut criterion, &part.cases);
+        return try_each(&with, &mut criterion, &part.cases).map(ExitCode::from);
     }
     quiet::report_panics();
     let signals = Signals::listen_in_a_bench().context("cannot listen for signals")?;
@@ -154,42 +156,4 @@ fn has_stand_ins(cases: &[Case]) -> bool {
         })
     };
     cases.iter().any(is_published)
-}
-
-/// Verifies each case and launches it. A case that the device does not support is said, and is no
-/// failure.
-fn try_each(
-    with: &Instruments,
-    criterion: &mut Criterion<DeviceTime>,
-    cases: &[Case],
-) -> Result<ExitCode> {
-    let mut failed = 0;
-    for case in cases {
-        match try_once(with, criterion, case) {
-            Ok(()) => {}
-            Err(CaseError { kind: ErrorKind::Unsupported, message }) => {
-                print(&format!("Skipping {}: {message}", case.id))?;
-            }
-            Err(error) => {
-                failed += 1;
-                print(&format!("FAILED {}: {error}", case.id))?;
-            }
-        }
-    }
-    if failed == 0 {
-        return Ok(ExitCode::SUCCESS);
-    }
-    say(&format!("night-sweep: {failed} of {} cases failed", cases.len()));
-    Ok(ExitCode::from(1))
-}
-
-fn try_once(
-    with: &Instruments,
-    criterion: &mut Criterion<DeviceTime>,
-    case: &Case,
-) -> Result<(), CaseError> {
-    let mut planned = with.plan(case)?;
-    planned.plan.verify()?;
-    feed::launch(criterion, &with.time, case, planned.plan.as_mut());
-    with.time.take_fault().map_or(Ok(()), Err)
 }
