@@ -67,7 +67,8 @@ pub struct Calibration {
     /// time within the cache: well above 1 where rotation makes caches cold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cold_over_warm: Option<f64>,
-    /// Seconds that burn-in and calibration took.
+    /// Seconds that burn-in and calibration took; none where an earlier run of the process had them
+    /// made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_s: Option<f64>,
 }
