@@ -29,7 +29,7 @@
 //! | `process` | benches as child processes, signals, exit codes |
 //! | [`compare`] | stored runs, and gates of two builds |
 //! | `criterion` | Criterion's arguments, samples and baselines |
-//! | [`run`] | a bench: settings, sweep, resume, stop, progress |
+//! | [`run`] | a bench: settings, a session for its runs, sweep, resume, stop, progress |
 //! | `fan_out`, [`cli`] | a sweep on several GPUs; a command a file |
 //!
 //! To add a type of experiment touch: a file in `src/experiments/`, its line in

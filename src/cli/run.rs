@@ -1,28 +1,27 @@
 //! `night-sweep run`: any experiment from the one binary.
 //!
-//! Criterion reads the arguments of its process itself, so an experiment gets a process whose
-//! arguments are Criterion's: this program again, told by a variable which bench to be.
+//! Criterion reads the arguments of its process itself, so this becomes a process whose arguments
+//! are Criterion's: this program again, told by variables to be a bench, and of which experiments.
 
 use super::device::{device, is_cpu};
-use crate::process::child::RUN_BENCH;
-use crate::process::signals::{STOPPED, Signals};
+use crate::process::child::{RUN_BENCH, RUN_LIST};
 use crate::run::env::executable;
+use crate::run::list::List;
 use crate::run::settings::VARIABLES;
 use crate::spec::{Experiment, Source, Spec};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, value_parser};
-use rustix::process::{Pid, kill_process};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
-use std::time::Duration;
+use std::process::Command;
 
 const HELP: &str = "\
 Each flag is the environment variable of a bench, NIGHT_SWEEP_DEVICE say, and wins over it. The
-default specs are built in. Several experiments run one after the other; the exit code is that of
-the first that did not end with 0. A signal that stops one stops them all.
+default specs are built in. Several experiments run one after the other in one process, which opens
+the device, loads PyTorch and calibrates once; each is a run with a report of its own. The exit code
+is that of the first that did not end with 0. A signal that stops one stops them all.
 What follows `--` goes to Criterion: a filter, --list, --test, --save-baseline NAME, --baseline
 NAME.";
 
@@ -92,61 +91,22 @@ pub fn run(arguments: &RunArgs) -> Result<u8> {
         given("NIGHT_SWEEP_DEVICE").map_or("auto".into(), |device| device.to_string_lossy());
     let is_cpu = is_cpu(device(&named)?);
     let spec = Spec::of(&Source::of(given("NIGHT_SWEEP_SPEC").map(Path::new), is_cpu)?)?;
+    spec.runnable()?;
     let experiments: Vec<&Experiment> = match arguments.all {
         true => spec.experiments().collect(),
         false => {
             arguments.names.iter().map(|name| spec.experiment(name)).collect::<Result<_, _>>()?
         }
     };
-    let is_named = given("NIGHT_SWEEP_RUN_ID").or(given("NIGHT_SWEEP_RESUME")).is_some();
-    ensure!(
-        !is_named || experiments.len() == 1,
-        "--run-id and --resume name one run: give one experiment"
-    );
-    if let [experiment] = experiments[..] {
-        let error = command(arguments, experiment)?.exec();
-        return Err(error).context("cannot start this program again");
-    }
-    // Heard from before the first child is there, so that none is left alone.
-    let signals = Signals::listen()?;
-    let mut code = 0;
-    for experiment in experiments {
-        let mut command = command(arguments, experiment)?;
-        // Of a group of its own: a terminal's Ctrl-C reaches it once, through us.
-        let child = command.process_group(0).spawn().context("cannot start this program again")?;
-        let status = wait(child, &signals)?;
-        let ended = status.code().map_or(1, |code| code as u8);
-        code = if code == 0 { ended } else { code };
-        if STOPPED.contains(&ended) || status.code().is_none() {
-            break;
-        }
-    }
-    Ok(code)
-}
-
-/// This program, as the bench of an experiment.
-fn command(arguments: &RunArgs, experiment: &Experiment) -> Result<Command> {
-    let mut command = Command::new(executable()?);
-    command
+    let bench = experiments.first().map(|first| first.bench_target()).unwrap_or_default();
+    let error = Command::new(executable()?)
         .arg0("night-sweep")
         .arg("--bench")
         .args(&arguments.criterion)
-        .env(RUN_BENCH, experiment.bench_target())
-        .env("NIGHT_SWEEP_EXPERIMENT", &experiment.name);
-    command.envs(&arguments.settings.0);
-    Ok(command)
-}
-
-/// Waits for a process; the signals that come are handed on to it.
-fn wait(mut child: Child, signals: &Signals) -> Result<ExitStatus> {
-    loop {
-        if let Some(signal) = signals.take() {
-            // It may have ended this moment; that is seen below.
-            let _ = kill_process(Pid::from_child(&child), signal);
-        }
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        .env_remove("NIGHT_SWEEP_EXPERIMENT")
+        .envs(&arguments.settings.0)
+        .env(RUN_BENCH, bench)
+        .env(RUN_LIST, List::of(experiments, 0).to_json())
+        .exec();
+    Err(error).context("cannot start this program again")
 }

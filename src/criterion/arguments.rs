@@ -22,6 +22,12 @@ pub enum Mode {
     Measure,
 }
 
+impl Mode {
+    pub fn launches_nothing(self) -> bool {
+        matches!(self, Mode::List | Mode::Load)
+    }
+}
+
 #[derive(Debug)]
 pub struct Arguments {
     pub mode: Mode,

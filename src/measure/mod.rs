@@ -19,4 +19,5 @@ pub use instruments::{Instruments, Which};
 pub use sampler::Sampler;
 pub use sampling::{ADAPTIVE_TRIALS, CRITERION_SAMPLES, Sampling};
 pub use secondary::cold_ms;
+pub(crate) use settle::settle;
 pub use trial::trial;

@@ -84,7 +84,8 @@ pub struct Calibration {
     /// The clock when the first trial began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Settled>,
-    /// Seconds that burn-in and calibration took.
+    /// Seconds that burn-in and calibration took; none where an earlier run of the process had them
+    /// made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_s: Option<f64>,
 }

@@ -10,9 +10,12 @@ use std::process::{Command, Stdio};
 /// variables.
 pub const RUN_BENCH: &str = "NIGHT_SWEEP_RUN_BENCH";
 
+/// The experiments that this bench runs, in place of one of its types. `night-sweep run` sets this.
+pub const RUN_LIST: &str = "NIGHT_SWEEP_RUN_LIST";
+
 /// What makes a process another run than that of whoever starts it.
-const NOT_INHERITED: [&str; 4] =
-    ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME", "NIGHT_SWEEP_SHARD", RUN_BENCH];
+const NOT_INHERITED: [&str; 5] =
+    ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME", "NIGHT_SWEEP_SHARD", RUN_BENCH, RUN_LIST];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bench {
@@ -137,7 +140,7 @@ mod tests {
                 .command()
         };
         let command = bench(None);
-        for removed in ["RUN_ID", "RESUME", "SHARD", "PROTOCOL", "RUN_BENCH"] {
+        for removed in ["RUN_ID", "RESUME", "SHARD", "PROTOCOL", "RUN_BENCH", "RUN_LIST"] {
             let found = variable(&command, &format!("NIGHT_SWEEP_{removed}"));
             assert_eq!(found, Some(None), "{removed}");
         }

@@ -6,3 +6,5 @@ pub const REFUSED: u8 = 2;
 pub const TRY_AGAIN: u8 = 75;
 /// What shells give to a process that Ctrl-C ended.
 pub const INTERRUPTED: u8 = 130;
+/// What Rust's runtime gives to a process whose main thread panicked.
+pub const PANICKED: u8 = 101;

@@ -1,195 +1,128 @@
-//! A bench: from the environment and a spec to a run folder.
+//! A bench: from the environment and a spec to run folders.
+//!
+//! ```text
+//! the device, PyTorch, telemetry -> session, once
+//! each experiment: part: cases -> state: its journal -> sweep: trials, Criterion, report
+//! a lost device -> resume: another process, for what is left
+//! ```
 
+mod attempt;
 pub(crate) mod env;
+pub(crate) mod list;
+mod notes;
 mod part;
 pub(crate) mod progress;
 mod resume;
+mod session;
 pub mod settings;
 mod state;
 mod sweep;
 
-use crate::criterion::arguments::{Arguments, Mode, require};
-use crate::criterion::{feed, quiet};
-use crate::device::{Device, NoTorch, Opened, Telemetry, nvml::Monitor};
-use crate::measure::fault::{Fault, Injector};
+use crate::criterion::arguments::Arguments;
+use crate::device::{Device, Opened};
+use crate::measure::ADAPTIVE_TRIALS;
 use crate::measure::record::ProtocolKind;
-use crate::measure::{ADAPTIVE_TRIALS, DeviceTime, Instruments};
-use crate::ops::planner::Planner;
-use crate::process::signals::Signals;
-use crate::run::settings::Settings;
+use crate::process::exit::{PANICKED, REFUSED};
+use crate::process::signals::STOPPED;
 use crate::spec::{Experiment, Source, Spec};
-use crate::terminal::{print, say};
-use crate::workload::case::Case;
-use crate::workload::{CaseError, ErrorKind, ProviderChoice};
-use ::criterion::Criterion;
-use anyhow::{Context, Error, Result, bail, ensure};
-use part::Part;
-use state::State;
+use crate::terminal::say;
+use anyhow::{Error, Result};
+use list::{List, first_failure, say_not_begun};
+use session::Session;
+use settings::Settings;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
-
-/// Bootstrap resamples of Criterion's own statistics: the least that it takes without a warning.
-/// Its default of 100,000 takes a second a case. The statistics in raw.json are ours.
-const RESAMPLES: usize = 1001;
+use sweep::Ended;
 
 /// The `main` of the bench target `bench`: runs the first entry of the spec that is of one of its
-/// types, or the one that the environment names.
+/// types, or the one that the environment names; or, as `night-sweep run`, several one after the
+/// other.
 ///
 /// The process ends with 0, with 1 if `--test` found a case that does not run, with 2 for bad
 /// input, with 75 if SIGTERM or SIGUSR1 stopped it before it was done or its GPU is gone, or with
-/// 130 if Ctrl-C did.
+/// 130 if Ctrl-C did; after several with the first of these that is not 0.
 pub fn bench(bench: &str) -> ExitCode {
-    match try_bench(bench) {
-        Ok(code) => code,
-        Err(error) => {
-            say(&format!("night-sweep: {error:#}"));
-            ExitCode::from(2)
-        }
-    }
+    ExitCode::from(try_bench(bench).unwrap_or_else(refused))
 }
 
-fn try_bench(bench: &str) -> Result<ExitCode> {
+fn refused(error: Error) -> u8 {
+    say(&format!("night-sweep: {error:#}"));
+    REFUSED
+}
+
+fn try_bench(bench: &str) -> Result<u8> {
     let start = Instant::now();
     let arguments = Arguments::from_process()?;
     let settings = Settings::from_env()?;
+    let code = settings.list.as_ref().map_or(0, |list| list.code);
+    let ended = run(bench, arguments, settings, start).unwrap_or_else(refused);
+    Ok(first_failure(code, ended))
+}
+
+fn run(bench: &str, arguments: Arguments, settings: Settings, start: Instant) -> Result<u8> {
     let opened = match (Opened::new(settings.device, &settings.torch), &settings.resume) {
         (Err(reason), Some(run_id)) if settings.lost_case.is_some() => {
             return resume::end_without_device(run_id, &reason.message, &settings);
         }
         (opened, _) => opened.map_err(Error::msg)?,
     };
-    let Opened { device, torch, note } = opened;
-    if let (Device::Cpu, Some(Fault::Vanished { .. })) = (&device, &settings.fault) {
-        bail!("NIGHT_SWEEP_FAULT=vanished: a processor does not vanish; it needs a CUDA GPU");
-    }
-    let experiment = experiment(bench, &settings, &device)?;
-    let planner = Planner::new(device.clone(), torch.as_ref().ok().cloned(), settings.seed);
-    let part = Part::of(&experiment, &settings, &device, |case| {
-        arguments.selects(&case.id) && planner.offers(case)
-    })?;
-    if let Err(no_torch) = &torch {
-        refuse_pytorch_asked_for(&experiment, &part.cases, no_torch)?;
-    }
-    let stand_ins = torch.err().filter(|reason| !reason.is_asked_for && has_stand_ins(&part.cases));
-    let stand_ins = stand_ins.map(|reason| {
-        format!("{}; PyTorch's backends are stand-ins of ours, and are labelled so", reason.why)
-    });
-    for note in note.into_iter().chain(stand_ins).filter(|_| arguments.mode != Mode::List) {
-        say(&format!("night-sweep: {note}"));
-    }
-    if arguments.mode == Mode::List {
-        // `--list | head` ends without a word; Criterion's printing would panic.
-        sigpipe::reset();
-    }
-    let time = DeviceTime::new(device.clock());
-    let mut criterion = Criterion::default()
-        .with_measurement(time.clone())
-        .without_plots()
-        .nresamples(RESAMPLES)
-        .configure_from_args();
-    if matches!(arguments.mode, Mode::Load | Mode::Measure) {
-        let mut required = arguments.required_baselines.iter();
-        required.try_for_each(|baseline| require(&part.cases, baseline))?;
-    }
-    if matches!(arguments.mode, Mode::List | Mode::Load) {
-        feed::replay(&mut criterion, &part.cases);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let monitor = match &device {
-        Device::Cpu => None,
-        Device::Cuda(cuda) => Monitor::open(&cuda.properties().uuid).map(Arc::new),
-    };
-    let telemetry = monitor.clone().map(Telemetry::start).transpose();
-    let injector = settings.fault.clone().map(|fault| Injector::new(fault, device.clone()));
-    let with = Instruments {
-        planner,
-        time,
-        telemetry: telemetry.context("cannot start a thread to watch the card")?,
-        injector,
-        device,
-    };
-    if arguments.mode != Mode::Measure {
-        return try_each(&with, &mut criterion, &part.cases);
-    }
-    quiet::report_panics();
-    let signals = Signals::listen_in_a_bench().context("cannot listen for signals")?;
-    let header = state::header_of(&experiment, &with, &settings, part.cases, part.sweep);
-    let run = State::open(header, &with.device, monitor.as_deref(), &settings)?;
-    sweep::sweep(with, run, criterion, &signals, &settings, start)
+    let experiments = experiments(bench, &settings, &opened.device)?;
+    one_after_the_other(Session::open(opened, arguments, settings, start)?, &experiments)
 }
 
-fn experiment(bench: &str, settings: &Settings, device: &Device) -> Result<Experiment> {
+/// A failure of one keeps no other from being run; what stops one stops them all.
+fn one_after_the_other(mut session: Session, experiments: &[Experiment]) -> Result<u8> {
+    let mut code = session.settings.list.as_ref().map_or(0, |list| list.code);
+    for (index, experiment) in experiments.iter().enumerate() {
+        let (these, later) = (&experiments[index..], &experiments[index + 1..]);
+        let ended = catch_unwind(AssertUnwindSafe(|| session.run(experiment)));
+        let has_panicked = ended.is_err();
+        let ended = match ended {
+            Ok(Ok(Ended::With(ended))) => ended,
+            Ok(Ok(Ended::Lost(lost))) => {
+                return session.start_anew(List::of(these, code), Some(lost));
+            }
+            Ok(Err(error)) => refused(error),
+            Err(_) => PANICKED,
+        };
+        code = first_failure(code, ended);
+        if later.is_empty() {
+            break;
+        }
+        let left = List::of(later, code);
+        let stopped = STOPPED.contains(&ended).then_some(ended);
+        if let Some(stopped) = stopped.or_else(|| session.stopped()) {
+            say_not_begun(&left.names);
+            return Ok(first_failure(code, stopped));
+        }
+        // Nobody knows what a panic left behind.
+        if has_panicked || session.is_lost() {
+            return session.start_anew(left, None);
+        }
+        session.settings.for_the_next_run();
+    }
+    Ok(code)
+}
+
+/// What is to be run; all of it is in the spec, or nothing is measured.
+fn experiments(bench: &str, settings: &Settings, device: &Device) -> Result<Vec<Experiment>> {
     let source = Source::of(settings.spec.as_deref(), matches!(device, Device::Cpu))?;
     let spec = Spec::of(&source)?;
-    let mut experiment = spec.experiment_of(bench, settings.experiment.as_deref())?.clone();
+    let found = match &settings.list {
+        Some(list) => {
+            list.names.iter().map(|name| spec.experiment(name)).collect::<Result<_, _>>()?
+        }
+        None => vec![spec.experiment_of(bench, settings.experiment.as_deref())?],
+    };
+    Ok(found.into_iter().map(|experiment| as_set(experiment, settings)).collect())
+}
+
+fn as_set(experiment: &Experiment, settings: &Settings) -> Experiment {
+    let mut experiment = experiment.clone();
     experiment.protocol.kind = settings.protocol.unwrap_or(experiment.protocol.kind);
     if experiment.protocol.kind == ProtocolKind::Adaptive {
         experiment.protocol.trials = ADAPTIVE_TRIALS;
     }
-    Ok(experiment)
-}
-
-/// Refuses a sweep that asks for PyTorch where there is none.
-fn refuse_pytorch_asked_for(
-    experiment: &Experiment,
-    cases: &[Case],
-    reason: &NoTorch,
-) -> Result<()> {
-    let asks = |case: &Case| case.operation.provider() == ProviderChoice::Pytorch;
-    ensure!(
-        !cases.iter().any(asks),
-        "{} asks for provider pytorch: {}; install it, or name it by NIGHT_SWEEP_TORCH",
-        experiment.name,
-        reason.why
-    );
-    Ok(())
-}
-
-/// Whether names are asked for that are PyTorch's.
-fn has_stand_ins(cases: &[Case]) -> bool {
-    let is_published = |case: &Case| {
-        case.operation.sdpa().is_some_and(|sdpa| {
-            sdpa.backend.is_published() && sdpa.provider == ProviderChoice::Auto
-        })
-    };
-    cases.iter().any(is_published)
-}
-
-/// Verifies each case and launches it. A case that the device does not support is said, and is no
-/// failure.
-fn try_each(
-    with: &Instruments,
-    criterion: &mut Criterion<DeviceTime>,
-    cases: &[Case],
-) -> Result<ExitCode> {
-    let mut failed = 0;
-    for case in cases {
-        match try_once(with, criterion, case) {
-            Ok(()) => {}
-            Err(CaseError { kind: ErrorKind::Unsupported, message }) => {
-                print(&format!("Skipping {}: {message}", case.id))?;
-            }
-            Err(error) => {
-                failed += 1;
-                print(&format!("FAILED {}: {error}", case.id))?;
-            }
-        }
-    }
-    if failed == 0 {
-        return Ok(ExitCode::SUCCESS);
-    }
-    say(&format!("night-sweep: {failed} of {} cases failed", cases.len()));
-    Ok(ExitCode::from(1))
-}
-
-fn try_once(
-    with: &Instruments,
-    criterion: &mut Criterion<DeviceTime>,
-    case: &Case,
-) -> Result<(), CaseError> {
-    let mut planned = with.plan(case)?;
-    planned.plan.verify()?;
-    feed::launch(criterion, &with.time, case, planned.plan.as_mut());
-    with.time.take_fault().map_or(Ok(()), Err)
+    experiment
 }

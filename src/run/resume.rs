@@ -1,12 +1,14 @@
 //! A run in several processes: one that was stopped or killed goes on, and one whose GPU was lost
 //! to it starts anew.
 
+use super::list::{List, say_not_begun};
 use crate::device::Device;
 use crate::journal::FILE_NAME;
 use crate::journal::home::{criterion_home, runs_folder};
 use crate::journal::merge::differences;
 use crate::journal::record::{Failure, Header};
 use crate::measure::fault::Fault;
+use crate::process::child::RUN_LIST;
 use crate::process::exit::TRY_AGAIN;
 use crate::render;
 use crate::run::env::executable;
@@ -15,7 +17,7 @@ use crate::terminal::say;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 /// Refuses to mix two runs in one journal: the spec entry, the executable and the device have to be
 /// those of its start.
@@ -52,52 +54,63 @@ pub fn ensure_same_run(old: &Header, new: &Header) -> Result<()> {
     Ok(())
 }
 
-/// After an error that leaves the device useless to this process: the same once more, for what is
-/// left of the run.
+/// The run whose case left the device useless to its process, and that case.
+pub struct Lost {
+    pub run_id: String,
+    pub failure: Failure,
+}
+
+/// In a process to which the device is useless: the same once more, for the experiments of `left`.
+/// The first of them is the run that `lost` the device, if one did.
 ///
 /// The case goes along unrecorded. The new process records it once it has the device: without one,
 /// no case is to blame.
 pub fn start_anew(
-    run_id: &str,
+    left: &List,
+    lost: Option<&Lost>,
     device: &Device,
-    lost: &Failure,
     settings: &Settings,
-) -> Result<ExitCode> {
-    let what = match device {
-        Device::Cpu => "nothing can be launched any more",
-        Device::Cuda(_) => "the CUDA context is lost",
-    };
-    say(&format!("night-sweep: {what}; starting anew for the remaining cases"));
+) -> Result<u8> {
     let mut command = Command::new(executable()?);
     let mut arguments = std::env::args_os();
     command
         .arg0(arguments.next().unwrap_or_default())
         .args(arguments)
-        .env_remove("NIGHT_SWEEP_RUN_ID")
-        .env("NIGHT_SWEEP_RESUME", run_id)
+        .env(RUN_LIST, left.to_json())
         // Not `auto`, which would take the CPU once the GPU is gone.
         .env("NIGHT_SWEEP_DEVICE", device.name())
-        .env(LOST_CASE, json!(lost).to_string());
+        .env_remove("NIGHT_SWEEP_RUN_ID")
+        .env_remove("NIGHT_SWEEP_RESUME")
+        .env_remove(LOST_CASE);
+    if let Some(Lost { run_id, failure }) = lost {
+        command.env("NIGHT_SWEEP_RESUME", run_id).env(LOST_CASE, json!(failure).to_string());
+    }
     if let Some(Fault::Vanished { .. }) = settings.fault {
         command.env("CUDA_VISIBLE_DEVICES", "");
     }
     let error = command.exec();
-    Err(error).with_context(|| format!("go on by hand with NIGHT_SWEEP_RESUME={run_id}"))
+    Err(error).with_context(|| match lost {
+        Some(Lost { run_id, .. }) => format!("go on by hand with NIGHT_SWEEP_RESUME={run_id}"),
+        None => format!("these are left to run: {}", left.names.join(", ")),
+    })
 }
 
 /// Where [`start_anew`] ends if the new process does not get the device, for `reason`: with a
 /// report of what there is.
-pub fn end_without_device(run_id: &str, reason: &str, settings: &Settings) -> Result<ExitCode> {
+pub fn end_without_device(run_id: &str, reason: &str, settings: &Settings) -> Result<u8> {
     say(&format!(
         "night-sweep: the GPU is gone ({reason}). Nothing measured before is lost: see to the GPU \
          (`nvidia-smi`, the kernel's log), then go on with NIGHT_SWEEP_RESUME={run_id}"
     ));
+    if let Some(List { names, .. }) = &settings.list {
+        say_not_begun(names.get(1..).unwrap_or_default());
+    }
     if settings.report {
         let journal = runs_folder().join(run_id).join(FILE_NAME);
         let written = render::write(&journal, &criterion_home(), &settings.results_root)?;
         render::terminal::print_report(&written)?;
     }
-    Ok(ExitCode::from(TRY_AGAIN))
+    Ok(TRY_AGAIN)
 }
 
 #[cfg(test)]

@@ -8,8 +8,10 @@ use crate::journal::runs::run_id;
 use crate::journal::shard::{self, Shard};
 use crate::measure::fault::{self, Fault};
 use crate::measure::record::ProtocolKind;
-use crate::process::child::RUN_BENCH;
+use crate::process::child::{RUN_BENCH, RUN_LIST};
+use crate::run::list::List;
 use anyhow::{Error, Result, anyhow, ensure};
+use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -98,6 +100,8 @@ pub(crate) struct Settings {
     pub seed: u64,
     pub report: bool,
     pub fault: Option<Fault>,
+    /// The experiments to run, in place of that of the bench.
+    pub list: Option<List>,
     /// The case that cost the process before this one its device.
     pub lost_case: Option<Box<Failure>>,
 }
@@ -136,6 +140,7 @@ impl Settings {
             seed: 42,
             report: true,
             fault: None,
+            list: None,
             lost_case: None,
         };
         for (name, value) in found {
@@ -177,18 +182,36 @@ impl Settings {
                 "NIGHT_SWEEP_FAULT" => settings.fault = Some(read(&value, wrong)?),
                 // Read by `main`, before anything else.
                 RUN_BENCH => {}
-                LOST_CASE => {
-                    let lost = serde_json::from_str(&value);
-                    settings.lost_case = Some(lost.map_err(|_| wrong("what a bench sets itself"))?);
-                }
+                RUN_LIST => settings.list = Some(json(&value, wrong)?),
+                LOST_CASE => settings.lost_case = Some(json(&value, wrong)?),
                 _ => return Err(unknown(&name)),
             }
         }
         if settings.resume.is_some() && settings.run_id.is_some() {
             return Err("NIGHT_SWEEP_RESUME names a run already: unset NIGHT_SWEEP_RUN_ID".into());
         }
+        let is_several = settings.list.as_ref().is_some_and(|list| list.names.len() > 1);
+        let is_named = settings.run_id.is_some() || settings.resume.is_some();
+        // A process that goes on after a lost device goes on with the first of several.
+        if is_several && is_named && settings.lost_case.is_none() {
+            return Err("NIGHT_SWEEP_RUN_ID and NIGHT_SWEEP_RESUME, --run-id and --resume, name \
+                        one run: give one experiment"
+                .into());
+        }
         Ok(settings)
     }
+
+    /// What names one run does not name the one after it.
+    pub fn for_the_next_run(&mut self) {
+        self.run_id = None;
+        self.resume = None;
+        self.lost_case = None;
+    }
+}
+
+/// What no user sets.
+fn json<T: DeserializeOwned>(value: &str, wrong: impl Fn(&str) -> String) -> Result<T, String> {
+    serde_json::from_str(value).map_err(|_| wrong("what a bench sets itself"))
 }
 
 fn read<T: FromStr<Err = String>>(
@@ -254,6 +277,7 @@ mod tests {
             ("NIGHT_SWEEP_DEVISE", "cpu", "did you mean NIGHT_SWEEP_DEVICE?"),
             ("NIGHT_SWEEP_SPEC", "a\nb", "control characters"),
             ("NIGHT_SWEEP_LOST_CASE", "K107", "sets itself"),
+            ("NIGHT_SWEEP_RUN_LIST", "G3", "sets itself"),
         ] {
             let message = parse(name, value).unwrap_err();
             assert!(message.contains(part) && message.contains(name), "{message}");

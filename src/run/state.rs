@@ -1,19 +1,20 @@
 //! A run under way: its journal, and what of it is measured, case by case.
 
-use super::env;
+use super::part::Part;
 use super::resume::ensure_same_run;
 use super::settings::Settings;
 use crate::device::Device;
-use crate::device::nvml::Monitor;
 use crate::journal::home::runs_folder;
 use crate::journal::record::{End, Failure, Header, Line, Start, Status};
 use crate::journal::runs::free_run_id;
 use crate::journal::{Claim, FILE_NAME, Journal};
-use crate::measure::record::Trial;
-use crate::measure::{Instruments, calibrate};
+use crate::measure::record::{Calibration, Trial};
 use crate::render::run_folder::RunFolder;
+use crate::spec::Experiment;
+use crate::workload::CaseError;
 use crate::workload::case::Case;
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -40,19 +41,12 @@ struct Known {
 impl State {
     pub fn open(
         header: Header,
-        device: &Device,
-        monitor: Option<&Monitor>,
         settings: &Settings,
+        calibrate: impl FnOnce() -> Result<Option<Calibration>, CaseError>,
     ) -> Result<State> {
         if settings.report {
             writable(&settings.results_root)?;
         }
-        let calibrate = || match device {
-            Device::Cpu => Ok(None),
-            Device::Cuda(cuda) => {
-                calibrate(cuda, monitor, settings.burn_in, header.protocol.kind).map(Some)
-            }
-        };
         if let Some(run_id) = &settings.resume {
             let (mut journal, run) = reopen(run_id, &header, settings)?;
             // For its burn-in: a run has the calibration of its first start.
@@ -200,11 +194,11 @@ fn new_run_id(header: &Header, settings: &Settings) -> Result<String> {
 }
 
 pub fn header_of(
-    experiment: &crate::spec::Experiment,
-    with: &Instruments,
+    experiment: &Experiment,
+    device: &Device,
+    env: Value,
     settings: &Settings,
-    cases: Vec<Case>,
-    sweep: Vec<String>,
+    part: Part,
 ) -> Header {
     Header {
         schema_version: crate::journal::record::SCHEMA_VERSION.to_owned(),
@@ -212,15 +206,15 @@ pub fn header_of(
         group: experiment.group(),
         experiment: experiment.name.clone(),
         config: experiment.to_json(),
-        device: with.device.name(),
+        device: device.name(),
         seed: settings.seed,
         protocol: experiment.protocol,
         shard: settings.shard.map(|shard| shard.to_string()),
-        sweep,
+        sweep: part.sweep,
         started_at: jiff::Timestamp::now().to_string(),
-        env: env::describe(&with.device, with.planner.torch()),
+        env,
         calibration: None,
-        cases,
+        cases: part.cases,
     }
 }
 

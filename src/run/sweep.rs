@@ -2,7 +2,7 @@
 //! the samples when all are taken, and the report follows.
 
 use super::progress::Progress;
-use super::resume::start_anew;
+use super::resume::Lost;
 use super::settings::Settings;
 use super::state::State;
 use crate::criterion::feed::feed;
@@ -22,51 +22,56 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::process::ExitCode;
 use std::time::Instant;
 
-/// Measures what is left of the run, hands Criterion the samples and writes the report; the process
-/// began at `start`. The last line of stdout is the report's folder. A signal that asks it to stop
-/// ends it between two trials, with a partial report.
+/// How a run ended.
+pub enum Ended {
+    /// With an exit code.
+    With(u8),
+    /// A case left the device useless to this process.
+    Lost(Lost),
+}
+
+/// Measures what is left of the run, hands Criterion the samples and writes the report; the time of
+/// the run began at `start`. The last line of stdout is the report's folder. A signal that asks it
+/// to stop ends it between two trials, with a partial report.
 pub fn sweep(
-    with: Instruments,
+    with: &Instruments,
     mut run: State,
     mut criterion: Criterion<DeviceTime>,
     signals: &Signals,
     settings: &Settings,
     start: Instant,
-) -> Result<ExitCode> {
+) -> Result<Ended> {
     let group = run.header.group.clone();
     let mut progress = Progress::new(&group, run.settled(), run.all());
-    let ended = measure(&with, &mut run, signals, &mut progress)?;
+    let measured = measure(with, &mut run, signals, &mut progress)?;
     progress.finish();
-    // Whatever the device or a library prints, it prints before or after Criterion's turn.
-    let device = with.device.clone();
-    drop(with);
-    match ended {
-        Ended::Done => {
+    match measured {
+        // All plans are gone: whatever the device or a library prints, it prints before or after
+        // Criterion's turn.
+        Measured::All => {
             let fed = Instant::now();
             run.complete()
                 .try_for_each(|(case, trials_ms)| feed(&mut criterion, case, &trials_ms))
                 .context("cannot redirect Criterion's output")?;
             run.end(Status::Complete, start, Some(fed.elapsed().as_secs_f64()))?;
             report(&run, settings)?;
-            Ok(ExitCode::SUCCESS)
+            Ok(Ended::With(0))
         }
-        Ended::Stopped(asked) => {
+        Measured::Stopped(asked) => {
             say(&format!("night-sweep: stopped by {}: {}", asked.by, run.how_to_go_on()));
             run.end(Status::Partial, start, None)?;
             report(&run, settings)?;
-            Ok(ExitCode::from(asked.code))
+            Ok(Ended::With(asked.code))
         }
-        Ended::Lost(failure) => start_anew(&run.run_id, &device, &failure, settings),
+        Measured::Lost(failure) => Ok(Ended::Lost(Lost { run_id: run.run_id, failure })),
     }
 }
 
-enum Ended {
-    Done,
+enum Measured {
+    All,
     Stopped(Asked),
-    /// A case left the device useless to this process.
     Lost(Failure),
 }
 
@@ -75,7 +80,7 @@ fn measure(
     run: &mut State,
     signals: &Signals,
     progress: &mut Progress,
-) -> Result<Ended> {
+) -> Result<Measured> {
     let protocol = run.header.protocol;
     for number in 0..protocol.trials {
         let order = order(run.header.cases.len(), run.header.seed, number);
@@ -86,7 +91,7 @@ fn measure(
                 continue;
             }
             if let Some(asked) = signals.asked() {
-                return Ok(Ended::Stopped(asked));
+                return Ok(Measured::Stopped(asked));
             }
             progress.under_way(&run.header.cases[index].id);
             let line = measure_one(with, run, protocol, index, number);
@@ -99,12 +104,12 @@ fn measure(
                     tell(&line, progress, protocol.trials - number);
                     run.keep(&line)?;
                 }
-                Next::Stop(asked) => return Ok(Ended::Stopped(asked)),
-                Next::StartAnew(failure) => return Ok(Ended::Lost(failure)),
+                Next::Stop(asked) => return Ok(Measured::Stopped(asked)),
+                Next::StartAnew(failure) => return Ok(Measured::Lost(failure)),
             }
         }
     }
-    Ok(Ended::Done)
+    Ok(Measured::All)
 }
 
 fn measure_one(

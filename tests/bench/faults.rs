@@ -53,9 +53,11 @@ fn a_gpu_that_is_gone_blames_no_case() {
         ("NIGHT_SWEEP_RESUME", RUN_ID),
         ("NIGHT_SWEEP_DEVICE", "cuda:0"),
         ("NIGHT_SWEEP_LOST_CASE", &*lost),
+        ("NIGHT_SWEEP_RUN_LIST", r#"{"names":["G3_gemm_k_dense","S1_sdpa_dense_sweep"],"code":0}"#),
     ];
     let ran = sandbox.g3_with(&variables, &[]).ended_with(75);
     assert_contains(&ran.stderr, &["the GPU is gone", "nvidia-smi", "NIGHT_SWEEP_RESUME=faulty"]);
+    assert_contains(&ran.stderr, &["not begun: S1_sdpa_dense_sweep"]);
     assert_eq!(fs::read(sandbox.journal(RUN_ID)).unwrap(), before);
     assert_valid(&ran.folder());
 }

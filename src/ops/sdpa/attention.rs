@@ -16,7 +16,7 @@ use std::time::Instant;
 /// The attention backends of a device.
 pub struct Attention {
     context: Context,
-    /// What NS_FASTEST found, for the rest of the run.
+    /// What NS_FASTEST found, for the rest of the process.
     fastest: RefCell<HashMap<(Sdpa, DType), Chosen>>,
 }
 
