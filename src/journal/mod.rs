@@ -309,7 +309,7 @@ fn add(
         Line::Header(_) => bail!("a second header"),
         Line::Trial(trial) => {
             ensure!(known.contains(&trial.case_id), "the header has no case {}", trial.case_id);
-            let trials = run.header.protocol.trials;
+            let trials = run.header.protocol.most_trials();
             ensure!(trial.trial < trials, "trial {} of {trials}, from 0", trial.trial);
             ensure!(
                 measured.insert((trial.case_id.clone(), trial.trial)),

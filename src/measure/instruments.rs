@@ -26,8 +26,6 @@ pub struct Instruments {
 pub struct Which<'a> {
     /// From 0.
     pub number: usize,
-    /// Whether no other follows: the adaptive protocol then takes the samples that are missing.
-    pub is_last: bool,
     /// Those before it.
     pub earlier: &'a [Trial],
 }

@@ -21,6 +21,16 @@ pub struct Protocol {
 }
 
 impl Protocol {
+    /// Trials that a case may have: the adaptive protocol makes more of them where a decision is
+    /// open.
+    pub fn most_trials(self) -> usize {
+        const ADAPTIVE: usize = 6;
+        match self.kind {
+            ProtocolKind::Adaptive => self.trials.max(ADAPTIVE),
+            ProtocolKind::Standard | ProtocolKind::Gate => self.trials,
+        }
+    }
+
     /// For variants, which are only compared with their rows: more than half of S1 is variants.
     pub fn of_variants(self) -> Protocol {
         const SHARE: usize = 4;
@@ -29,14 +39,15 @@ impl Protocol {
     }
 }
 
-/// How many samples a trial takes.
+/// How many samples a trial takes, and how many trials there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolKind {
     /// `measure` launches and 20 samples in each trial, at least.
     #[default]
     Standard,
-    /// As many as the median needs: the last trial by the scatter of the earlier ones.
+    /// Few samples in two trials, and further trials of those cases alone that they leave
+    /// undecided.
     Adaptive,
     /// The latency alone, `measure` launches and 10 samples in each trial at least: what a process
     /// of a gate takes.

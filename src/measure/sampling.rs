@@ -2,20 +2,17 @@
 
 use super::record::{Protocol, ProtocolKind};
 use super::{Sampler, Which};
-use crate::stats::median_ci95;
 use std::ops::RangeInclusive;
 
 /// A trial has a multiple of so many samples: Criterion takes no fewer.
 pub const CRITERION_SAMPLES: usize = 10;
 /// Samples in a trial of the standard protocol, at least.
 const MIN_SAMPLES: usize = 20;
-/// Trials of the adaptive protocol: the first shows the scatter, the last takes what that asks for.
+/// Trials that the adaptive protocol makes of every case; what they leave open decides on more.
 pub const ADAPTIVE_TRIALS: usize = 2;
-/// Launches over all trials of the adaptive protocol, at least, where each is a sample.
+/// Launches over these trials, at least, where each is a sample.
 const MIN_LAUNCHES: usize = 50;
-/// The adaptive protocol aims at half the 95 % interval of the median as this share of the median.
-const PRECISION: f64 = 0.005;
-/// Its warm-up has no fewer launches, all that a trial makes before its samples included.
+/// The warm-up of the adaptive protocol has no fewer launches, all that a trial makes before its samples included.
 const MIN_WARM_UP: usize = 3;
 /// How long launches warm up that are a sample each.
 const WARM_UP_NS: f64 = 5e6;
@@ -44,23 +41,18 @@ impl Sampling {
     /// For the plan of `sampler`.
     ///
     /// The standard protocol takes at least `measure` launches and 20 samples. The adaptive one
-    /// takes 10 samples (30 of single launches) in its first trial, and in its last as many as
-    /// their scatter asks for: an interval narrows with the root of their number. Its single and
-    /// cold launches are all in the first.
+    /// takes 10 samples: those of a trial agree with each other, so that more of them say no more.
+    /// Its single and cold launches are all in the first trial.
     pub fn of(protocol: &Protocol, sampler: &Sampler, which: Which) -> Self {
-        let earlier_ms: Vec<f64> = match which.is_last {
-            true => which.earlier.iter().flat_map(|trial| &trial.samples_ms).copied().collect(),
-            false => Vec::new(),
-        };
-        Self::after(protocol, sampler.launches_per_sample, sampler.launch_ns, &earlier_ms)
+        let is_first = which.earlier.is_empty();
+        Self::with(protocol, sampler.launches_per_sample, sampler.launch_ns, is_first)
     }
 
-    /// `earlier_ms` are the samples of the trials before the last, and empty before that.
-    fn after(
+    fn with(
         protocol: &Protocol,
         launches_per_sample: usize,
         launch_ns: f64,
-        earlier_ms: &[f64],
+        is_first: bool,
     ) -> Self {
         let in_time = |time_ns: f64, count: RangeInclusive<usize>| {
             ((time_ns / launch_ns) as usize).clamp(*count.start(), *count.end())
@@ -89,7 +81,7 @@ impl Sampling {
                     1 => MIN_LAUNCHES.div_ceil(ADAPTIVE_TRIALS * CRITERION_SAMPLES),
                     _ => 1,
                 };
-                let first = usize::from(earlier_ms.is_empty());
+                let first = usize::from(is_first);
                 // Long launches draw power: the clock has to find its level again after another
                 // case.
                 let launches = match launches_per_sample {
@@ -98,23 +90,13 @@ impl Sampling {
                 };
                 Sampling {
                     warmup: launches.min(protocol.warmup),
-                    samples: CRITERION_SAMPLES * each * factor(earlier_ms),
+                    samples: CRITERION_SAMPLES * each,
                     isolated: first * in_time(ISOLATED_NS, ISOLATED),
                     per_call: first * in_time(PER_CALL_NS, PER_CALL),
                 }
             }
         }
     }
-}
-
-/// How many times the samples of the first trial the last one needs.
-fn factor(earlier_ms: &[f64]) -> usize {
-    const FACTORS: [usize; 4] = [1, 2, 5, 10];
-    let Some([low, high]) = median_ci95(earlier_ms) else { return 1 };
-    let half = (high - low) / (high + low);
-    // In all there are `half^2 / PRECISION^2` times as many samples needed as there are.
-    let needed = (half / PRECISION).powi(2) - 1.0;
-    FACTORS.into_iter().find(|factor| *factor as f64 >= needed).unwrap_or(FACTORS[3])
 }
 
 #[cfg(test)]
@@ -125,48 +107,42 @@ mod tests {
         Protocol { kind: ProtocolKind::Standard, warmup: 50, measure: 200, trials: 3 };
     const ADAPTIVE: Protocol = Protocol { kind: ProtocolKind::Adaptive, ..STANDARD };
 
-    fn samples(protocol: &Protocol, launches: usize, earlier_ms: &[f64]) -> usize {
-        Sampling::after(protocol, launches, 1e6, earlier_ms).samples
+    fn samples(protocol: &Protocol, launches: usize) -> usize {
+        Sampling::with(protocol, launches, 1e6, false).samples
     }
 
     #[test]
     fn a_standard_trial_has_its_launches_and_its_samples() {
-        assert_eq!(samples(&STANDARD, 1, &[]), 200);
-        assert_eq!(samples(&STANDARD, 49, &[]), 20);
-        assert_eq!(samples(&Protocol { measure: 7, ..STANDARD }, 1, &[]), 20);
-        assert_eq!(samples(&STANDARD, 1, &[1.0; 400]), 200);
+        assert_eq!(samples(&STANDARD, 1), 200);
+        assert_eq!(samples(&STANDARD, 49), 20);
+        assert_eq!(samples(&Protocol { measure: 7, ..STANDARD }, 1), 20);
     }
 
     #[test]
     fn adaptive_trials_have_50_launches_or_20_samples() {
-        assert!(ADAPTIVE_TRIALS * samples(&ADAPTIVE, 1, &[]) >= 50);
-        assert!(ADAPTIVE_TRIALS * samples(&ADAPTIVE, 49, &[]) >= 20);
+        assert!(ADAPTIVE_TRIALS * samples(&ADAPTIVE, 1) >= 50);
+        assert!(ADAPTIVE_TRIALS * samples(&ADAPTIVE, 49) >= 20);
     }
 
     #[test]
-    fn the_last_adaptive_trial_grows_with_the_scatter() {
-        let scattered = |scatter: f64| -> Vec<f64> {
-            (0..10).map(|i| 1.0 + scatter * (f64::from(i * 7 % 10) - 4.5) / 4.5).collect()
-        };
-        assert_eq!(samples(&ADAPTIVE, 49, &scattered(0.001)), 10);
-        let some = samples(&ADAPTIVE, 49, &scattered(0.01));
-        assert!(some > 10 && some < 100, "{some}");
-        assert_eq!(samples(&ADAPTIVE, 49, &scattered(0.5)), 100);
-        for scatter in [0.001, 0.01, 0.02, 0.5] {
-            assert_eq!(samples(&ADAPTIVE, 1, &scattered(scatter)) % CRITERION_SAMPLES, 0);
-        }
+    fn a_gate_takes_the_latency_alone() {
+        let gate = Protocol { kind: ProtocolKind::Gate, warmup: 10, measure: 20, trials: 3 };
+        assert_eq!((samples(&gate, 1), samples(&gate, 49)), (20, 10));
+        let sampling = Sampling::with(&gate, 49, 5e3, true);
+        assert_eq!((sampling.isolated, sampling.per_call, sampling.warmup), (0, 0, 10));
     }
 
     #[test]
     fn long_launches_are_timed_singly_less_often() {
         let single = |launch_ns| {
-            let sampling = Sampling::after(&STANDARD, 1, launch_ns, &[]);
+            let sampling = Sampling::with(&STANDARD, 1, launch_ns, false);
             (sampling.isolated, sampling.per_call)
         };
         assert_eq!(single(5e3), (34, 12));
         assert_eq!(single(40e3), (17, 7));
         assert_eq!(single(1e9), (10, 5));
-        // The last trial of the adaptive protocol has none.
-        assert_eq!(Sampling::after(&ADAPTIVE, 49, 5e3, &[1.0; 10]).isolated, 0);
+        // The later trials of the adaptive protocol have none.
+        assert_eq!(Sampling::with(&ADAPTIVE, 49, 5e3, true).isolated, 34);
+        assert_eq!(Sampling::with(&ADAPTIVE, 49, 5e3, false).isolated, 0);
     }
 }

@@ -3,7 +3,8 @@
 //! what else a reader has to take on trust.
 
 use super::raw::{Cold, Measured, Raw};
-use crate::measure::record::Calibration;
+use crate::measure::record::{Calibration, Settled};
+use crate::stats::median;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,6 +15,8 @@ const LEAST_SAMPLE_MS: f64 = 0.3;
 /// Launches of a graph follow each other closely enough if an empty one takes no more of the
 /// shortest than this.
 const MOST_GAP: f64 = 0.1;
+/// The logarithm of the first trials over the last, at most, where they agree.
+const MOST_DRIFT: f64 = 0.003;
 /// Rotation makes caches cold if a bandwidth-bound copy gets slower by this factor at least.
 const LEAST_COLD_OVER_WARM: f64 = 1.5;
 
@@ -53,6 +56,13 @@ pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Chec
     };
     let flagged =
         |row: &Measured, flag: &str| row.flags.iter().any(|known| known.starts_with(flag));
+    let advised = |text: &str, counted: usize, what: &str, advice: &str| {
+        let found = all(text, counted, what);
+        match found.outcome {
+            Outcome::No => Check { detail: format!("{}; {advice}", found.detail), ..found },
+            _ => found,
+        }
+    };
     let mut checks = vec![
         all(
             "result checked before it was timed",
@@ -70,7 +80,14 @@ pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Chec
             "last 0.3 ms a sample",
         ),
         all("all trials made", count(&|row| !flagged(row, "fewer_trials")), "have every trial"),
-        all("trials agree", count(&|row| !flagged(row, "unstable")), "have medians within 2 %"),
+        advised(
+            "trials agree",
+            count(&|row| !flagged(row, "unstable")),
+            "have medians within 2 %",
+            "the flags of the others may say why (clock_moved: compare them by cycles); else take \
+             more trials, `trials: 6` in the spec",
+        ),
+        first_and_last(&rows),
     ];
     if on_gpu {
         let not_held_down = |row: &Measured| {
@@ -81,10 +98,12 @@ pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Chec
         checks.extend([
             power(env),
             settled(calibration),
-            all(
+            advised(
                 "clock not held down",
                 count(&not_held_down),
                 "at 95 % of the settled clock or more, without a power cap or a slowdown",
+                "nothing here sets clocks: compare the others by cycles, which the clock does not \
+                 change; with `throttled` among their flags, look at the card's cooling and power",
             ),
             gaps(&rows, calibration),
             cold(&rows),
@@ -113,14 +132,47 @@ fn power(env: &Value) -> Check {
     check("power limit declared", limit_w.is_some(), detail)
 }
 
-fn settled(calibration: Option<&Calibration>) -> Check {
-    let steady = calibration.and_then(|found| found.clock_settled);
-    let detail = match (steady, calibration.and_then(|found| found.settled_sm_mhz)) {
-        (Some(true), Some(mhz)) => format!("steady at {mhz} MHz under a large GEMM"),
-        (Some(false), Some(mhz)) => format!("still moving when burn-in ended, at {mhz} MHz"),
-        _ => "burn-in was skipped, or NVML does not say".to_owned(),
+/// Whether drift can be told from a difference: the last trials took as long as the first.
+fn first_and_last(rows: &[&Measured]) -> Check {
+    let ratios: Vec<f64> = rows.iter().filter_map(|row| first_over_last(row)).collect();
+    let ratio = median(&ratios);
+    let holds = ratio.is_some_and(|ratio| ratio.ln().abs() <= MOST_DRIFT);
+    let detail = match ratio {
+        None => "no point has two trials".to_owned(),
+        Some(ratio) => {
+            let advice = "; the device was not yet, or no longer, what it was: run again, on a \
+                          GPU with a longer NIGHT_SWEEP_BURN_IN";
+            format!(
+                "the first trial of a point took {:+.2} % more than the last (median of \
+                 {}){}",
+                (ratio - 1.0) * 100.0,
+                ratios.len(),
+                if holds { "" } else { advice }
+            )
+        }
     };
-    check("clock settled before the first trial", steady == Some(true), detail)
+    check("first and last trials agree", holds, detail)
+}
+
+fn first_over_last(row: &Measured) -> Option<f64> {
+    match row.trial_p50.as_slice() {
+        [first, .., last] => Some(first / last),
+        _ => None,
+    }
+}
+
+fn settled(calibration: Option<&Calibration>) -> Check {
+    let start = calibration.and_then(|found| found.start);
+    let large = calibration.and_then(|found| found.settled_sm_mhz);
+    let detail = match start {
+        Some(Settled { sm_mhz: Some(mhz), steady, wait_s }) => format!(
+            "{} {mhz:.0} MHz, counted under a light load, after {wait_s:.1} s{}",
+            if steady { "steady at" } else { "still moving, at" },
+            large.map(|mhz| format!("; {mhz} MHz under a large GEMM")).unwrap_or_default()
+        ),
+        _ => "no clock was counted".to_owned(),
+    };
+    check("clock settled before the first trial", start.is_some_and(|start| start.steady), detail)
 }
 
 fn gaps(rows: &[&Measured], calibration: Option<&Calibration>) -> Check {

@@ -16,7 +16,7 @@ pub mod criterion_files;
 pub(crate) mod curve;
 mod cycles;
 pub(crate) mod findings;
-mod intervals;
+pub(crate) mod intervals;
 pub(crate) mod peak;
 pub mod raw;
 mod secondary;

@@ -100,12 +100,13 @@ fn doubts(raw: &Raw) -> Vec<String> {
         raw.measured().filter(|row| row.flags.iter().any(|f| f.starts_with(flag))).count()
     };
     let drifting = drifting(raw);
-    let sentences: [(&str, &str); 8] = [
+    let sentences: [(&str, &str); 9] = [
         ("fewer_trials", "have fewer trials than asked for"),
         (
             "imprecise",
-            "have a median that is not known to 0.5 %, as the adaptive protocol aims for",
+            "have a median that is not known to 1 % (on a host 10 %), as the adaptive protocol aims for",
         ),
+        ("cliff_undecided", "may be a cliff or not: the adaptive protocol left that undecided"),
         ("unstable", "have trials whose medians differ by more than 2 %"),
         ("drifting", &drifting),
         ("clock_moved", "have trials whose SM clocks differ by more than 0.5 %"),

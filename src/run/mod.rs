@@ -7,6 +7,7 @@
 //! ```
 
 mod attempt;
+mod decide;
 pub(crate) mod env;
 pub(crate) mod list;
 mod notes;

@@ -57,6 +57,10 @@ impl Progress {
         self.say_tenths();
     }
 
+    pub fn add_trials(&mut self, count: usize) {
+        self.bar.inc_length(count as u64);
+    }
+
     pub fn drop_trials(&mut self, count: usize) {
         let total = self.bar.length().unwrap_or(0);
         self.bar.set_length(total.saturating_sub(count as u64));

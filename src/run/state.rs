@@ -98,13 +98,20 @@ impl State {
         known.has_failed || known.trials.iter().any(|known| known.trial == trial)
     }
 
+    pub fn has_failed(&self, index: usize) -> bool {
+        self.known[index].has_failed
+    }
+
     pub fn all(&self) -> usize {
         self.header.cases.len() * self.header.protocol.trials
     }
 
     pub fn settled(&self) -> usize {
         let trials = self.header.protocol.trials;
-        let settled = |known: &Known| if known.has_failed { trials } else { known.trials.len() };
+        let settled = |known: &Known| match known.has_failed {
+            true => trials,
+            false => known.trials.len().min(trials),
+        };
         self.known.iter().map(settled).sum()
     }
 

@@ -1,6 +1,7 @@
 //! A sweep: every case once in each trial, in random order, journalled one by one. Criterion gets
 //! the samples when all are taken, and the report follows.
 
+use super::decide;
 use super::progress::Progress;
 use super::resume::Lost;
 use super::settings::Settings;
@@ -82,34 +83,54 @@ fn measure(
     progress: &mut Progress,
 ) -> Result<Measured> {
     let protocol = run.header.protocol;
-    for number in 0..protocol.trials {
-        let order = order(run.header.cases.len(), run.header.seed, number);
-        let mut queue: VecDeque<(usize, usize)> =
-            order.into_iter().map(|index| (index, 0)).collect();
-        while let Some((index, times_slowed)) = queue.pop_front() {
-            if run.is_settled(index, number) {
-                continue;
-            }
-            if let Some(asked) = signals.asked() {
-                return Ok(Measured::Stopped(asked));
-            }
-            progress.under_way(&run.header.cases[index].id);
-            let line = measure_one(with, run, protocol, index, number);
-            if is_slowed(&line) && times_slowed < SLOWED_TRIALS {
-                queue.push_back((index, times_slowed + 1));
-                continue;
-            }
-            match next(line, with.is_lost(), signals.asked()) {
-                Next::Keep(line) => {
-                    tell(&line, progress, protocol.trials - number);
-                    run.keep(&line)?;
-                }
-                Next::Stop(asked) => return Ok(Measured::Stopped(asked)),
-                Next::StartAnew(failure) => return Ok(Measured::Lost(failure)),
-            }
+    for number in 0..protocol.most_trials() {
+        let mut order = order(run.header.cases.len(), run.header.seed, number);
+        if number >= protocol.trials {
+            // What an earlier process measured of this pass was open when it began.
+            let open = decide::open(run, number);
+            order.retain(|index| open.contains(index));
+            progress.add_trials(order.len());
+        }
+        if let Some(ended) = pass(with, run, signals, progress, (number, order))? {
+            return Ok(ended);
         }
     }
     Ok(Measured::All)
+}
+
+/// Trial `number` of these cases, in this order; not all of it if something ends the run.
+fn pass(
+    with: &Instruments,
+    run: &mut State,
+    signals: &Signals,
+    progress: &mut Progress,
+    (number, order): (usize, Vec<usize>),
+) -> Result<Option<Measured>> {
+    let protocol = run.header.protocol;
+    let mut queue: VecDeque<(usize, usize)> = order.into_iter().map(|index| (index, 0)).collect();
+    while let Some((index, times_slowed)) = queue.pop_front() {
+        if run.is_settled(index, number) {
+            continue;
+        }
+        if let Some(asked) = signals.asked() {
+            return Ok(Some(Measured::Stopped(asked)));
+        }
+        progress.under_way(&run.header.cases[index].id);
+        let line = measure_one(with, run, protocol, index, number);
+        if is_slowed(&line) && times_slowed < SLOWED_TRIALS {
+            queue.push_back((index, times_slowed + 1));
+            continue;
+        }
+        match next(line, with.is_lost(), signals.asked()) {
+            Next::Keep(line) => {
+                tell(&line, progress, protocol.trials.saturating_sub(number).max(1));
+                run.keep(&line)?;
+            }
+            Next::Stop(asked) => return Ok(Some(Measured::Stopped(asked))),
+            Next::StartAnew(failure) => return Ok(Some(Measured::Lost(failure))),
+        }
+    }
+    Ok(None)
 }
 
 fn measure_one(
@@ -119,8 +140,7 @@ fn measure_one(
     index: usize,
     number: usize,
 ) -> Line {
-    let is_last = number + 1 == protocol.trials;
-    let which = Which { number, is_last, earlier: run.trials(index) };
+    let which = Which { number, earlier: run.trials(index) };
     let case = &run.header.cases[index];
     match trial(with, protocol, case, which) {
         Ok(trial) => Line::Trial(Box::new(trial)),

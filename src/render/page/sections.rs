@@ -71,9 +71,10 @@ pub fn protocol(raw: &Raw) -> String {
             protocol.trials, protocol.warmup, protocol.measure, variants.warmup, variants.measure
         ),
         ProtocolKind::Adaptive => format!(
-            "adaptive: {} trials, in each every case once in a random order; the last takes as \
-             many samples as the scatter of the first asks for",
-            protocol.trials
+            "adaptive: {} trials, in each every case once in a random order; then up to {} of the \
+             cases that these leave undecided",
+            protocol.trials,
+            protocol.most_trials()
         ),
         ProtocolKind::Gate => format!(
             "that of a gate: the latency alone, {} trials of at least {} launches",

@@ -152,7 +152,9 @@ pub fn trials(protocol: &Protocol) -> String {
         ProtocolKind::Standard | ProtocolKind::Gate => {
             format!("{trials} trials of at least {measure} launches")
         }
-        ProtocolKind::Adaptive => format!("{trials} trials, as long as its scatter asks for"),
+        ProtocolKind::Adaptive => {
+            format!("{trials} trials, more where that left something undecided")
+        }
     }
 }
 

@@ -1,0 +1,48 @@
+//! Which cases deserve another trial, where the protocol is adaptive: those of which it is not
+//! known whether they are a cliff, with what they would be padded to, and those whose median is not
+//! known well enough. A trial more says more than any number of samples: those of one trial agree
+//! with each other.
+
+use super::state::State;
+use crate::measure::record::Trial;
+use crate::results::curve::{Curve, Point, cliff};
+use crate::results::intervals::{self, is_imprecise};
+use crate::stats::median;
+use std::collections::{HashMap, HashSet};
+
+/// The cases of which trial `number` may decide something, by their trials before it.
+pub fn open(run: &State, number: usize) -> HashSet<usize> {
+    let medians = |index: usize| -> Vec<f64> {
+        let before = run.trials(index).iter().filter(|trial| trial.trial < number);
+        before.filter_map(|trial: &Trial| median(&trial.samples_ms)).collect()
+    };
+    let cases = run.header.cases.iter().enumerate();
+    let rows: Vec<(usize, Vec<f64>)> = cases
+        .filter(|(index, case)| case.variant.is_none() && !run.has_failed(*index))
+        .map(|(index, _)| (index, medians(index)))
+        .collect();
+    let trials: Vec<&[f64]> = rows.iter().map(|(_, medians_ms)| &**medians_ms).collect();
+    let is_host = run.header.device == "cpu";
+    let factors = intervals::factors(&trials, is_host);
+    let imprecise = rows.iter().zip(factors).filter(|(_, factors)| is_imprecise(*factors, is_host));
+    let mut open: HashSet<usize> = imprecise.map(|((index, _), _)| *index).collect();
+
+    let mut curves: HashMap<(&str, &str), Vec<(usize, Vec<f64>)>> = HashMap::new();
+    for (index, medians_ms) in &rows {
+        let case = &run.header.cases[*index];
+        let series = case.id.split('/').nth(1).unwrap_or_default();
+        curves.entry((series, &case.curve)).or_default().push((*index, medians_ms.clone()));
+    }
+    for curve in curves.into_values() {
+        let at: HashMap<usize, usize> =
+            curve.iter().map(|(index, _)| (run.header.cases[*index].dim, *index)).collect();
+        let points = curve.into_iter().map(|(index, medians_ms)| {
+            let case = &run.header.cases[index];
+            let work = case.operation.flops();
+            Point { dim: case.dim, medians_ms, work, kernels: Vec::new() }
+        });
+        let undecided = cliff::open(&Curve::of_trials(points.collect()));
+        open.extend(undecided.iter().flatten().filter_map(|dim| at.get(dim)));
+    }
+    open
+}
