@@ -9,7 +9,10 @@ use crate::ops::sdpa::{self, Made, SdpaProblem};
 use crate::workload::convert::{from_f32, to_f32};
 use crate::workload::{Backend, ErrorKind, Gemm, GemmLayout, GemmShape, Sdpa, SdpaShape};
 
+mod gemm_errors;
 mod roundings;
+mod sdpa_errors;
+mod table;
 
 fn host_sdpa(problem: &SdpaProblem<Vec<u16>>) -> Result<Verification, CaseError> {
     host::sdpa(problem, Scores::Float32)
