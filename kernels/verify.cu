@@ -1,8 +1,26 @@
 // The references that every plan is checked against: sampled rows, float32 accumulation, no tensor
-// cores, no tiling. Each adds ||out - reference||^2 and ||reference||^2 of row i to errors[2 i] and
-// errors[2 i + 1].
+// cores, no tiling. Each raises errors[i], zero at first, to the largest error of an element of row
+// i.
 
 #include "common.cuh"
+
+// The error of an element: relative to the size of what was summed, as src/ops/verify.rs explains.
+// NaN where the squares overflow, which would hide any error.
+__device__ inline float error_of(float out, float sum, float squares, float factor,
+                                 float smallest) {
+    float size = fmaxf(sqrtf(sum * sum + squares), smallest) * factor;
+    return size <= 3.4028235e38f ? fabsf(out - sum) / size : __int_as_float(0x7fffffff);
+}
+
+// The larger, or NaN if one is: fmaxf would drop it.
+__device__ inline float worse(float a, float b) { return a >= b || a != a ? a : b; }
+
+// The worst error of the block goes to the row's. Unsigned integers order floats that are not
+// negative, and NaN above all of them.
+__device__ inline void raise_error(float* error_of_row, float error, float* scratch) {
+    error = block_reduce(error, 0.0f, scratch, [](float a, float b) { return worse(a, b); });
+    if (threadIdx.x == 0) atomicMax((unsigned*)error_of_row, __float_as_uint(error));
+}
 
 // C[M,N] = A[M,K] B[K,N], each of a batch: A, B and C of one after those of the one before. C is
 // row-major; the strides of A and B say how they are stored. rows[] counts the rows of the whole
@@ -13,40 +31,35 @@ extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned s
                                        unsigned k,
                                        size_t a_row_stride, size_t a_column_stride,
                                        size_t b_row_stride, size_t b_column_stride,
-                                       int type) {
+                                       float smallest, int type) {
     __shared__ float scratch[32];
     unsigned column = blockIdx.y * blockDim.x + threadIdx.x;
     size_t row = rows[blockIdx.x], of_batch = row / m;
     const unsigned short* a_row = a + of_batch * m * k + row % m * a_row_stride;
     const unsigned short* b_column = b + of_batch * k * n + column * b_column_stride;
-    float difference = 0.0f, norm = 0.0f;
+    float error = 0.0f;
     if (column < n) {
-        float sum = 0.0f;
+        float sum = 0.0f, squares = 0.0f;
         for (unsigned i = 0; i < k; i++) {
-            sum = fmaf(to_float(a_row[i * a_column_stride], type),
-                       to_float(b_column[i * b_row_stride], type), sum);
+            float term = to_float(a_row[i * a_column_stride], type)
+                       * to_float(b_column[i * b_row_stride], type);
+            sum += term;
+            squares = fmaf(term, term, squares);
         }
-        float out = to_float(c[row * n + column], type);
-        difference = (out - sum) * (out - sum);
-        norm = sum * sum;
+        error = error_of(to_float(c[row * n + column], type), sum, squares, 1.0f, smallest);
     }
-    difference = block_sum(difference, scratch);
-    norm = block_sum(norm, scratch);
-    if (threadIdx.x == 0) {
-        atomicAdd(&errors[2 * blockIdx.x], difference);
-        atomicAdd(&errors[2 * blockIdx.x + 1], norm);
-    }
+    raise_error(&errors[blockIdx.x], error, scratch);
 }
 
 // O = softmax(scale Q K^T) V. Q, K, V, O are [heads, seq, dim] with batch and heads as one; rows[]
 // indexes [heads * seq]. Head h of Q and O takes head h / group of K and V. Grid (sampled rows),
-// 256 threads, shared memory: seq + dim floats.
+// 256 threads, shared memory: seq + dim floats. `scores_rounded`: by the backend, to 16 bits.
 extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned short* k,
                                        const unsigned short* v,
                                        const unsigned short* o, const unsigned* rows,
                                        float* errors, unsigned seq,
                                        unsigned dim, unsigned group, float scale, int causal,
-                                       int type) {
+                                       int scores_rounded, float smallest, int type) {
     extern __shared__ float shared[];
     __shared__ float scratch[32];
     float* scores = shared;
@@ -68,29 +81,30 @@ extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned s
         top = fmaxf(top, scores[j]);
     }
     top = block_max(top, scratch);
-    float total = 0.0f;
+    float total = 0.0f, weighted = 0.0f;
     for (unsigned j = threadIdx.x; j < keys; j += blockDim.x) {
-        scores[j] = expf(scores[j] - top);
-        total += scores[j];
+        float weight = expf(scores[j] - top);
+        total += weight;
+        weighted += weight * fabsf(scores[j]);
+        scores[j] = weight;
     }
-    total = block_sum(total, scratch);  // its barriers also publish scores[]
+    total = block_sum(total, scratch);
+    for (unsigned j = threadIdx.x; j < keys; j += blockDim.x) scores[j] /= total;
+    weighted = block_sum(weighted, scratch);  // its barriers also publish scores[]
+    float factor = scores_rounded ? 1.0f + weighted / total : 1.0f;
 
-    float difference = 0.0f, norm = 0.0f;
+    float error = 0.0f;
     for (unsigned d = threadIdx.x; d < dim; d += blockDim.x) {
-        float sum = 0.0f;
-        for (unsigned j = 0; j < keys; j++)
-            sum = fmaf(scores[j], to_float(v[head + (size_t)j * dim + d], type), sum);
-        sum /= total;
+        float sum = 0.0f, squares = 0.0f;
+        for (unsigned j = 0; j < keys; j++) {
+            float term = scores[j] * to_float(v[head + (size_t)j * dim + d], type);
+            sum += term;
+            squares = fmaf(term, term, squares);
+        }
         float out = to_float(o[(size_t)row * dim + d], type);
-        difference += (out - sum) * (out - sum);
-        norm += sum * sum;
+        error = worse(error, error_of(out, sum, squares, factor, smallest));
     }
-    difference = block_sum(difference, scratch);
-    norm = block_sum(norm, scratch);
-    if (threadIdx.x == 0) {
-        errors[2 * blockIdx.x] = difference;
-        errors[2 * blockIdx.x + 1] = norm;
-    }
+    raise_error(&errors[blockIdx.x], error, scratch);
 }
 
 // Counts the NaN and infinite elements of a tensor: those that were not written, or overflowed.

@@ -14,7 +14,7 @@ use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::ops::plan::Plan;
 use night_sweep::ops::planner::Planner;
 use night_sweep::ops::sdpa::{Attention, Extent, SdpaProblem};
-use night_sweep::ops::verify;
+use night_sweep::ops::verify::{self, Scores};
 use night_sweep::workload::case::Case;
 use night_sweep::workload::convert::{from_f32, to_f32};
 use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
@@ -136,14 +136,14 @@ fn the_reference_for_attention_accepts_float64_and_nothing_else() {
             let [q, k, v] = [&on_device.q, &on_device.k, &on_device.v].map(|t| download(&cuda, t));
             let right = attention(&SdpaProblem { sdpa, dtype, q, k, v, o: vec![] });
             let with = |bits: &[u16]| SdpaProblem { o: upload(&cuda, bits), ..on_device.clone() };
-            verify::cuda::sdpa(&cuda, &with(&right), 1.0).unwrap();
+            verify::cuda::sdpa(&cuda, &with(&right), Scores::Float32).unwrap();
             let mut wrong = right.clone();
             let last = wrong.len() - 1;
             let worst = (last + 1 - head_dim..=last).max_by(|&x, &y| {
                 to_f32(dtype, right[x]).abs().total_cmp(&to_f32(dtype, right[y]).abs())
             });
             wrong[worst.unwrap()] ^= 0x8000;
-            let error = verify::cuda::sdpa(&cuda, &with(&wrong), 1.0).unwrap_err();
+            let error = verify::cuda::sdpa(&cuda, &with(&wrong), Scores::Float32).unwrap_err();
             assert_eq!(error.kind, ErrorKind::WrongResult, "{error}");
         }
     }

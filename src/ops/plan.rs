@@ -10,7 +10,7 @@ pub trait Plan {
     fn launch(&mut self) -> Result<(), CaseError>;
 
     /// Launches once into an output filled with NaN, and compares it with a float32 reference: an
-    /// error if an element was not written, or differs by more than its type's tolerance.
+    /// error if an element was not written, or is off by more than its type's tolerance.
     fn verify(&mut self) -> Result<Verification, CaseError>;
 
     /// The algorithm that a library chose, where it tells.
@@ -49,7 +49,8 @@ pub fn worst(
 /// How far the result lies from a float32 reference.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
-    /// Largest `‖row − reference‖ / ‖reference‖` over the sampled rows.
+    /// Largest `|out − sum| / √(sum² + Σ term²)` over the elements of the sampled rows, as
+    /// [`verify`](crate::ops::verify) explains.
     pub max_rel_error: f64,
     /// What is accepted for this element type.
     pub tolerance: f64,

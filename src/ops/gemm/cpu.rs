@@ -93,7 +93,7 @@ impl Plan for CpuGemm {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         self.problem.c.fill(POISON);
         self.launch()?;
-        verify::host_gemm(&self.problem)
+        verify::host::gemm(&self.problem)
     }
 }
 

@@ -55,7 +55,7 @@ impl Plan for CpuGemmOnTheFly {
         if !c.is_padded() {
             self.dense.c.copy_from_slice(&self.padded.problem.c);
         }
-        verify::host_gemm(&self.dense)
+        verify::host::gemm(&self.dense)
     }
 }
 

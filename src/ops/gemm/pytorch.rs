@@ -203,7 +203,7 @@ impl Plan for PytorchGemm<Vec<u16>> {
         self.problem.c.fill(POISON);
         self.multiply_into_nan()?;
         self.copy_to_c()?;
-        verify::host_gemm(&self.problem)
+        verify::host::gemm(&self.problem)
     }
 }
 
@@ -228,7 +228,7 @@ impl Plan for PytorchGemmOnTheFly<Vec<u16>> {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         self.dense.c.fill(POISON);
         self.launch_into_nan()?;
-        verify::host_gemm(&self.dense)
+        verify::host::gemm(&self.dense)
     }
 }
 

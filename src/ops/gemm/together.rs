@@ -21,7 +21,7 @@ impl Plan for CpuConcurrent {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         self.0.iter_mut().for_each(|part| part.problem.c.fill(POISON));
         self.launch()?;
-        worst(self.0.iter().map(|part| verify::host_gemm(&part.problem)))
+        worst(self.0.iter().map(|part| verify::host::gemm(&part.problem)))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::problem::SdpaProblem;
 use crate::device::torch::Session;
 use crate::device::{Cuda, Device, cuda::Tensor, cudnn::CudnnAttention};
-use crate::ops::Plan;
+use crate::ops::{Plan, verify::Scores};
 use crate::workload::{Backend, CaseError, DType, Provider, ProviderChoice, Sdpa};
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -56,6 +56,11 @@ pub struct About {
 pub trait Attend<B>: Plan {
     /// The problem that [`Plan::launch`] works on.
     fn problem_mut(&mut self) -> &mut SdpaProblem<B>;
+
+    /// What becomes of its scores: it decides how exact a result has to be.
+    fn scores(&self) -> Scores {
+        Scores::Float32
+    }
 }
 
 /// A backend's plan.

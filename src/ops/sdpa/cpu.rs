@@ -38,7 +38,7 @@ impl Plan for CpuSdpa {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         self.problem.o.fill(POISON);
         self.launch()?;
-        verify::host_sdpa(&self.problem)
+        verify::host::sdpa(&self.problem, self.scores())
     }
 }
 

@@ -4,7 +4,7 @@ use super::cpu::CpuSdpa;
 use super::problem::SdpaProblem;
 use super::{cpu_blocked, cpu_math};
 use crate::ops::Plan;
-use crate::ops::verify::{SAMPLED_ROWS, host_sdpa, tolerance};
+use crate::ops::verify::{SAMPLED_ROWS, Scores, host, tolerance};
 use crate::workload::{Backend, DType, Sdpa, SdpaShape, convert::to_f32};
 
 type Problem = SdpaProblem<Vec<u16>>;
@@ -103,7 +103,7 @@ fn grouped_heads_match_float64() {
             for attend in [blocked, math] {
                 let done = attend(input.clone());
                 assert_close(&done, &expected, "grouped");
-                host_sdpa(&done).unwrap();
+                host::sdpa(&done, Scores::Float32).unwrap();
             }
         }
     }
@@ -156,6 +156,7 @@ fn plans_check_themselves() {
 fn launches_repeat_bit_for_bit() {
     let once = blocked(problem([1, 3, 130, 64], 64, true, DType::Fp16));
     // A larger problem in between leaves other numbers in the scratch memory.
-    host_sdpa(&blocked(problem([1, 2, 140, 129], 129, false, DType::Bf16))).unwrap();
+    let larger = blocked(problem([1, 2, 140, 129], 129, false, DType::Bf16));
+    host::sdpa(&larger, Scores::Float32).unwrap();
     assert_eq!(blocked(once.clone()).o, once.o);
 }

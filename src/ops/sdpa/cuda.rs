@@ -4,7 +4,8 @@ use super::backend::{Attend, Made};
 use super::problem::SdpaProblem;
 use crate::device::Cuda;
 use crate::device::cuda::{AttentionKernel, Tensor};
-use crate::ops::{Plan, Verification, verify};
+use crate::ops::verify::{self, Scores};
+use crate::ops::{Plan, Verification};
 use crate::workload::{CaseError, DType, Sdpa};
 use cudarc::driver::CudaSlice;
 use std::rc::Rc;
@@ -18,8 +19,8 @@ pub(super) struct CudaSdpa<L> {
 
 /// What a backend keeps for its launches: kernels, further buffers.
 pub(super) trait Launch {
-    /// Of the tolerance that a result is checked with.
-    const FACTOR: f64 = 1.0;
+    /// What becomes of its scores.
+    const SCORES: Scores = Scores::Float32;
 
     /// Enqueues one launch over the tensors, as [`Plan::launch`].
     fn launch(&mut self, cuda: &Cuda, problem: &mut SdpaProblem<Tensor>) -> Result<(), CaseError>;
@@ -40,13 +41,17 @@ impl<L: Launch> Plan for CudaSdpa<L> {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         verify::cuda::poison(&self.cuda, &mut self.problem.o)?;
         self.launch()?;
-        verify::cuda::sdpa(&self.cuda, &self.problem, L::FACTOR)
+        verify::cuda::sdpa(&self.cuda, &self.problem, L::SCORES)
     }
 }
 
 impl<L: Launch> Attend<Tensor> for CudaSdpa<L> {
     fn problem_mut(&mut self) -> &mut SdpaProblem<Tensor> {
         &mut self.problem
+    }
+
+    fn scores(&self) -> Scores {
+        L::SCORES
     }
 }
 

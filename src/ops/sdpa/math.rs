@@ -11,6 +11,7 @@ use super::cuda::{CudaSdpa, Launch};
 use super::problem::SdpaProblem;
 use crate::device::Cuda;
 use crate::device::cuda::{Matrix, Strided, Tensor};
+use crate::ops::verify::Scores;
 use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 use cudarc::driver::CudaSlice;
 
@@ -61,7 +62,7 @@ impl AttentionBackend for MathFp16 {
     fn plan(&self, on: &Context, sdpa: Sdpa, dtype: DType, seed: u64) -> Result<Made, CaseError> {
         let cuda = on.cuda()?;
         let problem = SdpaProblem::on_cuda(cuda, sdpa, dtype, seed)?;
-        let scores = Scores(cuda.alloc(score_elements(&sdpa))?);
+        let scores = In16Bits(cuda.alloc(score_elements(&sdpa))?);
         Ok(CudaSdpa::made(cuda, problem, scores))
     }
 
@@ -107,12 +108,10 @@ impl Launch for InFloat32 {
 }
 
 /// What NS_MATH_FP16 keeps.
-struct Scores(Tensor);
+struct In16Bits(Tensor);
 
-impl Launch for Scores {
-    /// Scaled operands, scores and weights are rounded to 16 bits on the way: right results in bf16
-    /// are off by up to 3.3 % of a row at head_dim 8 (simulated on 80 x 64 rows).
-    const FACTOR: f64 = 3.0;
+impl Launch for In16Bits {
+    const SCORES: Scores = Scores::Rounded;
 
     fn launch(&mut self, cuda: &Cuda, problem: &mut SdpaProblem<Tensor>) -> Result<(), CaseError> {
         let SdpaProblem { sdpa, dtype, q, k, v, o } = &*problem;

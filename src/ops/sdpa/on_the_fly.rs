@@ -38,7 +38,7 @@ impl Plan for CpuSdpaOnTheFly {
         let SdpaProblem { q, k, v, o, .. } = self.padded.problem_mut();
         [q, k, v, o, &mut self.dense.o].into_iter().for_each(|tensor| tensor.fill(POISON));
         self.launch()?;
-        verify::host_sdpa(&self.dense)
+        verify::host::sdpa(&self.dense, self.padded.scores())
     }
 }
 
@@ -97,7 +97,7 @@ impl Plan for CudaSdpaOnTheFly {
         if !self.cuts {
             self.cut()?;
         }
-        verify::cuda::sdpa(&self.cuda, &self.dense, 1.0)
+        verify::cuda::sdpa(&self.cuda, &self.dense, self.padded.scores())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The checks on the device: our own reference kernels over sampled rows, and every element
 //! written.
 
-use super::{POISON, SAMPLED_ROWS, judge, sampled_rows, tolerance};
+use super::{POISON, SAMPLED_ROWS, Scores, judge, sampled_rows, smallest_size};
 use crate::device::{Cuda, cuda::Tensor};
 use crate::ops::{Verification, gemm::GemmProblem, sdpa::SdpaProblem};
 use crate::workload::{CaseError, DType};
@@ -15,44 +15,42 @@ pub fn poison(cuda: &Cuda, output: &mut Tensor) -> Result<(), CaseError> {
 /// Compares the result of a GEMM, or of its whole batch, with the reference.
 pub fn gemm(cuda: &Cuda, problem: &GemmProblem<Tensor>) -> Result<Verification, CaseError> {
     let GemmProblem { gemm, dtype, a, b, c } = problem;
-    compare(cuda, c, gemm.batch * gemm.shape.m, *dtype, tolerance(*dtype), |rows, errors| {
-        Ok(cuda.kernels().verify_gemm([a, b, c], rows, errors, gemm, *dtype)?)
+    let smallest = smallest_size(*dtype);
+    compare(cuda, c, gemm.batch * gemm.shape.m, *dtype, |rows, errors| {
+        Ok(cuda.kernels().verify_gemm([a, b, c], rows, errors, gemm, smallest, *dtype)?)
     })
 }
 
-/// Compares the result of an attention with the reference; `factor` is of the tolerance.
+/// Compares the result of an attention with the reference.
 pub fn sdpa(
     cuda: &Cuda,
     problem: &SdpaProblem<Tensor>,
-    factor: f64,
+    scores: Scores,
 ) -> Result<Verification, CaseError> {
     let SdpaProblem { sdpa, dtype, q, k, v, o } = problem;
     let shape = sdpa.shape;
     let tokens = shape.batch * shape.n_heads * shape.seq_len;
-    compare(cuda, o, tokens, *dtype, factor * tolerance(*dtype), |rows, errors| {
-        let size = (shape.seq_len, shape.head_dim, shape.heads_per_kv_head());
-        let (scale, causal) = (problem.scale(), sdpa.causal);
-        let tensors = [q, k, v, o];
-        Ok(cuda.kernels().verify_sdpa(tensors, rows, errors, size, scale, causal, *dtype)?)
+    compare(cuda, o, tokens, *dtype, |rows, errors| {
+        let (scale, smallest) = (problem.scale(), smallest_size(*dtype));
+        let (tensors, rounded) = ([q, k, v, o], scores == Scores::Rounded);
+        let kernels = cuda.kernels();
+        Ok(kernels.verify_sdpa(tensors, rows, errors, sdpa, scale, smallest, rounded, *dtype)?)
     })
 }
 
-/// Counts what was not written, then judges the squared errors that `reference` adds up for each
-/// row.
+/// Counts what was not written, then judges the largest error that `reference` finds in each row.
 fn compare(
     cuda: &Cuda,
     output: &Tensor,
     rows: usize,
     dtype: DType,
-    tolerance: f64,
     reference: impl FnOnce(&CudaSlice<u32>, &mut CudaSlice<f32>) -> Result<(), CaseError>,
 ) -> Result<Verification, CaseError> {
     let mut nonfinite = cuda.zeros::<u32>(1)?;
     cuda.kernels().count_nonfinite(output, &mut nonfinite, dtype)?;
-    let rows: Vec<u32> =
-        sampled_rows(rows, SAMPLED_ROWS).into_iter().map(|row| row as u32).collect();
-    let on_device = cuda.upload(&rows)?;
-    let mut errors = cuda.zeros::<f32>(2 * rows.len())?;
+    let rows = sampled_rows(rows, SAMPLED_ROWS);
+    let on_device = cuda.upload(&rows.iter().map(|&row| row as u32).collect::<Vec<_>>())?;
+    let mut errors = cuda.zeros::<f32>(rows.len())?;
     reference(&on_device, &mut errors)?;
     let nonfinite = cuda.download(&nonfinite)?[0];
     let errors = cuda.download(&errors)?;
@@ -62,15 +60,5 @@ fn compare(
             output.len()
         )));
     }
-    let relative = |pair: &[f32]| match pair {
-        [difference, norm] if *norm > 0.0 => f64::from(difference / norm).sqrt(),
-        [difference, ..] => f64::from(*difference).sqrt(),
-        [] => 0.0,
-    };
-    // f64::max would drop a NaN, which must not pass.
-    let worst = errors
-        .chunks(2)
-        .map(relative)
-        .fold(0.0, |worst: f64, error| if error.is_nan() { f64::NAN } else { worst.max(error) });
-    judge(tolerance, worst, rows.len(), dtype)
+    judge(&rows, &errors, dtype)
 }

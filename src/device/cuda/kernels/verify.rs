@@ -2,7 +2,7 @@
 
 use super::{Kernels, THREADS, Tensor, blocks_of, kind};
 use crate::device::DeviceError;
-use crate::workload::{DType, Gemm, GemmShape};
+use crate::workload::{DType, Gemm, GemmShape, Sdpa};
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
 
@@ -10,19 +10,21 @@ use cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
 const DEFAULT_SHARED_BYTES: u32 = 48 * 1024;
 
 impl Kernels {
-    /// Adds `‖C − reference‖²` and `‖reference‖²` of row `rows[i]` of `C = A B` to `errors[2 i]`
-    /// and `errors[2 i + 1]`. Rows are counted over the whole batch of `gemm`.
+    /// Raises `errors[i]`, zero at first, to the largest error of an element in row `rows[i]` of
+    /// `C = A B`: relative to the size of what was summed, or to `smallest` where that is less.
+    /// Rows are counted over the whole batch of `gemm`.
     pub fn verify_gemm(
         &self,
         [a, b, c]: [&Tensor; 3],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
         gemm: &Gemm,
+        smallest: f32,
         dtype: DType,
     ) -> Result<(), DeviceError> {
         let sizes = gemm.matrices().map(|matrix| matrix.size[0] * matrix.size[1]);
         assert_eq!([a.len(), b.len(), c.len()], sizes);
-        assert!(errors.len() >= 2 * rows.len());
+        assert!(errors.len() >= rows.len());
         let GemmShape { m, n, k } = gemm.shape;
         let config = LaunchConfig {
             grid_dim: (rows.len() as u32, (n as u32).div_ceil(THREADS), 1),
@@ -35,27 +37,30 @@ impl Kernels {
         for stride in strides.as_flattened() {
             launch.arg(stride);
         }
-        launch.arg(&kind);
+        launch.arg(&smallest).arg(&kind);
         // SAFETY: the kernel's arguments, the tensors as asserted above; the rows are below M times
         // the batch.
         Ok(unsafe { launch.launch(config) }.map(drop)?)
     }
 
-    /// As [`Kernels::verify_gemm`] for row `rows[i]` of attention over `[heads * seq, dim]`
-    /// tensors, of which K and V have one head for each `group` of the others.
+    /// As [`Kernels::verify_gemm`] for row `rows[i]` of an attention, counting the queries of all
+    /// heads. `scores_rounded` says that the backend rounds its scores to 16 bits.
     #[expect(clippy::too_many_arguments, reason = "the arguments of the kernel")]
     pub fn verify_sdpa(
         &self,
         [q, k, v, o]: [&Tensor; 4],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
-        (seq, dim, group): (usize, usize, usize),
+        sdpa: &Sdpa,
         scale: f32,
-        causal: bool,
+        smallest: f32,
+        scores_rounded: bool,
         dtype: DType,
     ) -> Result<(), DeviceError> {
+        let (seq, dim) = (sdpa.shape.seq_len, sdpa.shape.head_dim);
+        let group = sdpa.shape.heads_per_kv_head();
         assert_eq!([q.len(), k.len(), v.len()], [o.len(), o.len() / group, o.len() / group]);
-        assert!(o.len().is_multiple_of(group * seq * dim) && errors.len() >= 2 * rows.len());
+        assert!(o.len().is_multiple_of(group * seq * dim) && errors.len() >= rows.len());
         let shared_mem_bytes = 4 * (seq + dim) as u32;
         if shared_mem_bytes > DEFAULT_SHARED_BYTES {
             let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
@@ -66,10 +71,12 @@ impl Kernels {
         }
         let config = LaunchConfig { shared_mem_bytes, ..blocks_of(rows.len() as u32, THREADS) };
         let (seq, dim, group) = (seq as u32, dim as u32, group as u32);
-        let (causal, kind) = (i32::from(causal), kind(dtype));
+        let (causal, scores_rounded) = (i32::from(sdpa.causal), i32::from(scores_rounded));
+        let kind = kind(dtype);
         let mut launch = self.stream.launch_builder(&self.verify_sdpa);
         launch.arg(q).arg(k).arg(v).arg(o).arg(rows).arg(errors);
-        launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal).arg(&kind);
+        launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal);
+        launch.arg(&scores_rounded).arg(&smallest).arg(&kind);
         // SAFETY: the kernel's arguments, the tensors as asserted above; the rows are below heads *
         // seq.
         Ok(unsafe { launch.launch(config) }.map(drop)?)

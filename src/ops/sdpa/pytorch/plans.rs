@@ -5,7 +5,7 @@ use crate::device::torch::{AttentionCall, Choice, Operand, Output, Session, Targ
 use crate::device::{DeviceError, DeviceErrorKind};
 use crate::ops::pytorch::{Buffer, Kept, OnCuda};
 use crate::ops::sdpa::SdpaProblem;
-use crate::ops::verify::{self, POISON};
+use crate::ops::verify::{self, POISON, Scores};
 use crate::ops::{Plan, Verification};
 use crate::workload::{CaseError, Sdpa};
 use std::rc::Rc;
@@ -156,7 +156,7 @@ impl Plan for PytorchSdpa<Vec<u16>> {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         self.problem.o.fill(POISON);
         self.attend_into_o()?;
-        verify::host_sdpa(&self.problem)
+        verify::host::sdpa(&self.problem, Scores::Float32)
     }
 }
 
@@ -168,7 +168,7 @@ impl Plan for PytorchSdpaOnTheFly<Vec<u16>> {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         self.dense.o.fill(POISON);
         self.attend(true)?;
-        verify::host_sdpa(&self.dense)
+        verify::host::sdpa(&self.dense, Scores::Float32)
     }
 }
 
@@ -180,7 +180,7 @@ impl Plan for OnCuda<PytorchSdpa<Tensor>> {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         verify::cuda::poison(&self.cuda, &mut self.plan.problem.o)?;
         self.plan.attend_into_o()?;
-        verify::cuda::sdpa(&self.cuda, &self.plan.problem, 1.0)
+        verify::cuda::sdpa(&self.cuda, &self.plan.problem, Scores::Float32)
     }
 }
 
@@ -192,6 +192,6 @@ impl Plan for OnCuda<PytorchSdpaOnTheFly<Tensor>> {
     fn verify(&mut self) -> Result<Verification, CaseError> {
         verify::cuda::poison(&self.cuda, &mut self.plan.dense.o)?;
         self.plan.attend(true)?;
-        verify::cuda::sdpa(&self.cuda, &self.plan.dense, 1.0)
+        verify::cuda::sdpa(&self.cuda, &self.plan.dense, Scores::Float32)
     }
 }
