@@ -200,6 +200,8 @@ fn joined(runs: &[Run], run_id: String) -> Result<Vec<Line>> {
     trials.sort_by_cached_key(|trial| started(&trial.started_at));
     let mut lines = vec![Line::Header(Box::new(header))];
     lines.extend(trials.into_iter().map(|trial| Line::Trial(Box::new(trial))));
+    let secondary = runs.iter().flat_map(|run| run.secondary.clone());
+    lines.extend(secondary.map(|secondary| Line::Secondary(Box::new(secondary))));
     lines.extend(runs.iter().flat_map(|run| run.failures.clone()).map(Line::Failure));
     let wall_s = runs.iter().map(Run::wall_s).fold(0.0, f64::max);
     let criterion_s =

@@ -13,7 +13,7 @@ pub(crate) mod shard;
 
 use crate::files::{cannot, not_a_link, remove_own, rename_own, sync_dir};
 use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
-use crate::measure::record::Trial;
+use crate::measure::record::{Secondary, Trial};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -50,6 +50,8 @@ pub struct Run {
     pub header: Header,
     /// What was timed, in the order measured.
     pub trials: Vec<Trial>,
+    /// What was timed in other ways as well.
+    pub secondary: Vec<Secondary>,
     /// What could not be timed, in the order met.
     pub failures: Vec<Failure>,
     /// Each process that worked on it, in order; a merged run names only the first of its first
@@ -171,7 +173,10 @@ impl Run {
 
     /// Wall-clock seconds: to its end, or of its trials alone where it was killed.
     pub fn wall_s(&self) -> f64 {
-        let trials = || self.trials.iter().map(|trial| trial.wall_s).sum();
+        let trials = || {
+            let others = self.secondary.iter().map(|secondary| secondary.wall_s);
+            self.trials.iter().map(|trial| trial.wall_s).chain(others).sum()
+        };
         self.end.as_ref().map_or_else(trials, |end| end.wall_s)
     }
 }
@@ -179,6 +184,7 @@ impl Run {
 /// A run by its cases: a sweep has up to 100,000, too many to search the run for each.
 pub struct ByCase<'a> {
     trials: HashMap<&'a str, Vec<&'a Trial>>,
+    secondary: HashMap<&'a str, &'a Secondary>,
     failures: HashMap<&'a str, &'a Failure>,
 }
 
@@ -193,12 +199,19 @@ impl<'a> ByCase<'a> {
         for failure in &run.failures {
             failures.entry(&*failure.case_id).or_insert(failure);
         }
-        ByCase { trials, failures }
+        let secondary = run.secondary.iter();
+        let secondary = secondary.map(|secondary| (&*secondary.case_id, secondary)).collect();
+        ByCase { trials, secondary, failures }
     }
 
     /// The trials of a case, by trial.
     pub fn trials(&self, case_id: &str) -> &[&'a Trial] {
         self.trials.get(case_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// A case timed in other ways.
+    pub fn secondary(&self, case_id: &str) -> Option<&'a Secondary> {
+        self.secondary.get(case_id).copied()
     }
 
     /// Why a case could not be timed, if it could not: its first failure.
@@ -253,6 +266,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run> {
         starts: vec![Start::of(&header)],
         header,
         trials: Vec::new(),
+        secondary: Vec::new(),
         failures: Vec::new(),
         end: None,
         path: path.to_owned(),
@@ -322,6 +336,14 @@ fn add(
             // ended.
             run.end = None;
             run.trials.push(*trial);
+        }
+        Line::Secondary(secondary) => {
+            let id = &secondary.case_id;
+            ensure!(known.contains(id), "the header has no case {id}");
+            let is_new = measured.insert((id.clone(), usize::MAX));
+            ensure!(is_new, "secondary timings of {id}, again");
+            run.end = None;
+            run.secondary.push(*secondary);
         }
         Line::Failure(failure) => {
             ensure!(known.contains(&failure.case_id), "the header has no case {}", failure.case_id);

@@ -53,7 +53,6 @@ pub(crate) fn trial_of(case_id: &str, trial: usize, samples_ms: Vec<f64>) -> Tri
             verification: Verification { max_rel_error: 1e-4, tolerance: 1e-2, rows: 8 },
             algorithm: None,
         },
-        secondary: None,
         clocks: None,
         spent: Spent::default(),
     }

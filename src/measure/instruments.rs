@@ -5,6 +5,7 @@ use super::fault::Injector;
 use super::record::Trial;
 use crate::device::{Device, Telemetry};
 use crate::ops::planner::{Planned, Planner};
+use crate::stats::median;
 use crate::workload::{Case, CaseError};
 
 /// The device, and what is made once for all its trials.
@@ -28,6 +29,14 @@ pub struct Which<'a> {
     pub number: usize,
     /// Those before it.
     pub earlier: &'a [Trial],
+}
+
+impl Which<'_> {
+    /// Launches per sample, and about what a launch takes in nanoseconds, by the first trial.
+    pub(super) fn known(&self) -> Option<(usize, f64)> {
+        let first = self.earlier.first()?;
+        Some((first.launches_per_sample, median(&first.samples_ms)? * 1e6))
+    }
 }
 
 /// Buffer placement changes the time of a GEMM by up to 10 % on an H200: each trial has its

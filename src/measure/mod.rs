@@ -18,6 +18,6 @@ pub use device_time::DeviceTime;
 pub use instruments::{Instruments, Which};
 pub use sampler::Sampler;
 pub use sampling::{ADAPTIVE_TRIALS, CRITERION_SAMPLES, Sampling};
-pub use secondary::cold_ms;
+pub use secondary::{cold_ms, secondary};
 pub(crate) use settle::settle;
 pub use trial::trial;

@@ -24,7 +24,7 @@ impl Protocol {
     /// Trials that a case may have: the adaptive protocol makes more of them where a decision is
     /// open.
     pub fn most_trials(self) -> usize {
-        const ADAPTIVE: usize = 6;
+        const ADAPTIVE: usize = 5;
         match self.kind {
             ProtocolKind::Adaptive => self.trials.max(ADAPTIVE),
             ProtocolKind::Standard | ProtocolKind::Gate => self.trials,
@@ -143,9 +143,6 @@ pub struct Trial {
     pub warmup_launches: usize,
     /// What ran.
     pub ran: Ran,
-    /// The same operation timed in other ways; absent on the CPU.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secondary: Option<Secondary>,
     /// The state of the card while the samples were taken; absent on the CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clocks: Option<Clocks>,
@@ -154,19 +151,25 @@ pub struct Trial {
     pub spent: Spent,
 }
 
-/// The same launches, timed in other ways.
+/// A case timed in other ways, on a GPU, once its trials are made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Secondary {
+    /// [`crate::workload::Case::id`].
+    pub case_id: String,
     /// Milliseconds between two events around a single launch that the host enqueued well before.
     pub isolated_ms: Vec<f64>,
-    /// Milliseconds per launch in graphs that rotate over buffers; only the first trial has them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cold: Option<Cold>,
+    /// Milliseconds per launch in graphs that rotate over buffers.
+    pub cold: Cold,
     /// Milliseconds between two events around a single launch on an idle GPU, launch overhead
     /// included.
     pub per_call_ms: Vec<f64>,
     /// Median time that the host needs to enqueue one launch, in microseconds.
     pub enqueue_us: f64,
+    /// Wall-clock seconds of all that.
+    pub wall_s: f64,
+    /// What they were spent on.
+    #[serde(default)]
+    pub spent: Spent,
 }
 
 /// Times with cold caches.

@@ -1,10 +1,26 @@
-//! Secondary timings on a GPU: the same launches isolated, per call, and with cold caches.
+//! Secondary timings on a GPU: the same launches isolated, per call, and with cold caches. They are
+//! made in a pass of their own, after all trials: launches with cold caches lower the clock of the
+//! cases around them by 1 %, and the trials of a case should differ in nothing but their placement.
 
 use super::Sampler;
+use super::cold::cold;
+use super::instruments::{Instruments, Which};
+use super::record::{ProtocolKind, Secondary, Spent};
+use super::trial::timing;
 use crate::device::{Clock, Cuda, Device, Mark, cuda::Graph};
 use crate::ops::Plan;
-use crate::workload::CaseError;
+use crate::workload::{Case, CaseError};
+use std::ops::RangeInclusive;
 use std::time::Instant;
+
+/// What single launches may take, in all: long ones are fewer.
+const ISOLATED_NS: f64 = 2.1e6;
+const PER_CALL_NS: f64 = 9e5;
+/// How many there are of them. 102 are six batches that the GPU is held back for.
+const ISOLATED: RangeInclusive<usize> = 30..=102;
+const PER_CALL: RangeInclusive<usize> = 15..=36;
+/// The adaptive protocol takes one for so many.
+const ADAPTIVE_SHARE: usize = 3;
 
 /// Launches held back at once: far below the thousand or so at which the driver makes the host
 /// wait, even if one is ten kernels.
@@ -15,6 +31,48 @@ const SLOW_BATCHES: usize = 3;
 const COLD_SAMPLE_NS: f64 = 300_000.0;
 /// They are averages over many buffers: one trial tells what three would.
 const COLD_SAMPLES: usize = 6;
+
+/// Times `case` in other ways; `which` has its trials.
+pub fn secondary(
+    with: &Instruments,
+    cuda: &Cuda,
+    kind: ProtocolKind,
+    case: &Case,
+    which: Which,
+) -> Result<Secondary, CaseError> {
+    let (start, mut spent) = (Instant::now(), Spent::default());
+    let mut planned = timing(&mut spent.planning_s, || with.plan(case))?;
+    timing(&mut spent.filling_s, || with.device.synchronize())?;
+    let measuring = Instant::now();
+    let clock = with.time.clock();
+    let mut sampler = Sampler::prepare(&with.device, clock, planned.plan.as_mut(), which.known())?;
+    let launch_ns = sampler.launch_ns;
+    let isolated_ms = sampler.isolated_ms(single(kind, launch_ns, ISOLATED_NS, ISOLATED))?;
+    let (per_call_ms, enqueue_us) =
+        sampler.per_call_ms(single(kind, launch_ns, PER_CALL_NS, PER_CALL))?;
+    spent.gpu_s += sampler.gpu_ns * 1e-9;
+    let cold = cold(with, cuda, case, launch_ns, &mut spent)?;
+    spent.measuring_s = measuring.elapsed().as_secs_f64();
+    Ok(Secondary {
+        case_id: case.id.clone(),
+        isolated_ms,
+        cold,
+        per_call_ms,
+        enqueue_us,
+        wall_s: start.elapsed().as_secs_f64(),
+        spent,
+    })
+}
+
+/// How many single launches there are.
+fn single(kind: ProtocolKind, launch_ns: f64, all_ns: f64, count: RangeInclusive<usize>) -> usize {
+    let full = ((all_ns / launch_ns) as usize).clamp(*count.start(), *count.end());
+    match kind {
+        ProtocolKind::Standard => full,
+        ProtocolKind::Adaptive => full.div_ceil(ADAPTIVE_SHARE),
+        ProtocolKind::Gate => 0,
+    }
+}
 
 impl Sampler<'_> {
     /// Milliseconds between two events around single launches, all of them enqueued before the GPU
@@ -98,4 +156,19 @@ pub fn cold_ms(
     let times_ns = clock.elapsed_each_ns(&marks)?;
     let samples = times_ns[1..].iter().map(|time_ns| time_ns.max(1.0) / launches * 1e-6);
     Ok((samples.collect(), times_ns.iter().sum()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_launches_are_timed_singly_less_often() {
+        let isolated = |kind, launch_ns| single(kind, launch_ns, ISOLATED_NS, ISOLATED);
+        assert_eq!(isolated(ProtocolKind::Standard, 5e3), 102);
+        assert_eq!(isolated(ProtocolKind::Standard, 40e3), 52);
+        assert_eq!(isolated(ProtocolKind::Standard, 1e9), 30);
+        assert_eq!(isolated(ProtocolKind::Adaptive, 1e9), 10);
+        assert_eq!(isolated(ProtocolKind::Gate, 5e3), 0);
+    }
 }

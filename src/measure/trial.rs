@@ -1,12 +1,10 @@
 //! The protocol: [`trial`] measures one case once, and reads from top to bottom.
 
-use super::cold::cold;
 use super::instruments::{Instruments, Which};
-use super::record::{Protocol, Ran, Secondary, Spent, Trial};
+use super::record::{Protocol, Ran, Spent, Trial};
 use super::{Sampler, Sampling};
-use crate::device::{Clocks, Device};
+use crate::device::Clocks;
 use crate::ops::sdpa;
-use crate::stats::median;
 use crate::workload::{Case, CaseError};
 use std::time::Instant;
 
@@ -29,10 +27,7 @@ pub fn trial(
 
     // How many launches are a sample: the same number in every trial, as their samples are pooled.
     let measuring = Instant::now();
-    let known = which
-        .earlier
-        .first()
-        .and_then(|first| Some((first.launches_per_sample, median(&first.samples_ms)? * 1e6)));
+    let known = which.known();
     let clock = with.time.clock();
     let mut sampler = Sampler::prepare(&with.device, clock, planned.plan.as_mut(), known)?;
 
@@ -40,15 +35,9 @@ pub fn trial(
     let kernels = sampler.kernels()?;
     let chosen = planned.backend.map(|chosen| sdpa::proven(chosen, &kernels)).transpose()?;
 
-    // Single launches come first: they warm up what the samples need warm. A variant has none, as
-    // it is only compared with the latency of its row.
+    // A variant is only compared with its row.
     let protocol = if case.variant.is_none() { protocol } else { protocol.of_variants() };
-    let sampling = Sampling::of(&protocol, &sampler, which);
-    let has_secondary = case.variant.is_none() && sampling.isolated > 0;
-    let mut secondary = match has_secondary {
-        true => secondary(&with.device, &mut sampler, sampling)?,
-        false => None,
-    };
+    let sampling = Sampling::of(&protocol, &sampler);
 
     // The latency: all samples are enqueued at once, so that the device does not fall idle.
     let sampling_from = Instant::now();
@@ -56,14 +45,6 @@ pub fn trial(
     let warmup_launches = sampler.launches;
     let samples_ms = sampler.take(sampling.samples)?;
     let clocks = with.telemetry.as_ref().and_then(|telemetry| telemetry.since(sampling_from));
-    // Cold latency comes last, in the first trial: its samples then follow the same launches as
-    // those of the others.
-    if let (Device::Cuda(cuda), Some(secondary)) = (&with.device, &mut secondary)
-        && which.earlier.is_empty()
-    {
-        secondary.cold = Some(cold(with, cuda, case, sampler.launch_ns, &mut spent)?);
-    }
-
     spent.measuring_s = measuring.elapsed().as_secs_f64();
     spent.gpu_s += sampler.gpu_ns * 1e-9;
     let (launches_per_sample, mhz) = (sampler.launches_per_sample, sampler.cycles.mhz());
@@ -87,28 +68,13 @@ pub fn trial(
         launches_per_sample,
         warmup_launches,
         ran,
-        secondary,
         clocks: clocks.map(|clocks| Clocks { counted_sm_mhz: mhz, ..clocks }),
         spent,
     })
 }
 
-/// Isolated and per-call latency; none on the CPU.
-fn secondary(
-    device: &Device,
-    sampler: &mut Sampler,
-    sampling: Sampling,
-) -> Result<Option<Secondary>, CaseError> {
-    if matches!(device, Device::Cpu) {
-        return Ok(None);
-    }
-    let isolated_ms = sampler.isolated_ms(sampling.isolated)?;
-    let (per_call_ms, enqueue_us) = sampler.per_call_ms(sampling.per_call)?;
-    Ok(Some(Secondary { isolated_ms, cold: None, per_call_ms, enqueue_us }))
-}
-
 /// Adds to `seconds` what `work` takes.
-fn timing<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
+pub(super) fn timing<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let done = work();
     *seconds += start.elapsed().as_secs_f64();

@@ -1,6 +1,7 @@
 //! Where the time of a run went.
 
 use crate::journal::Run;
+use crate::measure::record::Spent;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,9 +26,11 @@ pub struct Breakdown {
 }
 
 pub fn of(run: &Run, report_s: f64) -> Breakdown {
-    let sum =
-        |of: fn(&crate::measure::record::Trial) -> f64| run.trials.iter().map(of).sum::<f64>();
-    let trials_s = sum(|trial| trial.wall_s);
+    let trials = run.trials.iter().map(|trial| (trial.wall_s, trial.spent));
+    let others = run.secondary.iter().map(|secondary| (secondary.wall_s, secondary.spent));
+    let (walls_s, spent): (Vec<f64>, Vec<Spent>) = trials.chain(others).unzip();
+    let sum = |of: fn(&Spent) -> f64| spent.iter().map(of).sum::<f64>();
+    let trials_s: f64 = walls_s.iter().sum();
     let (calibrating_s, run_s) = match run.header.env["shards"].as_array() {
         Some(shards) => {
             let sum = |path: &str| shards.iter().filter_map(|s| s.pointer(path)?.as_f64()).sum();
@@ -42,11 +45,11 @@ pub fn of(run: &Run, report_s: f64) -> Breakdown {
     let spent = Breakdown {
         wall_s: run_s + report_s,
         calibrating_s,
-        planning_s: sum(|trial| trial.spent.planning_s),
-        filling_s: sum(|trial| trial.spent.filling_s),
-        verifying_s: sum(|trial| trial.spent.verifying_s),
-        measuring_s: sum(|trial| trial.spent.measuring_s),
-        device_s: sum(|trial| trial.spent.gpu_s),
+        planning_s: sum(|spent| spent.planning_s),
+        filling_s: sum(|spent| spent.filling_s),
+        verifying_s: sum(|spent| spent.verifying_s),
+        measuring_s: sum(|spent| spent.measuring_s),
+        device_s: sum(|spent| spent.gpu_s),
         report_s,
         ..Breakdown::default()
     };

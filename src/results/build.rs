@@ -142,6 +142,7 @@ fn row(
     variants: BTreeMap<String, Variant>,
 ) -> Result<Row> {
     let point = point(case)?;
+    let other = trials.secondary(&case.id);
     let trials = match trials_of(trials, case) {
         Ok(trials) => trials,
         Err((error_kind, error)) => {
@@ -182,9 +183,9 @@ fn row(
         ci95_p50: None,
         cycles_p50: cycles::p50(trials),
         trial_cycles: cycles::of_trials(trials).unwrap_or_default(),
-        isolated: secondary::isolated(trials),
-        cold: secondary::cold(trials),
-        per_call: secondary::per_call(trials),
+        isolated: other.and_then(secondary::isolated),
+        cold: other.and_then(secondary::cold),
+        per_call: other.and_then(secondary::per_call),
         trial_sm_mhz,
         autocorrelation_lag1: stats::autocorrelation_lag1(&by_trial),
         trial_spread_pct: stats::spread_pct(&trial_p50),

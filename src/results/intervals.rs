@@ -4,7 +4,7 @@ use super::curve::{Curve, cliff};
 use super::raw::{Measured, Row};
 use std::collections::{BTreeMap, HashSet};
 
-pub use crate::stats::repeat::intervals95 as factors;
+pub use crate::stats::repeat::{intervals95 as factors, intervals95_with as factors_with};
 
 /// Half an interval, as a share of its median, above which that is not known well enough: of a
 /// card, and of a host, where no number of trials would reach that.

@@ -1,7 +1,7 @@
 //! Which cases deserve another trial, where the protocol is adaptive: those of which it is not
 //! known whether they are a cliff, with what they would be padded to, and those whose median is not
-//! known well enough. A trial more says more than any number of samples: those of one trial agree
-//! with each other.
+//! known well enough, but could be with the trials that they may have. A trial more says more than
+//! any number of samples: those of one trial agree with each other.
 
 use super::state::State;
 use crate::measure::record::Trial;
@@ -23,9 +23,15 @@ pub fn open(run: &State, number: usize) -> HashSet<usize> {
         .collect();
     let trials: Vec<&[f64]> = rows.iter().map(|(_, medians_ms)| &**medians_ms).collect();
     let is_host = run.header.device == "cpu";
-    let factors = intervals::factors(&trials, is_host);
-    let imprecise = rows.iter().zip(factors).filter(|(_, factors)| is_imprecise(*factors, is_host));
-    let mut open: HashSet<usize> = imprecise.map(|((index, _), _)| *index).collect();
+    let now = intervals::factors(&trials, is_host);
+    let most = run.header.protocol.most_trials();
+    let then = intervals::factors_with(&trials, Some(most), is_host);
+    let can_be_known = now
+        .into_iter()
+        .zip(then)
+        .map(|(now, then)| is_imprecise(now, is_host) && !is_imprecise(then, is_host));
+    let known = rows.iter().zip(can_be_known).filter(|(_, can_be_known)| *can_be_known);
+    let mut open: HashSet<usize> = known.map(|((index, _), _)| *index).collect();
 
     let mut curves: HashMap<(&str, &str), Vec<(usize, Vec<f64>)>> = HashMap::new();
     for (index, medians_ms) in &rows {

@@ -35,6 +35,7 @@ pub struct State {
 #[derive(Default)]
 struct Known {
     trials: Vec<Trial>,
+    has_secondary: bool,
     has_failed: bool,
 }
 
@@ -56,6 +57,7 @@ impl State {
             let mut state = State::new(journal, run.header.clone(), run_id.clone());
             state.earlier_wall_s = run.wall_s();
             run.trials.into_iter().for_each(|trial| state.note_trial(trial));
+            run.secondary.iter().for_each(|secondary| state.note_secondary(&secondary.case_id));
             run.failures.iter().for_each(|failure| state.note_failure(failure));
             // What made this process necessary: it has the device, so that the case was at fault.
             if let Some(lost) = settings.lost_case.as_deref().filter(|lost| state.is_new(lost)) {
@@ -98,6 +100,12 @@ impl State {
         known.has_failed || known.trials.iter().any(|known| known.trial == trial)
     }
 
+    /// Whether a case is yet to be timed in other ways: a row is, where it has a time.
+    pub fn lacks_secondary(&self, index: usize) -> bool {
+        let known = &self.known[index];
+        self.header.cases[index].variant.is_none() && !known.has_secondary && !known.has_failed
+    }
+
     pub fn has_failed(&self, index: usize) -> bool {
         self.known[index].has_failed
     }
@@ -133,6 +141,7 @@ impl State {
         })?;
         match line {
             Line::Trial(trial) => self.note_trial((**trial).clone()),
+            Line::Secondary(secondary) => self.note_secondary(&secondary.case_id),
             Line::Failure(failure) => self.note_failure(failure),
             Line::Header(_) | Line::Start(_) | Line::End(_) => {}
         }
@@ -152,6 +161,12 @@ impl State {
     fn note_trial(&mut self, trial: Trial) {
         if let Some(&index) = self.index_of.get(&trial.case_id) {
             self.known[index].trials.push(trial);
+        }
+    }
+
+    fn note_secondary(&mut self, case_id: &str) {
+        if let Some(&index) = self.index_of.get(case_id) {
+            self.known[index].has_secondary = true;
         }
     }
 

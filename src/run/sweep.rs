@@ -7,11 +7,11 @@ use super::resume::Lost;
 use super::settings::Settings;
 use super::state::State;
 use crate::criterion::feed::feed;
-use crate::device::clocks::Clocks;
+use crate::device::{Clocks, Device};
 use crate::journal::home::criterion_home;
 use crate::journal::record::{Failure, Line, Status};
-use crate::measure::record::Protocol;
-use crate::measure::{DeviceTime, Instruments, Which, trial};
+use crate::measure::record::ProtocolKind;
+use crate::measure::{DeviceTime, Instruments, Which, secondary, trial};
 use crate::process::signals::{Asked, Signals};
 use crate::render;
 use crate::terminal::say;
@@ -91,39 +91,60 @@ fn measure(
             order.retain(|index| open.contains(index));
             progress.add_trials(order.len());
         }
-        if let Some(ended) = pass(with, run, signals, progress, (number, order))? {
+        let pass = Pass::Trial(number);
+        order.retain(|index| !run.is_settled(*index, number));
+        if let Some(ended) = make(pass, with, run, signals, progress, order)? {
+            return Ok(ended);
+        }
+    }
+    if matches!(with.device, Device::Cuda(_)) && protocol.kind != ProtocolKind::Gate {
+        let mut order = order(run.header.cases.len(), run.header.seed, protocol.most_trials());
+        order.retain(|index| run.lacks_secondary(*index));
+        progress.add_trials(order.len());
+        if let Some(ended) = make(Pass::Secondary, with, run, signals, progress, order)? {
             return Ok(ended);
         }
     }
     Ok(Measured::All)
 }
 
-/// Trial `number` of these cases, in this order; not all of it if something ends the run.
-fn pass(
+/// What a pass over the cases makes of each.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// Its trial of this number, from 0.
+    Trial(usize),
+    /// Its secondary timings.
+    Secondary,
+}
+
+/// A pass over these cases, in this order; not all of it if something ends the run.
+fn make(
+    pass: Pass,
     with: &Instruments,
     run: &mut State,
     signals: &Signals,
     progress: &mut Progress,
-    (number, order): (usize, Vec<usize>),
+    order: Vec<usize>,
 ) -> Result<Option<Measured>> {
-    let protocol = run.header.protocol;
     let mut queue: VecDeque<(usize, usize)> = order.into_iter().map(|index| (index, 0)).collect();
     while let Some((index, times_slowed)) = queue.pop_front() {
-        if run.is_settled(index, number) {
-            continue;
-        }
         if let Some(asked) = signals.asked() {
             return Ok(Some(Measured::Stopped(asked)));
         }
         progress.under_way(&run.header.cases[index].id);
-        let line = measure_one(with, run, protocol, index, number);
+        let line = make_one(pass, with, run, index);
         if is_slowed(&line) && times_slowed < SLOWED_TRIALS {
             queue.push_back((index, times_slowed + 1));
             continue;
         }
         match next(line, with.is_lost(), signals.asked()) {
             Next::Keep(line) => {
-                tell(&line, progress, protocol.trials.saturating_sub(number).max(1));
+                let trials = run.header.protocol.trials;
+                let left = match pass {
+                    Pass::Trial(number) => trials.saturating_sub(number).max(1),
+                    Pass::Secondary => 1,
+                };
+                tell(&line, progress, left);
                 run.keep(&line)?;
             }
             Next::Stop(asked) => return Ok(Some(Measured::Stopped(asked))),
@@ -133,24 +154,28 @@ fn pass(
     Ok(None)
 }
 
-fn measure_one(
-    with: &Instruments,
-    run: &State,
-    protocol: Protocol,
-    index: usize,
-    number: usize,
-) -> Line {
-    let which = Which { number, earlier: run.trials(index) };
-    let case = &run.header.cases[index];
-    match trial(with, protocol, case, which) {
-        Ok(trial) => Line::Trial(Box::new(trial)),
-        Err(CaseError { kind, message }) => Line::Failure(Failure {
+fn make_one(pass: Pass, with: &Instruments, run: &State, index: usize) -> Line {
+    let (case, protocol) = (&run.header.cases[index], run.header.protocol);
+    let earlier = run.trials(index);
+    let number = match pass {
+        Pass::Trial(number) => number,
+        Pass::Secondary => earlier.len(),
+    };
+    let which = Which { number, earlier };
+    let made = match (pass, &with.device) {
+        (Pass::Secondary, Device::Cuda(cuda)) => {
+            secondary(with, cuda, protocol.kind, case, which).map(Box::new).map(Line::Secondary)
+        }
+        _ => trial(with, protocol, case, which).map(Box::new).map(Line::Trial),
+    };
+    made.unwrap_or_else(|CaseError { kind, message }| {
+        Line::Failure(Failure {
             case_id: case.id.clone(),
             trial: number,
             error_kind: kind,
             error: message,
-        }),
-    }
+        })
+    })
 }
 
 #[derive(Debug, PartialEq)]

@@ -22,6 +22,11 @@ pub const BETWEEN_TRIALS: f64 = 0.005;
 /// For each case the interval, as factors of its median, that holds the median of another run 19
 /// times in 20. `trials` are the medians of its trials.
 pub fn intervals95(trials: &[&[f64]], is_host: bool) -> Vec<[f64; 2]> {
+    intervals95_with(trials, None, is_host)
+}
+
+/// The same as it would be if each case had `count` trials that scatter as those it has.
+pub fn intervals95_with(trials: &[&[f64]], count: Option<usize>, is_host: bool) -> Vec<[f64; 2]> {
     let logs = |medians: &[f64]| medians.iter().map(|median| median.ln()).collect::<Vec<_>>();
     let own = |medians: &&[f64]| match Mean::of(&logs(medians)) {
         Some(mean) => (mean.count, mean.deviation.powi(2), mean.freedom),
@@ -29,7 +34,9 @@ pub fn intervals95(trials: &[&[f64]], is_host: bool) -> Vec<[f64; 2]> {
     };
     let own: Vec<(usize, f64, f64)> = trials.iter().map(own).collect();
     let moderated = moderate_by_kind(&own).into_iter().zip(&own);
-    let factor = |((variance, freedom), &(count, ..)): ((f64, f64), &(usize, f64, f64))| {
+    let factor = |((variance, freedom), &(own, ..)): ((f64, f64), &(usize, f64, f64))| {
+        let more = count.unwrap_or(own);
+        let (count, freedom) = (more, freedom + (more as f64 - own as f64).max(0.0));
         let half = half95(variance * of_median(count), freedom, between(variance, is_host));
         [(-half).exp(), half.exp()]
     };

@@ -109,13 +109,16 @@ fn journals() -> Vec<(Header, Vec<Line>)> {
     };
     let mut journals: Vec<_> = outcomes().into_iter().flat_map(of).collect();
     for line in journals.iter_mut().flat_map(|(_, lines)| lines) {
-        let Line::Trial(trial) = line else { continue };
-        trial.samples_ms.truncate(4);
-        let Some(secondary) = &mut trial.secondary else { continue };
-        secondary.isolated_ms.truncate(2);
-        secondary.per_call_ms.truncate(2);
-        if let Some(Cold::Samples { samples_ms, .. }) = &mut secondary.cold {
-            samples_ms.truncate(2);
+        match line {
+            Line::Trial(trial) => trial.samples_ms.truncate(4),
+            Line::Secondary(secondary) => {
+                secondary.isolated_ms.truncate(2);
+                secondary.per_call_ms.truncate(2);
+                if let Cold::Samples { samples_ms, .. } = &mut secondary.cold {
+                    samples_ms.truncate(2);
+                }
+            }
+            _ => {}
         }
     }
     journals

@@ -128,8 +128,29 @@ pub fn journal_of(
             }
         }
     }
+    if !is_cpu {
+        let timed = outcomes.iter().filter(|(case, _)| case.variant.is_none());
+        let timed = timed.filter_map(|(case, outcome)| Some((case, *outcome.as_ref().ok()?)));
+        lines.extend(timed.map(|(case, ms)| Line::Secondary(Box::new(secondary_of(case, ms)))));
+    }
     lines.push(Line::End(End { status: Status::Complete, wall_s: 12.5, criterion_s: None }));
     (header, lines)
+}
+
+/// An event and a launch on top, the host on top of that, and colder caches.
+fn secondary_of(case: &Case, ms: f64) -> Secondary {
+    let slower = |factor: f64, more_ms: f64| -> Vec<f64> {
+        (0..20).map(|k| ms * factor * (1.0 + 1e-3 * f64::from(k % 5)) + more_ms).collect()
+    };
+    Secondary {
+        case_id: case.id.clone(),
+        isolated_ms: slower(1.0, 0.003),
+        cold: Cold::Samples { buffer_sets: 14, samples_ms: slower(1.25, 0.0) },
+        per_call_ms: slower(1.0, 0.012),
+        enqueue_us: 4.5,
+        wall_s: 0.05,
+        spent: Spent::default(),
+    }
 }
 
 fn trial_of(case: &Case, trial: usize, samples_ms: Vec<f64>, is_cpu: bool) -> Trial {
@@ -143,16 +164,6 @@ fn trial_of(case: &Case, trial: usize, samples_ms: Vec<f64>, is_cpu: bool) -> Tr
         waves: Some(0.125),
         tail_efficiency: Some(0.125),
         alignment: Some(alignment),
-    };
-    // An event and a launch on top, the host on top of that, and colder caches.
-    let slower =
-        |factor: f64, more_ms: f64| samples_ms.iter().map(|ms| ms * factor + more_ms).collect();
-    let cold = || Cold::Samples { buffer_sets: 14, samples_ms: slower(1.25, 0.0) };
-    let secondary = Secondary {
-        isolated_ms: slower(1.0, 0.003),
-        cold: (trial == 0).then(cold),
-        per_call_ms: slower(1.0, 0.012),
-        enqueue_us: 4.5,
     };
     let (backend, padded_to) = backend_of(case).unzip();
     let padded_to = padded_to.flatten();
@@ -182,7 +193,6 @@ fn trial_of(case: &Case, trial: usize, samples_ms: Vec<f64>, is_cpu: bool) -> Tr
             verification: Verification { max_rel_error: 3e-4, tolerance: 2e-3, rows: 64 },
             algorithm: None,
         },
-        secondary: (!is_cpu).then_some(secondary),
         spent: Spent {
             planning_s: 0.01,
             filling_s: 0.01,

@@ -134,7 +134,6 @@ impl<'a> Seen<'a> {
             self.trials.iter().filter_map(|trial| trial.clocks.as_ref()).collect();
         let throttle: BTreeSet<&String> =
             clocks.iter().flat_map(|clocks| &clocks.throttle).collect();
-        let secondaries = self.trials.iter().filter_map(|trial| trial.secondary.as_ref());
         let peaks = self.run.header.calibration.and_then(|calibration| calibration.peaks);
         Conditions {
             sm_mhz: mean(&clocks.iter().map(|clocks| clocks.best_sm_mhz()).collect::<Vec<_>>()),
@@ -142,7 +141,7 @@ impl<'a> Seen<'a> {
             temperature_c: clocks.iter().map(|clocks| clocks.temperature_c).max(),
             throttle: throttle.into_iter().cloned().collect(),
             enqueue_us: median(
-                &secondaries.map(|secondary| secondary.enqueue_us).collect::<Vec<_>>(),
+                &self.run.secondary.iter().map(|other| other.enqueue_us).collect::<Vec<_>>(),
             ),
             trial_s: mean(&self.trials.iter().map(|trial| trial.wall_s).collect::<Vec<_>>()),
             fp16_tflops: peaks.map(|peaks| peaks.fp16_tflops),
@@ -188,6 +187,7 @@ mod tests {
         Run {
             header: header(),
             trials: trials.iter().map(trial).collect(),
+            secondary: Vec::new(),
             failures: Vec::new(),
             starts: Vec::new(),
             end: None,

@@ -187,7 +187,8 @@ impl Attention {
         let (mut tried, mut refused) = (Vec::new(), Vec::new());
         for route in candidates {
             let plan = self.plan_route(route, *sdpa, Extent::Whole, dtype, seed);
-            match plan.and_then(|mut plan| self.short_ms(plan.as_mut())) {
+            let best_ms = tried.iter().map(|(ms, _)| *ms).fold(f64::INFINITY, f64::min);
+            match plan.and_then(|mut plan| self.short_ms(plan.as_mut(), best_ms)) {
                 Ok(ms) => tried.push((ms, route)),
                 // The context may be lost: what follows would fail too.
                 Err(error) if error.kind == ErrorKind::Cuda => return Err(error),
@@ -202,10 +203,12 @@ impl Attention {
         self.ours(Backend::NsFastest, route, false, reason)
     }
 
-    /// A plan that has proved right is timed shortly, to choose by: not a measurement.
-    fn short_ms(&self, plan: &mut dyn Plan) -> Result<f64, CaseError> {
+    /// A plan that has proved right is timed shortly, to choose by: not a measurement. One that
+    /// takes twice as long as the best so far is out of the race after a single launch.
+    fn short_ms(&self, plan: &mut dyn Plan, best_ms: f64) -> Result<f64, CaseError> {
         const REPLAYS: usize = 7;
         const HOST_LAUNCHES: usize = 3;
+        const OUT: f64 = 2.0;
         plan.verify()?;
         let Device::Cuda(cuda) = self.context.device() else {
             let times = (0..HOST_LAUNCHES).map(|_| {
@@ -216,6 +219,10 @@ impl Attention {
             return Ok(times.into_iter().fold(f64::INFINITY, f64::min));
         };
         let graph = Graph::capture(cuda, 1, || plan.launch())?;
+        let first_ms = graph.replay_ns(cuda, 1)? * 1e-6;
+        if first_ms > OUT * best_ms {
+            return Ok(first_ms);
+        }
         Ok(graph.replay_ns(cuda, REPLAYS)? * 1e-6)
     }
 }
