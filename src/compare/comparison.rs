@@ -1,7 +1,7 @@
 //! A comparison: what every output is made of. comparison.json is this, field by field.
 
 use crate::results::curve::kernel::KernelChange;
-use crate::stats::Timing;
+use crate::stats::{Timing, median};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -110,6 +110,10 @@ pub struct Suite {
     /// Median over the cases; absent for fewer cases than say anything of a suite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
+    /// Time goes with the SM clock to minus this power: by that all ratios of cases are at equal
+    /// clocks. 0 where nothing was made of the clock.
+    #[serde(default)]
+    pub clock_elasticity: f64,
     /// Whether the suite as a whole got slower by more than counts.
     pub is_slower: bool,
     /// The chance of so large a shift were there none; absent where nobody looked into it.
@@ -163,9 +167,15 @@ pub struct Row {
     pub verdict: Verdict,
     /// Whether it fails the comparison.
     pub fails: bool,
-    /// Of the medians.
+    /// Of the medians, at equal SM clocks where those were counted, see [`super::clock`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
+    /// Of the SM clocks; absent where they were not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ratio: Option<f64>,
+    /// Of the SM cycles: the medians as they were, times `clock_ratio`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles_ratio: Option<f64>,
     /// 95 % confidence interval of the ratio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ci95: Option<[f64; 2]>,
@@ -229,6 +239,25 @@ impl Comparison {
     /// Rows that fail it.
     pub fn failing(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.fails)
+    }
+
+    /// What the clock did to a comparison, where that is worth a word.
+    pub(super) fn note_of_clock(&self) -> Option<String> {
+        const NOTABLE: f64 = 0.005;
+        let clocks: Vec<f64> =
+            self.rows.iter().filter_map(|row| row.clock_ratio).map(f64::ln).collect();
+        let middle = median(&clocks)?;
+        let widest = clocks.iter().map(|clock| clock.abs()).fold(0.0, f64::max);
+        (widest >= NOTABLE).then(|| {
+            format!(
+                "changes are at equal SM clocks, by clock^-{:.2} as found here: under the \
+                 candidate the clock was {:+.1} % (median of the cases; at most {:.1} % apart)",
+                self.suite.clock_elasticity,
+                // Not "-0.0".
+                (middle.exp_m1() * 1000.0).round() / 10.0 + 0.0,
+                widest.exp_m1() * 100.0
+            )
+        })
     }
 
     pub(super) fn ordered(mut self) -> Self {

@@ -10,6 +10,7 @@
 //! so detects changes a third as large. Nothing here knows of CUDA: a gate runs benches as a user
 //! does, and reads their journals.
 
+mod clock;
 pub mod comparison;
 pub(crate) mod gate;
 mod host;

@@ -24,7 +24,7 @@ pub struct Ratio {
     pub freedom: f64,
 }
 
-pub fn ratios(cases: &[(&Case, &Case)], is_host: bool) -> Vec<Ratio> {
+pub fn ratios(cases: &[(Case, Case)], is_host: bool) -> Vec<Ratio> {
     let between = |variance: f64| match is_host {
         true => BETWEEN_PROCESSES_ON_HOST.powi(2).max(variance),
         false => BETWEEN_PROCESSES.powi(2),
@@ -35,7 +35,7 @@ pub fn ratios(cases: &[(&Case, &Case)], is_host: bool) -> Vec<Ratio> {
     let own: Vec<_> = raw.iter().map(|own| (own.kind(), own.variance, own.freedom)).collect();
     let moderated = moderate_by_kind(&own);
     type Moderated<'a> = (&'a Spread, (f64, f64));
-    let ratio = |((spread, (variance, freedom)), (base, cand)): (Moderated, &(&Case, &Case))| {
+    let ratio = |((spread, (variance, freedom)), (base, cand)): (Moderated, &(Case, Case))| {
         let levels = |case: &Case| mean(&levels(case)).unwrap_or_default();
         let difference = levels(cand) - levels(base);
         let own = variance * spread.weight;
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_single_run_a_side_is_no_surer_than_processes_agree() {
         let (base, cand) = (case(&[&[1.0, 1.0, 1.0]]), case(&[&[1.02, 1.02, 1.02]]));
-        let [ratio] = ratios(&[(&base, &cand)], false)[..] else { panic!("one ratio") };
+        let [ratio] = ratios(&[(base, cand)], false)[..] else { panic!("one ratio") };
         assert!((ratio.difference.exp() - 1.02).abs() < 1e-12);
         let [low, high] = ratio.interval95();
         // 1.96 times the root of two times half a per cent.
@@ -135,7 +135,7 @@ mod tests {
         let noisy = case(&[&[1.2, 1.2], &[1.0, 1.0], &[1.1, 1.1]]);
         let quiet = case(&[&[1.1, 1.1], &[1.1, 1.11], &[1.1, 1.1]]);
         let width = |cand: &Case| {
-            let [low, high] = ratios(&[(&base, cand)], false)[0].interval95();
+            let [low, high] = ratios(&[(base.clone(), cand.clone())], false)[0].interval95();
             high - low
         };
         assert!(width(&noisy) > 3.0 * width(&quiet), "{} {}", width(&noisy), width(&quiet));
@@ -148,7 +148,7 @@ mod tests {
         let quiet = case(&[&[1.0, 1.001, 0.999]]);
         let noisy = case(&[&[1.0, 1.1, 0.9]]);
         let width = |cand: &Case| {
-            let [low, high] = ratios(&[(&quiet, cand)], false)[0].interval95();
+            let [low, high] = ratios(&[(quiet.clone(), cand.clone())], false)[0].interval95();
             high - low
         };
         assert!(width(&noisy) > 3.0 * width(&quiet));

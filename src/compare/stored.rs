@@ -1,6 +1,7 @@
 //! Stored runs against each other. Repeating a case on one day does not average out the day-to-day
 //! variance, so only changes from 5 % up fail the comparison; smaller ones are reported.
 
+use super::clock::{self, Clocks};
 use super::comparison::{Comparison, Kind, Mismatch, Outcome, Row, Suite, Verdict};
 use super::host::{self, Doubt};
 use super::pair2::MIN_SUITE;
@@ -74,8 +75,10 @@ pub fn compare(
         cand.side.name
     );
     let pairs: Vec<(&Case, &Case)> = timed.iter().map(|(_, base, cand)| (*base, *cand)).collect();
-    let ratios = ratios(&pairs, is_host);
+    let clocks = Clocks::of(&pairs);
+    let ratios = ratios(&clocks.equal(&pairs), is_host);
     let (mut suite, removed) = suite(&ratios, threshold, is_host);
+    suite.clock_elasticity = clocks.elasticity;
     let doubt = is_host.then(|| Doubt::of(load, suite.ratio));
     let is_of_cases = doubt.is_some_and(Doubt::is_of_cases);
     // Of Regressed and Passed neither, where the host may be the reason.
@@ -93,6 +96,10 @@ pub fn compare(
             (row.verdict, row.fails) = (Verdict::Ambiguous, false);
         }
         row.ratio = Some(ratio.difference.exp());
+        if let Some([time, clock]) = clock::as_it_was(pairs[at]) {
+            row.clock_ratio = Some(clock.exp());
+            row.cycles_ratio = Some((time + clock).exp());
+        }
         row.ci95 = Some(ratio.interval95().map(f64::exp));
         (row.p_value, row.q_value) = (Some(p[at]), Some(q[at]));
         if row.verdict != Verdict::Same {
@@ -123,6 +130,9 @@ pub fn compare(
         mismatches,
         rows,
     };
+    let note = comparison.note_of_clock();
+    let mut comparison = comparison;
+    comparison.notes.extend(note);
     Ok(comparison.ordered())
 }
 
@@ -184,7 +194,7 @@ fn suite(ratios: &[Ratio], threshold: f64, is_host: bool) -> (Suite, f64) {
     let shift = median(&differences).filter(|_| differences.len() >= MIN_SUITE);
     let is_slower = shift.is_some_and(|shift| shift >= threshold.ln_1p());
     let is_taken_off = is_host || shift.is_some_and(|shift| shift.abs() < threshold.ln_1p());
-    let suite = Suite { ratio: shift.map(f64::exp), is_slower, p_value: None, clock_ratio: None };
+    let suite = Suite { ratio: shift.map(f64::exp), is_slower, ..Suite::default() };
     (suite, shift.filter(|_| is_taken_off).unwrap_or_default())
 }
 

@@ -1,7 +1,7 @@
 //! Fault injection, by `NIGHT_SWEEP_FAULT`: what is there to catch a fault can be seen to do so.
 //!
-//! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part so
-//! much longer. The delay is real work inside the timed region: on the host a busy wait after each
+//! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part, or
+//! one of several (`fp16/K72|bf16/K107`), so much longer. The delay is real work inside the timed region: on the host a busy wait after each
 //! launch, in proportion to what that launch took; on a GPU the kernel `spin` in the captured
 //! graph.
 //!
@@ -32,7 +32,7 @@ pub enum Fault {
 }
 
 /// What `NIGHT_SWEEP_FAULT` takes.
-pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3; \
+pub const ALLOWED: &str = "slow:<part of an id>:<percent>, like slow:K107:3 or slow:K72|K80:3; \
      sticky:<part of an id>; vanished:<part of an id>";
 
 /// Launches that settle a plan before its latency is measured, and the samples of that.
@@ -50,7 +50,8 @@ impl FromStr for Fault {
         let slow = |rest: &str| {
             let (cases, percent) = rest.rsplit_once(':')?;
             let percent: f64 = percent.trim_end_matches('%').trim().parse().ok()?;
-            let fits = !cases.is_empty() && percent > 0.0 && percent <= 1000.0;
+            let fits =
+                cases.split('|').all(|part| !part.is_empty()) && percent > 0.0 && percent <= 1000.0;
             fits.then(|| Fault::Slow(cases.to_owned(), percent))
         };
         let cases = |part: &str| (!part.is_empty()).then(|| part.to_owned());
@@ -84,7 +85,7 @@ impl Injector {
             return Err(lost());
         }
         let effect = match &self.fault {
-            Fault::Slow(cases, percent) if case_id.contains(cases.as_str()) => {
+            Fault::Slow(parts, percent) if parts.split('|').any(|part| case_id.contains(part)) => {
                 return Ok(Box::new(Faulty::slowed(*percent, plan, &self.device)?));
             }
             Fault::Sticky(cases) | Fault::Vanished(cases) if case_id.contains(cases.as_str()) => {

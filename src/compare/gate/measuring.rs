@@ -7,6 +7,7 @@ use super::request::Request;
 use crate::compare::pair2::{Ask, Pair, Stage};
 use crate::process::child::exactly;
 use crate::process::state::State;
+use crate::stats::mean;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,13 +40,12 @@ impl Gate<'_> {
                 record
             }
         };
-        let ids = ask.cases.iter().map(|&case| &*self.ids[case]);
+        let ids = || ask.cases.iter().map(|&case| &*self.ids[case]);
         let difference = |id: &str| Some(record.cand.level(id)? - record.base.level(id)?);
-        let differences = ids.map(difference).collect();
-        let clock = record.cand.sm_mhz().zip(record.base.sm_mhz());
-        let clock = clock.map(|(cand, base)| (cand / base).ln());
+        let clock = |id: &str| Some((record.cand.sm_mhz(id)? / record.base.sm_mhz(id)?).ln());
+        let (differences, clocks) = (ids().map(difference).collect(), ids().map(clock).collect());
         self.pairs.insert(key, record);
-        Ok(Pair { differences, clock })
+        Ok(Pair { differences, clocks })
     }
 
     fn measure(&self, ask: &Ask) -> Result<PairRecord> {
@@ -88,6 +88,17 @@ impl Gate<'_> {
     /// A case in the processes of one side that timed it.
     pub fn timed(&self, stage: Stage, is_cand: bool, id: &str) -> impl Iterator<Item = &Timed> {
         self.side(stage, is_cand).filter_map(move |record| record.timed(id))
+    }
+
+    /// `ln` of time and of SM clock, candidate over base, in the mean of the pairs of a stage.
+    pub fn as_it_was(&self, stage: Stage, id: &str) -> Option<[f64; 2]> {
+        let pairs = self.pairs.iter().filter(|((own, _), _)| *own == stage);
+        let each = pairs.filter_map(|(_, PairRecord { base, cand, .. })| {
+            let time = cand.level(id)? - base.level(id)?;
+            Some((time, (cand.sm_mhz(id)? / base.sm_mhz(id)?).ln()))
+        });
+        let (times, clocks): (Vec<f64>, Vec<f64>) = each.unzip();
+        Some([mean(&times)?, mean(&clocks)?])
     }
 
     pub fn place(&self) -> Option<Place> {

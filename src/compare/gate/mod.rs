@@ -17,7 +17,7 @@ pub use request::{Request, default_state};
 use super::comparison::Comparison;
 use super::pair2;
 use crate::files::{self, write_atomically};
-use crate::measure::record::{Protocol, ProtocolKind};
+use crate::measure::record::Protocol;
 use crate::process::child::Bench;
 use crate::process::state::State;
 use anyhow::{Context, Result, ensure};
@@ -31,12 +31,8 @@ use std::path::PathBuf;
 /// keeps the pairs: it is for [`close`], once the answer is where it belongs.
 pub fn run(request: &Request, say: &dyn Fn(&str)) -> Result<(Comparison, State)> {
     let [warmup, measure] = request.launches;
-    let protocols = request.trials.map(|trials| Protocol {
-        kind: ProtocolKind::Standard,
-        warmup,
-        measure,
-        trials,
-    });
+    let protocols =
+        request.trials.map(|trials| Protocol { kind: request.kind, warmup, measure, trials });
     let specs = protocols.map(|protocol| spec::with_protocol(&request.spec.text, &protocol));
     let specs = specs.into_iter().collect::<Result<Vec<String>>>();
     let specs = specs.with_context(|| request.spec.path.display().to_string())?;

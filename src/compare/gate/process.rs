@@ -41,10 +41,10 @@ pub enum Case {
 
 #[derive(Serialize, Deserialize)]
 pub struct Timed {
-    /// Over the samples of all trials: their median; on the CPU as `host` says.
+    /// Mean, of the logarithms, of the medians of its trials; on the CPU as `host` says.
     pub level_ms: f64,
     samples: usize,
-    /// Mean; absent on the CPU.
+    /// Mean of the clocks counted in its trials; absent on the CPU.
     sm_mhz: Option<f64>,
     pub is_throttled: bool,
     /// Of one launch.
@@ -143,16 +143,17 @@ fn case(run: &ByCase, id: &str) -> Case {
     if let Some(failure) = run.failure(id) {
         return Case::Failed { error: format!("{}: {}", failure.error_kind.name(), failure.error) };
     }
-    let samples_ms: Vec<f64> = trials.iter().flat_map(|trial| &trial.samples_ms).copied().collect();
-    let level_ms = median(&samples_ms);
+    let logs = trials.iter().filter_map(|trial| median(&trial.samples_ms)).map(f64::ln);
+    let level_ms = mean(&logs.collect::<Vec<_>>()).map(f64::exp);
     let (Some(level_ms), Some(last)) = (level_ms, trials.last()) else {
         return Case::Failed { error: "skipped: the run has no time of it".to_owned() };
     };
     let clocks: Vec<&Clocks> = trials.iter().filter_map(|trial| trial.clocks.as_ref()).collect();
-    let mhz: Vec<f64> = clocks.iter().map(|clocks| clocks.best_sm_mhz()).collect();
+    // NVML's reading is not the clock of the kernels.
+    let mhz: Vec<f64> = clocks.iter().filter_map(|clocks| clocks.counted_sm_mhz).collect();
     Case::Timed(Timed {
         level_ms,
-        samples: samples_ms.len(),
+        samples: trials.iter().map(|trial| trial.samples_ms.len()).sum(),
         sm_mhz: mean(&mhz),
         is_throttled: clocks.iter().any(|clocks| clocks.is_slowed()),
         kernels: last.ran.kernels.iter().map(|kernel| kernel.name.clone()).collect(),
@@ -172,8 +173,7 @@ impl Record {
         self.timed(case_id).filter(|timed| !timed.is_throttled).map(|timed| timed.level_ms.ln())
     }
 
-    pub fn sm_mhz(&self) -> Option<f64> {
-        let clocks = self.cases.keys().filter_map(|id| self.timed(id)?.sm_mhz);
-        mean(&clocks.collect::<Vec<_>>())
+    pub fn sm_mhz(&self, case_id: &str) -> Option<f64> {
+        self.timed(case_id)?.sm_mhz
     }
 }

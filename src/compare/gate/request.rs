@@ -1,6 +1,7 @@
 //! What a gate is asked.
 
 use crate::compare::pair2::Rules;
+use crate::measure::record::ProtocolKind;
 use crate::process::child::Bench;
 use crate::spec::Source;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ pub struct Request {
     pub cand: Option<Bench>,
     pub spec: Source,
     pub filter: Option<String>,
+    pub kind: ProtocolKind,
+    /// Launches to warm up, and timed ones.
     pub launches: [usize; 2],
     /// Trials of a process, in the screen and in the confirmation.
     pub trials: [usize; 2],

@@ -10,9 +10,8 @@ pub fn with_protocol(text: &str, protocol: &Protocol) -> Result<String> {
     let entries = spec.get_mut("experiments").and_then(Value::as_mapping_mut);
     for (_, entry) in entries.context("a spec has `experiments`, with an entry for each")? {
         let Some(entry) = entry.as_mapping_mut() else { continue };
-        let Protocol { kind: _, warmup, measure, trials } = *protocol;
-        // The gate says how often; an adaptive entry would not keep to it.
-        entry.insert("protocol".into(), "standard".into());
+        let Protocol { kind, warmup, measure, trials } = *protocol;
+        entry.insert("protocol".into(), kind.name().into());
         for (key, value) in [("warmup", warmup), ("measure", measure), ("trials", trials)] {
             entry.insert(key.into(), value.into());
         }

@@ -91,6 +91,9 @@ pub fn of(
         notes,
         rows,
     };
+    let note = comparison.note_of_clock();
+    let mut comparison = comparison;
+    comparison.notes.extend(note);
     comparison.ordered()
 }
 
@@ -110,6 +113,10 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
     let last = |is_cand| gate.timed(Stage::Screen, is_cand, id).last();
     let kernels = |is_cand| last(is_cand).map_or(&[][..], |timed| &timed.kernels);
     row.kernel_change = KernelChange::between(kernels(false), kernels(true));
+    if let Some([time, clock]) = gate.as_it_was(stage, id) {
+        row.clock_ratio = Some(clock.exp());
+        row.cycles_ratio = Some((time + clock).exp());
+    }
     if let Some(screened) = screened {
         judge(&mut row, gate, found, case, screened);
     } else {
@@ -229,7 +236,7 @@ fn suite(gate: &Gate, found: &Found, notes: &mut Vec<String>) -> (Suite, bool) {
     let Some(screen) = &found.screen else { return (Suite::default(), false) };
     let timed = screen.cases.iter().flatten().count();
     let ratio = (timed >= MIN_SUITE).then(|| screen.shift.exp());
-    let mut suite = Suite { ratio, ..Suite::default() };
+    let mut suite = Suite { ratio, clock_elasticity: found.elasticity, ..Suite::default() };
     let Some(shift) = &found.shift else { return (suite, false) };
     suite.ratio = Some(shift.shift.exp());
     suite.p_value = Some(shift.p);

@@ -9,7 +9,7 @@
 //! The unit of data is `ln` of a case's median in one process: launches of one process agree with
 //! each other far better than with those of the next, so it is processes that have to be repeated.
 //! They run in adjacent pairs, base first in one and candidate first in the next, so that a drift
-//! cancels. The screen flags cases with moderated variances; what confirms them are fresh pairs
+//! cancels. Times are compared at equal clocks, see [`super::clock`]. The screen flags cases with moderated variances; what confirms them are fresh pairs
 //! alone, so that the luck that flagged a case does not count twice.
 //!
 //! [`run`] asks for one pair after the other and knows nothing of processes: the tests let it ask a
@@ -23,7 +23,7 @@ pub(crate) mod shift;
 #[cfg(test)]
 mod simulation;
 
-pub use rules::{Ask, MIN_SUITE, Pair, Rules, Stage};
+pub use rules::{Ask, MIN_SUITE, Pair, Rules, Stage, elasticity};
 
 use anyhow::Result;
 use confirm::{Confirmed, confirm};
@@ -36,6 +36,8 @@ pub struct Found {
     pub confirmed: Vec<(usize, Direction, Confirmed)>,
     pub beyond: Vec<usize>,
     pub shift: Option<SuiteShift>,
+    /// Times are compared at equal clocks, by this exponent of the clock.
+    pub elasticity: f64,
     pub pairs: usize,
 }
 
@@ -54,8 +56,8 @@ pub fn run(
 
     let all: Vec<usize> = (0..cases).collect();
     let screened = pairs(Stage::Screen, 0, rules.screen_pairs, &all)?;
-    let differences: Vec<_> = screened.into_iter().map(|pair| pair.differences).collect();
-    let Some(screen) = screen(&differences, rules) else {
+    let elasticity = elasticity(&screened);
+    let Some(screen) = screen(screened, elasticity, rules) else {
         return Ok(Found { pairs: asked, ..Found::default() });
     };
 
@@ -68,7 +70,8 @@ pub fn run(
     let confirmed = match directions.is_empty() {
         true => Vec::new(),
         false => confirm(&screen, &directions, rules, |first, count, cases| {
-            pairs(Stage::Confirm, first, count, cases)
+            let measured = pairs(Stage::Confirm, first, count, cases)?;
+            Ok(measured.into_iter().map(|pair| pair.at_equal_clocks(elasticity)).collect())
         })?,
     };
     let shift = match screen.is_shifted {
@@ -81,5 +84,5 @@ pub fn run(
             judge_shift(&measured, rules)
         }
     };
-    Ok(Found { screen: Some(screen), confirmed, beyond, shift, pairs: asked })
+    Ok(Found { screen: Some(screen), confirmed, beyond, shift, elasticity, pairs: asked })
 }

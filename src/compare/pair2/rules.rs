@@ -1,5 +1,8 @@
 //! The numbers of the algorithm, and what it asks for.
 
+use crate::compare::clock;
+use crate::stats::{mean, median};
+
 /// With fewer cases than this the median over the cases says nothing of the suite: one slow case
 /// would move it.
 pub const MIN_SUITE: usize = 5;
@@ -41,13 +44,13 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Rules {
-            threshold: 1.015f64.ln(),
+            threshold: 1.01f64.ln(),
             screen_pairs: 4,
             screen_p: 0.05,
-            screen_share: 1.010f64.ln() / 1.015f64.ln(),
+            screen_share: 2.0 / 3.0,
             max_flagged: 40,
             confirm_pairs: 6,
-            confirm_p: 0.0025,
+            confirm_p: 0.0015,
             suite_shift: 0.01,
             keeps_shift: true,
             shift_pairs: 12,
@@ -55,7 +58,7 @@ impl Default for Rules {
             shift_p: 0.001,
             clock_tolerance: 0.003,
             trimmed: 0.0,
-            controls: 0,
+            controls: 20,
         }
     }
 }
@@ -81,12 +84,12 @@ impl Rules {
         (pairs as f64 * self.trimmed + 1e-9) as usize
     }
 
-    /// A flagged case is at least this much slower in the screen: 1 % where the threshold is 1.5 %.
+    /// A flagged case is at least this much slower in the screen: 0.67 % where the threshold is 1 %.
     pub fn screen_least(&self) -> f64 {
         self.threshold * self.screen_share
     }
 
-    /// The first look leaves it open from here on: 0.75 % where the threshold is 1.5 %.
+    /// The first look leaves it open from here on: 0.5 % where the threshold is 1 %.
     pub fn open_least(&self) -> f64 {
         self.threshold / 2.0
     }
@@ -125,6 +128,38 @@ pub struct Ask<'a> {
 pub struct Pair {
     /// `ln(candidate / base)` of each case asked for; none where either has no time to be trusted.
     pub differences: Vec<Option<f64>>,
-    /// `ln` of the SM clock under the candidate over that under the base.
-    pub clock: Option<f64>,
+    /// `ln` of the SM clock under the candidate over that under the base; none on a host.
+    pub clocks: Vec<Option<f64>>,
+}
+
+impl Pair {
+    /// What the times would be at equal clocks.
+    pub fn at_equal_clocks(self, elasticity: f64) -> Pair {
+        let corrected = |(difference, clock): (&Option<f64>, &Option<f64>)| {
+            Some((*difference)? + elasticity * clock.unwrap_or_default())
+        };
+        let differences = self.differences.iter().zip(&self.clocks).map(corrected).collect();
+        Pair { differences, ..self }
+    }
+
+    /// Of all cases together.
+    pub fn clock(&self) -> Option<f64> {
+        mean(&self.clocks.iter().flatten().copied().collect::<Vec<_>>())
+    }
+}
+
+/// How strongly time falls as the clock rises, by what the cases of each pair differ by from its
+/// median case.
+pub fn elasticity(pairs: &[Pair]) -> f64 {
+    let of_pair = |pair: &Pair| -> Vec<[f64; 2]> {
+        let known = pair.differences.iter().zip(&pair.clocks);
+        let known: Vec<[f64; 2]> =
+            known.filter_map(|(time, clock)| Some([(*time)?, (*clock)?])).collect();
+        let middle = [0, 1].map(|which| {
+            let values: Vec<f64> = known.iter().map(|difference| difference[which]).collect();
+            median(&values).unwrap_or_default()
+        });
+        known.iter().map(|[time, clock]| [time - middle[0], clock - middle[1]]).collect()
+    };
+    clock::elasticity(&pairs.iter().flat_map(of_pair).collect::<Vec<_>>())
 }

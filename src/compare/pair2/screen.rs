@@ -1,6 +1,6 @@
 //! The screen: a few pairs of processes over all cases, to find the few that deserve more.
 
-use super::{MIN_SUITE, Rules};
+use super::{MIN_SUITE, Pair, Rules};
 use crate::stats::moderation::Prior;
 use crate::stats::student::{Mean, p_above};
 use crate::stats::{mean, median};
@@ -27,13 +27,15 @@ pub struct Screened {
     pub p_faster: f64,
 }
 
-/// Judges the pairs: `pairs[k][c]` is `ln(candidate / base)` of case c in pair k. None where no
-/// case is in all pairs.
-pub fn screen(pairs: &[Vec<Option<f64>>], rules: &Rules) -> Option<Screen> {
-    let cases = pairs.first()?.len();
-    let complete: Vec<Option<Vec<f64>>> =
-        (0..cases).map(|case| pairs.iter().map(|pair| pair[case]).collect()).collect();
-    let (shift, removed) = suite(&complete, pairs.len(), rules);
+/// Judges the pairs, at equal clocks; what the suite did as a whole is told as it was. None where
+/// no case is in all pairs.
+pub fn screen(pairs: Vec<Pair>, elasticity: f64, rules: &Rules) -> Option<Screen> {
+    let shift = mean(&middles(&complete(&pairs), pairs.len())).unwrap_or_default();
+    let pairs: Vec<Pair> = pairs.into_iter().map(|pair| pair.at_equal_clocks(elasticity)).collect();
+    let complete = complete(&pairs);
+    let kept = if rules.keeps_shift && shift.abs() > rules.suite_shift { shift } else { 0.0 };
+    let removed: Vec<f64> =
+        middles(&complete, pairs.len()).iter().map(|middle| middle - kept).collect();
     let cut = rules.cut(pairs.len());
     let kept = (pairs.len() - 2 * cut) as f64;
     let freedom = kept - 1.0;
@@ -61,17 +63,20 @@ pub fn screen(pairs: &[Vec<Option<f64>>], rules: &Rules) -> Option<Screen> {
     })
 }
 
-/// What the suite did as a whole, and what of it to take off the differences of each pair. On a
-/// card, a shift of all cases that is too large to be chance stays in them.
-fn suite(complete: &[Option<Vec<f64>>], pairs: usize, rules: &Rules) -> (f64, Vec<f64>) {
-    let medians = |pair: usize| {
+/// The differences of each case, where it is in all pairs.
+fn complete(pairs: &[Pair]) -> Vec<Option<Vec<f64>>> {
+    let cases = pairs.first().map_or(0, |pair| pair.differences.len());
+    (0..cases).map(|case| pairs.iter().map(|pair| pair.differences[case]).collect()).collect()
+}
+
+/// What the suite did as a whole in each pair. It is taken off the cases; on a card, a shift of all
+/// of them that is too large to be chance stays in them.
+fn middles(complete: &[Option<Vec<f64>>], pairs: usize) -> Vec<f64> {
+    let middle = |pair: usize| {
         let differences: Vec<f64> = complete.iter().flatten().map(|case| case[pair]).collect();
         median(&differences).filter(|_| differences.len() >= MIN_SUITE).unwrap_or_default()
     };
-    let of_pairs: Vec<f64> = (0..pairs).map(medians).collect();
-    let shift = mean(&of_pairs).unwrap_or_default();
-    let kept = if rules.keeps_shift && shift.abs() > rules.suite_shift { shift } else { 0.0 };
-    (shift, of_pairs.iter().map(|median| median - kept).collect())
+    (0..pairs).map(middle).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

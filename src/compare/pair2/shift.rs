@@ -36,7 +36,7 @@ pub fn judge_shift(pairs: &[Pair], rules: &Rules) -> Option<SuiteShift> {
     let shifts: Vec<f64> = pairs.iter().filter_map(of_pair).collect();
     let found = Mean::of(&shifts)?;
     let p = 2.0 * p_above(found.mean.abs(), found.error(), found.count as f64 - 1.0);
-    let clocks: Vec<f64> = pairs.iter().filter_map(|pair| pair.clock).collect();
+    let clocks: Vec<f64> = pairs.iter().filter_map(Pair::clock).collect();
     let clock = mean(&clocks);
     // Half the clock, twice the time: the two cancel.
     let is_clock = clock.is_some_and(|clock| (found.mean + clock).abs() < rules.clock_tolerance);
@@ -56,7 +56,7 @@ mod tests {
         let noise = |pair: i32, case: i32| f64::from((pair * 7 + case * 3) % 5 - 2) * 5e-4;
         let pair = |pair| Pair {
             differences: (0..20).map(|case| Some(shift + noise(pair, case))).collect(),
-            clock,
+            clocks: vec![clock; 20],
         };
         (0..12).map(pair).collect()
     }
@@ -74,7 +74,7 @@ mod tests {
         // A faster clock explains no slower suite.
         assert_eq!(cause(0.02, Some(0.02)), Cause::Build);
         assert_eq!(cause(0.005, None), Cause::Chance);
-        let none = vec![Pair { differences: vec![None], clock: None }];
+        let none = vec![Pair { differences: vec![None], clocks: vec![None] }];
         assert_eq!(judge_shift(&none, &Rules::default()), None);
     }
 

@@ -107,7 +107,7 @@ impl Machine {
         let (base, candidate) = if ask.base_first { (first, second) } else { (second, first) };
         let difference = |(candidate, base): (f64, f64)| Some(candidate - base);
         let differences = candidate.into_iter().zip(base).map(difference).collect();
-        Pair { differences, clock: None }
+        Pair { differences, clocks: vec![None; ask.cases.len()] }
     }
 }
 
@@ -138,8 +138,9 @@ fn rates(suites: u64, noise: Noise, slowdown: f64) -> (usize, usize) {
 
 #[test]
 fn identical_builds_pass() {
-    // None in 300 bounds the rate below 1 %, with 95 % confidence.
-    assert_eq!(rates(300, BASE, 0.0).0, 0, "of 300 suites of identical builds");
+    // Two looks at 0.15 % each; 7 of 2000 do.
+    let failing = rates(600, BASE, 0.0).0;
+    assert!(failing <= 4, "{failing} of 600 suites of identical builds");
 }
 
 #[test]
@@ -204,6 +205,44 @@ fn controls_take_off_what_a_process_did_to_all() {
     assert!(detected(20) >= 9 && detected(0) <= 8, "{} and {}", detected(20), detected(0));
 }
 
+/// G3 as recorded on a warm H100, three trials a process, at equal clocks: three of four cases
+/// scatter by 0.05 % between processes, every fourth by up to 0.65 %, and all go with the clock,
+/// which differs by 1 %. One case got slower, a quiet one or the noisiest.
+fn gate_on_a_warm_card(seed: u64, slower: usize, slowdown: f64) -> Found {
+    const CASES: usize = 162;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let measure = |ask: Ask| {
+        let mut common = 0.005 * normal(&mut rng);
+        common += 0.003 * normal(&mut rng);
+        let mut each = |case: &usize| {
+            let scatter = match case % 4 {
+                0 => 0.0065 * (1 + case % 8) as f64 / 5.0,
+                _ => 0.0005,
+            };
+            let clock = common + 0.008 * normal(&mut rng);
+            let own = if *case == slower { slowdown.ln_1p() } else { 0.0 };
+            (Some(own + 2f64.sqrt() * scatter * normal(&mut rng) - 0.7 * clock), Some(clock))
+        };
+        let (differences, clocks) = ask.cases.iter().map(&mut each).unzip();
+        Ok(Pair { differences, clocks })
+    };
+    run(CASES, &Rules::default(), measure).unwrap()
+}
+
+#[test]
+fn on_a_warm_card_identical_builds_pass_and_small_slowdowns_are_found() {
+    let failing = (0..300).filter(|&seed| fails(&gate_on_a_warm_card(seed, 0, 0.0))).count();
+    assert!(failing <= 2, "{failing} of 300 gates of identical builds");
+    for (slower, slowdown, least) in [(5, 0.03, 50), (4, 0.03, 49), (5, 0.015, 48), (4, 0.015, 30)]
+    {
+        let found = (0..50).map(|seed| gate_on_a_warm_card(seed, slower, slowdown));
+        let detected = found.filter(|found| regressed(found).contains(&slower)).count();
+        assert!(detected >= least, "{slowdown} at {slower}: {detected} of 50");
+    }
+    let found = gate_on_a_warm_card(1, 5, 0.03);
+    assert!((found.elasticity - 0.7).abs() < 0.03, "{}", found.elasticity);
+}
+
 /// A few cases on a host whose neighbours come and go: 4 % of noise in each case and 10 % in all of
 /// a process; in this share of the processes one case or another takes up to twice as long.
 fn gate_on_host(seed: u64, cases: usize, unlucky: f64, slowdown: f64) -> Found {
@@ -217,7 +256,8 @@ fn gate_on_host(seed: u64, cases: usize, unlucky: f64, slowdown: f64) -> Found {
             let luck = luck() - luck();
             Some(slowdown + common + luck + 0.04 * normal(&mut rng))
         };
-        Ok(Pair { differences: ask.cases.iter().map(difference).collect(), clock: None })
+        let differences = ask.cases.iter().map(difference).collect();
+        Ok(Pair { differences, clocks: vec![None; ask.cases.len()] })
     };
     run(cases, &Rules::on_host(), measure).unwrap()
 }

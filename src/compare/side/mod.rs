@@ -47,6 +47,8 @@ pub struct Case {
 pub struct Run {
     /// `ln` of the median of each trial.
     pub trials: Vec<f64>,
+    /// `ln` of the SM clock in MHz that was counted in each; empty where one was not.
+    pub clocks: Vec<f64>,
     /// All samples in ms.
     pub samples_ms: Vec<f64>,
 }
@@ -71,8 +73,19 @@ impl Run {
     pub fn of_trials(medians_ms: &[f64], samples_ms: Vec<f64>) -> Option<Run> {
         let is_positive =
             medians_ms.iter().chain(&samples_ms).all(|ms| *ms > 0.0 && ms.is_finite());
-        (is_positive && !medians_ms.is_empty() && !samples_ms.is_empty())
-            .then(|| Run { trials: medians_ms.iter().map(|ms| ms.ln()).collect(), samples_ms })
+        (is_positive && !medians_ms.is_empty() && !samples_ms.is_empty()).then(|| Run {
+            trials: medians_ms.iter().map(|ms| ms.ln()).collect(),
+            clocks: Vec::new(),
+            samples_ms,
+        })
+    }
+
+    /// With the clocks of the trials, in MHz, if there is one for each.
+    pub fn with_clocks(self, mhz: &[f64]) -> Run {
+        match mhz.len() == self.trials.len() {
+            true => Run { clocks: mhz.iter().map(|mhz| mhz.ln()).collect(), ..self },
+            false => self,
+        }
     }
 
     /// `ln` of its level: the mean of its trials.
@@ -82,6 +95,13 @@ impl Run {
 }
 
 impl Case {
+    /// `ln` of the mean clock of all trials; none where one was not counted.
+    pub fn clock(&self) -> Option<f64> {
+        let clocks: Vec<f64> = self.runs.iter().flat_map(|run| &run.clocks).copied().collect();
+        let is_known = self.runs.iter().all(|run| run.clocks.len() == run.trials.len());
+        mean(&clocks).filter(|_| is_known)
+    }
+
     /// Times over the samples of all runs.
     pub fn times(&self) -> Option<Times> {
         let samples_ms: Vec<f64> =

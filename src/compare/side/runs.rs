@@ -96,7 +96,8 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
 
 /// The trials of a row, as they were: those of an adaptive run differ in their number of samples.
 fn trials(row: &Measured) -> Option<Run> {
-    Run::of_trials(&row.trial_p50, row.timing_raw.clone())
+    let run = Run::of_trials(&row.trial_p50, row.timing_raw.clone())?;
+    Some(run.with_clocks(&row.trial_sm_mhz))
 }
 
 /// Null for a raw.json on its own.
