@@ -43,7 +43,8 @@ pub struct GateArgs {
     /// is found 19 times in 20 is the threshold and as much as the noise hides.
     #[arg(long, default_value = "1%")]
     threshold: String,
-    /// Trials of each process; default: 3, on the CPU 12 in the screen and 24 in the confirmation.
+    /// Trials of each process; default: 2 in the screen and 3 in the
+    /// confirmation, on the CPU 12 and 24.
     #[arg(long)]
     trials: Option<usize>,
     /// Seed of the first pair.
@@ -114,7 +115,7 @@ fn request(arguments: &GateArgs, is_cpu: bool) -> Result<Request> {
         trials: match (arguments.trials, is_cpu) {
             (Some(trials), _) => [trials; 2],
             (None, true) => [12, 24],
-            (None, false) => [3, 3],
+            (None, false) => [2, 3],
         },
         rules: Rules { threshold: threshold.ln_1p(), ..rules },
         seed: arguments.seed,

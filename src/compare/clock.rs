@@ -1,91 +1,108 @@
 //! The SM clock as a covariate: a card that is warmer has a lower clock, and is slower in time
 //! without being slower in cycles.
 //!
-//! The time of a GEMM that is bound by arithmetic goes with 1 / clock, that of one bound by memory
-//! does not, and most lie between: G3 and G4 on H100s go with clock^-0.65. So the exponent, the
-//! elasticity, is estimated from the data: by least squares over many small differences of time and
-//! clock, most of which have nothing to do with what is to be found. Points that fit badly, as
-//! those of a case that did get slower, are left out in turn (three robust deviations).
+//! The time of a kernel that is bound by arithmetic goes with 1 / clock, that of one bound by memory
+//! does not. On H100s the time of G3's misaligned GEMMs goes with clock^-0.8, of its aligned ones
+//! with clock^-0.2. So the exponent, the elasticity, is estimated for the cases of each kernel: by
+//! least squares over how a case differs from itself, in time and in clock, from one trial or pair
+//! of processes to the next. That a case got slower once and for all is not in these differences.
+//! Points that fit badly are left out in turn (three robust deviations). Where a kernel has few
+//! points, or its clock hardly moved, its elasticity is drawn towards that of all.
 
-use super::side::{Case, Run};
-use crate::stats::{mean, median};
+use crate::stats::median;
+use std::collections::HashMap;
 
 /// From fewer differences than this nothing is estimated.
 const LEAST: usize = 20;
 const ROUNDS: usize = 5;
 /// A robust deviation is this times the median of the distances.
-const DEVIATIONS: f64 = 3.0 * 1.4826;
+const DEVIATION: f64 = 1.4826;
+/// How much the elasticities of kernels differ, as a standard deviation.
+const BETWEEN_KERNELS: f64 = 0.3;
+/// By how much an estimate may be off: what a clock that differs adds to the error of a ratio.
+const UNSURE: f64 = 0.15;
 
-/// How strongly time falls as the clock rises, from 0 to 1, by differences `[ln time, ln clock]`
-/// from what is typical of their kind. 0 where there are too few, or the clock did not move.
-pub fn elasticity(differences: &[[f64; 2]]) -> f64 {
-    if differences.len() < LEAST {
-        return 0.0;
-    }
-    let (mut slope, mut most) = (0.0, f64::INFINITY);
-    for _ in 0..ROUNDS {
-        let kept = differences.iter().filter(|[time, clock]| (time - slope * clock).abs() <= most);
-        let sum = |of: fn(f64, f64) -> f64| kept.clone().map(|&[t, c]| of(t, c)).sum::<f64>();
-        let squares = sum(|_, clock| clock * clock);
-        if squares <= 0.0 {
-            return 0.0;
+/// What a case runs, as far as that says how its time goes with the clock.
+pub type Kind = Vec<String>;
+
+/// How a case differs from itself: `[ln time, ln clock]`.
+pub type Difference = [f64; 2];
+
+/// How strongly time falls as the clock rises, from 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Elasticities {
+    /// Of all cases together.
+    pub overall: f64,
+    of_kind: HashMap<Kind, f64>,
+}
+
+impl Elasticities {
+    /// 0 where there are too few differences, or the clock did not move.
+    pub fn of<'a>(differences: impl Iterator<Item = (&'a Kind, Difference)>) -> Elasticities {
+        let mut kinds: HashMap<&Kind, Vec<Difference>> = HashMap::new();
+        differences.for_each(|(kind, own)| kinds.entry(kind).or_default().push(own));
+        let all: Vec<Difference> = kinds.values().flatten().copied().collect();
+        if all.len() < LEAST {
+            return Elasticities::default();
         }
-        slope = sum(|time, clock| time * clock) / squares;
-        let distances: Vec<f64> =
-            differences.iter().map(|[time, clock]| (time - slope * clock).abs()).collect();
-        most = DEVIATIONS * median(&distances).unwrap_or_default();
-    }
-    (-slope).clamp(0.0, 1.0)
-}
-
-/// What is known of the clocks of two sides.
-#[derive(Clone, Copy)]
-pub struct Clocks {
-    pub elasticity: f64,
-    /// `ln` of the clock at which all are compared.
-    common: f64,
-}
-
-impl Clocks {
-    /// By the trials of these cases, each against the mean of its case in its run. 0 where a side
-    /// has no clocks.
-    pub fn of(cases: &[(&Case, &Case)]) -> Clocks {
-        let all = || cases.iter().flat_map(|(base, cand)| [*base, *cand]);
-        let clocks: Option<Vec<f64>> = all().map(Case::clock).collect();
-        let Some(common) = clocks.and_then(|clocks| mean(&clocks)) else {
-            return Clocks { elasticity: 0.0, common: 0.0 };
+        let Some(overall) = Fit::of(&all) else { return Elasticities::default() };
+        let drawn = |own: &Vec<Difference>| {
+            let prior = BETWEEN_KERNELS.powi(-2);
+            let Some(fit) = Fit::of(own).filter(|fit| fit.deviation > 0.0) else {
+                return overall.elasticity();
+            };
+            let information = fit.squares / fit.deviation.powi(2);
+            let slope = (information * fit.slope + prior * overall.slope) / (information + prior);
+            Fit { slope, ..fit }.elasticity()
         };
-        let differences = all().flat_map(|case| &case.runs).flat_map(within).collect::<Vec<_>>();
-        Clocks { elasticity: elasticity(&differences), common }
+        Elasticities {
+            overall: overall.elasticity(),
+            of_kind: kinds.into_iter().map(|(kind, own)| (kind.clone(), drawn(&own))).collect(),
+        }
     }
 
-    /// The cases as they would be at one clock.
-    pub fn equal(&self, cases: &[(&Case, &Case)]) -> Vec<(Case, Case)> {
-        let run = |run: &Run| {
-            let trials = run.trials.iter().zip(&run.clocks);
-            let corrected =
-                trials.map(|(time, clock)| time + self.elasticity * (clock - self.common));
-            match run.clocks.is_empty() {
-                true => run.clone(),
-                false => Run { trials: corrected.collect(), ..run.clone() },
+    pub fn of_kind(&self, kind: &Kind) -> f64 {
+        self.of_kind.get(kind).copied().unwrap_or(self.overall)
+    }
+}
+
+/// The standard error, in `ln time`, of a correction for this difference of clocks.
+pub fn error(clock: f64) -> f64 {
+    UNSURE * clock.abs()
+}
+
+struct Fit {
+    slope: f64,
+    /// Of the clocks that were kept.
+    squares: f64,
+    /// Of the times around the line.
+    deviation: f64,
+}
+
+impl Fit {
+    fn of(differences: &[Difference]) -> Option<Fit> {
+        let (mut fit, mut most) = (None, f64::INFINITY);
+        for _ in 0..ROUNDS {
+            let slope = fit.as_ref().map_or(0.0, |fit: &Fit| fit.slope);
+            let kept = differences.iter().filter(|[t, c]| (t - slope * c).abs() <= most);
+            let sum = |of: fn(f64, f64) -> f64| kept.clone().map(|&[t, c]| of(t, c)).sum::<f64>();
+            let squares = sum(|_, clock| clock * clock);
+            if squares <= 0.0 {
+                return None;
             }
-        };
-        let case = |case: &Case| Case { runs: case.runs.iter().map(run).collect(), ..case.clone() };
-        cases.iter().map(|(base, cand)| (case(base), case(cand))).collect()
+            let slope = sum(|time, clock| time * clock) / squares;
+            let distances: Vec<f64> =
+                differences.iter().map(|[time, clock]| (time - slope * clock).abs()).collect();
+            let deviation = DEVIATION * median(&distances)?;
+            most = 3.0 * deviation;
+            fit = Some(Fit { slope, squares, deviation });
+        }
+        fit
     }
-}
 
-fn within(run: &Run) -> Vec<[f64; 2]> {
-    let (Some(time), Some(clock)) = (mean(&run.trials), mean(&run.clocks)) else {
-        return Vec::new();
-    };
-    run.trials.iter().zip(&run.clocks).map(|(own, mhz)| [own - time, mhz - clock]).collect()
-}
-
-/// `ln` of time and of SM clock, candidate over base; none where a clock is not known.
-pub fn as_it_was((base, cand): (&Case, &Case)) -> Option<[f64; 2]> {
-    let level = |case: &Case| mean(&case.runs.iter().map(Run::level).collect::<Vec<_>>());
-    Some([level(cand)? - level(base)?, cand.clock()? - base.clock()?])
+    fn elasticity(&self) -> f64 {
+        (-self.slope).clamp(0.0, 1.0)
+    }
 }
 
 #[cfg(test)]
@@ -96,8 +113,8 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     /// Time goes with clock^-`exponent`, but for noise of 0.2 %.
-    fn differences(count: usize, exponent: f64) -> Vec<[f64; 2]> {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
+    fn differences(seed: u64, count: usize, exponent: f64) -> Vec<Difference> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let difference = |_| {
             let clock = 0.01 * normal(&mut rng);
             [0.002 * normal(&mut rng) - exponent * clock, clock]
@@ -105,26 +122,49 @@ mod tests {
         (0..count).map(difference).collect()
     }
 
+    fn kind(name: &str) -> Kind {
+        vec![name.to_owned()]
+    }
+
+    fn overall(differences: &[Difference]) -> f64 {
+        let kind = kind("x");
+        Elasticities::of(differences.iter().map(|own| (&kind, *own))).overall
+    }
+
     #[test]
     fn the_exponent_is_found_again_whatever_a_few_cases_do() {
         for exponent in [0.0, 0.65, 1.0] {
-            let mut found = differences(400, exponent);
-            assert!((elasticity(&found) - exponent).abs() < 0.03, "{}", elasticity(&found));
-            // A tenth of the cases got 5 % slower, and draw less power for it.
+            let mut found = differences(3, 400, exponent);
+            assert!((overall(&found) - exponent).abs() < 0.03, "{}", overall(&found));
+            // A tenth of the cases jumped by 5 %, and the clock with them.
             for [time, clock] in found.iter_mut().take(40) {
                 *time += 0.05;
                 *clock += 0.01;
             }
-            assert!((elasticity(&found) - exponent).abs() < 0.06, "{}", elasticity(&found));
+            assert!((overall(&found) - exponent).abs() < 0.06, "{}", overall(&found));
         }
     }
 
     #[test]
     fn nothing_is_made_of_few_differences_or_of_a_clock_that_stood_still() {
-        assert_eq!(elasticity(&differences(19, 1.0)), 0.0);
-        assert_eq!(elasticity(&[[0.01, 0.0]; 100]), 0.0);
-        assert_eq!(elasticity(&[]), 0.0);
+        assert_eq!(overall(&differences(1, 19, 1.0)), 0.0);
+        assert_eq!(overall(&[[0.01, 0.0]; 100]), 0.0);
+        assert_eq!(overall(&[]), 0.0);
         // Time that rises with the clock is chance.
-        assert_eq!(elasticity(&differences(100, -1.0)), 0.0);
+        assert_eq!(overall(&differences(2, 100, -1.0)), 0.0);
+    }
+
+    #[test]
+    fn each_kernel_has_its_own_as_far_as_it_is_known() {
+        let kinds = ["align1", "nvjet", "rare"].map(kind);
+        let [align1, nvjet, rare] = [(300, 0.8), (60, 0.2), (2, 0.0)]
+            .map(|(count, exponent)| differences(count as u64, count, exponent));
+        let all = kinds.iter().zip([&align1, &nvjet, &rare]);
+        let found =
+            Elasticities::of(all.flat_map(|(kind, own)| own.iter().map(move |d| (kind, *d))));
+        assert!((found.of_kind(&kinds[0]) - 0.8).abs() < 0.03, "{found:?}");
+        assert!((found.of_kind(&kinds[1]) - 0.2).abs() < 0.06, "{found:?}");
+        assert!(found.of_kind(&kinds[2]) <= found.overall, "{found:?}");
+        assert_eq!(found.of_kind(&kind("never seen")), found.overall);
     }
 }

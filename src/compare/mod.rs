@@ -12,6 +12,7 @@
 
 mod clock;
 pub mod comparison;
+mod equal_clocks;
 pub(crate) mod gate;
 mod host;
 pub(crate) mod output;

@@ -4,6 +4,7 @@
 //! between processes is added to the spread of the trials. On a host it is 1 %, or as much again as
 //! the trials of one process differ by, if that is more.
 
+use super::clock;
 use super::side::Case;
 use crate::stats::mean;
 use crate::stats::moderation::moderate_by_kind;
@@ -39,10 +40,11 @@ pub fn ratios(cases: &[(Case, Case)], is_host: bool) -> Vec<Ratio> {
         let levels = |case: &Case| mean(&levels(case)).unwrap_or_default();
         let difference = levels(cand) - levels(base);
         let own = variance * spread.weight;
+        let of_clock = clock::error(base.clock().zip(cand.clock()).map_or(0.0, |(a, b)| b - a));
         if spread.is_of_runs {
-            return Ratio { difference, error: own.sqrt(), freedom };
+            return Ratio { difference, error: own.sqrt().hypot(of_clock), freedom };
         }
-        let assumed = 2.0 * between(variance);
+        let assumed = 2.0 * between(variance) + of_clock.powi(2);
         let total = own + assumed;
         // Satterthwaite's, with an assumed part of no uncertainty.
         let freedom = if own > 0.0 { freedom * (total / own).powi(2) } else { f64::INFINITY };

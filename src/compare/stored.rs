@@ -1,8 +1,8 @@
 //! Stored runs against each other. Repeating a case on one day does not average out the day-to-day
 //! variance, so only changes from 5 % up fail the comparison; smaller ones are reported.
 
-use super::clock::{self, Clocks};
 use super::comparison::{Comparison, Kind, Mismatch, Outcome, Row, Suite, Verdict};
+use super::equal_clocks::{Clocks, as_it_was};
 use super::host::{self, Doubt};
 use super::pair2::MIN_SUITE;
 use super::ratio::{Ratio, ratios};
@@ -78,7 +78,7 @@ pub fn compare(
     let clocks = Clocks::of(&pairs);
     let ratios = ratios(&clocks.equal(&pairs), is_host);
     let (mut suite, removed) = suite(&ratios, threshold, is_host);
-    suite.clock_elasticity = clocks.elasticity;
+    suite.clock_elasticity = clocks.elasticities.overall;
     let doubt = is_host.then(|| Doubt::of(load, suite.ratio));
     let is_of_cases = doubt.is_some_and(Doubt::is_of_cases);
     // Of Regressed and Passed neither, where the host may be the reason.
@@ -96,7 +96,7 @@ pub fn compare(
             (row.verdict, row.fails) = (Verdict::Ambiguous, false);
         }
         row.ratio = Some(ratio.difference.exp());
-        if let Some([time, clock]) = clock::as_it_was(pairs[at]) {
+        if let Some([time, clock]) = as_it_was(pairs[at]) {
             row.clock_ratio = Some(clock.exp());
             row.cycles_ratio = Some((time + clock).exp());
         }

@@ -1,10 +1,9 @@
 //! Cold latency: launches that rotate over sets of operands, so that none finds its own in the L2
 //! cache.
 
-use super::cold_ms;
 use super::instruments::Instruments;
 use super::record::{Cold, Spent};
-use crate::device::Cuda;
+use crate::device::{Clock, Cuda, Mark, cuda::Graph};
 use crate::ops::Plan;
 use crate::workload::{Case, CaseError, ErrorKind};
 
@@ -12,6 +11,11 @@ use crate::workload::{Case, CaseError, ErrorKind};
 const L2_CACHES: f64 = 2.0;
 /// More sets means operands so small that planning them would take longer than the rest.
 const MAX_BUFFER_SETS: usize = 256;
+
+/// Cold samples last at least this long.
+const COLD_SAMPLE_NS: f64 = 300_000.0;
+/// They are averages over many buffers: one trial tells what three would.
+const COLD_SAMPLES: usize = 6;
 
 /// The cold latency of `case`, one launch of which takes about `launch_ns`; or why it has none.
 pub fn cold(
@@ -56,6 +60,30 @@ fn buffer_sets(bytes: f64, l2_bytes: u64) -> Result<usize, String> {
         ));
     }
     Ok(sets as usize)
+}
+
+/// Milliseconds per launch with cold caches: graphs in which each of `plans`, the same operation on
+/// buffers of its own, takes its turn. The second value is the GPU's time in nanoseconds.
+pub fn cold_ms(
+    cuda: &Cuda,
+    clock: &Clock,
+    plans: &mut [Box<dyn Plan>],
+    launch_ns: f64,
+) -> Result<(Vec<f64>, f64), CaseError> {
+    let turns = (COLD_SAMPLE_NS / (launch_ns * plans.len() as f64)).ceil().max(1.0) as usize;
+    let graph =
+        Graph::capture(cuda, turns, || plans.iter_mut().try_for_each(|plan| plan.launch()))?;
+    let launches = (turns * plans.len()) as f64;
+    // The first replay is not recorded: it may find what was there before in the cache.
+    let marks = (0..=COLD_SAMPLES).map(|_| {
+        let start = clock.mark()?;
+        graph.launch()?;
+        Ok((start, clock.mark()?))
+    });
+    let marks: Vec<(Mark, Mark)> = marks.collect::<Result<_, CaseError>>()?;
+    let times_ns = clock.elapsed_each_ns(&marks)?;
+    let samples = times_ns[1..].iter().map(|time_ns| time_ns.max(1.0) / launches * 1e-6);
+    Ok((samples.collect(), times_ns.iter().sum()))
 }
 
 #[cfg(test)]

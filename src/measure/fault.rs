@@ -1,9 +1,9 @@
 //! Fault injection, by `NIGHT_SWEEP_FAULT`: what is there to catch a fault can be seen to do so.
 //!
 //! `slow:<part of an id>:<percent>` makes the launches of the cases whose id holds that part, or
-//! one of several (`fp16/K72|bf16/K107`), so much longer. The delay is real work inside the timed region: on the host a busy wait after each
-//! launch, in proportion to what that launch took; on a GPU the kernel `spin` in the captured
-//! graph.
+//! one of several (`fp16/K72|bf16/K107`), so much longer. The delay is real work inside the timed
+//! region: on the host a busy wait after each launch, in proportion to what that launch took; on a
+//! GPU the kernel `spin` in the captured graph.
 //!
 //! `sticky:<part of an id>` puts a kernel that traps behind every launch of such a case: the CUDA
 //! context is lost, as it is after an illegal address. The host has nothing like it; there the

@@ -14,10 +14,11 @@ mod settle;
 mod trial;
 
 pub use calibrate::calibrate;
+pub use cold::cold_ms;
 pub use device_time::DeviceTime;
 pub use instruments::{Instruments, Which};
 pub use sampler::Sampler;
 pub use sampling::{ADAPTIVE_TRIALS, CRITERION_SAMPLES, Sampling};
-pub use secondary::{cold_ms, secondary};
+pub use secondary::secondary;
 pub(crate) use settle::settle;
 pub use trial::trial;

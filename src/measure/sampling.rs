@@ -9,9 +9,9 @@ pub const CRITERION_SAMPLES: usize = 10;
 const MIN_SAMPLES: usize = 20;
 /// Trials that the adaptive protocol makes of every case; what they leave open decides on more.
 pub const ADAPTIVE_TRIALS: usize = 2;
-/// The warm-up of the adaptive protocol has no fewer launches, all that a trial makes before its samples included.
+/// A long warm-up has no fewer launches, all that a trial makes before its samples included.
 const MIN_WARM_UP: usize = 3;
-/// How long its launches warm up.
+/// How long its launches take.
 const WARM_UP_NS: f64 = 6e6;
 /// How a trial samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,9 @@ impl Sampling {
     ///
     /// The standard protocol takes at least `measure` launches and 20 samples, that of a gate at
     /// least 10. The adaptive one takes 10: those of a trial agree with each other, so that more of
-    /// them say no more. It warms up for as long as a standard trial lasts: a card that changes
-    /// from case to case twice as often has another clock (H100: 1831 and 1874 MHz).
+    /// them say no more. Both warm up for as long as it takes to make their trials as long as those
+    /// of the standard protocol: a card that changes from case to case twice as often has another
+    /// clock (H100: 1831 and 1874 MHz).
     pub fn of(protocol: &Protocol, sampler: &Sampler) -> Self {
         Self::with(protocol, sampler.launches_per_sample, sampler.launch_ns)
     }
@@ -38,13 +39,13 @@ impl Sampling {
         let samples = |least: usize| {
             measure.div_ceil(launches_per_sample).max(least).next_multiple_of(CRITERION_SAMPLES)
         };
+        let long = ((WARM_UP_NS / launch_ns) as usize).max(MIN_WARM_UP);
         match protocol.kind {
             ProtocolKind::Standard => Sampling { warmup, samples: samples(MIN_SAMPLES) },
-            ProtocolKind::Gate => Sampling { warmup, samples: samples(CRITERION_SAMPLES) },
-            ProtocolKind::Adaptive => Sampling {
-                warmup: ((WARM_UP_NS / launch_ns) as usize).max(MIN_WARM_UP),
-                samples: CRITERION_SAMPLES,
-            },
+            ProtocolKind::Gate => {
+                Sampling { warmup: warmup.max(long), samples: samples(CRITERION_SAMPLES) }
+            }
+            ProtocolKind::Adaptive => Sampling { warmup: long, samples: CRITERION_SAMPLES },
         }
     }
 }
@@ -66,6 +67,7 @@ mod tests {
         assert_eq!(samples(&Protocol { measure: 7, ..STANDARD }, 1), 20);
         let gate = Protocol { kind: ProtocolKind::Gate, warmup: 10, measure: 20, trials: 3 };
         assert_eq!((samples(&gate, 1), samples(&gate, 49)), (20, 10));
+        assert_eq!(Sampling::with(&gate, 49, 7e3).warmup, 857);
     }
 
     #[test]

@@ -7,8 +7,7 @@ use super::cold::cold;
 use super::instruments::{Instruments, Which};
 use super::record::{ProtocolKind, Secondary, Spent};
 use super::trial::timing;
-use crate::device::{Clock, Cuda, Device, Mark, cuda::Graph};
-use crate::ops::Plan;
+use crate::device::{Cuda, Device, Mark};
 use crate::workload::{Case, CaseError};
 use std::ops::RangeInclusive;
 use std::time::Instant;
@@ -27,10 +26,6 @@ const ADAPTIVE_SHARE: usize = 3;
 const HELD_BACK: usize = 17;
 /// Batches given up because the host was too slow, before the rest is.
 const SLOW_BATCHES: usize = 3;
-/// Cold samples last at least this long.
-const COLD_SAMPLE_NS: f64 = 300_000.0;
-/// They are averages over many buffers: one trial tells what three would.
-const COLD_SAMPLES: usize = 6;
 
 /// Times `case` in other ways; `which` has its trials.
 pub fn secondary(
@@ -132,30 +127,6 @@ impl Sampler<'_> {
         self.gpu_ns += times_ns.iter().sum::<f64>();
         Ok(times_ns.into_iter().map(|time_ns| time_ns.max(1.0) * 1e-6).collect())
     }
-}
-
-/// Milliseconds per launch with cold caches: graphs in which each of `plans`, the same operation on
-/// buffers of its own, takes its turn. The second value is the GPU's time in nanoseconds.
-pub fn cold_ms(
-    cuda: &Cuda,
-    clock: &Clock,
-    plans: &mut [Box<dyn Plan>],
-    launch_ns: f64,
-) -> Result<(Vec<f64>, f64), CaseError> {
-    let turns = (COLD_SAMPLE_NS / (launch_ns * plans.len() as f64)).ceil().max(1.0) as usize;
-    let graph =
-        Graph::capture(cuda, turns, || plans.iter_mut().try_for_each(|plan| plan.launch()))?;
-    let launches = (turns * plans.len()) as f64;
-    // The first replay is not recorded: it may find what was there before in the cache.
-    let marks = (0..=COLD_SAMPLES).map(|_| {
-        let start = clock.mark()?;
-        graph.launch()?;
-        Ok((start, clock.mark()?))
-    });
-    let marks: Vec<(Mark, Mark)> = marks.collect::<Result<_, CaseError>>()?;
-    let times_ns = clock.elapsed_each_ns(&marks)?;
-    let samples = times_ns[1..].iter().map(|time_ns| time_ns.max(1.0) / launches * 1e-6);
-    Ok((samples.collect(), times_ns.iter().sum()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! SM cycles of a launch: its time by the clock that was counted while the samples of its trial were
-//! taken. A card that is warmer is slower in time and equal in cycles.
+//! SM cycles of a launch: its time by the clock that was counted while the samples of its trial
+//! were taken. A card that is warmer is slower in time and equal in cycles.
 
 use crate::measure::record::Trial;
 use crate::stats::median;

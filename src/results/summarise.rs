@@ -104,7 +104,7 @@ fn doubts(raw: &Raw) -> Vec<String> {
         ("fewer_trials", "have fewer trials than asked for"),
         (
             "imprecise",
-            "have a median that is not known to 1 % (on a host 10 %), as the adaptive protocol aims for",
+            "have a median that is not known to 1 % (a host's: 10 %), which adaptive runs aim for",
         ),
         ("cliff_undecided", "may be a cliff or not: the adaptive protocol left that undecided"),
         ("unstable", "have trials whose medians differ by more than 2 %"),

@@ -43,9 +43,14 @@ impl Gate<'_> {
         let ids = || ask.cases.iter().map(|&case| &*self.ids[case]);
         let difference = |id: &str| Some(record.cand.level(id)? - record.base.level(id)?);
         let clock = |id: &str| Some((record.cand.sm_mhz(id)? / record.base.sm_mhz(id)?).ln());
-        let (differences, clocks) = (ids().map(difference).collect(), ids().map(clock).collect());
+        let kind = |id: &str| record.base.timed(id).map_or_else(Vec::new, |it| it.kernels.clone());
+        let pair = Pair {
+            differences: ids().map(difference).collect(),
+            clocks: ids().map(clock).collect(),
+            kinds: ids().map(kind).collect(),
+        };
         self.pairs.insert(key, record);
-        Ok(Pair { differences, clocks })
+        Ok(pair)
     }
 
     fn measure(&self, ask: &Ask) -> Result<PairRecord> {

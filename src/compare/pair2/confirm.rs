@@ -1,8 +1,10 @@
 //! The confirmation: the flagged cases alone, in fresh processes, judged by those alone.
 
+use super::rules::mean_clock;
 use super::screen::{Direction, Screen};
 use super::shift::evenly;
 use super::{MIN_SUITE, Pair, Rules};
+use crate::compare::clock;
 use crate::stats::median;
 use crate::stats::moderation::Prior;
 use crate::stats::student::{Mean, p_above};
@@ -49,11 +51,16 @@ pub fn confirm(
         };
         let asked: Vec<usize> = again.iter().map(|&at| beside[at]).collect();
         for more in measure(rules.confirm_pairs, rules.confirm_pairs, &asked)? {
-            let mut differences = vec![None; beside.len()];
-            for (&at, difference) in again.iter().zip(more.differences) {
-                differences[at] = difference;
+            let mut all = Pair {
+                differences: vec![None; beside.len()],
+                clocks: vec![None; beside.len()],
+                kinds: vec![Vec::new(); beside.len()],
+            };
+            for (from, &at) in again.iter().enumerate() {
+                all.differences[at] = more.differences[from];
+                all.clocks[at] = more.clocks[from];
             }
-            pairs.push(Pair { differences, ..more });
+            pairs.push(all);
         }
         let second = judge(&pairs, cases.len(), level, rules);
         open.into_iter().for_each(|at| judged[at] = second[at]);
@@ -89,19 +96,21 @@ fn judge(pairs: &[Pair], flagged: usize, level: f64, rules: &Rules) -> Vec<Optio
             Prior::of(&variances, kept as f64 - 1.0)
         }
     };
-    let confirmed = |mean: Mean, pairs: usize| {
+    let confirmed = |at: usize, mean: Mean, count: usize| {
         let moderated = |prior: &Prior| Mean {
             deviation: prior.moderate(mean.deviation.powi(2), mean.freedom).sqrt(),
             freedom: prior.freedom + mean.freedom,
             ..mean
         };
         let mean = prior.as_ref().map_or(mean, moderated);
+        let of_clock = (mean.count as f64).sqrt() * clock::error(mean_clock(pairs, at));
+        let mean = Mean { deviation: mean.deviation.hypot(of_clock), ..mean };
         let p = p_above(mean.mean.abs(), mean.error(), mean.freedom);
         let is_real = p <= level && mean.mean.abs() >= rules.threshold;
-        Confirmed { mean, pairs, p, is_real }
+        Confirmed { mean, pairs: count, p, is_real }
     };
-    let judged = means.into_iter().zip(&differences).take(flagged);
-    judged.map(|(mean, differences)| mean.map(|mean| confirmed(mean, differences.len()))).collect()
+    let judged = means.into_iter().zip(&differences).take(flagged).enumerate();
+    judged.map(|(at, (mean, differences))| Some(confirmed(at, mean?, differences.len()))).collect()
 }
 
 fn controls(screen: &Screen, flagged: &[usize], count: usize) -> Vec<usize> {

@@ -9,7 +9,8 @@
 //! The unit of data is `ln` of a case's median in one process: launches of one process agree with
 //! each other far better than with those of the next, so it is processes that have to be repeated.
 //! They run in adjacent pairs, base first in one and candidate first in the next, so that a drift
-//! cancels. Times are compared at equal clocks, see [`super::clock`]. The screen flags cases with moderated variances; what confirms them are fresh pairs
+//! cancels. Times are compared at equal clocks, see [`super::clock`]. The screen flags cases with
+//! moderated variances; what confirms them are fresh pairs
 //! alone, so that the luck that flagged a case does not count twice.
 //!
 //! [`run`] asks for one pair after the other and knows nothing of processes: the tests let it ask a
@@ -23,7 +24,8 @@ pub(crate) mod shift;
 #[cfg(test)]
 mod simulation;
 
-pub use rules::{Ask, MIN_SUITE, Pair, Rules, Stage, elasticity};
+use rules::elasticities;
+pub use rules::{Ask, MIN_SUITE, Pair, Rules, Stage};
 
 use anyhow::Result;
 use confirm::{Confirmed, confirm};
@@ -36,7 +38,7 @@ pub struct Found {
     pub confirmed: Vec<(usize, Direction, Confirmed)>,
     pub beyond: Vec<usize>,
     pub shift: Option<SuiteShift>,
-    /// Times are compared at equal clocks, by this exponent of the clock.
+    /// Times are compared at equal clocks, by this exponent of the clock or that of their kernel.
     pub elasticity: f64,
     pub pairs: usize,
 }
@@ -56,8 +58,8 @@ pub fn run(
 
     let all: Vec<usize> = (0..cases).collect();
     let screened = pairs(Stage::Screen, 0, rules.screen_pairs, &all)?;
-    let elasticity = elasticity(&screened);
-    let Some(screen) = screen(screened, elasticity, rules) else {
+    let elasticities = elasticities(&screened);
+    let Some(screen) = screen(screened, &elasticities, rules) else {
         return Ok(Found { pairs: asked, ..Found::default() });
     };
 
@@ -71,7 +73,7 @@ pub fn run(
         true => Vec::new(),
         false => confirm(&screen, &directions, rules, |first, count, cases| {
             let measured = pairs(Stage::Confirm, first, count, cases)?;
-            Ok(measured.into_iter().map(|pair| pair.at_equal_clocks(elasticity)).collect())
+            Ok(measured.into_iter().map(|pair| pair.at_equal_clocks(&elasticities)).collect())
         })?,
     };
     let shift = match screen.is_shifted {
@@ -84,5 +86,12 @@ pub fn run(
             judge_shift(&measured, rules)
         }
     };
-    Ok(Found { screen: Some(screen), confirmed, beyond, shift, elasticity, pairs: asked })
+    Ok(Found {
+        screen: Some(screen),
+        confirmed,
+        beyond,
+        shift,
+        elasticity: elasticities.overall,
+        pairs: asked,
+    })
 }

@@ -1,6 +1,6 @@
 //! The numbers of the algorithm, and what it asks for.
 
-use crate::compare::clock;
+use crate::compare::clock::{Difference, Elasticities, Kind};
 use crate::stats::{mean, median};
 
 /// With fewer cases than this the median over the cases says nothing of the suite: one slow case
@@ -84,7 +84,7 @@ impl Rules {
         (pairs as f64 * self.trimmed + 1e-9) as usize
     }
 
-    /// A flagged case is at least this much slower in the screen: 0.67 % where the threshold is 1 %.
+    /// A flagged case is at least this much slower in the screen: 0.67 % where that is 1 %.
     pub fn screen_least(&self) -> f64 {
         self.threshold * self.screen_share
     }
@@ -130,36 +130,62 @@ pub struct Pair {
     pub differences: Vec<Option<f64>>,
     /// `ln` of the SM clock under the candidate over that under the base; none on a host.
     pub clocks: Vec<Option<f64>>,
+    /// What each case runs.
+    pub kinds: Vec<Kind>,
 }
 
 impl Pair {
     /// What the times would be at equal clocks.
-    pub fn at_equal_clocks(self, elasticity: f64) -> Pair {
-        let corrected = |(difference, clock): (&Option<f64>, &Option<f64>)| {
-            Some((*difference)? + elasticity * clock.unwrap_or_default())
+    pub fn at_equal_clocks(self, elasticities: &Elasticities) -> Pair {
+        let corrected = |((difference, clock), kind): ((&Option<f64>, &Option<f64>), &Kind)| {
+            Some((*difference)? + elasticities.of_kind(kind) * clock.unwrap_or_default())
         };
-        let differences = self.differences.iter().zip(&self.clocks).map(corrected).collect();
-        Pair { differences, ..self }
+        let differences = self.differences.iter().zip(&self.clocks).zip(&self.kinds);
+        Pair { differences: differences.map(corrected).collect(), ..self }
     }
 
     /// Of all cases together.
     pub fn clock(&self) -> Option<f64> {
         mean(&self.clocks.iter().flatten().copied().collect::<Vec<_>>())
     }
+
+    /// Of one of its cases, where there is no other correction.
+    fn difference(&self, case: usize) -> Option<Difference> {
+        Some([self.differences[case]?, self.clocks[case]?])
+    }
 }
 
-/// How strongly time falls as the clock rises, by what the cases of each pair differ by from its
-/// median case.
-pub fn elasticity(pairs: &[Pair]) -> f64 {
-    let of_pair = |pair: &Pair| -> Vec<[f64; 2]> {
-        let known = pair.differences.iter().zip(&pair.clocks);
-        let known: Vec<[f64; 2]> =
-            known.filter_map(|(time, clock)| Some([(*time)?, (*clock)?])).collect();
+/// The mean clock of a case over the pairs, candidate over base; 0 on a host.
+pub fn mean_clock(pairs: &[Pair], case: usize) -> f64 {
+    let clocks: Vec<f64> = pairs.iter().filter_map(|pair| pair.clocks[case]).collect();
+    mean(&clocks).unwrap_or_default()
+}
+
+/// By how each case moves from pair to pair, beyond what all cases of a pair do.
+pub fn elasticities(pairs: &[Pair]) -> Elasticities {
+    let cases = pairs.first().map_or(0, |pair| pair.differences.len());
+    let known = |case: usize| pairs.iter().map(move |pair| pair.difference(case));
+    // What a case does in all pairs is its own.
+    let centered: Vec<Option<Vec<Difference>>> = (0..cases)
+        .map(|case| Some(center(known(case).collect::<Option<Vec<_>>>()?, mean)))
+        .collect();
+    let of_pair = |pair: usize| {
+        let all = centered.iter().flatten().map(|own| own[pair]).collect::<Vec<_>>();
         let middle = [0, 1].map(|which| {
-            let values: Vec<f64> = known.iter().map(|difference| difference[which]).collect();
-            median(&values).unwrap_or_default()
+            median(&all.iter().map(|own| own[which]).collect::<Vec<_>>()).unwrap_or_default()
         });
-        known.iter().map(|[time, clock]| [time - middle[0], clock - middle[1]]).collect()
+        let own = centered.iter().enumerate().filter_map(move |(case, own)| {
+            let own = own.as_ref()?[pair];
+            Some((&pairs[pair].kinds[case], [own[0] - middle[0], own[1] - middle[1]]))
+        });
+        own.collect::<Vec<_>>()
     };
-    clock::elasticity(&pairs.iter().flat_map(of_pair).collect::<Vec<_>>())
+    Elasticities::of((0..pairs.len()).flat_map(of_pair))
+}
+
+fn center(values: Vec<Difference>, of: fn(&[f64]) -> Option<f64>) -> Vec<Difference> {
+    let center = [0, 1].map(|which| {
+        of(&values.iter().map(|own| own[which]).collect::<Vec<_>>()).unwrap_or_default()
+    });
+    values.into_iter().map(|[t, c]| [t - center[0], c - center[1]]).collect()
 }

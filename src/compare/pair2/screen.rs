@@ -1,6 +1,8 @@
 //! The screen: a few pairs of processes over all cases, to find the few that deserve more.
 
+use super::rules::mean_clock;
 use super::{MIN_SUITE, Pair, Rules};
+use crate::compare::clock::{self, Elasticities};
 use crate::stats::moderation::Prior;
 use crate::stats::student::{Mean, p_above};
 use crate::stats::{mean, median};
@@ -29,9 +31,10 @@ pub struct Screened {
 
 /// Judges the pairs, at equal clocks; what the suite did as a whole is told as it was. None where
 /// no case is in all pairs.
-pub fn screen(pairs: Vec<Pair>, elasticity: f64, rules: &Rules) -> Option<Screen> {
+pub fn screen(pairs: Vec<Pair>, elasticities: &Elasticities, rules: &Rules) -> Option<Screen> {
     let shift = mean(&middles(&complete(&pairs), pairs.len())).unwrap_or_default();
-    let pairs: Vec<Pair> = pairs.into_iter().map(|pair| pair.at_equal_clocks(elasticity)).collect();
+    let pairs: Vec<Pair> =
+        pairs.into_iter().map(|pair| pair.at_equal_clocks(elasticities)).collect();
     let complete = complete(&pairs);
     let kept = if rules.keeps_shift && shift.abs() > rules.suite_shift { shift } else { 0.0 };
     let removed: Vec<f64> =
@@ -49,8 +52,9 @@ pub fn screen(pairs: Vec<Pair>, elasticity: f64, rules: &Rules) -> Option<Screen
         complete.iter().map(|case| case.as_ref().and_then(statistics)).collect();
     let variances: Vec<f64> = known.iter().flatten().map(|(_, variance)| *variance).collect();
     let prior = Prior::of(&variances, freedom)?;
-    let judge = |(difference, variance): (f64, f64)| {
-        let deviation = prior.moderate(variance, freedom).sqrt();
+    let judge = |case: usize, (difference, variance): (f64, f64)| {
+        let of_clock = kept.sqrt() * clock::error(mean_clock(&pairs, case));
+        let deviation = prior.moderate(variance, freedom).sqrt().hypot(of_clock);
         let error = deviation / kept.sqrt();
         let p = |difference| p_above(difference, error, prior.freedom + freedom);
         Screened { difference, deviation, p_slower: p(difference), p_faster: p(-difference) }
@@ -59,7 +63,7 @@ pub fn screen(pairs: Vec<Pair>, elasticity: f64, rules: &Rules) -> Option<Screen
         shift,
         is_shifted: shift.abs() > rules.suite_shift,
         prior,
-        cases: known.into_iter().map(|known| known.map(judge)).collect(),
+        cases: known.into_iter().enumerate().map(|(at, known)| Some(judge(at, known?))).collect(),
     })
 }
 

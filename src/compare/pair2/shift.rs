@@ -57,6 +57,7 @@ mod tests {
         let pair = |pair| Pair {
             differences: (0..20).map(|case| Some(shift + noise(pair, case))).collect(),
             clocks: vec![clock; 20],
+            kinds: vec![Vec::new(); 20],
         };
         (0..12).map(pair).collect()
     }
@@ -74,7 +75,8 @@ mod tests {
         // A faster clock explains no slower suite.
         assert_eq!(cause(0.02, Some(0.02)), Cause::Build);
         assert_eq!(cause(0.005, None), Cause::Chance);
-        let none = vec![Pair { differences: vec![None], clocks: vec![None] }];
+        let none =
+            vec![Pair { differences: vec![None], clocks: vec![None], kinds: vec![Vec::new()] }];
         assert_eq!(judge_shift(&none, &Rules::default()), None);
     }
 

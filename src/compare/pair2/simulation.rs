@@ -107,8 +107,12 @@ impl Machine {
         let (base, candidate) = if ask.base_first { (first, second) } else { (second, first) };
         let difference = |(candidate, base): (f64, f64)| Some(candidate - base);
         let differences = candidate.into_iter().zip(base).map(difference).collect();
-        Pair { differences, clocks: vec![None; ask.cases.len()] }
+        Pair { differences, clocks: vec![None; ask.cases.len()], kinds: kinds(ask.cases.len()) }
     }
+}
+
+fn kinds(cases: usize) -> Vec<Vec<String>> {
+    vec![Vec::new(); cases]
 }
 
 fn gate(seed: u64, noise: Noise, slowdown: f64) -> Found {
@@ -224,7 +228,7 @@ fn gate_on_a_warm_card(seed: u64, slower: usize, slowdown: f64) -> Found {
             (Some(own + 2f64.sqrt() * scatter * normal(&mut rng) - 0.7 * clock), Some(clock))
         };
         let (differences, clocks) = ask.cases.iter().map(&mut each).unzip();
-        Ok(Pair { differences, clocks })
+        Ok(Pair { differences, clocks, kinds: kinds(ask.cases.len()) })
     };
     run(CASES, &Rules::default(), measure).unwrap()
 }
@@ -257,7 +261,7 @@ fn gate_on_host(seed: u64, cases: usize, unlucky: f64, slowdown: f64) -> Found {
             Some(slowdown + common + luck + 0.04 * normal(&mut rng))
         };
         let differences = ask.cases.iter().map(difference).collect();
-        Ok(Pair { differences, clocks: vec![None; ask.cases.len()] })
+        Ok(Pair { differences, clocks: vec![None; ask.cases.len()], kinds: kinds(ask.cases.len()) })
     };
     run(cases, &Rules::on_host(), measure).unwrap()
 }

@@ -4,8 +4,9 @@
 //! All comparisons are differences of logarithms of medians, so that a result is a ratio. How far
 //! such a difference may be off by chance comes from how the trials of a point differ, pooled over
 //! the curve, and from what processes differ by; the bounds hold for all points of a curve at once
-//! (Bonferroni). Points may have different numbers of trials. The division of labour: [`cliff`] asks whether a larger dimension is faster, [`step`] whether the time of the
-//! aligned dimensions jumps by more than the work, [`tier`] what alignment as such costs.
+//! (Bonferroni). Points may have different numbers of trials. The division of labour: [`cliff`]
+//! asks whether a larger dimension is faster, [`step`] whether the time of the aligned dimensions
+//! jumps by more than the work, [`tier`] what alignment as such costs.
 
 pub(crate) mod cliff;
 pub mod kernel;
