@@ -15,7 +15,8 @@ use crate::device::{Algorithm, Cuda, Device};
 use crate::ops::{Plan, Verification};
 use crate::stats::median;
 use crate::workload::CaseError;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -69,13 +70,15 @@ impl FromStr for Fault {
 pub struct Injector {
     fault: Fault,
     device: Device,
+    /// The spin of each case that was slowed before: every trial has the same.
+    spins: RefCell<HashMap<String, (f64, usize)>>,
     /// Whether the fault has made the CPU useless to this process, as a lost context makes a GPU.
     cpu_is_lost: Rc<Cell<bool>>,
 }
 
 impl Injector {
     pub fn new(fault: Fault, device: Device) -> Self {
-        Injector { fault, device, cpu_is_lost: Rc::default() }
+        Injector { fault, device, spins: RefCell::default(), cpu_is_lost: Rc::default() }
     }
 
     /// The plan of a case, with the fault in it if it is about this case. An error where the device
@@ -86,7 +89,7 @@ impl Injector {
         }
         let effect = match &self.fault {
             Fault::Slow(parts, percent) if parts.split('|').any(|part| case_id.contains(part)) => {
-                return Ok(Box::new(Faulty::slowed(*percent, plan, &self.device)?));
+                return self.slowed(case_id, *percent, plan);
             }
             Fault::Sticky(cases) | Fault::Vanished(cases) if case_id.contains(cases.as_str()) => {
                 match &self.device {
@@ -97,6 +100,24 @@ impl Injector {
             _ => return Ok(plan),
         };
         Ok(Box::new(Faulty { plan, effect }))
+    }
+
+    fn slowed(
+        &self,
+        case_id: &str,
+        percent: f64,
+        plan: Box<dyn Plan>,
+    ) -> Result<Box<dyn Plan>, CaseError> {
+        let known = self.spins.borrow().get(case_id).copied();
+        if let (Some((delay_ns, every)), Device::Cuda(cuda)) = (known, &self.device) {
+            let effect = Effect::Spin { cuda: cuda.clone(), delay_ns, every, launches: 0 };
+            return Ok(Box::new(Faulty { plan, effect }));
+        }
+        let slowed = Faulty::slowed(percent, plan, &self.device)?;
+        if let Effect::Spin { delay_ns, every, .. } = slowed.effect {
+            self.spins.borrow_mut().insert(case_id.to_owned(), (delay_ns, every));
+        }
+        Ok(Box::new(slowed))
     }
 
     /// Whether it has made the CPU useless to this process.

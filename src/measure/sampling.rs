@@ -11,8 +11,8 @@ const MIN_SAMPLES: usize = 20;
 pub const ADAPTIVE_TRIALS: usize = 2;
 /// A long warm-up has no fewer launches, all that a trial makes before its samples included.
 const MIN_WARM_UP: usize = 3;
-/// How long its launches take.
-const WARM_UP_NS: f64 = 6e6;
+/// How long it and the samples take together, at least.
+const TRIAL_NS: f64 = 9.5e6;
 /// How a trial samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sampling {
@@ -39,13 +39,19 @@ impl Sampling {
         let samples = |least: usize| {
             measure.div_ceil(launches_per_sample).max(least).next_multiple_of(CRITERION_SAMPLES)
         };
-        let long = ((WARM_UP_NS / launch_ns) as usize).max(MIN_WARM_UP);
+        let long = |samples: usize| {
+            let samples_ns = (samples * launches_per_sample) as f64 * launch_ns;
+            (((TRIAL_NS - samples_ns).max(0.0) / launch_ns) as usize).max(MIN_WARM_UP)
+        };
         match protocol.kind {
             ProtocolKind::Standard => Sampling { warmup, samples: samples(MIN_SAMPLES) },
             ProtocolKind::Gate => {
-                Sampling { warmup: warmup.max(long), samples: samples(CRITERION_SAMPLES) }
+                let samples = samples(CRITERION_SAMPLES);
+                Sampling { warmup: warmup.max(long(samples)), samples }
             }
-            ProtocolKind::Adaptive => Sampling { warmup: long, samples: CRITERION_SAMPLES },
+            ProtocolKind::Adaptive => {
+                Sampling { warmup: long(CRITERION_SAMPLES), samples: CRITERION_SAMPLES }
+            }
         }
     }
 }
@@ -67,15 +73,16 @@ mod tests {
         assert_eq!(samples(&Protocol { measure: 7, ..STANDARD }, 1), 20);
         let gate = Protocol { kind: ProtocolKind::Gate, warmup: 10, measure: 20, trials: 3 };
         assert_eq!((samples(&gate, 1), samples(&gate, 49)), (20, 10));
-        assert_eq!(Sampling::with(&gate, 49, 7e3).warmup, 857);
+        assert_eq!(Sampling::with(&gate, 49, 7e3).warmup, 867);
     }
 
     #[test]
     fn an_adaptive_trial_is_short_and_warm() {
         let adaptive = Protocol { kind: ProtocolKind::Adaptive, ..STANDARD };
         let of = |launches, launch_ns| Sampling::with(&adaptive, launches, launch_ns);
-        assert_eq!(of(49, 7e3), Sampling { warmup: 857, samples: 10 });
-        assert_eq!(of(1, 1e6), Sampling { warmup: 6, samples: 10 });
+        assert_eq!(of(49, 7e3), Sampling { warmup: 867, samples: 10 });
+        assert_eq!(of(1, 5e5), Sampling { warmup: 9, samples: 10 });
+        assert_eq!(of(1, 1e6), Sampling { warmup: 3, samples: 10 });
         assert_eq!(of(1, 1e9), Sampling { warmup: 3, samples: 10 });
     }
 }

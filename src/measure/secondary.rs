@@ -19,7 +19,7 @@ const PER_CALL_NS: f64 = 9e5;
 const ISOLATED: RangeInclusive<usize> = 30..=102;
 const PER_CALL: RangeInclusive<usize> = 15..=36;
 /// The adaptive protocol takes one for so many.
-const ADAPTIVE_SHARE: usize = 3;
+const ADAPTIVE_SHARE: usize = 8;
 
 /// Launches held back at once: far below the thousand or so at which the driver makes the host
 /// wait, even if one is ten kernels.
@@ -139,7 +139,8 @@ mod tests {
         assert_eq!(isolated(ProtocolKind::Standard, 5e3), 102);
         assert_eq!(isolated(ProtocolKind::Standard, 40e3), 52);
         assert_eq!(isolated(ProtocolKind::Standard, 1e9), 30);
-        assert_eq!(isolated(ProtocolKind::Adaptive, 1e9), 10);
+        assert_eq!(isolated(ProtocolKind::Adaptive, 5e3), 13);
+        assert_eq!(isolated(ProtocolKind::Adaptive, 1e9), 4);
         assert_eq!(isolated(ProtocolKind::Gate, 5e3), 0);
     }
 }

@@ -59,6 +59,13 @@ impl Planner {
         session.map(|session| session.versions())
     }
 
+    /// Compiles the kernels that these cases need, on all cores: one after the other they may take
+    /// minutes the first time.
+    pub fn compile_ahead(&self, cases: &[Case]) {
+        let attention = cases.iter().filter_map(|case| Some((*case.operation.sdpa()?, case.dtype)));
+        self.attention.compile_ahead(attention);
+    }
+
     /// Chooses the algorithm, allocates and fills the operands.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let (dtype, seed) = (case.dtype, self.seed);

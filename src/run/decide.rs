@@ -33,21 +33,19 @@ pub fn open(run: &State, number: usize) -> HashSet<usize> {
     let known = rows.iter().zip(can_be_known).filter(|(_, can_be_known)| *can_be_known);
     let mut open: HashSet<usize> = known.map(|((index, _), _)| *index).collect();
 
-    let mut curves: HashMap<(&str, &str), Vec<(usize, Vec<f64>)>> = HashMap::new();
-    for (index, medians_ms) in &rows {
-        let case = &run.header.cases[*index];
+    let mut curves: HashMap<(&str, &str), Vec<(usize, Point)>> = HashMap::new();
+    for (index, medians_ms) in rows {
+        let case = &run.header.cases[index];
         let series = case.id.split('/').nth(1).unwrap_or_default();
-        curves.entry((series, &case.curve)).or_default().push((*index, medians_ms.clone()));
+        let work = case.operation.flops();
+        let point = Point { dim: case.dim, medians_ms, work, kernels: Vec::new() };
+        curves.entry((series, &case.curve)).or_default().push((index, point));
     }
     for curve in curves.into_values() {
         let at: HashMap<usize, usize> =
-            curve.iter().map(|(index, _)| (run.header.cases[*index].dim, *index)).collect();
-        let points = curve.into_iter().map(|(index, medians_ms)| {
-            let case = &run.header.cases[index];
-            let work = case.operation.flops();
-            Point { dim: case.dim, medians_ms, work, kernels: Vec::new() }
-        });
-        let undecided = cliff::open(&Curve::of_trials(points.collect()));
+            curve.iter().map(|(index, point)| (point.dim, *index)).collect();
+        let points = curve.into_iter().map(|(_, point)| point).collect();
+        let undecided = cliff::open(&Curve::of_trials(points));
         open.extend(undecided.iter().flatten().filter_map(|dim| at.get(dim)));
     }
     open

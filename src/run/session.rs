@@ -164,6 +164,7 @@ impl Session {
         let start = self.began.take().unwrap_or(start);
         let (device, torch) = (&self.with.device, self.with.planner.torch());
         let env = self.env.get_or_insert_with(|| env::describe(device, torch)).clone();
+        self.with.planner.compile_ahead(&part.cases);
         let header = header_of(experiment, device, env, &self.settings, part);
         let kind = header.protocol.kind;
         let run = State::open(header, &self.settings, || self.calibration(kind))?;

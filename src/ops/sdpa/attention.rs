@@ -3,13 +3,14 @@
 use super::backend::{Context, Made};
 use super::backends::{Route, find, named};
 use super::on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};
-use super::{policy, pytorch};
+use super::{flash, policy, pytorch};
+use crate::device::cuda::{AttentionKernel, Graph};
 use crate::device::torch::Session;
-use crate::device::{Device, Kernel, cuda::Graph};
+use crate::device::{Device, Kernel};
 use crate::ops::Plan;
 use crate::workload::{Backend, CaseError, DType, ErrorKind, Provider, Sdpa};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -50,6 +51,27 @@ impl Attention {
     /// Those of `device`, and of the PyTorch on it.
     pub fn new(device: Device, torch: Option<Rc<Session>>) -> Self {
         Attention { context: Context::new(device, torch), fastest: RefCell::default() }
+    }
+
+    /// Compiles what the kernels of these attentions need, all at once.
+    pub fn compile_ahead(&self, wanted: impl Iterator<Item = (Sdpa, DType)>) {
+        let Device::Cuda(cuda) = self.context.device() else { return };
+        let mut variants = HashSet::new();
+        for (sdpa, dtype) in wanted {
+            let routes = match sdpa.backend {
+                Backend::NsFastest => policy::candidates(&sdpa),
+                name => vec![Route::of(name, &sdpa)],
+            };
+            for route in routes {
+                let unpadded = route.backend == Backend::NsFlashUnpadded;
+                let head_dim = route.kernel_head_dim(&sdpa);
+                let is_flash = unpadded || route.backend == Backend::NsFlash;
+                if is_flash && flash::takes(head_dim) {
+                    variants.insert((unpadded, head_dim, dtype, sdpa.causal));
+                }
+            }
+        }
+        AttentionKernel::compile_flash(cuda, &variants.into_iter().collect::<Vec<_>>());
     }
 
     /// Chooses the backend, and makes its plan on seeded data.
@@ -186,6 +208,9 @@ impl Attention {
         };
         let (mut tried, mut refused) = (Vec::new(), Vec::new());
         for route in candidates {
+            if !tried.is_empty() && policy::is_hopeless(route.backend, sdpa) {
+                continue;
+            }
             let plan = self.plan_route(route, *sdpa, Extent::Whole, dtype, seed);
             let best_ms = tried.iter().map(|(ms, _)| *ms).fold(f64::INFINITY, f64::min);
             match plan.and_then(|mut plan| self.short_ms(plan.as_mut(), best_ms)) {

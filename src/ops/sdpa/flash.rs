@@ -74,6 +74,11 @@ impl AttentionBackend for FlashUnpadded {
     }
 }
 
+/// Whether there is a kernel for it, as far as its head_dim goes.
+pub(super) fn takes(head_dim: usize) -> bool {
+    (1..=MAX_HEAD_DIM).contains(&head_dim)
+}
+
 fn check_head_dim(name: Backend, sdpa: &Sdpa) -> Result<(), CaseError> {
     check_elements(sdpa)?;
     match sdpa.shape.head_dim {

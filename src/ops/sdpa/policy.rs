@@ -57,8 +57,18 @@ pub fn candidates_on_the_cpu(sdpa: &Sdpa) -> Vec<Route> {
     [Backend::CpuBlocked, Backend::NsMath].map(|backend| Route::of(backend, sdpa)).to_vec()
 }
 
+/// From so many keys on the backends that write their scores to memory are not tried where another
+/// runs: in S1 on an H100 they take 3 to 17 times as long.
+const FUSED_FROM: usize = 512;
+
+/// Whether a backend cannot be the fastest where a fused one runs.
+pub fn is_hopeless(backend: Backend, sdpa: &Sdpa) -> bool {
+    let is_unfused = matches!(backend, Backend::NsMath | Backend::NsMathFp16);
+    is_unfused && sdpa.shape.seq_len >= FUSED_FROM
+}
+
 /// What NS_FASTEST tries on a GPU: every backend as it is, and NS_CUDNN padded to the next
-/// multiples of 8 and 16.
+/// multiples of 8 and 16; the unfused last.
 pub fn candidates(sdpa: &Sdpa) -> Vec<Route> {
     use Backend::{NsCudnn, NsFlash, NsFlashUnpadded, NsMath, NsMathFp16, NsMemEfficient};
     let head_dim = sdpa.shape.head_dim;

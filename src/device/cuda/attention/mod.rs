@@ -12,6 +12,7 @@ use crate::workload::{DType, SdpaShape};
 use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute};
 use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::Ptx;
+use rayon::prelude::*;
 
 /// A fused attention kernel, loaded.
 pub struct AttentionKernel {
@@ -34,6 +35,27 @@ impl AttentionKernel {
         dtype: DType,
         causal: bool,
     ) -> Result<Self, DeviceError> {
+        let variant = Self::flash_variant(cuda, unpadded, head_dim, dtype, causal)?;
+        let tiling = variant.tiling;
+        let (name, shared_bytes) =
+            (variant.name(), tiling.shared_bytes(head_dim.next_multiple_of(8)));
+        Ok(AttentionKernel {
+            function: cuda.variant("flash.cu", &variant.defines(), &name, shared_bytes)?,
+            head_dim,
+            queries: tiling.queries,
+            threads: 32 * tiling.warps,
+            shared_bytes,
+            kept_columns: None,
+        })
+    }
+
+    fn flash_variant(
+        cuda: &Cuda,
+        unpadded: bool,
+        head_dim: usize,
+        dtype: DType,
+        causal: bool,
+    ) -> Result<FlashVariant, DeviceError> {
         assert!((1..=256).contains(&head_dim) && (unpadded || head_dim.is_multiple_of(8)));
         let most = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
         let shared_bytes_per_sm = cuda.context.attribute(most)? as usize;
@@ -43,16 +65,22 @@ impl AttentionKernel {
                 "NS_FLASH at head_dim {head_dim} needs more shared memory than this GPU has"
             ))
         })?;
-        let variant = FlashVariant { head_dim, unpadded, dtype, causal, tiling };
-        let (name, shared_bytes) = (variant.name(), tiling.shared_bytes(columns));
-        Ok(AttentionKernel {
-            function: cuda.variant("flash.cu", &variant.defines(), &name, shared_bytes)?,
-            head_dim,
-            queries: tiling.queries,
-            threads: 32 * tiling.warps,
-            shared_bytes,
-            kept_columns: None,
-        })
+        Ok(FlashVariant { head_dim, unpadded, dtype, causal, tiling })
+    }
+
+    /// Compiles the kernels of [`AttentionKernel::flash`] into the cache, on all cores: by default
+    /// S1 needs 80 of them, a second each. What fails here fails again where it is needed, and says
+    /// why.
+    pub fn compile_flash(cuda: &Cuda, wanted: &[(bool, usize, DType, bool)]) {
+        let (major, minor) = cuda.properties.compute_capability;
+        let arch = format!("sm_{major}{minor}");
+        let variant = |&(unpadded, head_dim, dtype, causal): &(bool, usize, DType, bool)| {
+            Self::flash_variant(cuda, unpadded, head_dim, dtype, causal).ok()
+        };
+        let variants: Vec<FlashVariant> = wanted.iter().filter_map(variant).collect();
+        variants.par_iter().for_each(|variant| {
+            let _ = compile("flash.cu", &variant.defines(), &arch);
+        });
     }
 
     /// CUTLASS-style memory-efficient attention for a multiple of 8. The driver refuses a head_dim
