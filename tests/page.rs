@@ -73,6 +73,9 @@ fn each_experiment_has_a_page_of_its_own() {
         let shown = points.iter().find(|point| point["case_id"] == first.point.case_id).unwrap();
         let ratio = shown["p50_ms"].as_f64().unwrap() / first.timing.p50;
         assert!((ratio - 1.0).abs() < 1e-5, "{ratio}");
+        let cycles = shown["cycles"].as_f64().unwrap() / first.cycles_p50.unwrap();
+        assert!((cycles - 1.0).abs() < 1e-5, "{cycles}");
+        assert_eq!(page.matches("holds the median of another run").count(), 2);
     }
 }
 
@@ -122,6 +125,7 @@ fn a_run_says_what_it_can_vouch_for() {
         ("All trials made", "yes"),
         ("Operands rotated to measure cold caches too", "yes"),
         ("Clock settled before the first trial", "yes"),
+        ("First and last trials agree", "yes"),
     ] {
         assert_eq!(verdict(&run, check), expected, "{check}");
     }
@@ -220,9 +224,16 @@ fn curves_switches_and_the_table_answer_to_pointer_and_keyboard() {
     assert_eq!(seen["dots"], 158);
     assert_eq!(seen["crosses"], 4);
     let hovered = seen["hovered"].as_str().unwrap();
-    for part in
-        ["head_dim 64", "multiple of 16", "Median", "95 % CI", "TFLOP/s", "synthetic", "CUDNN"]
-    {
+    for part in [
+        "head_dim 64",
+        "multiple of 16",
+        "Median",
+        "Another run",
+        "SM cycles",
+        "TFLOP/s",
+        "synthetic",
+        "CUDNN",
+    ] {
         assert!(hovered.contains(part), "{part} is not in {hovered}");
     }
     assert!(seen["key_right"].as_str().unwrap().contains("head_dim 65"), "{seen}");

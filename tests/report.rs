@@ -8,6 +8,7 @@ mod support;
 mod synthetic;
 
 use night_sweep::journal::record::{Failure, Header, Line};
+use night_sweep::measure::record::{Calibration, Cold, ProtocolKind, Settled};
 use night_sweep::render::{self, Written, plot};
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
@@ -200,6 +201,127 @@ fn numbers_are_those_of_the_journal() {
     let bytes = 2.0 * (4096.0 * 64.0 * 2.0 + 4096.0 * 4096.0);
     assert!(close(&row["derived"]["bandwidth_gbs_mean"], bytes / (mean * 1e-3) / 1e9));
     assert_eq!(row["flags"], json!([]));
+
+    // The clock is 1702.5 MHz in all trials.
+    let p50 = row["timing"]["p50"].as_f64().unwrap();
+    assert!(close(&row["cycles_p50"], p50 * 1702.5e3));
+    let of_trials = row["trial_p50"].as_array().unwrap().iter().map(|ms| ms.as_f64().unwrap());
+    let cycles = row["trial_cycles"].as_array().unwrap();
+    assert_eq!(cycles.len(), TRIALS);
+    assert!(cycles.iter().zip(of_trials).all(|(cycles, ms)| close(cycles, ms * 1702.5e3)));
+    let [low, high] = [0, 1].map(|end| row["ci95_p50"][end].as_f64().unwrap() / p50);
+    assert!(low < 1.0 && 1.0 < high && (low * high - 1.0).abs() < 1e-12, "{low} {high}");
+}
+
+#[test]
+fn secondary_timings_are_those_of_their_own_line() {
+    let (header, mut lines) = few(2);
+    let Some(Line::Secondary(first)) =
+        lines.iter_mut().find(|line| matches!(line, Line::Secondary(_)))
+    else {
+        panic!("a secondary line")
+    };
+    assert_eq!(first.case_id, header.cases[0].id);
+    first.isolated_ms = vec![3.0, 4.0, 5.0];
+    first.cold = Cold::Samples { buffer_sets: 7, samples_ms: vec![2.0, 2.5, 9.0] };
+    first.per_call_ms = vec![6.0];
+    let raw = Bench::new(header.clone(), &lines).raw();
+    let row = &raw["measurements"][0];
+    assert_eq!((&row["isolated"]["p50"], &row["isolated"]["count"]), (&json!(4.0), &json!(3)));
+    assert_eq!((&row["cold"]["p50"], &row["cold"]["buffer_sets"]), (&json!(2.5), &json!(7)));
+    assert_eq!(
+        (&row["per_call"]["p50"], &row["per_call"]["enqueue_us"]),
+        (&json!(6.0), &json!(4.5))
+    );
+
+    // A run that was killed after its trials has none.
+    lines.retain(|line| !matches!(line, Line::Secondary(_) | Line::End(_)));
+    let bench = Bench::new(header, &lines);
+    let raw = bench.raw();
+    assert_eq!(raw["metadata"]["status"], "partial");
+    let row = &raw["measurements"][0];
+    assert!(["isolated", "cold", "per_call"].iter().all(|key| row.get(key).is_none()), "{row}");
+    assert_valid(&bench.write().folder);
+}
+
+/// K from 64 to 72, two trials of each, whose medians differ by 0.2 %. 70 takes 5 % longer than
+/// what it would be padded to; the trials of 64 differ by 10 %.
+#[test]
+fn an_adaptive_run_flags_what_it_left_open() {
+    let (mut header, mut lines) = few(9);
+    header.protocol.trials = 2;
+    lines.retain(|line| !matches!(line, Line::Trial(trial) if trial.trial == 2));
+    for line in &mut lines {
+        let Line::Trial(trial) = line else { continue };
+        let level = if trial.case_id.ends_with("K70") { 1.05 } else { 1.0 };
+        let apart = if trial.case_id.ends_with("K64") { 0.1 } else { 0.002 };
+        let level = level * (1.0 + apart * trial.trial as f64);
+        trial.samples_ms = (0..10).map(|k| level * (1.0 + 1e-6 * f64::from(k))).collect();
+    }
+    let standard = Bench::new(header.clone(), &lines).raw();
+    header.protocol.kind = ProtocolKind::Adaptive;
+    let bench = Bench::new(header, &lines);
+    let raw = bench.raw();
+    assert_valid(&bench.write().folder);
+    let with = |raw: &Value, flag: &str| -> Vec<Value> {
+        let rows = raw["measurements"].as_array().unwrap().iter();
+        let has = |row: &&Value| row["flags"].as_array().unwrap().contains(&flag.into());
+        rows.filter(has).map(|row| row["dim"].clone()).collect()
+    };
+    assert!(
+        with(&raw, "cliff_undecided").contains(&json!(70)),
+        "{:?}",
+        with(&raw, "cliff_undecided")
+    );
+    assert!(with(&raw, "imprecise").contains(&json!(64)), "{:?}", with(&raw, "imprecise"));
+    assert!(["cliff_undecided", "imprecise"].iter().all(|flag| with(&standard, flag).is_empty()));
+    let warnings = bench.summary()["warnings"].to_string();
+    assert_contains(&warnings, &["may be a cliff or not", "is not known to 1 %"]);
+}
+
+#[test]
+fn checks_find_first_trials_that_are_slower_and_say_what_to_do() {
+    let (header, lines) = journal("G3", &g3());
+    let check = |header: &Header, lines: &[Line], name: &str| -> (String, String) {
+        let summary = Bench::new(header.clone(), lines).summary();
+        let checks = summary["checks"].as_array().unwrap();
+        let found = checks.iter().find(|check| check["check"] == name).unwrap();
+        let text = |key: &str| found[key].as_str().unwrap().to_owned();
+        (text("outcome"), text("detail"))
+    };
+    let name = "first and last trials agree";
+    let (outcome, detail) = check(&header, &lines, name);
+    assert_eq!(outcome, "yes", "{detail}");
+    assert!(!detail.contains("NIGHT_SWEEP_BURN_IN"), "{detail}");
+    let slower = |number: usize, factor: f64| {
+        let mut lines = lines.clone();
+        for line in &mut lines {
+            let Line::Trial(trial) = line else { continue };
+            if trial.trial == number {
+                trial.samples_ms.iter_mut().for_each(|ms| *ms *= factor);
+            }
+        }
+        lines
+    };
+    let (outcome, detail) = check(&header, &slower(0, 1.01), name);
+    assert_eq!(outcome, "no", "{detail}");
+    assert_contains(&detail, &["the first trial of a point took +1.0", "NIGHT_SWEEP_BURN_IN"]);
+    // A trial between them is another matter.
+    assert_eq!(check(&header, &slower(1, 1.05), name).0, "yes");
+    let (outcome, detail) = check(&header, &slower(1, 1.05), "trials agree");
+    assert_eq!(outcome, "no");
+    assert_contains(&detail, &["`trials: 6` in the spec"]);
+
+    let start = |header: &Header, start: Option<Settled>| {
+        let calibration = header.calibration.map(|found| Calibration { start, ..found });
+        Header { calibration, ..header.clone() }
+    };
+    let moving = start(&header, Some(Settled { sm_mhz: Some(1812.0), steady: false, wait_s: 3.0 }));
+    let name = "clock settled before the first trial";
+    let (outcome, detail) = check(&moving, &lines, name);
+    assert_eq!(outcome, "no");
+    assert_contains(&detail, &["still moving, at 1812 MHz", "after 3.0 s"]);
+    assert_eq!(check(&start(&header, None), &lines, name).0, "no");
 }
 
 #[test]
@@ -426,9 +548,11 @@ fn a_killed_run_is_reported_as_far_as_it_got() {
 #[test]
 fn a_case_that_failed_after_all_has_no_time() {
     let (header, mut lines) = few(2);
-    let Line::Trial(last) = lines.remove(lines.len() - 2) else {
-        panic!("the last trial of the last case")
+    let is_trial = |line: &Line| matches!(line, Line::Trial(_));
+    let Line::Trial(last) = lines.remove(lines.iter().rposition(is_trial).unwrap()) else {
+        panic!("a trial")
     };
+    assert_eq!((&*last.case_id, last.trial), (&*header.cases[1].id, 2));
     lines.push(Line::Failure(Failure {
         case_id: last.case_id,
         trial: 2,

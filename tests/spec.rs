@@ -330,6 +330,8 @@ fn but(keys: &str, from: &str, to: &str) -> String {
 fn the_protocol_and_the_algorithms_are_chosen_by_name() {
     let adaptive = experiment(&format!("{S1}\nprotocol: adaptive"));
     assert_eq!(adaptive.protocol.kind, ProtocolKind::Adaptive);
+    let gate = experiment(&format!("{S1}\nprotocol: gate"));
+    assert_eq!(gate.protocol.kind, ProtocolKind::Gate);
     refused(with(S1, "protocol: seed"), "6:15", "X1_test.protocol .. standard .. adaptive");
     let g3 = "type: gemm_k_dense\ndtypes: [fp16]\nshape: {M: 16, N: 16}\nK_range: [8, 16]";
     let best = experiment(&format!("{g3}\ngemm_algorithms: best")).cases();

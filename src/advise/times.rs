@@ -23,7 +23,7 @@ pub struct Times {
 #[derive(Debug)]
 pub struct Time {
     pub p50_ms: f64,
-    /// Its 95 % confidence interval, in ms; none of too few samples.
+    /// Holds the median of another run 19 times in 20, in ms; none where that is not known.
     pub ci95_ms: Option<[f64; 2]>,
     pub kernels: Vec<String>,
 }

@@ -1,13 +1,13 @@
 //! The SM clock as a covariate: a card that is warmer has a lower clock, and is slower in time
 //! without being slower in cycles.
 //!
-//! The time of a kernel that is bound by arithmetic goes with 1 / clock, that of one bound by memory
-//! does not. On H100s the time of G3's misaligned GEMMs goes with clock^-0.8, of its aligned ones
-//! with clock^-0.2. So the exponent, the elasticity, is estimated for the cases of each kernel: by
-//! least squares over how a case differs from itself, in time and in clock, from one trial or pair
-//! of processes to the next. That a case got slower once and for all is not in these differences.
-//! Points that fit badly are left out in turn (three robust deviations). Where a kernel has few
-//! points, or its clock hardly moved, its elasticity is drawn towards that of all.
+//! The time of a kernel that is bound by arithmetic goes with 1 / clock, that of one bound by
+//! memory does not. On H100s the time of G3's misaligned GEMMs goes with clock^-0.8, of its aligned
+//! ones with clock^-0.2. So the exponent, the elasticity, is estimated for the cases of each
+//! kernel: by least squares over how a case differs from itself, in time and in clock, from one
+//! trial or pair of processes to the next. That a case got slower once and for all is not in these
+//! differences. Points that fit badly are left out in turn (three robust deviations). Where a
+//! kernel has few points, or its clock hardly moved, its elasticity is drawn towards that of all.
 
 use crate::stats::median;
 use std::collections::HashMap;

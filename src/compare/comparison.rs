@@ -167,7 +167,7 @@ pub struct Row {
     pub verdict: Verdict,
     /// Whether it fails the comparison.
     pub fails: bool,
-    /// Of the medians, at equal SM clocks where those were counted, see [`super::clock`].
+    /// Of the medians, at equal SM clocks where those were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// Of the SM clocks; absent where they were not counted.

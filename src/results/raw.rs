@@ -115,8 +115,7 @@ pub struct Measured {
     /// The same of the median of each trial.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trial_cycles: Vec<f64>,
-    /// Holds the median of another run on this device 19 times in 20, in ms, see
-    /// [`crate::stats::repeat`].
+    /// Holds the median of another run on this device 19 times in 20, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ci95_p50: Option<[f64; 2]>,
     /// Correlation of a sample with the next one of its trial; absent where there is none, as of

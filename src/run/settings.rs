@@ -56,8 +56,8 @@ pub const VARIABLES: [(&str, &str, &str); 13] = [
     (
         "NIGHT_SWEEP_PROTOCOL",
         "standard, adaptive",
-        "adaptive takes as many samples as the median needs; default: the spec's `protocol`, or \
-         standard",
+        "adaptive makes two short trials, and more of the cases that these leave undecided; \
+         default: the spec's `protocol`, or standard",
     ),
     (
         "NIGHT_SWEEP_BURN_IN",

@@ -108,6 +108,20 @@ fn a_gpu_that_vanishes_ends_the_run_and_costs_no_case() {
 }
 
 #[test]
+fn a_slowdown_reaches_each_of_several_parts_and_no_other_case() {
+    let sandbox = Sandbox::new();
+    let slow = [("NIGHT_SWEEP_FAULT", "slow:/K9|/K11:1000")];
+    let raw = sandbox.g3_with(&slow, &[]).succeeded().json("raw");
+    let least = |id: &str| {
+        let mut rows = raw["measurements"].as_array().unwrap().iter();
+        rows.find(|row| row["case_id"] == id).unwrap()["timing"]["min"].as_f64().unwrap()
+    };
+    let [k8, k9, k10, k11, k12] = G3_IDS.map(least);
+    let others = k8.max(k10).max(k12);
+    assert!(k9.min(k11) > 3.0 * others, "{:?}", [k8, k9, k10, k11, k12]);
+}
+
+#[test]
 fn each_start_is_recorded_with_its_job() {
     let sandbox = Sandbox::new();
     let start = |variable, count| {

@@ -1,6 +1,6 @@
 //! A whole run: what it prints, and what it leaves behind.
 
-use crate::sandbox::{G3_IDS, Ran, Sandbox, TRIALS, bench, ended, finish, start};
+use crate::sandbox::{G3_IDS, Ran, SPEC, Sandbox, TRIALS, bench, ended, finish, start};
 use crate::support::{RUN_FOLDER, assert_valid, json, names};
 use night_sweep::results::criterion_files;
 use std::collections::HashSet;
@@ -21,7 +21,7 @@ fn a_run_leaves_a_folder_and_criterions_files() {
 }
 
 #[test]
-fn the_adaptive_protocol_makes_two_trials_and_tells_criterion_of_both() {
+fn the_adaptive_protocol_makes_two_trials_or_more_and_tells_criterion_of_all() {
     let sandbox = Sandbox::new();
     let adaptive = [("NIGHT_SWEEP_PROTOCOL", "adaptive")];
     let ran = sandbox.g3_with(&adaptive, &[]).succeeded();
@@ -31,17 +31,34 @@ fn the_adaptive_protocol_makes_two_trials_and_tells_criterion_of_both() {
     assert_eq!(raw["metadata"]["protocol"]["protocol"], "adaptive");
     assert_eq!(raw["config"]["protocol"], "adaptive", "{}", raw["config"]);
     for row in raw["measurements"].as_array().unwrap() {
-        assert_eq!(row["trials"], 2);
-        let [first, last] = [0, 1].map(|at| row["trial_p50"][at].as_f64().unwrap());
-        assert!(first > 0.0 && last > 0.0);
-        assert!(row["total_measurements"].as_u64().unwrap() >= 20, "{row}");
-        // Its estimates are there: so its samples have our mean, though the trials are of different
-        // lengths.
+        let trials = row["trials"].as_u64().unwrap();
+        assert!((2..=5).contains(&trials), "{row}");
+        let medians = row["trial_p50"].as_array().unwrap();
+        assert_eq!(medians.len() as u64, trials);
+        assert!(medians.iter().all(|median| median.as_f64().unwrap() > 0.0), "{row}");
+        assert_eq!(row["total_measurements"], 10 * trials);
+        // Its estimates are there: so its samples have our mean.
         assert!(row["criterion"]["mean_ms"].is_f64(), "{row}");
     }
     for unwanted in ["Warning", "Unable to complete", "panicked"] {
         assert!(!ran.stdout.contains(unwanted) && !ran.stderr.contains(unwanted), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn the_protocol_of_a_gate_takes_the_latency_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(&SPEC.replace("    trials: 2", "    trials: 2\n    protocol: gate"));
+    let ran = sandbox.g3_with(&[], &[]).succeeded();
+    assert_valid(&ran.folder());
+    let raw = ran.json("raw");
+    assert_eq!(raw["metadata"]["status"], "complete");
+    assert_eq!(raw["metadata"]["protocol"]["protocol"], "gate");
+    for row in raw["measurements"].as_array().unwrap() {
+        assert_eq!((&row["trials"], &row["total_measurements"]), (&2.into(), &20.into()), "{row}");
+        assert!(row.get("criterion").is_none(), "{row}");
+    }
+    assert!(!sandbox.criterion_home().join("G3").exists(), "Criterion got nothing");
 }
 
 fn assert_whole(sandbox: &Sandbox, ran: &Ran, experiment: &str, plots: &[&str]) {

@@ -200,6 +200,7 @@ impl Data {
             "ci95_ms": row.and_then(|row| row.ci95_p50).map(|ci| ci.map(six_digits)),
             "p10_ms": row.and_then(|r| percentile(&sorted(&r.timing_raw), 10.0)).map(six_digits),
             "p90_ms": six_digits(timing.p90),
+            "cycles": row.and_then(|row| row.cycles_p50).map(six_digits),
             "tflops": six_digits(derived.tflops_stats.p50),
             // p50 and p99.
             "isolated_ms": row

@@ -33,6 +33,9 @@ pub const SHARED: &str = concat!(
 const OWN: &str =
     concat!(include_str!("js/bars.js"), include_str!("js/table.js"), include_str!("js/report.js"));
 
+const INTERVAL: &str =
+    "“Another run” holds the median of another run on this device 19 times in 20.";
+
 pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
     let view = experiments::view(&raw.config);
     let hint = match view.layout {
@@ -61,6 +64,7 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
             ("findings", &sections::findings(&summary.findings)),
             ("chart_title", view.title),
             ("hint", hint),
+            ("interval", INTERVAL),
             ("tables", &tables::of(raw, summary, view)),
             ("checks", &sections::checks(&summary.checks)),
             ("protocol", &sections::protocol(raw)),

@@ -152,9 +152,7 @@ pub fn trials(protocol: &Protocol) -> String {
         ProtocolKind::Standard | ProtocolKind::Gate => {
             format!("{trials} trials of at least {measure} launches")
         }
-        ProtocolKind::Adaptive => {
-            format!("{trials} trials, more where that left something undecided")
-        }
+        ProtocolKind::Adaptive => format!("{trials} trials or more"),
     }
 }
 

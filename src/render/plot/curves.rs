@@ -59,8 +59,8 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
         area,
         raw,
         &format!(
-            "Line: median of {}. Bands: its 95 % interval, and 10th to 90th percentile. {} dots: \
-             multiples of 8.",
+            "Line: median of {}. Bands: another run's median, 19 times in 20; 10th to 90th \
+             percentile. {} dots: multiples of 8.",
             trials(&raw.metadata.protocol),
             if is_sparse { "Filled" } else { "Large" }
         ),

@@ -5,7 +5,8 @@ const FLAGS = {
   fewer_trials: "fewer trials than asked for",
   drifting: "the median moved between the first half of the samples and the second",
   unstable: "medians of the trials differ by more than 2 %",
-  imprecise: "the median is not known to 0.5 %",
+  imprecise: "the median is not known to 1 % (of a host: 10 %)",
+  cliff_undecided: "a cliff or not: further trials may tell",
   clock_moved: "the SM clocks of the trials differ by more than 0.5 %",
   below_settled_clock: "below 95 % of the clock at which the card settled",
   power_capped: "the card was at its power limit",
@@ -64,10 +65,11 @@ function readout(point) {
   if (!point.bar || data.is_shared) fact("Curve", curve);
   if (isMeasured(point)) {
     fact("Median", time(point.p50_ms));
-    if (point.ci95_ms) fact("95 % CI", interval(point.ci95_ms));
+    if (point.ci95_ms) fact("Another run", interval(point.ci95_ms));
     fact("10–90 %",
       point.p10_ms === undefined ? `up to ${time(point.p90_ms)}`
         : interval([point.p10_ms, point.p90_ms]));
+    if (point.cycles) fact("SM cycles", point.cycles.toFixed(0));
     fact("Rate", `${digits(point.tflops)} TFLOP/s`);
     if (point.of_peak_pct) fact("Of peak",
       `${digits(point.of_peak_pct[0])} % compute, ${digits(point.of_peak_pct[1])} % bandwidth`);
@@ -207,7 +209,8 @@ function listPoints() {
     { title: "Curve", key: isBar, text: isBar },
     number(hasVariants ? "Dim" : data.dim_name, (point) => point.dim, (dim) => dim),
     number("Median", (point) => point.p50_ms, time),
-    number("95 % CI", (point) => point.ci95_ms?.[0], (_, point) => interval(point.ci95_ms)),
+    number("Another run", (point) => point.ci95_ms?.[0], (_, point) => interval(point.ci95_ms)),
+    number("SM cycles", (point) => point.cycles, (cycles) => cycles.toFixed(0)),
     number("TFLOP/s", (point) => point.tflops, digits),
     number("% of peak", (point) => point.of_peak_pct?.[0], digits),
     number("Isolated p99", (point) => point.isolated_ms?.[1], time),
