@@ -123,7 +123,7 @@ fn auto_pads_as_pytorch_does_and_its_kernel_runs_alone_too() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
-fn the_fastest_tries_all_and_remembers() {
+fn the_fastest_tries_what_may_be_it_and_remembers() {
     let gpu = Gpu::new();
     for head_dim in [107, 112, 264] {
         for n_kv_heads in [None, Some(2)] {
@@ -132,7 +132,9 @@ fn the_fastest_tries_all_and_remembers() {
             let (again, _) = gpu.ran(&operation, DType::Fp16);
             assert_eq!(first.backend, again.backend);
             let reason = first.backend.unwrap().reason;
-            assert!(reason.contains("NS_MATH ") && reason.contains(" ms; "), "{reason}");
+            // With 1000 keys the unfused are tried where nothing else runs.
+            assert!(head_dim == 264 || !reason.contains("NS_MATH"), "{reason}");
+            assert!(reason.contains(" ms"), "{reason}");
             assert!(head_dim != 107 || reason.contains("NS_CUDNN padded to 112"), "{reason}");
         }
     }

@@ -13,7 +13,7 @@ pub(crate) mod shard;
 
 use crate::files::{cannot, not_a_link, remove_own, rename_own, sync_dir};
 use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
-use crate::measure::record::{Secondary, Trial};
+use crate::measure::record::{Cold, Secondary, Trial};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -342,6 +342,7 @@ fn add(
             ensure!(known.contains(id), "the header has no case {id}");
             let is_new = measured.insert((id.clone(), usize::MAX));
             ensure!(is_new, "secondary timings of {id}, again");
+            check_secondary(&secondary)?;
             run.end = None;
             run.secondary.push(*secondary);
         }
@@ -360,6 +361,19 @@ fn add(
         }
     }
     Ok(())
+}
+
+fn check_secondary(secondary: &Secondary) -> Result<()> {
+    let cold = match &secondary.cold {
+        Cold::Samples { samples_ms, .. } => &samples_ms[..],
+        Cold::NotApplicable { .. } => &[],
+    };
+    let mut times = [&secondary.isolated_ms, &secondary.per_call_ms, cold].into_iter().flatten();
+    let is_broken = |ms: &&f64| !(ms.is_finite() && **ms > 0.0);
+    match times.find(is_broken) {
+        None => Ok(()),
+        Some(ms) => bail!("{}: a secondary time of {ms} ms", secondary.case_id),
+    }
 }
 
 /// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should

@@ -163,8 +163,9 @@ impl Settings {
                 "NIGHT_SWEEP_RESUME" => settings.resume = named()?,
                 "NIGHT_SWEEP_SHARD" => settings.shard = Some(read(&value, wrong)?),
                 "NIGHT_SWEEP_PROTOCOL" => {
-                    let kind = serde_json::from_value(value.clone().into());
-                    settings.protocol = Some(kind.map_err(|_| wrong("standard or adaptive"))?);
+                    let kind = serde_json::from_value::<ProtocolKind>(value.clone().into());
+                    let kind = kind.ok().filter(|kind| *kind != ProtocolKind::Gate);
+                    settings.protocol = Some(kind.ok_or_else(|| wrong("standard or adaptive"))?);
                 }
                 "NIGHT_SWEEP_BURN_IN" => {
                     let seconds = value.parse().ok().filter(|seconds| *seconds <= 600);
@@ -271,6 +272,7 @@ mod tests {
         for (name, value, part) in [
             ("NIGHT_SWEEP_SHARD", "5/4", "1 <= i <= n"),
             ("NIGHT_SWEEP_PROTOCOL", "seed", "standard or adaptive"),
+            ("NIGHT_SWEEP_PROTOCOL", "gate", "standard or adaptive"),
             ("NIGHT_SWEEP_BURN_IN", "601", "0 to 600"),
             ("NIGHT_SWEEP_REPORT", "maybe", "yes or no"),
             ("NIGHT_SWEEP_FAULT", "slow:3", "slow:<part of an id>:<percent>"),

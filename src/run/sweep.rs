@@ -141,6 +141,12 @@ fn make(
             continue;
         }
         match next(line, with.is_lost(), signals.asked()) {
+            // Its latency is known: that it cannot be timed in another way takes it away no more.
+            Next::Keep(Line::Failure(failure)) if matches!(pass, Pass::Secondary) => {
+                progress
+                    .say(&format!("{}: no secondary times: {}", failure.case_id, failure.error));
+                progress.advance();
+            }
             Next::Keep(line) => {
                 let trials = run.header.protocol.trials;
                 let left = match pass {

@@ -83,7 +83,7 @@ pub fn run(
                 all.into_iter().filter(|&case| screen.cases[case].is_some()).collect();
             let preset = evenly(&known, rules.shift_cases);
             let measured = pairs(Stage::Shift, 0, rules.shift_pairs, &preset)?;
-            judge_shift(&measured, rules)
+            judge_shift(&measured, elasticities.overall, rules)
         }
     };
     Ok(Found {

@@ -36,9 +36,11 @@ pub fn screen(pairs: Vec<Pair>, elasticities: &Elasticities, rules: &Rules) -> O
     let pairs: Vec<Pair> =
         pairs.into_iter().map(|pair| pair.at_equal_clocks(elasticities)).collect();
     let complete = complete(&pairs);
-    let kept = if rules.keeps_shift && shift.abs() > rules.suite_shift { shift } else { 0.0 };
-    let removed: Vec<f64> =
-        middles(&complete, pairs.len()).iter().map(|middle| middle - kept).collect();
+    let middles = middles(&complete, pairs.len());
+    let at_equal_clocks = mean(&middles).unwrap_or_default();
+    let is_kept = rules.keeps_shift && at_equal_clocks.abs() > rules.suite_shift;
+    let kept = if is_kept { at_equal_clocks } else { 0.0 };
+    let removed: Vec<f64> = middles.iter().map(|middle| middle - kept).collect();
     let cut = rules.cut(pairs.len());
     let kept = (pairs.len() - 2 * cut) as f64;
     let freedom = kept - 1.0;

@@ -28,7 +28,7 @@ pub fn evenly<T: Clone>(cases: &[T], count: usize) -> Vec<T> {
     (0..count).map(|at| cases[at * cases.len() / count].clone()).collect()
 }
 
-pub fn judge_shift(pairs: &[Pair], rules: &Rules) -> Option<SuiteShift> {
+pub fn judge_shift(pairs: &[Pair], elasticity: f64, rules: &Rules) -> Option<SuiteShift> {
     let of_pair = |pair: &Pair| {
         let differences: Vec<f64> = pair.differences.iter().flatten().copied().collect();
         median(&differences)
@@ -38,8 +38,10 @@ pub fn judge_shift(pairs: &[Pair], rules: &Rules) -> Option<SuiteShift> {
     let p = 2.0 * p_above(found.mean.abs(), found.error(), found.count as f64 - 1.0);
     let clocks: Vec<f64> = pairs.iter().filter_map(Pair::clock).collect();
     let clock = mean(&clocks);
-    // Half the clock, twice the time: the two cancel.
-    let is_clock = clock.is_some_and(|clock| (found.mean + clock).abs() < rules.clock_tolerance);
+    // Bound by arithmetic, half the clock is twice the time, and the two cancel; G3 goes with less.
+    let explained =
+        |by: f64| clock.is_some_and(|c| (found.mean + by * c).abs() < rules.clock_tolerance);
+    let is_clock = explained(1.0) || explained(elasticity);
     let cause = match () {
         () if p >= rules.shift_p || found.mean.abs() <= rules.suite_shift => Cause::Chance,
         () if is_clock => Cause::Clock,
@@ -63,7 +65,7 @@ mod tests {
     }
 
     fn cause(shift: f64, clock: Option<f64>) -> Cause {
-        judge_shift(&pairs(shift, clock), &Rules::default()).unwrap().cause
+        judge_shift(&pairs(shift, clock), 0.65, &Rules::default()).unwrap().cause
     }
 
     #[test]
@@ -71,13 +73,14 @@ mod tests {
         assert_eq!(cause(0.02, None), Cause::Build);
         assert_eq!(cause(-0.02, None), Cause::Build);
         assert_eq!(cause(0.02, Some(-0.0195)), Cause::Clock);
+        assert_eq!(cause(0.02, Some(-0.031)), Cause::Clock);
         assert_eq!(cause(0.02, Some(0.0)), Cause::Build);
         // A faster clock explains no slower suite.
         assert_eq!(cause(0.02, Some(0.02)), Cause::Build);
         assert_eq!(cause(0.005, None), Cause::Chance);
         let none =
             vec![Pair { differences: vec![None], clocks: vec![None], kinds: vec![Vec::new()] }];
-        assert_eq!(judge_shift(&none, &Rules::default()), None);
+        assert_eq!(judge_shift(&none, 0.0, &Rules::default()), None);
     }
 
     #[test]
