@@ -124,7 +124,7 @@ mod tests {
     fn an_interval_holds_the_median_of_another_run() {
         for trials in [2, 3, 5] {
             let [covered, of_samples] = covered(trials);
-            assert!((0.92..=0.99).contains(&covered), "{trials} trials: {covered}");
+            assert!((0.90..=0.99).contains(&covered), "{trials} trials: {covered}");
             // What takes samples for independent does not.
             assert!(of_samples < 0.8, "{trials} trials: {of_samples}");
         }

@@ -18,11 +18,15 @@ mod tests;
 
 use super::raw::Measured;
 use crate::stats::median;
-use crate::stats::repeat::{BETWEEN_PROCESSES, BETWEEN_TRIALS};
+use crate::stats::repeat::BETWEEN_TRIALS;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A difference below this, as a ratio, is neither a cliff nor a step.
 pub const NOTABLE_RATIO: f64 = 1.05;
+
+/// What processes do to one point beyond what they do to all, as a standard deviation of its
+/// logarithm: runs of G3 on H100s, at equal clocks.
+const OF_A_POINT: f64 = 0.001;
 
 /// Chance that a curve without any cliff has one named, and the same for steps.
 const ALPHA: f64 = 0.01;
@@ -67,7 +71,7 @@ impl Curve {
     /// [`Curve::of_halves`].
     pub fn of_trials(points: Vec<Point>) -> Curve {
         let trials = points.iter().map(|point| point.medians_ms.len()).min().unwrap_or_default();
-        Curve::with(points, trials, (0..trials).collect(), BETWEEN_PROCESSES)
+        Curve::with(points, trials, (0..trials).collect(), OF_A_POINT)
     }
 
     /// A curve of a single trial, its medians those of the odd samples and of the even ones: the
