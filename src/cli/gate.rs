@@ -1,6 +1,7 @@
 use super::comparison::{Output, WHICH};
 use super::device::is_cpu;
 use crate::advise::input::percentage;
+use crate::compare::gate::noise_floor::NoiseFloor;
 use crate::compare::gate::pairs::KIND;
 use crate::compare::gate::{self, Request, close, default_state};
 use crate::compare::pair2::Rules;
@@ -40,9 +41,10 @@ pub struct GateArgs {
     #[arg(long)]
     filter: Option<String>,
     /// The least slowdown that fails the gate. One of exactly this is found half of the time; what
-    /// is found 19 times in 20 is the threshold and as much as the noise hides.
-    #[arg(long, default_value = "1%")]
-    threshold: String,
+    /// is found 19 times in 20 is the threshold and as much as the noise hides. Default: 1%, or the
+    /// noise floor of the machine where that is higher
+    #[arg(long)]
+    threshold: Option<String>,
     /// Trials of each process; default: 2 in the screen and 3 in the
     /// confirmation, on the CPU 12 and 24.
     #[arg(long)]
@@ -87,8 +89,9 @@ pub fn run(arguments: &GateArgs) -> Result<u8> {
 }
 
 fn request(arguments: &GateArgs, is_cpu: bool) -> Result<Request> {
-    let threshold = percentage(&arguments.threshold).context("--threshold")?;
-    ensure!(threshold > 0.0, "--threshold: has to be above 0%");
+    let given = arguments.threshold.as_deref().map(percentage).transpose();
+    let given = given.context("--threshold")?;
+    ensure!(given.is_none_or(|given| given > 0.0), "--threshold: has to be above 0%");
     ensure!(arguments.trials != Some(0), "--trials: at least 1");
     let build = |place: &PathBuf, variables: &[(String, String)]| -> Result<Bench> {
         let bench = Bench::new(Executable::find(place, &arguments.bench)?);
@@ -102,7 +105,12 @@ fn request(arguments: &GateArgs, is_cpu: bool) -> Result<Request> {
         floor.push(".noise-floor.json");
         floor.into()
     };
+    let noise_floor = arguments.noise_floor.clone().unwrap_or_else(floor);
     let rules = if is_cpu { Rules::on_host() } else { Rules::default() };
+    let threshold = match given {
+        Some(given) => given,
+        None => default_threshold(&noise_floor, rules.threshold.exp_m1())?,
+    };
     Ok(Request {
         bench: arguments.bench.clone(),
         base: build(&arguments.base, &arguments.base_env)?,
@@ -119,9 +127,22 @@ fn request(arguments: &GateArgs, is_cpu: bool) -> Result<Request> {
         },
         rules: Rules { threshold: threshold.ln_1p(), ..rules },
         seed: arguments.seed,
-        noise_floor: arguments.noise_floor.clone().unwrap_or_else(floor),
+        noise_floor,
         state,
     })
+}
+
+/// No lower than what the machine is known to hide.
+fn default_threshold(noise_floor: &Path, least: f64) -> Result<f64> {
+    let known = NoiseFloor::read(noise_floor)?.map_or(0.0, |floor| floor.mde_pct / 100.0);
+    if known > least {
+        say(&format!(
+            "night-sweep: the threshold is {:.1} %, the noise floor in {}",
+            known * 100.0,
+            noise_floor.display()
+        ));
+    }
+    Ok(known.max(least))
 }
 
 fn ensure_replaceable(arguments: &GateArgs, request: &Request) -> Result<()> {
@@ -143,4 +164,25 @@ fn variable(text: &str) -> Result<(String, String)> {
         .filter(|(name, _)| !name.is_empty())
         .ok_or_else(|| anyhow!("{text:?} is not NAME=VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_threshold_is_no_lower_than_the_noise_floor() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("floor.json");
+        let threshold = || default_threshold(&path, 0.01).unwrap();
+        assert_eq!(threshold(), 0.01);
+        for (mde_pct, expected) in [(0.3, 0.01), (2.4, 0.024)] {
+            let floor = serde_json::json!({
+                "schema_version": "2.0", "bench": "g3", "device": "a CPU", "driver": "none",
+                "gates": 1, "mde_pct": mde_pct, "calibration": null, "cases": {}
+            });
+            std::fs::write(&path, floor.to_string()).unwrap();
+            assert!((threshold() - expected).abs() < 1e-12, "{mde_pct}");
+        }
+    }
 }

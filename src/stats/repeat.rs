@@ -13,7 +13,7 @@ use std::f64::consts::PI;
 
 /// What processes differ by beyond their trials, as a standard deviation of the logarithm of a
 /// median: runs of G3 and G4 on H100s and an H200, whose clocks differ by as much.
-pub const BETWEEN_PROCESSES: f64 = 0.002;
+pub const BETWEEN_PROCESSES: f64 = 0.0015;
 /// The same of a host.
 pub const BETWEEN_PROCESSES_ON_HOST: f64 = 0.01;
 /// What trials of a case differ by where there is a single one.
@@ -84,7 +84,7 @@ mod tests {
     /// follow each other, correlated at 0.97.
     fn run(rng: &mut ChaCha8Rng, case: usize, trials: usize) -> Vec<Vec<f64>> {
         let scatter = if case.is_multiple_of(4) { 0.01 } else { 0.001 };
-        let process = 0.002 * normal(rng);
+        let process = 0.0015 * normal(rng);
         let trial = |_| {
             let level = process + scatter * normal(rng);
             let mut state = normal(rng);
