@@ -143,8 +143,7 @@ fn first_and_last(rows: &[&Measured]) -> Check {
             let advice = "; the device was not yet, or no longer, what it was: run again, on a \
                           GPU with a longer NIGHT_SWEEP_BURN_IN";
             format!(
-                "the first trial of a point took {:+.2} % more than the last (median of \
-                 {}){}",
+                "the first trial of a point against its last: {:+.2} % (median of {}){}",
                 (ratio - 1.0) * 100.0,
                 ratios.len(),
                 if holds { "" } else { advice }

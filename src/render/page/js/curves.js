@@ -1,6 +1,6 @@
-// Curves over a dimension, in panels: dots, a line through them, a band from the 10th to the 90th
-// percentile, crosses where there is no result, and below each panel which kernels ran. Pointer and
-// arrow keys move a cursor.
+// Curves over a dimension, in panels: dots, a line through them, a band that holds the median of
+// another run 19 times in 20, crosses where there is no result, and below each panel which kernels
+// ran. Pointer and arrow keys move a cursor.
 
 const TOP = 30, PLOT = 250, STRIP = 15, AXIS = 40;
 const DASHES = ["", "6 3", "2 3", "8 3 2 3", "1 3", "10 4"];
@@ -35,11 +35,10 @@ function curveMark(style, color) {
  * median time.
  */
 function valueOf(point, quantity) {
-  if (quantity === "ms") return { mid: point.p50_ms, low: point.p10_ms ?? point.p50_ms,
-    high: point.p90_ms ?? point.p50_ms };
+  const [low, high] = point.ci95_ms ?? [point.p50_ms, point.p50_ms];
+  if (quantity === "ms") return { mid: point.p50_ms, low, high };
   const rate = (ms) => (point.tflops * point.p50_ms) / ms;
-  return { mid: point.tflops, low: rate(point.p90_ms ?? point.p50_ms),
-    high: rate(point.p10_ms ?? point.p50_ms) };
+  return { mid: point.tflops, low: rate(high), high: rate(low) };
 }
 
 /**

@@ -148,7 +148,7 @@ function key(isSweep, rows) {
     const cross = { d: crossAt(6, 6, 4), style: "stroke: var(--muted); stroke-width: 1.8" };
     entries.push(html("li", {}, sign("path", cross), "no result"));
   }
-  entries.push(html("li", {}, "line: median, band: 10th to 90th percentile"));
+  entries.push(html("li", {}, "line: median, band: another run's median, 19 times in 20"));
   return html("ul",
     { class: "key", "aria-label": isSweep ? `Colours: alignment of ${data.dim_name}` : "Signs" },
     entries);
