@@ -109,6 +109,8 @@ fn cublaslt_chooses_the_kernels_of_cublas() {
             differ.push(format!("{shape:?}: cuBLAS {plain:?}, cuBLASLt {lt:?}"));
         }
     }
+    // Libraries of two installations choose apart: see whose these are.
+    println!("{:#?}", night_sweep::device::libraries::stack().unwrap().describe());
     println!("{} of {all} GEMMs run other kernels\n{}", differ.len(), differ.join("\n"));
     assert!(differ.len() * 20 < all, "{} of {all}", differ.len());
 }
