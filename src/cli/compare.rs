@@ -38,7 +38,9 @@ pub fn run(arguments: &CompareArgs) -> Result<u8> {
     let (base, cand) = match arguments.criterion {
         true => {
             let home = criterion_home();
-            (criterion::read(&home, base)?, criterion::read(&home, cand)?)
+            let (base, mut cand) = (criterion::read(&home, base)?, criterion::read(&home, cand)?);
+            criterion::leave_out_what_is_of(&base, &mut cand);
+            (base, cand)
         }
         false => (runs::read(Path::new(base))?, runs::read(Path::new(cand))?),
     };

@@ -67,6 +67,13 @@ pub fn newest() -> Result<PathBuf> {
 }
 
 pub fn newest_in(folder: &Path) -> Result<PathBuf> {
+    newest_first(folder).into_iter().next().with_context(|| {
+        format!("there is no run yet in {}: make one with `cargo bench`", folder.display())
+    })
+}
+
+/// The journals in a folder, the last one written to first.
+pub fn newest_first(folder: &Path) -> Vec<PathBuf> {
     let journals = fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -74,10 +81,9 @@ pub fn newest_in(folder: &Path) -> Result<PathBuf> {
         .map(|run| run.path().join(journal::FILE_NAME));
     let dated =
         journals.filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)));
-    let (_, path) = dated.max().with_context(|| {
-        format!("there is no run yet in {}: make one with `cargo bench`", folder.display())
-    })?;
-    Ok(path)
+    let mut dated: Vec<_> = dated.collect();
+    dated.sort();
+    dated.into_iter().rev().map(|(_, path)| path).collect()
 }
 
 #[derive(Clone, Debug, PartialEq)]

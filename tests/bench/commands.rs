@@ -129,3 +129,32 @@ fn report_writes_the_same_folder_again() {
         }
     }
 }
+
+#[test]
+fn a_baseline_new_holds_what_the_newest_run_measured() {
+    let sandbox = Sandbox::new();
+    let g3 = ["run", "G3_gemm_k_dense"];
+    sandbox.night_sweep(&[&g3[..], &["--", "--save-baseline", "main"]].concat()).succeeded();
+    sandbox.night_sweep(&[&g3[..], &["--fault", "sticky:/K8"]].concat()).succeeded();
+    // Criterion keeps the sample of the run before: it would be compared with itself.
+    let group = sandbox.criterion_home().join("G3/M16_N16_fp16");
+    assert!(group.join("K8/new/sample.json").exists());
+    let compare = || sandbox.night_sweep(&["compare", "--criterion", "main", "new"]);
+    let ran = compare().ended_with(1);
+    assert_contains(&ran.stdout, &["1 NOW_FAILS", "G3/M16_N16_fp16/K8", "fault injection"]);
+
+    // A run of some cases leaves the others as they were.
+    sandbox.night_sweep(&[&g3[..], &["--", "--save-baseline", "other"]].concat()).succeeded();
+    sandbox.night_sweep(&[&g3[..], &["--", "K9"]].concat()).succeeded();
+    let some = sandbox.night_sweep(&["compare", "--criterion", "other", "new"]);
+    assert_contains(&some.stdout, &["4 ONLY_IN_BASE", "4 cases of new are those of other"]);
+
+    sandbox.night_sweep(&[&g3[..], &["--fault", "sticky:/K8"]].concat()).succeeded();
+    std::fs::write(group.join("K9/new/sample.json"), "{").unwrap();
+    std::fs::remove_file(group.join("K10/new/estimates.json")).unwrap();
+    let ran = compare().ended_with(1);
+    assert_contains(
+        &ran.stdout,
+        &["1 NOW_FAILS", "2 ONLY_IN_BASE", "K9/new", "K10/new", "missing"],
+    );
+}

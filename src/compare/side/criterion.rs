@@ -6,7 +6,7 @@ use crate::compare::comparison::Side;
 use crate::journal::{self, runs};
 use crate::results::criterion_files::{self, CBenchmark};
 use anyhow::{Result, ensure};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Criterion's folders are this deep at most: group, function and value.
@@ -15,28 +15,87 @@ const DEPTH: usize = 3;
 /// Consecutive parts that a sample is cut into: Criterion's files do not say what a trial is.
 const PARTS: usize = 3;
 
-/// Reads the baseline of every benchmark that has it. `new` is the newest run.
+/// Journals looked into for the cases of `new`.
+const JOURNALS: usize = 50;
+
+/// Reads the baseline of every benchmark that has it. `new` is the newest run: what that could not
+/// measure has no time, though Criterion keeps that of a run before it. A benchmark whose files are
+/// broken is named and left out.
 pub fn read(home: &Path, baseline: &str) -> Result<Stored> {
-    let mut found = Vec::new();
+    let mut found = Found::default();
     let is_name =
         !baseline.is_empty() && !baseline.contains(['/', '\\']) && !baseline.starts_with('.');
     ensure!(is_name, "{baseline:?} is no name of a baseline");
     find(home, baseline, DEPTH, &mut found)?;
     ensure!(
-        !found.is_empty(),
+        !found.benchmarks.is_empty(),
         "{}: no benchmark has a baseline {baseline:?}; `cargo bench -- --save-baseline \
-         {baseline}` makes it, and `new` is the newest run",
-        home.display()
+         {baseline}` makes it, and `new` is the newest run{}",
+        home.display(),
+        found.broken.first().map(|broken| format!(" ({broken})")).unwrap_or_default()
     );
-    let cases = found.into_iter().map(|benchmark| (benchmark.id.full_id.clone(), case(&benchmark)));
+    let cases = found.benchmarks.into_iter();
+    let mut cases: BTreeMap<String, Case> =
+        cases.map(|benchmark| (benchmark.id.full_id.clone(), case(&benchmark))).collect();
+    if baseline == "new" {
+        leave_out_what_the_newest_run_lacks(home, &mut cases);
+    }
+    let notes = found.broken.into_iter().map(|broken| format!("left out of {baseline}: {broken}"));
     Ok(Stored {
         side: Side { name: baseline.to_owned(), runs: vec![baseline.to_owned()], device: None },
         is_host: is_host(home),
         conditions: BTreeMap::new(),
         circumstances: BTreeMap::new(),
-        cases: cases.collect(),
-        notes: Vec::new(),
+        cases,
+        notes: notes.collect(),
     })
+}
+
+#[derive(Default)]
+struct Found {
+    benchmarks: Vec<CBenchmark>,
+    /// What is wrong with those that cannot be read.
+    broken: Vec<String>,
+}
+
+/// The newest run that has a case says whether it was measured.
+fn leave_out_what_the_newest_run_lacks(home: &Path, cases: &mut BTreeMap<String, Case>) {
+    let mut open: BTreeSet<String> = cases.keys().cloned().collect();
+    for path in runs::newest_first(&home.join("night-sweep")).iter().take(JOURNALS) {
+        if open.is_empty() {
+            return;
+        }
+        let Ok(run) = journal::read(path) else { continue };
+        let by_case = run.by_case();
+        for id in run.header.cases.iter().map(|case| &case.id).filter(|id| open.remove(*id)) {
+            if let Some(failure) = by_case.failure(id) {
+                let error = format!("{}: {}", failure.error_kind.name(), failure.error);
+                cases.insert(id.clone(), Case { error: Some(error), ..Case::default() });
+            } else if by_case.trials(id).is_empty() {
+                cases.remove(id);
+            }
+        }
+    }
+}
+
+/// Leaves out of `cand` what is the measurement of `base` itself: the candidate's run had not these
+/// cases, as with a filter. Two names of one run stay what they are.
+pub fn leave_out_what_is_of(base: &Stored, cand: &mut Stored) {
+    let is_of_base = |(id, case): (&String, &Case)| {
+        base.cases.get(id).is_some_and(|own| !own.runs.is_empty() && own.runs == case.runs)
+    };
+    let same: Vec<String> =
+        cand.cases.iter().filter(|entry| is_of_base(*entry)).map(|(id, _)| id.clone()).collect();
+    if same.is_empty() || same.len() == cand.cases.len() {
+        return;
+    }
+    cand.notes.push(format!(
+        "{} cases of {} are those of {}: not measured since, and left out",
+        same.len(),
+        cand.side.name,
+        base.side.name
+    ));
+    same.iter().for_each(|id| drop(cand.cases.remove(id)));
 }
 
 /// Criterion's files do not say, but the newest of the journals beside them does.
@@ -45,8 +104,16 @@ fn is_host(home: &Path) -> bool {
     newest.is_ok_and(|run| run.header.device == "cpu")
 }
 
-fn find(dir: &Path, baseline: &str, depth: usize, found: &mut Vec<CBenchmark>) -> Result<()> {
-    found.extend(criterion_files::read_folder(&dir.join(baseline))?);
+fn find(dir: &Path, baseline: &str, depth: usize, found: &mut Found) -> Result<()> {
+    let files = dir.join(baseline);
+    match criterion_files::read_folder(&files) {
+        Ok(Some(benchmark)) => found.benchmarks.push(benchmark),
+        Ok(None) if files.join("benchmark.json").exists() => {
+            found.broken.push(format!("{}: a file of it is missing", files.display()));
+        }
+        Ok(None) => {}
+        Err(error) => found.broken.push(format!("{error:#}")),
+    }
     if depth == 0 {
         return Ok(());
     }
