@@ -88,6 +88,7 @@ fn measure(
     let protocol = run.header.protocol;
     for number in 0..protocol.most_trials() {
         let mut order = order(run.header.cases.len(), run.header.seed, number);
+        order.retain(|index| !run.is_settled(*index, number));
         if number >= protocol.trials {
             // What an earlier process measured of this pass was open when it began.
             let open = decide::open(run, number);
@@ -95,7 +96,6 @@ fn measure(
             progress.add_trials(order.len());
         }
         let pass = Pass::Trial(number);
-        order.retain(|index| !run.is_settled(*index, number));
         if let Some(ended) = make(pass, with, run, signals, progress, order)? {
             return Ok(ended);
         }
