@@ -242,7 +242,7 @@ impl Comparison {
     }
 
     /// What the clock did to a comparison, where that is worth a word.
-    pub(super) fn note_of_clock(&self) -> Option<String> {
+    fn note_of_clock(&self) -> Option<String> {
         const NOTABLE: f64 = 0.005;
         let clocks: Vec<f64> =
             self.rows.iter().filter_map(|row| row.clock_ratio).map(f64::ln).collect();
@@ -260,7 +260,9 @@ impl Comparison {
         })
     }
 
-    pub(super) fn ordered(mut self) -> Self {
+    /// With its rows in order, counted, and what the clock did told.
+    pub(super) fn finished(mut self) -> Self {
+        self.notes.extend(self.note_of_clock());
         let size = |row: &Row| row.ratio.map_or(0.0, |ratio| ratio.ln().abs());
         self.rows.sort_by(|a, b| {
             let rank = |row: &Row| (!row.fails, row.verdict);

@@ -8,13 +8,12 @@ use super::clock;
 use super::side::Case;
 use crate::stats::mean;
 use crate::stats::moderation::moderate_by_kind;
+use crate::stats::repeat::between_on_host;
 use crate::stats::student::{Mean, p_above, t95};
 
 /// What a process does to a case, as a standard deviation of its logarithm, where nothing better is
-/// known.
+/// known: that of another day, which is more than that of the next run.
 const BETWEEN_PROCESSES: f64 = 0.005;
-/// The same on a host, of a case beside the others of its run.
-const BETWEEN_PROCESSES_ON_HOST: f64 = 0.01;
 
 /// A ratio of medians, in logarithms.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +26,7 @@ pub struct Ratio {
 
 pub fn ratios(cases: &[(Case, Case)], is_host: bool) -> Vec<Ratio> {
     let between = |variance: f64| match is_host {
-        true => BETWEEN_PROCESSES_ON_HOST.powi(2).max(variance),
+        true => between_on_host(variance),
         false => BETWEEN_PROCESSES.powi(2),
     };
     let raw: Vec<Spread> = cases.iter().map(|(base, cand)| Spread::of(base, cand)).collect();

@@ -130,10 +130,7 @@ pub fn compare(
         mismatches,
         rows,
     };
-    let note = comparison.note_of_clock();
-    let mut comparison = comparison;
-    comparison.notes.extend(note);
-    Ok(comparison.ordered())
+    Ok(comparison.finished())
 }
 
 fn is_timed(case: &Case) -> bool {

@@ -1,5 +1,5 @@
 //! Before the first trial: the settled clock, what timing costs on this card, what it can do, and
-//! then rest until none of that is felt any more.
+//! the wait until none of that is felt any more.
 
 use crate::device::cuda::{Graph, Tensor};
 use crate::device::nvml::Monitor;

@@ -48,19 +48,19 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let parts =
+            |parts: &str| parts.split('|').all(|part| !part.is_empty()).then(|| parts.to_owned());
         let slow = |rest: &str| {
             let (cases, percent) = rest.rsplit_once(':')?;
             let percent: f64 = percent.trim_end_matches('%').trim().parse().ok()?;
-            let fits =
-                cases.split('|').all(|part| !part.is_empty()) && percent > 0.0 && percent <= 1000.0;
-            fits.then(|| Fault::Slow(cases.to_owned(), percent))
+            let fits = percent > 0.0 && percent <= 1000.0;
+            parts(cases).filter(|_| fits).map(|cases| Fault::Slow(cases, percent))
         };
-        let cases = |part: &str| (!part.is_empty()).then(|| part.to_owned());
         let (kind, rest) = text.split_once(':').unwrap_or_default();
         match kind {
             "slow" => slow(rest),
-            "sticky" => cases(rest).map(Fault::Sticky),
-            "vanished" => cases(rest).map(Fault::Vanished),
+            "sticky" => parts(rest).map(Fault::Sticky),
+            "vanished" => parts(rest).map(Fault::Vanished),
             _ => None,
         }
         .ok_or_else(|| ALLOWED.to_owned())
@@ -87,11 +87,12 @@ impl Injector {
         if self.is_lost() {
             return Err(lost());
         }
+        let is_meant = |parts: &str| parts.split('|').any(|part| case_id.contains(part));
         let effect = match &self.fault {
-            Fault::Slow(parts, percent) if parts.split('|').any(|part| case_id.contains(part)) => {
+            Fault::Slow(parts, percent) if is_meant(parts) => {
                 return self.slowed(case_id, *percent, plan);
             }
-            Fault::Sticky(cases) | Fault::Vanished(cases) if case_id.contains(cases.as_str()) => {
+            Fault::Sticky(parts) | Fault::Vanished(parts) if is_meant(parts) => {
                 match &self.device {
                     Device::Cpu => Effect::Lose(self.cpu_is_lost.clone()),
                     Device::Cuda(cuda) => Effect::Trap(cuda.clone()),

@@ -1,6 +1,7 @@
 //! Secondary timings on a GPU: the same launches isolated, per call, and with cold caches. They are
 //! made in a pass of their own, after all trials: launches with cold caches lower the clock of the
-//! cases around them by 1 %, and the trials of a case should differ in nothing but their placement.
+//! cases around them (by 1 % on an H100), and the trials of a case should differ in nothing but
+//! their placement.
 
 use super::Sampler;
 use super::cold::cold;

@@ -1,7 +1,7 @@
 //! The wait before the first trial.
 //!
 //! After burn-in and calibration a card is at its power limit, and its clock climbs back in steps:
-//! on an H100 from 1837 to 1900 MHz in 0.3 s, on an H200 in 0.15 s. A trial before that would be
+//! on an H100 from 1837 to 1900 MHz in 0.3 s. A trial before that would be
 //! slower than the same trial at the end of the run. So the card works lightly, and its clock is
 //! counted, until it is steady.
 

@@ -22,7 +22,7 @@ use super::{criterion_files, cycles, intervals, peak, secondary};
 use crate::device::clocks::is_slowdown;
 use crate::journal::record::{CRITERION_VERSION, SCHEMA_VERSION, Status};
 use crate::journal::{ByCase, Run};
-use crate::measure::record::{ProtocolKind, Trial};
+use crate::measure::record::Trial;
 use crate::stats::{self, Timing};
 use crate::workload::ErrorKind;
 use crate::workload::case::Case;
@@ -75,9 +75,6 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
         anyhow::bail!("there are variants of {case_id}, which is no row of this run");
     }
 
-    let is_adaptive = header.protocol.kind == ProtocolKind::Adaptive;
-    intervals::add(&mut measurements, header.device == "cpu", is_adaptive);
-
     let missing = measurements.iter().any(is_incomplete);
     let complete = run.end.as_ref().is_some_and(|end| end.status == Status::Complete) && !missing;
     let metadata = Metadata {
@@ -109,13 +106,14 @@ pub fn raw(run: &Run, criterion_home: &Path) -> Result<(Raw, Vec<String>)> {
             broken.len()
         ));
     }
-    let raw = Raw {
+    let mut raw = Raw {
         schema_version: SCHEMA_VERSION.to_owned(),
         experiment: header.experiment.clone(),
         config: header.config.clone(),
         metadata,
         measurements,
     };
+    intervals::add(&mut raw);
     Ok((raw, warnings))
 }
 
@@ -237,7 +235,7 @@ fn point(case: &Case) -> Result<Point> {
     };
     Ok(Point {
         case_id: case.id.clone(),
-        series: case.id.split('/').nth(1).unwrap_or_default().to_owned(),
+        series: case.series().to_owned(),
         curve: case.curve.clone(),
         dim: case.dim,
         labels: case.labels.clone(),

@@ -84,8 +84,8 @@ pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Chec
             "trials agree",
             count(&|row| !flagged(row, "unstable")),
             "have medians within 2 %",
-            "the flags of the others may say why (clock_moved: compare them by cycles); else take \
-             more trials, `trials: 6` in the spec",
+            "the flags of the others may say why (clock_moved: their clock did); else take more \
+             trials, `trials: 6` in the spec",
         ),
         first_and_last(&rows),
     ];
@@ -102,8 +102,8 @@ pub fn of(raw: &Raw, calibration: Option<&Calibration>, env: &Value) -> Vec<Chec
                 "clock not held down",
                 count(&not_held_down),
                 "at 95 % of the settled clock or more, without a power cap or a slowdown",
-                "nothing here sets clocks: compare the others by cycles, which the clock does not \
-                 change; with `throttled` among their flags, look at the card's cooling and power",
+                "nothing here sets clocks: `night-sweep compare` takes runs to equal clocks; with \
+                 `throttled` among their flags, look at the card's cooling and power",
             ),
             gaps(&rows, calibration),
             cold(&rows),

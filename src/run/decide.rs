@@ -6,8 +6,9 @@
 use super::state::State;
 use crate::measure::record::Trial;
 use crate::results::curve::{Curve, Point, cliff};
-use crate::results::intervals::{self, is_imprecise};
+use crate::results::intervals::is_imprecise;
 use crate::stats::median;
+use crate::stats::repeat::{intervals95, intervals95_with};
 use std::collections::{HashMap, HashSet};
 
 /// The cases of which trial `number` may decide something, by their trials before it.
@@ -23,9 +24,9 @@ pub fn open(run: &State, number: usize) -> HashSet<usize> {
         .collect();
     let trials: Vec<&[f64]> = rows.iter().map(|(_, medians_ms)| &**medians_ms).collect();
     let is_host = run.header.device == "cpu";
-    let now = intervals::factors(&trials, is_host);
+    let now = intervals95(&trials, is_host);
     let most = run.header.protocol.most_trials();
-    let then = intervals::factors_with(&trials, Some(most), is_host);
+    let then = intervals95_with(&trials, Some(most), is_host);
     let can_be_known = now
         .into_iter()
         .zip(then)
@@ -36,10 +37,9 @@ pub fn open(run: &State, number: usize) -> HashSet<usize> {
     let mut curves: HashMap<(&str, &str), Vec<(usize, Point)>> = HashMap::new();
     for (index, medians_ms) in rows {
         let case = &run.header.cases[index];
-        let series = case.id.split('/').nth(1).unwrap_or_default();
         let work = case.operation.flops();
         let point = Point { dim: case.dim, medians_ms, work, kernels: Vec::new() };
-        curves.entry((series, &case.curve)).or_default().push((index, point));
+        curves.entry((case.series(), &case.curve)).or_default().push((index, point));
     }
     for curve in curves.into_values() {
         let at: HashMap<usize, usize> =

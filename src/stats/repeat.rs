@@ -13,9 +13,9 @@ use std::f64::consts::PI;
 
 /// What processes differ by beyond their trials, as a standard deviation of the logarithm of a
 /// median: runs of G3 and G4 on H100s and an H200, whose clocks differ by as much.
-pub const BETWEEN_PROCESSES: f64 = 0.0015;
-/// The same of a host.
-pub const BETWEEN_PROCESSES_ON_HOST: f64 = 0.01;
+const BETWEEN_PROCESSES: f64 = 0.0015;
+/// The same of a host, of a case beside the others of its run.
+const BETWEEN_PROCESSES_ON_HOST: f64 = 0.01;
 /// What trials of a case differ by where there is a single one.
 pub const BETWEEN_TRIALS: f64 = 0.005;
 
@@ -43,12 +43,13 @@ pub fn intervals95_with(trials: &[&[f64]], count: Option<usize>, is_host: bool) 
     moderated.map(factor).collect()
 }
 
-/// The variance between processes; on a host no less than that between the trials of one.
 fn between(of_trials: f64, is_host: bool) -> f64 {
-    match is_host {
-        true => BETWEEN_PROCESSES_ON_HOST.powi(2).max(of_trials),
-        false => BETWEEN_PROCESSES.powi(2),
-    }
+    if is_host { between_on_host(of_trials) } else { BETWEEN_PROCESSES.powi(2) }
+}
+
+/// The variance between processes on a host: no less than that between the trials of one.
+pub fn between_on_host(of_trials: f64) -> f64 {
+    BETWEEN_PROCESSES_ON_HOST.powi(2).max(of_trials)
 }
 
 /// The variance of the median of `count` values over that of one. It is `PI / 2 count` for many

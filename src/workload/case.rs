@@ -29,6 +29,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// The second part of its id.
+    pub fn series(&self) -> &str {
+        self.id.split('/').nth(1).unwrap_or_default()
+    }
+
     /// A row of its own: its id is `group/series/point`.
     pub fn row(
         group: &str,

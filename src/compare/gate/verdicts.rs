@@ -91,10 +91,7 @@ pub fn of(
         notes,
         rows,
     };
-    let note = comparison.note_of_clock();
-    let mut comparison = comparison;
-    comparison.notes.extend(note);
-    comparison.ordered()
+    comparison.finished()
 }
 
 fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> Row {

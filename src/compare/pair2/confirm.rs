@@ -44,24 +44,8 @@ pub fn confirm(
     };
     let open: Vec<usize> = (0..cases.len()).filter(is_open).collect();
     if !open.is_empty() {
-        // Where others are taken off, they are needed again.
-        let again: Vec<usize> = match rules.controls {
-            0 => open.clone(),
-            _ => (0..beside.len()).collect(),
-        };
-        let asked: Vec<usize> = again.iter().map(|&at| beside[at]).collect();
-        for more in measure(rules.confirm_pairs, rules.confirm_pairs, &asked)? {
-            let mut all = Pair {
-                differences: vec![None; beside.len()],
-                clocks: vec![None; beside.len()],
-                kinds: vec![Vec::new(); beside.len()],
-            };
-            for (from, &at) in again.iter().enumerate() {
-                all.differences[at] = more.differences[from];
-                all.clocks[at] = more.clocks[from];
-            }
-            pairs.push(all);
-        }
+        // All of them again: the others are taken off.
+        pairs.extend(measure(rules.confirm_pairs, rules.confirm_pairs, &beside)?);
         let second = judge(&pairs, cases.len(), level, rules);
         open.into_iter().for_each(|at| judged[at] = second[at]);
     }

@@ -37,7 +37,7 @@ pub struct Rules {
     /// may have had no luck with one case, and with that alone.
     pub trimmed: f64,
     /// Cases that are not flagged, measured beside them to take off what a pair of processes did
-    /// to all. None are needed on a GPU that nobody else uses.
+    /// to all.
     pub controls: usize,
 }
 
@@ -149,7 +149,7 @@ impl Pair {
         mean(&self.clocks.iter().flatten().copied().collect::<Vec<_>>())
     }
 
-    /// Of one of its cases, where there is no other correction.
+    /// Of one of its cases, if its clock is known.
     fn difference(&self, case: usize) -> Option<Difference> {
         Some([self.differences[case]?, self.clocks[case]?])
     }
@@ -170,19 +170,15 @@ pub fn elasticities(pairs: &[Pair]) -> Elasticities {
         .map(|case| Some(center(known(case).collect::<Option<Vec<_>>>()?, mean)))
         .collect();
     let of_pair = |pair: usize| {
-        let all = centered.iter().flatten().map(|own| own[pair]).collect::<Vec<_>>();
-        let middle = [0, 1].map(|which| {
-            median(&all.iter().map(|own| own[which]).collect::<Vec<_>>()).unwrap_or_default()
-        });
-        let own = centered.iter().enumerate().filter_map(move |(case, own)| {
-            let own = own.as_ref()?[pair];
-            Some((&pairs[pair].kinds[case], [own[0] - middle[0], own[1] - middle[1]]))
-        });
-        own.collect::<Vec<_>>()
+        let known = centered.iter().zip(&pairs[pair].kinds);
+        let (kinds, own): (Vec<&Kind>, Vec<Difference>) =
+            known.filter_map(|(own, kind)| Some((kind, own.as_ref()?[pair]))).unzip();
+        kinds.into_iter().zip(center(own, median))
     };
     Elasticities::of((0..pairs.len()).flat_map(of_pair))
 }
 
+/// Their differences from the center of each part.
 fn center(values: Vec<Difference>, of: fn(&[f64]) -> Option<f64>) -> Vec<Difference> {
     let center = [0, 1].map(|which| {
         of(&values.iter().map(|own| own[which]).collect::<Vec<_>>()).unwrap_or_default()

@@ -38,9 +38,9 @@ pub fn screen(pairs: Vec<Pair>, elasticities: &Elasticities, rules: &Rules) -> O
     let complete = complete(&pairs);
     let middles = middles(&complete, pairs.len());
     let at_equal_clocks = mean(&middles).unwrap_or_default();
-    let is_kept = rules.keeps_shift && at_equal_clocks.abs() > rules.suite_shift;
-    let kept = if is_kept { at_equal_clocks } else { 0.0 };
-    let removed: Vec<f64> = middles.iter().map(|middle| middle - kept).collect();
+    let stays = rules.keeps_shift && at_equal_clocks.abs() > rules.suite_shift;
+    let left_in = if stays { at_equal_clocks } else { 0.0 };
+    let removed: Vec<f64> = middles.iter().map(|middle| middle - left_in).collect();
     let cut = rules.cut(pairs.len());
     let kept = (pairs.len() - 2 * cut) as f64;
     let freedom = kept - 1.0;

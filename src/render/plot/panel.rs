@@ -122,6 +122,8 @@ impl Panel<'_> {
         if quantity == Quantity::Latency {
             self.name_worst_cliff(area, (first, last), &place)?;
         }
+        // Below all lines: a noisy host's bands are wide.
+        self.curves.iter().try_for_each(|curve| curve.draw_bands(area, &place))?;
         for (index, curve) in self.curves.iter().enumerate() {
             curve.draw(area, index == 0, look.is_sparse, &place)?;
         }
@@ -187,19 +189,24 @@ impl Panel<'_> {
 }
 
 impl Curve<'_> {
-    /// Bands, line and dots. Later curves have smaller dots: one that lies on the first (another
-    /// dtype, the backend that AUTO took) leaves a ring of it visible.
-    fn draw(&self, area: &Area, is_first: bool, is_sparse: bool, place: Place) -> Result<()> {
-        let color = self.color;
+    fn draw_bands(&self, area: &Area, place: Place) -> Result<()> {
+        let bands: [(Edges, f64); 2] = [(|band| band.samples, 0.15), (|band| band.interval, 0.3)];
         for stretch in self.stretches() {
-            let bands: [(Edges, f64); 2] =
-                [(|band| band.samples, 0.15), (|band| band.interval, 0.3)];
             for (edges, opacity) in bands {
                 let lower = stretch.iter().map(|(dim, band)| place(*dim, edges(band)[0]));
                 let upper = stretch.iter().rev().map(|(dim, band)| place(*dim, edges(band)[1]));
                 let outline: Vec<_> = lower.chain(upper).collect();
-                area.draw(&Polygon::new(outline, color.mix(opacity).filled()))?;
+                area.draw(&Polygon::new(outline, self.color.mix(opacity).filled()))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Line and dots. Later curves have smaller dots: one that lies on the first (another
+    /// dtype, the backend that AUTO took) leaves a ring of it visible.
+    fn draw(&self, area: &Area, is_first: bool, is_sparse: bool, place: Place) -> Result<()> {
+        let color = self.color;
+        for stretch in self.stretches() {
             let line: Vec<_> = stretch.iter().map(|(dim, band)| place(*dim, band.median)).collect();
             let stroke = if is_sparse { 6 } else { 3 };
             let style = color.mix(0.75).stroke_width(stroke);
