@@ -67,10 +67,16 @@ const HET1: &str = "type: hetero_batching
     total_N: 4096
     H: 32
     patterns: {mild: {groups: [{dim: 128, count: 28}, {dim: 112, count: 4}]}}";
+const L1: &str = "type: low_rank_pair
+    dtypes: [fp16]
+    in_features: 4096
+    out_features: 14336
+    M_values: [1, 16]
+    rank_values: [505, 512]";
 
 #[test]
 fn an_entry_of_each_type_round_trips_through_its_json() {
-    for (keys, kind) in [S1, S2, C21, G3, G4, G5, P1, HET1].into_iter().zip(TYPES) {
+    for (keys, kind) in [S1, S2, C21, G3, G4, G5, P1, HET1, L1].into_iter().zip(TYPES) {
         let read = experiment(keys);
         assert_eq!(read.kind.name, kind.name);
         assert_eq!(read.to_json()["type"], kind.name);
@@ -269,6 +275,8 @@ fn the_two_specs_hold_the_same_experiments() {
         ("G5_gemm_m_dense", "G5", "g5_gemm_m_dense", [288, 288]),
         ("P1_padding_rescue", "P1", "p1_padding_rescue", [9, 9]),
         ("HET1_head_hetero_batching_penalty", "HET1", "het1_head_hetero", [4, 4]),
+        ("L1_low_rank_pair", "L1", "l1_low_rank_pair", [180, 48]),
+        ("L1_low_rank_pair_up", "L1", "l1_low_rank_pair", [144, 24]),
     ];
     for (which, text) in [PUBLISHED, CPU].into_iter().enumerate() {
         let spec = parse(text).unwrap();

@@ -174,6 +174,30 @@ fn gemms_are_verified_whole_in_sequence_and_padded() {
 
 #[test]
 #[ignore = "needs PyTorch"]
+fn a_low_rank_pair_is_verified_where_there_is_linear() {
+    let (layout, provider) = (GemmLayout::Nt, ProviderChoice::Pytorch);
+    let linear = |m, n, k| Gemm { layout, provider, ..Gemm::dense(GemmShape { m, n, k }) };
+    let (first, second) = (linear(33, 13, 107), linear(33, 65, 13));
+    let wider = Gemm { shape: GemmShape { n: 16, ..first.shape }, ..first };
+    let deeper = Gemm { shape: GemmShape { k: 16, ..second.shape }, ..second };
+    let planners = Planners::new();
+    for planner in &planners.planners {
+        for pair in [[first, second], [wider, deeper]] {
+            let planned = planner.plan(&case(DType::Fp16, Operation::LowRank(pair)));
+            if !has_dispatcher(planner) {
+                assert_needs_the_dispatcher(planner, "aten::linear", &planned.err().unwrap());
+                continue;
+            }
+            let mut planned = planned.unwrap();
+            assert_eq!(planned.provider, Provider::Pytorch);
+            assert_eq!(planned.plan.verify().unwrap().rows, 66);
+            planned.plan.launch().unwrap();
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs PyTorch"]
 fn products_that_no_plan_asks_for_are_right_or_need_the_dispatcher() {
     const ONE: u16 = 0x3c00;
     const FOUR: u16 = 0x4400;

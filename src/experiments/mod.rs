@@ -10,6 +10,7 @@ mod gemm_k_dense;
 mod gemm_m_dense;
 mod gemm_n_dense;
 mod hetero_batching;
+mod low_rank_pair;
 mod padding_rescue;
 mod prelude;
 mod sdpa_backend_forced;
@@ -32,6 +33,7 @@ pub static TYPES: &[Type] = &[
     gemm_m_dense::TYPE,
     padding_rescue::TYPE,
     hetero_batching::TYPE,
+    low_rank_pair::TYPE,
 ];
 
 pub fn names() -> Vec<&'static str> {
@@ -54,5 +56,5 @@ static PLAIN: View = View {
     layout: Layout::Sweep,
     plots: &[Plot::latency("latency", "Latency")],
     findings: &[findings::sweep::add],
-    axes: &[Axis::Sdpa, Axis::GemmK, Axis::GemmN, Axis::GemmM],
+    axes: &[Axis::Sdpa, Axis::GemmK, Axis::GemmN, Axis::GemmM, Axis::LowRank],
 };

@@ -48,6 +48,15 @@ fn check_case(case: &Case) -> Result<()> {
             ensure!(columns < MAX_ELEMENTS, "{columns} columns in all are too many");
             Ok(())
         }
+        Operation::LowRank([first, second]) => {
+            check_gemm(first)?;
+            check_gemm(second)?;
+            let chained =
+                |first: GemmShape, second: GemmShape| first.m == second.m && first.n == second.k;
+            let fits = chained(first.shape, second.shape) && chained(first.data, second.data);
+            ensure!(fits && first.batch * second.batch == 1, "two GEMMs that are no low-rank pair");
+            Ok(())
+        }
         Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
             check_sdpa(sdpa)
         }
@@ -61,7 +70,7 @@ fn check_gemm(gemm: &Gemm) -> Result<()> {
         tensors.iter().try_for_each(|dims| tensor(dims))?;
     }
     let is_padded = gemm.shape != gemm.data;
-    ensure!(gemm.is_plain() || !is_padded, "a GEMM with padding is one, of layout nn");
+    ensure!(batch == 1 || !is_padded, "a batch of GEMMs has no padding");
     Ok(())
 }
 

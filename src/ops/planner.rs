@@ -5,7 +5,7 @@ use crate::device::{Cuda, Device, cuda::Matmul};
 use crate::ops::Plan;
 use crate::ops::gemm::{
     self, CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
-    CudaGemmOnTheFly, GemmProblem,
+    CudaGemmOnTheFly, GemmProblem, LowRank,
 };
 use crate::ops::plan::Sequence;
 use crate::ops::sdpa::{self, Attention, Extent};
@@ -94,6 +94,10 @@ impl Planner {
             (Operation::GemmConcurrent(parts), Device::Cpu) => {
                 Box::new(CpuConcurrent(parts.iter().map(on_host).collect()))
             }
+            (Operation::LowRank(pair), Device::Cpu) => {
+                let [first, second] = pair.each_ref().map(on_host);
+                Box::new(LowRank::new(first, second))
+            }
             (Operation::GemmBest(_), Device::Cpu) => {
                 return unsupported("the CPU has one algorithm for a GEMM");
             }
@@ -116,6 +120,10 @@ impl Planner {
             }
             (Operation::GemmConcurrent(parts), Device::Cuda(cuda)) => {
                 Box::new(CudaConcurrent::new(cuda, self.each(cuda, parts, dtype)?)?)
+            }
+            (Operation::LowRank([first, second]), Device::Cuda(cuda)) => {
+                let part = |gemm| self.cublaslt(cuda, gemm, dtype, false);
+                Box::new(LowRank::new(part(first)?, part(second)?))
             }
             (Operation::GemmGrouped(parts), Device::Cuda(cuda)) => {
                 Box::new(CublasGrouped::new(cuda, parts, dtype, seed)?)
@@ -157,6 +165,9 @@ impl Planner {
             }
             Operation::GemmSequence(parts) => {
                 Ok(Box::new(Sequence(parts.iter().map(one).collect::<Result<_, _>>()?)))
+            }
+            Operation::LowRank(pair) => {
+                gemm::low_rank_by_pytorch(session, &self.device, *pair, dtype, self.seed)
             }
             _ => Err(CaseError::unsupported("PyTorch has no such call")),
         }

@@ -84,6 +84,11 @@ impl Kept {
         Ok(())
     }
 
+    /// The result of the last launch.
+    pub fn result(&self) -> Option<&Output> {
+        self.0.as_ref()
+    }
+
     /// Copies the result, or the first columns of it.
     pub fn copy_to(&self, session: &Session, to: Target) -> Result<(), CaseError> {
         match &self.0 {

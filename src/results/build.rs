@@ -27,7 +27,7 @@ use crate::stats::{self, Timing};
 use crate::workload::ErrorKind;
 use crate::workload::case::Case;
 use crate::workload::operation::Operation;
-use crate::workload::shape::{DType, GemmShape};
+use crate::workload::shape::{DType, GemmShape, LowRankShape};
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -229,6 +229,12 @@ fn point(case: &Case) -> Result<Point> {
             let n = gemms.iter().map(|gemm| gemm.shape.n).sum();
             Shape::Gemm(GemmShape { n, ..first.shape })
         }
+        Operation::LowRank([first, second]) => Shape::LowRank(LowRankShape {
+            m: first.shape.m,
+            in_features: first.shape.k,
+            rank: first.shape.n,
+            out_features: second.shape.n,
+        }),
         Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
             Shape::Sdpa(sdpa.shape)
         }

@@ -10,7 +10,7 @@ use crate::ops::plan::Verification;
 use crate::stats::Timing;
 use crate::workload::ErrorKind;
 use crate::workload::provider::Provider;
-use crate::workload::shape::{DType, GemmShape, SdpaShape};
+use crate::workload::shape::{DType, GemmShape, LowRankShape, SdpaShape};
 use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -78,6 +78,7 @@ pub struct Point {
 pub enum Shape {
     /// A GEMM, or several of one M and K with the sum of their N.
     Gemm(GemmShape),
+    LowRank(LowRankShape),
     Sdpa(SdpaShape),
 }
 

@@ -35,6 +35,7 @@ pub fn of(raw: &Raw, run: &Run, view: &View, mut warnings: Vec<String>) -> Summa
         padding: Vec::new(),
         backends: Vec::new(),
         heterogeneity: Vec::new(),
+        low_rank: Vec::new(),
         stand_ins: raw.stand_ins().into_iter().map(str::to_owned).collect(),
         findings: findings::stand_ins::of(raw).into_iter().collect(),
         calibration,

@@ -30,6 +30,8 @@ pub struct Summary {
     pub backends: Vec<BackendRatio>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heterogeneity: Vec<Heterogeneity>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub low_rank: Vec<LowRank>,
     /// The published names under which ours ran, not PyTorch's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stand_ins: Vec<String>,
@@ -141,4 +143,40 @@ pub struct Heterogeneity {
     /// Time per useful operation, over that of the pattern `uniform`: GEMMs one after the other.
     pub penalty: f64,
     pub variants: BTreeMap<String, f64>,
+}
+
+/// A curve of low-rank pairs beside the dense layer that they stand for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LowRank {
+    pub curve: String,
+    /// Median of the dense layer, over all rows, in ms.
+    pub dense_p50_ms: f64,
+    /// The largest rank at which the pair has no more parameters than the dense layer.
+    pub parameters_rank: usize,
+    pub multiples_of_8: BreakEven,
+    pub other_ranks: BreakEven,
+    /// The rank whose time falls most when it is kept padded to a multiple of 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst: Option<PaddedRank>,
+    /// Median gain of padding, over all other ranks: above 1, padding wins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub padding_gain: Option<f64>,
+}
+
+/// Up to which of the measured ranks a pair is faster than the dense layer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BreakEven {
+    /// The last rank before the first that is not; null where already the smallest is not.
+    pub faster_up_to: Option<usize>,
+    /// The first rank that is not; null where all are.
+    pub not_at: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PaddedRank {
+    pub rank: usize,
+    /// Its time over that of the rank kept padded.
+    pub ratio: f64,
+    /// Its time over that of the dense layer.
+    pub of_dense: f64,
 }

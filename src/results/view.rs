@@ -37,6 +37,8 @@ pub struct Plot {
     pub is_log: bool,
     /// Whether each curve is cut into one for each backend that ran, in a panel for each shape.
     pub by_backend: bool,
+    /// Variants with a line of their own, and what a legend calls it.
+    pub variants: &'static [(&'static str, &'static str)],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,8 @@ impl View {
 
 impl Plot {
     pub const fn latency(name: &'static str, title: &'static str) -> Plot {
-        Plot { name, title, quantity: Quantity::Latency, is_log: false, by_backend: false }
+        let quantity = Quantity::Latency;
+        Plot { name, title, quantity, is_log: false, by_backend: false, variants: &[] }
     }
 
     pub const fn throughput(name: &'static str, title: &'static str) -> Plot {
@@ -142,6 +145,8 @@ pub enum Axis {
     GemmN,
     /// A GEMM: the rows of the result.
     GemmM,
+    /// Two linear layers in the place of one: the features between them.
+    LowRank,
 }
 
 impl Axis {
@@ -151,6 +156,7 @@ impl Axis {
             Axis::GemmK => "K",
             Axis::GemmN => "N",
             Axis::GemmM => "M",
+            Axis::LowRank => "rank",
         }
     }
 
@@ -177,6 +183,7 @@ impl Axis {
             (Axis::GemmK, Shape::Gemm(shape)) => Some(&mut shape.k),
             (Axis::GemmN, Shape::Gemm(shape)) => Some(&mut shape.n),
             (Axis::GemmM, Shape::Gemm(shape)) => Some(&mut shape.m),
+            (Axis::LowRank, Shape::LowRank(shape)) => Some(&mut shape.rank),
             _ => None,
         }
     }

@@ -8,3 +8,6 @@ pub const MAX_CASES: usize = 100_000;
 
 /// No experiment may have more trials than this.
 pub const MAX_TRIALS: usize = 1000;
+/// Terms, products of three seeded normal numbers each, whose sum stays within fp16: its standard
+/// deviation is their square root, and the largest fp16 number eight of those.
+pub const MAX_FP16_SUM: usize = 1 << 26;

@@ -15,4 +15,4 @@ pub use error::{CaseError, ErrorKind};
 pub use matrix::{GemmLayout, PaddedMatrix};
 pub use operation::{Backend, Gemm, Operation, ProviderChoice, Sdpa};
 pub use provider::Provider;
-pub use shape::{DType, GemmShape, SdpaShape};
+pub use shape::{DType, GemmShape, LowRankShape, SdpaShape};

@@ -18,6 +18,9 @@ pub enum Operation {
     GemmGrouped(Vec<Gemm>),
     /// The same side by side.
     GemmConcurrent(Vec<Gemm>),
+    /// `y = (x Vᵀ) Uᵀ` as two `nn.Linear`, one after the other: the first's result is the second's
+    /// A. The rank is the first's N and the second's K.
+    LowRank([Gemm; 2]),
     /// A GEMM of tensors kept without padding: each launch pads the operands, and cuts the result.
     GemmOnTheFly(Gemm),
     /// Scaled dot-product attention, forward.
@@ -64,7 +67,7 @@ pub struct Gemm {
     pub shape: GemmShape,
     /// The part that holds data; no larger than `shape` in any dimension.
     pub data: GemmShape,
-    /// How A and B are stored; only [`GemmLayout::Nn`] where there is padding.
+    /// How A and B are stored.
     #[serde(default, skip_serializing_if = "GemmLayout::is_default")]
     pub layout: GemmLayout,
     /// GEMMs of this shape in one call: A, B and C of each lie behind those of the one before. Only
@@ -195,7 +198,7 @@ impl Gemm {
         Gemm { shape, data: shape, layout, batch: 1, provider }
     }
 
-    /// Whether it is one GEMM of matrices as the math has them: only such may have padding.
+    /// Whether it is one GEMM of matrices as the math has them.
     pub fn is_plain(&self) -> bool {
         self.layout.is_default() && self.batch == 1
     }
@@ -203,9 +206,9 @@ impl Gemm {
     /// A, B and C as they are stored: those of a batch are one matrix of as many times the rows.
     ///
     /// # Panics
-    /// If it has padding, and is not plain.
+    /// If it is a batch, and has padding.
     pub fn matrices(&self) -> [PaddedMatrix; 3] {
-        assert!(self.is_plain() || self.shape == self.data, "padding of a plain GEMM only");
+        assert!(self.batch == 1 || self.shape == self.data, "padding of a single GEMM only");
         let stored = |size: [usize; 2], data: [usize; 2], transposed: bool| {
             let of_batch = |[rows, columns]: [usize; 2]| match transposed {
                 true => [self.batch * columns, rows],
@@ -275,6 +278,7 @@ impl Operation {
             Operation::GemmSequence(parts)
             | Operation::GemmGrouped(parts)
             | Operation::GemmConcurrent(parts) => parts,
+            Operation::LowRank(pair) => pair,
             Operation::Sdpa(_) | Operation::SdpaOnTheFly(_) | Operation::SdpaKernelOnly(_) => &[],
         }
     }

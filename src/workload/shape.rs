@@ -58,6 +58,21 @@ impl GemmShape {
     }
 }
 
+/// Two linear layers in the place of one: `[M, in] · [in, rank] · [rank, out]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LowRankShape {
+    /// Tokens: rows of the input and of the result.
+    #[serde(rename = "M")]
+    pub m: usize,
+    /// Features of the input.
+    pub in_features: usize,
+    /// Features between the two.
+    pub rank: usize,
+    /// Features of the result.
+    pub out_features: usize,
+}
+
 /// The tensors of a self-attention, `[batch, n_heads, seq_len, head_dim]` each, contiguous (BHSD);
 /// keys and values have `n_kv_heads`, where that is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

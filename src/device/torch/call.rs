@@ -190,10 +190,28 @@ impl Session {
         product: Product,
         operands: [(&Operand, Memory); 2],
     ) -> Result<Output, DeviceError> {
-        let [a, b] = operands.map(|(operand, memory)| operand.handle(memory));
+        let dtype = operands[1].0.dtype;
+        self.product(product, operands.map(|(operand, memory)| operand.handle(memory)), dtype)
+    }
+
+    /// `F.linear` of a result: `[m, k]` times the transpose of the weights, `[n, k]`.
+    pub fn linear_of(
+        &self,
+        x: &Output,
+        (weights, memory): (&Operand, Memory),
+    ) -> Result<Output, DeviceError> {
+        self.product(Product::Linear, [&x.handle, weights.handle(memory)], weights.dtype)
+    }
+
+    fn product(
+        &self,
+        product: Product,
+        [a, b]: [&Handle; 2],
+        dtype: i32,
+    ) -> Result<Output, DeviceError> {
         if let Some(direct) = self.direct_for_all() {
             let [device, index] = self.device();
-            let kind = [operands[0].0.dtype, device, index];
+            let kind = [dtype, device, index];
             return Ok(self.output_of(direct.multiply(product, [a, b], kind)?));
         }
         // The third is the bias of `linear`, which there is none of.

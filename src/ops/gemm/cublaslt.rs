@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 /// A GEMM bound to its buffers and its algorithm.
 pub struct CublasLtGemm {
-    cuda: Rc<Cuda>,
+    pub(super) cuda: Rc<Cuda>,
     pub(super) problem: GemmProblem<Tensor>,
     matmul: Matmul,
 }

@@ -2,14 +2,18 @@
 
 mod cpu;
 mod cublaslt;
+mod low_rank;
 mod on_the_fly;
 mod pytorch;
+mod pytorch_low_rank;
 mod together;
 
 pub use cpu::CpuGemm;
 pub use cublaslt::CublasLtGemm;
+pub use low_rank::LowRank;
 pub use on_the_fly::{CpuGemmOnTheFly, CudaGemmOnTheFly};
 pub use pytorch::{by_pytorch, by_pytorch_on_the_fly};
+pub use pytorch_low_rank::low_rank_by_pytorch;
 pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
 
 use crate::workload::{DType, Gemm, philox};

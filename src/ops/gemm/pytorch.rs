@@ -154,7 +154,7 @@ impl<B: Buffer> PytorchGemmOnTheFly<B> {
 
 /// A and B as the call takes them: the weights of `linear` as they are stored, what else is stored
 /// transposed as a view of it, and those of a batch with a dimension more.
-fn operands<B: Buffer>(
+pub(super) fn operands<B: Buffer>(
     session: &Session,
     problem: &GemmProblem<B>,
 ) -> Result<[Operand; 2], DeviceError> {
@@ -173,7 +173,7 @@ fn operands<B: Buffer>(
     Ok([operand(&problem.a, [m, k], a_strides)?, operand(&problem.b, b_size, b_strides)?])
 }
 
-fn product(gemm: &Gemm) -> Product {
+pub(super) fn product(gemm: &Gemm) -> Product {
     Product::of(gemm.layout, gemm.batch)
 }
 
@@ -187,7 +187,7 @@ fn multiply<B: Buffer>(
 }
 
 /// Where the result is copied to.
-fn c_of<B: Buffer>(problem: &mut GemmProblem<B>) -> Target<'_> {
+pub(super) fn c_of<B: Buffer>(problem: &mut GemmProblem<B>) -> Target<'_> {
     let Gemm { shape: GemmShape { m, n, .. }, batch, .. } = problem.gemm;
     let sizes = if batch == 1 { vec![m, n] } else { vec![batch, m, n] };
     let dtype = problem.dtype;

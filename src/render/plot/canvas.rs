@@ -218,6 +218,12 @@ pub fn differing(point: &Point, dim: &str, common: &[(&str, usize)]) -> String {
 fn fields(shape: &Shape) -> Vec<(&'static str, usize)> {
     match *shape {
         Shape::Gemm(gemm) => vec![("M", gemm.m), ("N", gemm.n), ("K", gemm.k)],
+        Shape::LowRank(pair) => vec![
+            ("M", pair.m),
+            ("in", pair.in_features),
+            ("out", pair.out_features),
+            ("rank", pair.rank),
+        ],
         Shape::Sdpa(sdpa) => {
             let mut fields = vec![("batch", sdpa.batch), ("heads", sdpa.n_heads)];
             fields.extend(sdpa.n_kv_heads.map(|heads| ("KV heads", heads)));

@@ -5,7 +5,7 @@ use super::axis::{SPARSE, Scale};
 use super::canvas::*;
 use super::panel::{Band, Curve, Look, Panel, draw_line};
 use crate::ops::sdpa;
-use crate::results::raw::{Measured, Raw, Row, marked};
+use crate::results::raw::{Measured, Raw, Row, Variant, marked};
 use crate::results::summary::Summary;
 use crate::results::view::{Plot, Quantity};
 use crate::stats::{percentile, sorted};
@@ -25,13 +25,13 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
     let by_dtype = panels.len() > 1 && panels.iter().all(|panel| unique_dtypes(&panel.curves));
     let mut names: Vec<&str> = Vec::new();
     for curve in panels.iter_mut().flat_map(|panel| &mut panel.curves) {
-        if by_dtype {
+        if by_dtype && !curve.is_variant {
             curve.name = curve.dtype;
         }
         if !names.contains(&curve.name) {
             names.push(curve.name);
         }
-        (curve.color, curve.is_dashed) = look(curve.name, &names);
+        (curve.color, curve.is_dashed) = look(curve, &names);
     }
     let labels: Vec<String> = names.iter().map(|name| label(name, &panels)).collect();
 
@@ -40,8 +40,10 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
     header(area, &title, &common_shape(raw))?;
     let any_failed =
         panels.iter().flat_map(|panel| &panel.curves).any(|curve| !curve.failed.is_empty());
-    let line = |(name, label)| -> (&str, Key) {
-        let (color, is_dashed) = look(name, &names);
+    let line = |(name, label): (&str, _)| -> (&str, Key) {
+        let mut curves = panels.iter().flat_map(|panel| &panel.curves);
+        let of_name = curves.find(|curve| curve.name == name);
+        let (color, is_dashed) = of_name.map_or((INK, false), |it| (it.color, it.is_dashed));
         let key = move |x, y| {
             draw_line(area, vec![(x, y), (x + 52, y)], color.stroke_width(6), is_dashed)?;
             Ok(area.draw(&Circle::new((x + 26, y), 10, color.filled()))?)
@@ -116,6 +118,10 @@ fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, dim: &str) -> Vec
         let cliffs = known.into_iter().flat_map(|known| &known.cliffs);
         curve.worst = cliffs.max_by(|a, b| a.ratio.total_cmp(&b.ratio));
         by_shape[at].curves.push(curve);
+        let variants = plot.variants.iter().map(|&(variant, legend)| {
+            variant_curve(legend, first.dtype.name(), &rows, variant, quantity)
+        });
+        by_shape[at].curves.extend(variants.filter(|curve| !curve.points.is_empty()));
     }
     let medians = by_shape.iter().flat_map(|panel| panel.curves.iter().filter_map(median));
     let (low, high) =
@@ -147,6 +153,7 @@ fn curve<'a>(name: &'a str, dtype: &'static str, rows: &[&Row], quantity: Quanti
         color: INK,
         is_dashed: false,
         is_stand_in: rows.iter().any(|row| row.is_stand_in()),
+        is_variant: false,
     };
     for row in rows {
         match row {
@@ -156,6 +163,30 @@ fn curve<'a>(name: &'a str, dtype: &'static str, rows: &[&Row], quantity: Quanti
     }
     curve.points.sort_by_key(|(dim, _)| *dim);
     curve
+}
+
+/// The medians of a variant: what is compared with a row has no interval of its own.
+fn variant_curve<'a>(
+    name: &'a str,
+    dtype: &'static str,
+    rows: &[&Row],
+    variant: &str,
+    quantity: Quantity,
+) -> Curve<'a> {
+    let point = |row: &&Row| {
+        let Variant::Measured { timing, derived, .. } = row.variants().get(variant)? else {
+            return None;
+        };
+        let median = match quantity {
+            Quantity::Latency => timing.p50,
+            Quantity::Throughput => derived.tflops_stats.p50,
+        };
+        Some((row.point().dim, Band { samples: [median; 2], interval: [median; 2], median }))
+    };
+    let mut points: Vec<_> = rows.iter().filter_map(point).collect();
+    points.sort_by_key(|(dim, _)| *dim);
+    let base = curve(name, dtype, &[], quantity);
+    Curve { points, is_variant: true, ..base }
 }
 
 fn band(row: &Measured, quantity: Quantity) -> Band {
@@ -191,18 +222,23 @@ fn spread(curves: &[Curve]) -> f64 {
 }
 
 fn unique_dtypes(curves: &[Curve]) -> bool {
-    let mut dtypes: Vec<&str> = curves.iter().map(|curve| curve.dtype).collect();
-    dtypes.sort_unstable();
-    dtypes.dedup();
-    dtypes.len() == curves.len()
+    let mut dtypes = curves.iter().filter(|curve| !curve.is_variant).map(|curve| curve.dtype);
+    let mut seen = Vec::new();
+    dtypes.all(|dtype| {
+        !seen.contains(&dtype) && {
+            seen.push(dtype);
+            true
+        }
+    })
 }
 
 /// A backend looks the same in every plot; other curves are colored in the order they come.
-fn look(name: &str, names: &[&str]) -> (RGBColor, bool) {
-    let of_backend = sdpa::look(name);
-    let place = || names.iter().position(|known| *known == name);
+fn look(curve: &Curve, names: &[&str]) -> (RGBColor, bool) {
+    let of_backend = sdpa::look(curve.name);
+    let place = || names.iter().position(|known| *known == curve.name);
     let index = of_backend.map(|look| look.color).or_else(place).unwrap_or(0);
-    (PALETTE[index % PALETTE.len()], of_backend.is_some_and(|look| look.is_dashed))
+    let is_dashed = curve.is_variant || of_backend.is_some_and(|look| look.is_dashed);
+    (PALETTE[index % PALETTE.len()], is_dashed)
 }
 
 /// A name as the legend has it.

@@ -19,6 +19,8 @@ pub struct Curve<'a> {
     pub color: RGBColor,
     pub is_dashed: bool,
     pub is_stand_in: bool,
+    /// Whether it is of a variant of the rows of another curve.
+    pub is_variant: bool,
 }
 
 /// A median, and how far samples and the median itself may lie from it.
@@ -30,7 +32,7 @@ pub struct Band {
     pub median: f64,
 }
 
-/// A line, of our own backends a dashed one.
+/// A line, of our own backends and of variants a dashed one.
 pub fn draw_line(
     area: &Area,
     line: Vec<(i32, i32)>,

@@ -4,6 +4,7 @@
 pub(crate) mod backends;
 pub(crate) mod heterogeneity;
 pub(crate) mod kernel_only;
+pub(crate) mod low_rank;
 pub(crate) mod padding;
 pub(crate) mod possible;
 pub(crate) mod pytorch;
