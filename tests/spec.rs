@@ -72,7 +72,7 @@ const L1: &str = "type: low_rank_pair
     in_features: 4096
     out_features: 14336
     M_values: [1, 16]
-    rank_values: [505, 512]";
+    rank_range: [505, 512]";
 
 #[test]
 fn an_entry_of_each_type_round_trips_through_its_json() {

@@ -22,6 +22,13 @@ pub const TYPE: Type = Type {
     },
 };
 
+static RANK: DimKeys = DimKeys {
+    range: "rank_range",
+    list: "rank_values",
+    boundary: "rank_boundary",
+    steps: ["rank_step_1", "rank_step_2"],
+};
+
 /// `y = (x Vᵀ) Uᵀ` as two `nn.Linear`, in the place of one from `in_features` to `out_features`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,14 +38,20 @@ struct LowRankPair {
     out_features: Size,
     #[serde(rename = "M_values")]
     m_values: List<Size>,
-    rank_values: List<Size>,
+    rank_range: Option<DimRange>,
+    rank_values: Option<List<Size>>,
+    rank_boundary: Option<Size>,
+    rank_step_1: Option<Size>,
+    rank_step_2: Option<Size>,
     #[serde(default)]
     provider: GemmProvider,
 }
 
 impl LowRankPair {
-    fn ranks(&self) -> impl Iterator<Item = usize> {
-        self.rank_values.iter().map(|rank| rank.get())
+    fn ranks(&self) -> Dims<'_> {
+        let (range, list) = (self.rank_range, self.rank_values.as_ref());
+        let (boundary, steps) = (self.rank_boundary, [self.rank_step_1, self.rank_step_2]);
+        Dims { keys: &RANK, range, list, boundary, steps }
     }
 
     fn own_provider(&self) -> ProviderChoice {
@@ -70,7 +83,7 @@ impl LowRankPair {
         let series = format!("in{k}_out{n}_M{m}_{}{by}", dtype.name());
         let name = format!("M={m} {}", dtype.name());
         let mut cases = Vec::new();
-        for rank in self.ranks() {
+        for rank in self.ranks().points() {
             let pair = self.pair(m, rank, rank);
             let point = format!("r{rank}");
             let row = Case::row(group, &series, &point, rank, dtype, Operation::LowRank(pair))
@@ -97,13 +110,18 @@ impl LowRankPair {
 const ALIGNED: usize = 8;
 
 impl Sweep for LowRankPair {
+    fn dims(&self) -> Option<Dims<'_>> {
+        Some(self.ranks())
+    }
+
     fn check(&self) -> Result<(), Problem> {
-        let series = self.m_values.len().saturating_mul(self.dtypes.len());
-        check::cases("rank_values", self.ranks(), series)?;
+        self.ranks().check(self.m_values.len().saturating_mul(self.dtypes.len()))?;
         let least = self.in_features.min(self.out_features);
-        if let Some(rank) = self.rank_values.iter().find(|rank| **rank > least) {
-            let what = format!("a rank of {rank} is above {least}, the smaller width of the layer");
-            return Err(problem("rank_values", what));
+        let largest = self.ranks().largest();
+        if largest > least.get() {
+            let what = "the smaller width of the layer";
+            let key = if self.rank_range.is_some() { RANK.range } else { RANK.list };
+            return Err(problem(key, format!("a rank of {largest} is above {least}, {what}")));
         }
         for m in &self.m_values {
             let rank = least.get().next_multiple_of(ALIGNED);
@@ -112,7 +130,7 @@ impl Sweep for LowRankPair {
             check::gemm("M_values", &second)?;
         }
         // The result is a sum of as many products of normal numbers.
-        let terms = self.in_features.get().saturating_mul(self.ranks().max().unwrap_or(1));
+        let terms = self.in_features.get().saturating_mul(largest);
         if self.dtypes.contains(&DType::Fp16) && terms > MAX_FP16_SUM {
             let most = MAX_FP16_SUM / self.in_features.get();
             let what = format!(
