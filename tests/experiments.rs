@@ -94,6 +94,54 @@ fn an_entry_of_any_name_has_the_plots_table_page_and_findings_of_its_type() {
 }
 
 #[test]
+fn a_list_of_any_order_is_a_sweep_like_a_range() {
+    let mut kinds = 0;
+    for kind in TYPES {
+        let mut keys = entry(kind);
+        let ranged = experiment(&keys);
+        let Some(dims) = ranged.sweep.dims() else { continue };
+        kinds += 1;
+        let range = keys.as_object_mut().unwrap().remove(dims.keys.range).unwrap();
+        keys[dims.keys.list] = json!([304, 112, 64, 107]);
+        for step in dims.keys.steps {
+            let error = parse(&keys).unwrap_err().to_string();
+            assert_contains(&error, &[dims.keys.range, dims.keys.list]);
+            keys.as_object_mut().unwrap().remove(step);
+        }
+        if let Some(boundary) = dims.keys.boundary {
+            keys.as_object_mut().unwrap().remove(boundary);
+        }
+        let experiment = experiment(&keys);
+        assert_eq!(
+            experiment.sweep.dims().unwrap().points().collect::<Vec<_>>(),
+            [304, 112, 64, 107]
+        );
+        assert_eq!(self::experiment(&experiment.to_json()), experiment);
+
+        let dir = TempDir::new().unwrap();
+        let written = report(dir.path(), &experiment, experiment.to_json());
+        assert_valid(&written.folder);
+        let rows =
+            json(&written.folder.join("raw.json"))["measurements"].as_array().unwrap().clone();
+        let found: Vec<u64> = rows[..4].iter().map(|row| row["dim"].as_u64().unwrap()).collect();
+        assert_eq!(found, [304, 112, 64, 107], "{}", kind.name);
+        let summary = json(&written.folder.join("summary.json"));
+        for curve in summary["curves"].as_array().unwrap() {
+            assert_eq!(curve["points"], 4);
+            let cliffs = curve["cliffs"].as_array().unwrap();
+            let of = |key: &str| cliffs.iter().map(|cliff| cliff[key].clone()).collect::<Vec<_>>();
+            assert_eq!((of("dim"), of("pad_to")), (vec![json!(107)], vec![json!(112)]));
+            assert_eq!(curve["unclassified"], json!([64, 112, 304]));
+            assert_eq!(curve["steps"], json!([]));
+        }
+        keys[dims.keys.range] = range;
+        let error = parse(&keys).unwrap_err().to_string();
+        assert_contains(&error, &[dims.keys.range, dims.keys.list, "give one"]);
+    }
+    assert!(kinds >= 4, "{kinds}");
+}
+
+#[test]
 fn rows_of_gemms_have_their_layout_and_batch_and_pytorchs_call_is_named() {
     let stored = [
         ("nn", 1, "aten::mm"),

@@ -139,7 +139,7 @@ fn a_dense_sweep_takes_one_backend_or_several() {
     refused(with(S1, "backend: FLSH"), "6:14", "X1_test.backend: \"FLSH\" .. mean \"FLASH\"?");
     let says = "X1_test.backend[1]: \"FLASH_UNPADDED\" .. mean \"NS_FLASH_UNPADDED\"?";
     refused(with(S1, "backend: [AUTO, FLASH_UNPADDED]"), "6:21", says);
-    refused(with(S1, "backend: [AUTO, AUTO]"), "6:14", "item 2 is the same as item 1");
+    refused(with(S1, "backend: [AUTO, AUTO]"), "6:21", "backend[1]: item 2 is the same as item 1");
     refused(with(S1, "backend: []"), "6:14", "the list is empty");
     refused(with(S1, "backend: 3"), "6:14", "expected a name or a list of names, found integer 3");
 }
@@ -424,13 +424,8 @@ fn sizes_out_of_range() {
         "5:21",
         "head_dim_range: the range [160, 64] is empty",
     );
-    refused(
-        but(S1, "[64, 160]", "[129, 129]"),
-        "3:5",
-        "X1_test.head_dim_range: the steps leave no",
-    );
     refused(but(S2, "[96, 107]", "[]"), "5:16", "head_dims: the list is empty");
-    refused(but(S2, "[96, 107]", "[96, 107, 96]"), "5:16", "item 3 is the same as item 1");
+    refused(but(S2, "[96, 107]", "[96, 107, 96]"), "5:26", "item 3 is the same as item 1");
     refused(
         but(S1, "2048", "400000000"),
         "3:5",
@@ -449,6 +444,22 @@ fn sizes_out_of_range() {
     );
     let wide = G4.replace("[1024]", "[1, 2]");
     refused(but(&wide, "160", "200000"), "3:5", "N_range: this makes more than 100000 cases");
+}
+
+#[test]
+fn one_of_a_range_and_a_list() {
+    assert_eq!(dims(&experiment(&G3.replace("[64, 160]", "[5637, 5637]"))), [5637]);
+    let listed = &G3.replace("K_range: [64, 160]", "K_values: [4872, 128, 5637]");
+    assert_eq!(dims(&experiment(listed)), [4872, 128, 5637]);
+    let ids: Vec<String> = experiment(listed).cases().into_iter().map(|case| case.id).collect();
+    assert_eq!(ids[2], "G3/M4096_N4096_fp16/K5637");
+    refused(but(listed, "5637", "128"), "6:27", "K_values[2]: item 3 is the same as item 2");
+    refused(but(listed, "[4872, 128, 5637]", "[]"), "6:15", "K_values: the list is empty");
+    let neither = G3.replace("K_range: [64, 160]", "");
+    refused(entry(&neither), "3:5", "X1_test: neither K_range nor K_values is given");
+    refused(with(G3, "K_values: [8]"), "3:5", "X1_test.K_values: K_range is given too: give one");
+    refused(with(listed, "K_step_2: 2"), "3:5", "X1_test.K_step_2: it is for K_range: K_values");
+    refused(with(G3, "K_vales: [8]"), "7:5", "X1_test.K_vales: .. did you mean \"K_values\"?");
 }
 
 #[test]
@@ -488,8 +499,8 @@ fn heads_and_providers_that_cannot_be() {
     );
     refused(
         but(C21, "[112, 107]", "[112, 112]"),
-        "6:16",
-        "head_dims: item 2 is the same as item 1",
+        "6:22",
+        "head_dims[1]: item 2 is the same as item 1",
     );
     refused(with(C21, "detect_backend: maybe"), "7:21", "detect_backend: expected a boolean");
     for keys in [G3, G4, G5, HET1] {

@@ -1,11 +1,20 @@
 //! What the types that time attention share.
 
 use super::check::{self, Problem, problem};
+use super::dims::DimKeys;
 use super::value::{OneOrList, Size};
 use crate::workload::case::Case;
 use crate::workload::operation::{Backend, Operation, ProviderChoice, Sdpa};
 use crate::workload::shape::{DType, SdpaShape};
 use serde::{Deserialize, Serialize};
+
+/// The keys of a swept head_dim.
+pub const HEAD_DIM: DimKeys = DimKeys {
+    range: "head_dim_range",
+    list: "head_dims",
+    boundary: Some("head_dim_boundary"),
+    steps: ["head_dim_step_1", "head_dim_step_2"],
+};
 
 /// An attention but for its head_dim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -36,11 +36,9 @@ pub fn sdpa(key: &str, shape: SdpaShape) -> Result<(), Problem> {
 }
 
 pub fn cases(key: &str, dims: impl Iterator<Item = usize>, series: usize) -> Result<(), Problem> {
-    match dims.take(MAX_CASES + 1).count() {
-        0 => Err(problem(key, "the steps leave no value in this range; widen it")),
-        dims if dims.saturating_mul(series) > MAX_CASES => {
-            Err(problem(key, format!("this makes more than {MAX_CASES} cases; take larger steps")))
-        }
-        _ => Ok(()),
+    let dims = dims.take(MAX_CASES + 1).count();
+    if dims.saturating_mul(series) <= MAX_CASES {
+        return Ok(());
     }
+    Err(problem(key, format!("this makes more than {MAX_CASES} cases; take fewer values")))
 }

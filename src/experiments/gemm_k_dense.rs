@@ -1,7 +1,6 @@
 //! G3: a GEMM at every K of a range, the dimension summed over.
 
 use super::prelude::*;
-use super::value::BOUNDARY;
 
 pub const TYPE: Type = Type {
     name: "gemm_k_dense",
@@ -21,17 +20,22 @@ pub const TYPE: Type = Type {
     },
 };
 
+const K: DimKeys =
+    DimKeys { range: "K_range", list: "K_values", boundary: None, steps: ["K_step_1", "K_step_2"] };
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmKDense {
     dtypes: List<DType>,
     shape: OutputSize,
     #[serde(rename = "K_range")]
-    k_range: DimRange,
-    #[serde(rename = "K_step_1", default = "one")]
-    k_step_1: Size,
-    #[serde(rename = "K_step_2", default = "two")]
-    k_step_2: Size,
+    k_range: Option<DimRange>,
+    #[serde(rename = "K_values")]
+    k_values: Option<List<Size>>,
+    #[serde(rename = "K_step_1")]
+    k_step_1: Option<Size>,
+    #[serde(rename = "K_step_2")]
+    k_step_2: Option<Size>,
     #[serde(default)]
     layout: GemmLayout,
     #[serde(default = "one")]
@@ -57,8 +61,10 @@ impl GemmKDense {
         Options { layout: self.layout, batch: self.batch, algorithms, provider }
     }
 
-    fn k_values(&self) -> impl Iterator<Item = usize> {
-        self.k_range.stepped(BOUNDARY, self.k_step_1, self.k_step_2)
+    fn k(&self) -> Dims<'_> {
+        let (range, list) = (self.k_range, self.k_values.as_ref());
+        let steps = [self.k_step_1, self.k_step_2];
+        Dims { keys: &K, range, list, boundary: None, steps }
     }
 
     fn shape(&self, k: usize) -> GemmShape {
@@ -67,9 +73,13 @@ impl GemmKDense {
 }
 
 impl Sweep for GemmKDense {
+    fn dims(&self) -> Option<Dims<'_>> {
+        Some(self.k())
+    }
+
     fn check(&self) -> Result<(), Problem> {
-        check::cases("K_range", self.k_values(), self.dtypes.len())?;
-        check::gemm("shape", &self.options().gemm(self.shape(self.k_range.hi())))
+        self.k().check(self.dtypes.len())?;
+        check::gemm("shape", &self.options().gemm(self.shape(self.k().largest())))
     }
 
     /// A curve for each element type, a point for each K: `G3/M4096_N4096_fp16/K107`.
@@ -85,7 +95,7 @@ impl Sweep for GemmKDense {
                 dim,
                 options: self.options(),
             };
-            line.cases(self.k_values(), |k| self.shape(k))
+            line.cases(self.k().points(), |k| self.shape(k))
         };
         self.dtypes.iter().flat_map(line).collect()
     }

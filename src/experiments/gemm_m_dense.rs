@@ -1,7 +1,6 @@
 //! G5: a GEMM at every M of a range, the number of tokens: decode at one end, prefill at the other.
 
 use super::prelude::*;
-use super::value::BOUNDARY;
 
 pub const TYPE: Type = Type {
     name: "gemm_m_dense",
@@ -18,17 +17,22 @@ pub const TYPE: Type = Type {
     },
 };
 
+const M: DimKeys =
+    DimKeys { range: "M_range", list: "M_values", boundary: None, steps: ["M_step_1", "M_step_2"] };
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmMDense {
     dtypes: List<DType>,
     shape: Weights,
     #[serde(rename = "M_range")]
-    m_range: DimRange,
-    #[serde(rename = "M_step_1", default = "one")]
-    m_step_1: Size,
-    #[serde(rename = "M_step_2", default = "two")]
-    m_step_2: Size,
+    m_range: Option<DimRange>,
+    #[serde(rename = "M_values")]
+    m_values: Option<List<Size>>,
+    #[serde(rename = "M_step_1")]
+    m_step_1: Option<Size>,
+    #[serde(rename = "M_step_2")]
+    m_step_2: Option<Size>,
     #[serde(default)]
     layout: GemmLayout,
     #[serde(default = "one")]
@@ -54,8 +58,10 @@ impl GemmMDense {
         Options { layout: self.layout, batch: self.batch, algorithms, provider }
     }
 
-    fn m_values(&self) -> impl Iterator<Item = usize> {
-        self.m_range.stepped(BOUNDARY, self.m_step_1, self.m_step_2)
+    fn m(&self) -> Dims<'_> {
+        let (range, list) = (self.m_range, self.m_values.as_ref());
+        let steps = [self.m_step_1, self.m_step_2];
+        Dims { keys: &M, range, list, boundary: None, steps }
     }
 
     fn shape(&self, m: usize) -> GemmShape {
@@ -64,9 +70,13 @@ impl GemmMDense {
 }
 
 impl Sweep for GemmMDense {
+    fn dims(&self) -> Option<Dims<'_>> {
+        Some(self.m())
+    }
+
     fn check(&self) -> Result<(), Problem> {
-        check::cases("M_range", self.m_values(), self.dtypes.len())?;
-        check::gemm("shape", &self.options().gemm(self.shape(self.m_range.hi())))
+        self.m().check(self.dtypes.len())?;
+        check::gemm("shape", &self.options().gemm(self.shape(self.m().largest())))
     }
 
     /// A curve for each element type, a point for each M: `G5/K4096_N4096_fp16/M107`.
@@ -82,7 +92,7 @@ impl Sweep for GemmMDense {
                 dim,
                 options: self.options(),
             };
-            line.cases(self.m_values(), |m| self.shape(m))
+            line.cases(self.m().points(), |m| self.shape(m))
         };
         self.dtypes.iter().flat_map(line).collect()
     }

@@ -1,7 +1,6 @@
 //! G4: a GEMM at every N of a range, as a projection of M tokens from K to N features.
 
 use super::prelude::*;
-use super::value::BOUNDARY;
 
 pub const TYPE: Type = Type {
     name: "gemm_n_dense",
@@ -18,6 +17,9 @@ pub const TYPE: Type = Type {
     },
 };
 
+const N: DimKeys =
+    DimKeys { range: "N_range", list: "N_values", boundary: None, steps: ["N_step_1", "N_step_2"] };
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmNDense {
@@ -27,11 +29,13 @@ struct GemmNDense {
     #[serde(rename = "K")]
     k: Size,
     #[serde(rename = "N_range")]
-    n_range: DimRange,
-    #[serde(rename = "N_step_1", default = "one")]
-    n_step_1: Size,
-    #[serde(rename = "N_step_2", default = "two")]
-    n_step_2: Size,
+    n_range: Option<DimRange>,
+    #[serde(rename = "N_values")]
+    n_values: Option<List<Size>>,
+    #[serde(rename = "N_step_1")]
+    n_step_1: Option<Size>,
+    #[serde(rename = "N_step_2")]
+    n_step_2: Option<Size>,
     #[serde(default)]
     layout: GemmLayout,
     #[serde(default = "one")]
@@ -48,8 +52,10 @@ impl GemmNDense {
         Options { layout: self.layout, batch: self.batch, algorithms, provider }
     }
 
-    fn n_values(&self) -> impl Iterator<Item = usize> {
-        self.n_range.stepped(BOUNDARY, self.n_step_1, self.n_step_2)
+    fn n(&self) -> Dims<'_> {
+        let (range, list) = (self.n_range, self.n_values.as_ref());
+        let steps = [self.n_step_1, self.n_step_2];
+        Dims { keys: &N, range, list, boundary: None, steps }
     }
 
     fn shape(&self, m: Size, n: usize) -> GemmShape {
@@ -58,10 +64,14 @@ impl GemmNDense {
 }
 
 impl Sweep for GemmNDense {
+    fn dims(&self) -> Option<Dims<'_>> {
+        Some(self.n())
+    }
+
     fn check(&self) -> Result<(), Problem> {
         let series = self.dtypes.len().saturating_mul(self.m_values.len());
-        check::cases("N_range", self.n_values(), series)?;
-        let largest = |m| self.options().gemm(self.shape(m, self.n_range.hi()));
+        self.n().check(series)?;
+        let largest = |m| self.options().gemm(self.shape(m, self.n().largest()));
         self.m_values.iter().try_for_each(|&m| check::gemm("M_values", &largest(m)))
     }
 
@@ -75,7 +85,7 @@ impl Sweep for GemmNDense {
                 let options = self.options();
                 let line = Line { group, series, legend, dtype, dim: "N", options };
                 let shape = |n| self.shape(m, n);
-                cases.extend(line.cases(self.n_values(), shape));
+                cases.extend(line.cases(self.n().points(), shape));
             }
         }
         cases

@@ -5,6 +5,7 @@
 
 mod attention;
 pub(crate) mod check;
+pub(crate) mod dims;
 mod gemm;
 mod gemm_k_dense;
 mod gemm_m_dense;

@@ -1,10 +1,11 @@
 //! What the files of the types use.
 
-pub(super) use super::attention::{AttentionSize, auto};
+pub(super) use super::attention::{AttentionSize, HEAD_DIM, auto};
 pub(super) use super::check::{self, Problem, problem};
+pub(super) use super::dims::{DimKeys, DimRange, Dims};
 pub(super) use super::gemm::{GemmAlgorithms, GemmProvider, Line, Options};
 pub(super) use super::sweep::{Sweep, Type, read};
-pub(super) use super::value::{DimRange, List, OneOrList, Size, boundary, fp16, one, two};
+pub(super) use super::value::{List, OneOrList, Size, fp16, one};
 pub(super) use crate::results::findings;
 pub(super) use crate::results::raw::Point;
 pub(super) use crate::results::view::{Axis, Bar, Bars, Layout, Note, Plot, Ratio, View};

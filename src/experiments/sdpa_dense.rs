@@ -28,14 +28,12 @@ struct SdpaDense {
     #[serde(default = "fp16")]
     dtype: DType,
     shapes: List<AttentionSize>,
-    head_dim_range: DimRange,
+    head_dim_range: Option<DimRange>,
+    head_dims: Option<List<Size>>,
     /// The last head_dim that is `head_dim_step_1` from the one before.
-    #[serde(default = "boundary")]
-    head_dim_boundary: Size,
-    #[serde(default = "one")]
-    head_dim_step_1: Size,
-    #[serde(default = "two")]
-    head_dim_step_2: Size,
+    head_dim_boundary: Option<Size>,
+    head_dim_step_1: Option<Size>,
+    head_dim_step_2: Option<Size>,
     /// Who is asked; a curve each, at each shape.
     #[serde(default = "auto")]
     backend: OneOrList<Backend>,
@@ -46,17 +44,22 @@ struct SdpaDense {
 }
 
 impl SdpaDense {
-    fn head_dims(&self) -> impl Iterator<Item = usize> {
-        let boundary = self.head_dim_boundary.get();
-        self.head_dim_range.stepped(boundary, self.head_dim_step_1, self.head_dim_step_2)
+    fn head_dim(&self) -> Dims<'_> {
+        let (range, list) = (self.head_dim_range, self.head_dims.as_ref());
+        let (boundary, steps) =
+            (self.head_dim_boundary, [self.head_dim_step_1, self.head_dim_step_2]);
+        Dims { keys: &HEAD_DIM, range, list, boundary, steps }
     }
 }
 
 impl Sweep for SdpaDense {
+    fn dims(&self) -> Option<Dims<'_>> {
+        Some(self.head_dim())
+    }
+
     fn check(&self) -> Result<(), Problem> {
-        let series = self.shapes.len() * self.backend.len();
-        check::cases("head_dim_range", self.head_dims(), series)?;
-        let largest = self.head_dim_range.hi();
+        self.head_dim().check(self.shapes.len() * self.backend.len())?;
+        let largest = self.head_dim().largest();
         self.shapes.iter().try_for_each(|shape| shape.check("shapes", largest))
     }
 
@@ -69,7 +72,7 @@ impl Sweep for SdpaDense {
         let mut cases = Vec::new();
         for &shape in &self.shapes {
             for &backend in &*self.backend {
-                for head_dim in self.head_dims() {
+                for head_dim in self.head_dim().points() {
                     let attention = shape.attention(head_dim, backend, self.provider, self.causal);
                     let series = shape.series(self.dtype, &attention, false);
                     let (point, whole) = (format!("d{head_dim}"), Operation::Sdpa(attention));

@@ -2,6 +2,7 @@
 //! the registry.
 
 use super::check::Problem;
+use super::dims::Dims;
 use crate::results::view::View;
 use crate::workload::case::Case;
 use serde::Serialize;
@@ -15,9 +16,15 @@ pub trait Sweep: ToJson + fmt::Debug + Send + Sync {
     fn check(&self) -> Result<(), Problem>;
 
     fn cases(&self, group: &str) -> Vec<Case>;
+
+    /// The dimension that a range or a list gives, in types that have one.
+    fn dims(&self) -> Option<Dims<'_>> {
+        None
+    }
 }
 
-/// Every sweep is written as it is read: in the keys of the YAML, defaults filled in.
+/// Every sweep is written as it is read: in the keys of the YAML, defaults filled in but for those
+/// of [`Dims`].
 pub trait ToJson {
     fn to_json(&self) -> Value;
 }

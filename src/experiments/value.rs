@@ -6,7 +6,8 @@ use crate::workload::shape::DType;
 use indexmap::IndexSet;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{
-    Deserialize, Deserializer, Error, IntoDeserializer, SeqAccess, Unexpected, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, Error, IntoDeserializer, SeqAccess, Unexpected,
+    Visitor,
 };
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -58,70 +59,6 @@ impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Integer<MIN, 
     }
 }
 
-/// `[lo, hi]`, both included, with `lo <= hi`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DimRange {
-    lo: Size,
-    hi: Size,
-}
-
-impl DimRange {
-    pub fn hi(self) -> usize {
-        self.hi.get()
-    }
-
-    /// The values `step_1` apart from `lo` up to `boundary`, then those `step_2` apart above it.
-    ///
-    /// As in the published suite the second part counts from `boundary`, whatever the last value of
-    /// the first: `boundary + step_2`, `boundary + 2 * step_2`, ... A range that starts above
-    /// `boundary` has those of them that lie in it, which may be none.
-    pub(super) fn stepped(
-        self,
-        boundary: usize,
-        step_1: Size,
-        step_2: Size,
-    ) -> impl Iterator<Item = usize> {
-        let (lo, hi, step_2) = (self.lo.get(), self.hi.get(), step_2.get());
-        let second = boundary + step_2;
-        let skipped = lo.saturating_sub(second).div_ceil(step_2);
-        (lo..=hi.min(boundary))
-            .step_by(step_1.get())
-            .chain((second + skipped * step_2..=hi).step_by(step_2))
-    }
-}
-
-impl Serialize for DimRange {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        [self.lo, self.hi].serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for DimRange {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pair;
-        impl<'de> Visitor<'de> for Pair {
-            type Value = DimRange;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a range [lo, hi] of two integers")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<DimRange, A::Error> {
-                let lo: Size =
-                    seq.next_element()?.ok_or_else(|| Error::invalid_length(0, &self))?;
-                let hi = seq.next_element()?.ok_or_else(|| Error::invalid_length(1, &self))?;
-                if lo > hi {
-                    return Err(Error::custom(format!(
-                        "the range [{lo}, {hi}] is empty: it has to be [lo, hi] with lo <= hi"
-                    )));
-                }
-                Ok(DimRange { lo, hi })
-            }
-        }
-        deserializer.deserialize_seq(Pair)
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct List<T>(Vec<T>);
@@ -149,6 +86,25 @@ impl<'a, T> IntoIterator for &'a List<T> {
     }
 }
 
+/// An item that is none of these: an error of its own, so that it has the place of the item.
+struct Another<'a, T>(&'a IndexSet<T>);
+
+impl<'de, T: Deserialize<'de> + Eq + Hash> DeserializeSeed<'de> for Another<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        let item = T::deserialize(deserializer)?;
+        match self.0.get_index_of(&item) {
+            None => Ok(item),
+            Some(first) => Err(D::Error::custom(format!(
+                "item {} is the same as item {}: each may stand once",
+                self.0.len() + 1,
+                first + 1
+            ))),
+        }
+    }
+}
+
 impl<'de, T: Deserialize<'de> + Eq + Hash> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Items<T>(PhantomData<T>);
@@ -161,14 +117,8 @@ impl<'de, T: Deserialize<'de> + Eq + Hash> Deserialize<'de> for List<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
                 let mut items = IndexSet::new();
-                while let Some(item) = seq.next_element()? {
-                    if let (first, false) = items.insert_full(item) {
-                        return Err(Error::custom(format!(
-                            "item {} is the same as item {}: each may stand once",
-                            items.len() + 1,
-                            first + 1
-                        )));
-                    }
+                while let Some(item) = seq.next_element_seed(Another(&items))? {
+                    items.insert(item);
                 }
                 if items.is_empty() {
                     return Err(Error::custom("the list is empty: it needs at least one item"));
@@ -231,70 +181,10 @@ impl<'de, T: Deserialize<'de> + Eq + Hash> Deserialize<'de> for OneOrList<T> {
 
 // What the published suite takes where a key is absent.
 
-/// The last value of a range that is `step_1` from the one before.
-pub const BOUNDARY: usize = 128;
-
-pub(super) fn boundary() -> Size {
-    Size::new(BOUNDARY)
-}
-
 pub(super) fn one() -> Size {
     Size::new(1)
 }
 
-pub(super) fn two() -> Size {
-    Size::new(2)
-}
-
 pub(super) fn fp16() -> DType {
     DType::Fp16
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn range(lo: usize, hi: usize) -> DimRange {
-        serde_yaml::from_str(&format!("[{lo}, {hi}]")).unwrap()
-    }
-
-    #[test]
-    fn the_published_steps() {
-        let (one, two) = (Size::new(1), Size::new(2));
-        let s1: Vec<usize> = range(64, 160).stepped(128, one, two).collect();
-        assert_eq!(s1, (64..=128).chain((130..=160).step_by(2)).collect::<Vec<_>>());
-        assert_eq!(s1.len(), 81);
-        let extended: Vec<usize> = range(129, 256).stepped(160, one, two).collect();
-        assert_eq!(extended, (129..=160).chain((162..=256).step_by(2)).collect::<Vec<_>>());
-        assert_eq!(extended.len(), 80);
-    }
-
-    #[test]
-    fn the_second_part_counts_from_the_boundary() {
-        let above: Vec<usize> = range(133, 150).stepped(128, Size::new(1), Size::new(8)).collect();
-        assert_eq!(above, [136, 144]);
-        assert_eq!(range(129, 129).stepped(128, Size::new(1), Size::new(2)).count(), 0);
-        let coarse_first: Vec<usize> =
-            range(64, 140).stepped(128, Size::new(50), Size::new(4)).collect();
-        assert_eq!(coarse_first, [64, 114, 132, 136, 140]);
-    }
-
-    proptest! {
-        #[test]
-        fn steps_are_sorted_unique_and_in_range(
-            lo in 1..500usize, length in 0..500usize, boundary in 1..1000usize,
-            step_1 in 1..40usize, step_2 in 1..40usize,
-        ) {
-            let hi = lo + length;
-            let dims: Vec<usize> =
-                range(lo, hi).stepped(boundary, Size::new(step_1), Size::new(step_2)).collect();
-            prop_assert!(dims.is_sorted_by(|a, b| a < b));
-            prop_assert!(dims.iter().all(|dim| (lo..=hi).contains(dim)));
-            let above = lo.saturating_sub(boundary).next_multiple_of(step_2);
-            let first = if lo <= boundary { lo } else { boundary + above };
-            prop_assert_eq!(dims.first(), Some(&first).filter(|first| **first <= hi));
-            prop_assert!(dims.last().is_none_or(|last| last + step_1 + step_2 > hi));
-        }
-    }
 }

@@ -60,7 +60,8 @@ impl Experiment {
     pub fn to_json(&self) -> Value {
         let mut keys = Map::from_iter([("type".to_owned(), Value::from(self.kind.name))]);
         let more = json!({ "description": self.description, "provenance": self.provenance });
-        for part in [self.sweep.to_json(), more, json!(self.protocol)] {
+        let dims = self.sweep.dims().map(|dims| dims.filled()).unwrap_or_default();
+        for part in [self.sweep.to_json(), dims.into(), more, json!(self.protocol)] {
             if let Value::Object(part) = part {
                 keys.extend(part.into_iter().filter(|(_, value)| !value.is_null()));
             }

@@ -103,7 +103,7 @@ pub fn dim_ticks(dims: &[usize]) -> Vec<f64> {
     let (Some(&first), Some(&last)) = (dims.first(), dims.last()) else { return Vec::new() };
     let few = dims.len() <= SPARSE;
     let step = (3..).map(|i| 1usize << i).find(|step| (last - first) / step < 16).unwrap_or(8);
-    let grid: Vec<usize> = (first..=last).filter(|dim| dim % step == 0).collect();
+    let grid: Vec<usize> = (first.next_multiple_of(step)..=last).step_by(step).collect();
     let ticks = if few || grid.len() < 2 { dims } else { grid };
     ticks.into_iter().map(|dim| dim as f64).collect()
 }

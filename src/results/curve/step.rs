@@ -1,10 +1,11 @@
 //! Steps: where the time of well aligned dimensions jumps by more than the work, as at the boundary
 //! of a tile or of a kernel.
 //!
-//! Only multiples of 8 are compared, each with the next one measured: their excess is `ln
-//! T(d2)/T(d1) - ln work(d2)/work(d1)`. It is a step where the excess minus Student's t at 1 - 0.01
-//! / (m - 1), for m such dimensions, times the standard error of a difference is above ln 1.05.
+//! Only multiples of 8 are compared, each with the next one measured if that is near: their excess
+//! is `ln T(d2)/T(d1) - ln work(d2)/work(d1)`. It is a step where the excess minus Student's t at 1
+//! - 0.01 / m, for m such pairs, times the standard error of a difference is above ln 1.05.
 
+use super::cliff::WINDOW;
 use super::kernel::KernelChange;
 use super::{Curve, NOTABLE_RATIO};
 use serde::{Deserialize, Serialize};
@@ -20,13 +21,20 @@ pub struct Step {
     pub kernel_change: Option<KernelChange>,
 }
 
+/// Whether these dimensions are neighbours: up to 16 apart, or an eighth of the lower one. Whatever
+/// happens in a wider gap does not happen at its end.
+fn is_near(from: usize, to: usize) -> bool {
+    to - from <= WINDOW.max(from / 8)
+}
+
 pub fn find(curve: &Curve) -> Vec<Step> {
     let aligned: Vec<usize> =
         (0..curve.points().len()).filter(|&at| curve.points[at].dim.is_multiple_of(8)).collect();
-    let comparisons = aligned.len().saturating_sub(1);
-    let steps = aligned.windows(2).filter_map(|pair| {
-        let (from, to) = (pair[0], pair[1]);
-        let margin = curve.margin([from, to], comparisons)?;
+    let pairs = aligned.windows(2).map(|pair| [pair[0], pair[1]]);
+    let near = |[from, to]: &[usize; 2]| is_near(curve.points[*from].dim, curve.points[*to].dim);
+    let pairs: Vec<[usize; 2]> = pairs.filter(near).collect();
+    let steps = pairs.iter().filter_map(|&[from, to]| {
+        let margin = curve.margin([from, to], pairs.len())?;
         let ratio = curve.ratio(to, from);
         let excess = ratio * curve.points[from].work / curve.points[to].work;
         (excess.ln() - margin > NOTABLE_RATIO.ln()).then(|| Step {

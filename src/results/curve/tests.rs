@@ -70,6 +70,26 @@ fn a_smooth_curve_has_neither_cliffs_nor_steps() {
 }
 
 #[test]
+fn points_in_any_order_make_one_curve_and_a_gap_in_it_is_no_step() {
+    // Twice as slow as the work from 256 on.
+    let ms = |dim: usize| if dim < 256 { dim as f64 } else { 2.0 * dim as f64 };
+    let point = |&dim: &usize| Point {
+        dim,
+        medians_ms: vec![ms(dim), ms(dim) * 1.0001, ms(dim) * 0.9999],
+        work: dim as f64,
+        kernels: Vec::new(),
+    };
+    let steps = |dims: &[usize]| -> Vec<[usize; 2]> {
+        let curve = Curve::of_trials(dims.iter().map(point).collect());
+        step::find(&curve).iter().map(|step| [step.from_dim, step.to_dim]).collect()
+    };
+    assert_eq!(steps(&[248, 64, 256, 240, 72]), [[248, 256]]);
+    assert_eq!(steps(&[256, 128, 64]), [[0; 2]; 0]);
+    assert_eq!(steps(&[224, 256]), [[0; 2]; 0]);
+    assert_eq!(steps(&[240, 256]), [[240, 256]]);
+}
+
+#[test]
 fn every_injected_cliff_is_found_and_only_that() {
     for seed in 0..300 {
         let dim = 64 + (seed as usize * 7) % 60;

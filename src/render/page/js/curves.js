@@ -170,7 +170,8 @@ function drawGrid(dims, x, y, { left, right, top, bottom, isOrdinal, xName, heig
   const most = (right - left) / 46;
   const step = [8, 16, 32, 64, 128, 256, 512, 1024].find((each) => (last - first) / each <= most)
     ?? 4096;
-  const ticks = isOrdinal || dims.length <= 8 ? dims : dims.filter((dim) => dim % step === 0);
+  const grid = dims.filter((dim) => dim % step === 0);
+  const ticks = isOrdinal || dims.length <= 8 || grid.length < 2 ? dims : grid;
   for (const dim of ticks) {
     group.append(
       svg("line", { class: "grid", x1: x(dim), x2: x(dim), y1: top, y2: bottom }),
