@@ -51,22 +51,23 @@ extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned s
     raise_error(&errors[blockIdx.x], error, scratch);
 }
 
-// O = softmax(scale Q K^T) V. Q, K, V, O are [heads, seq, dim] with batch and heads as one; rows[]
-// indexes [heads * seq]. Head h of Q and O takes head h / group of K and V. Grid (sampled rows),
-// 256 threads, shared memory: seq + dim floats. `scores_rounded`: by the backend, to 16 bits.
+// O = softmax(scale Q K^T) V. Q and O are [heads, seq, dim], K and V [KV heads, keys, dim], with
+// batch and heads as one; rows[] indexes [heads * seq]. Head h of Q and O takes head h / group of K
+// and V; a mask has as many keys as queries. Grid (sampled rows), 256 threads, shared memory: keys
+// + dim floats. `scores_rounded`: by the backend, to 16 bits.
 extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned short* k,
                                        const unsigned short* v,
                                        const unsigned short* o, const unsigned* rows,
                                        float* errors, unsigned seq,
-                                       unsigned dim, unsigned group, float scale, int causal,
+                                       unsigned all_keys, unsigned dim, unsigned group, float scale, int causal,
                                        int scores_rounded, float smallest, int type) {
     extern __shared__ float shared[];
     __shared__ float scratch[32];
     float* scores = shared;
-    float* query = shared + seq;
+    float* query = shared + all_keys;
     unsigned row = rows[blockIdx.x];
-    size_t head = (size_t)(row / seq / group) * seq * dim;
-    unsigned keys = causal ? row % seq + 1 : seq;
+    size_t head = (size_t)(row / seq / group) * all_keys * dim;
+    unsigned keys = causal ? row % seq + 1 : all_keys;
 
     for (unsigned d = threadIdx.x; d < dim; d += blockDim.x)
         query[d] = to_float(q[(size_t)row * dim + d], type);

@@ -98,8 +98,90 @@ impl Gpu {
 /// Odd numbers of sequences and heads; three query heads share one KV head where `grouped`.
 fn sdpa(backend: Backend, seq_len: usize, head_dim: usize, causal: bool, grouped: bool) -> Sdpa {
     let n_kv_heads = grouped.then_some(1);
-    let shape = SdpaShape { batch: 3, seq_len, n_heads: 3, n_kv_heads, head_dim };
+    let shape = SdpaShape { batch: 3, seq_len, kv_len: None, n_heads: 3, n_kv_heads, head_dim };
     Sdpa { causal, ..Sdpa::dense(shape, backend) }
+}
+
+/// One query on a KV cache, of two sequences.
+fn decode(backend: Backend, context: usize, heads: [usize; 2], head_dim: usize) -> Sdpa {
+    let [n_heads, n_kv_heads] = heads;
+    let n_kv_heads = (n_kv_heads != n_heads).then_some(n_kv_heads);
+    let kv_len = (context != 1).then_some(context);
+    let shape = SdpaShape { batch: 2, seq_len: 1, kv_len, n_heads, n_kv_heads, head_dim };
+    Sdpa::dense(shape, backend)
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn one_query_is_right_at_every_alignment_context_and_grouping() {
+    let gpu = Gpu::new();
+    // Query heads and KV heads; more than eight that share one take several passes.
+    let heads = [[3, 3], [4, 2], [8, 1], [20, 2]];
+    for head_dim in [1, 2, 3, 7, 8, 64, 100, 106, 107, 112, 120, 127, 128, 129, 200, 255, 256] {
+        for (i, context) in [1, 17, 63, 64, 1000, 1024, 5001].into_iter().enumerate() {
+            let dtype = VARIANTS[(head_dim + i) % 4].0;
+            let sdpa = decode(Backend::NsFlashDecode, context, heads[(head_dim + i) % 4], head_dim);
+            let mut plan = gpu.plan(sdpa, dtype);
+            plan.verify().unwrap();
+            // Whatever the launch before left behind.
+            gpu.check(plan.as_mut());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn others_take_one_query_or_say_why_not() {
+    let gpu = Gpu::new();
+    for head_dim in [64, 107, 128] {
+        for heads in [[4, 4], [4, 2]] {
+            for backend in [Backend::NsMath, Backend::NsMathFp16] {
+                gpu.plan(decode(backend, 1000, heads, head_dim), DType::Bf16).verify().unwrap();
+            }
+            let cudnn = decode(Backend::NsCudnn, 1000, heads, head_dim);
+            match gpu.try_plan(cudnn, DType::Fp16) {
+                Ok(_) => gpu.check_one(cudnn, DType::Fp16),
+                Err(refused) => assert_eq!(refused.kind, ErrorKind::Unsupported, "{refused}"),
+            }
+            for backend in [Backend::NsFlash, Backend::NsFlashUnpadded, Backend::NsMemEfficient] {
+                let aligned = head_dim.next_multiple_of(8);
+                let refused = gpu.try_plan(decode(backend, 1000, heads, aligned), DType::Fp16);
+                let refused = refused.err().unwrap();
+                assert_eq!(refused.kind, ErrorKind::Unsupported);
+                assert!(refused.message.contains("NS_FLASH_DECODE"), "{refused}");
+            }
+        }
+    }
+}
+
+/// Small enough for compute-sanitizer: heads that blocks share, and tiles that are not full.
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn short_caches_of_every_alignment_are_right() {
+    let gpu = Gpu::new();
+    for (i, head_dim) in [1, 9, 64, 100, 106, 107, 112, 128, 250, 256].into_iter().enumerate() {
+        let (heads, context) = ([[2, 2], [4, 1], [18, 2]][i % 3], [131, 200, 77][i / 3 % 3]);
+        gpu.check_one(decode(Backend::NsFlashDecode, context, heads, head_dim), VARIANTS[i % 4].0);
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn a_padded_cache_gives_what_the_cache_gives() {
+    let gpu = Gpu::new();
+    let dense = decode(Backend::NsFlashDecode, 1500, [8, 2], 107);
+    let padded = dense.padded_to(112);
+    gpu.check_one(padded, DType::Fp16);
+    let [dense, padded] = [dense, padded].map(|sdpa| {
+        let mut plan = gpu.plan(sdpa, DType::Fp16);
+        plan.launch().unwrap();
+        values(DType::Fp16, &download(&gpu.cuda, &plan.problem_mut().o))
+    });
+    for (dense, padded) in dense.chunks(107).zip(padded.chunks(112)) {
+        let difference = dense.iter().zip(padded).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+        assert!(difference < 1e-3, "{difference:e}");
+        assert!(padded[107..].iter().all(|&x| x == 0.0));
+    }
 }
 
 #[test]
@@ -173,6 +255,13 @@ fn short_sequences_of_every_tiling_are_right() {
 #[ignore = "needs a CUDA GPU"]
 fn large_and_tiny_numbers_are_right() {
     let gpu = Gpu::new();
+    for scale in [[1e-3, 1e-3, 1e-3], [30.0, 30.0, 1.0], [1000.0, 1000.0, 1000.0]] {
+        for (head_dim, dtype) in [(107, DType::Fp16), (128, DType::Bf16)] {
+            let mut plan = gpu.plan(decode(Backend::NsFlashDecode, 900, [8, 2], head_dim), dtype);
+            gpu.scale_data(plan.as_mut(), scale);
+            gpu.check(plan.as_mut());
+        }
+    }
     for (backend, head_dim) in
         [(Backend::NsFlash, 128), (Backend::NsFlashUnpadded, 107), (Backend::NsMemEfficient, 136)]
     {

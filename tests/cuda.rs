@@ -53,7 +53,8 @@ fn attention(problem: &SdpaProblem<Vec<u16>>) -> Vec<u16> {
 }
 
 fn sdpa(seq_len: usize, head_dim: usize, causal: bool, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch: 2, seq_len, n_heads: 4, n_kv_heads: None, head_dim };
+    let shape =
+        SdpaShape { batch: 2, seq_len, kv_len: None, n_heads: 4, n_kv_heads: None, head_dim };
     Sdpa { causal, ..Sdpa::dense(shape, backend) }
 }
 

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use night_sweep::device::cuda::{
-    Define, FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant, SOURCES, compile,
+    DecodeVariant, Define, FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant,
+    SOURCES, compile,
 };
 use night_sweep::workload::shape::DType;
 
@@ -17,13 +18,14 @@ const VARIANTS: [(DType, bool); 4] =
 /// What to compile: a file, its macros, and the architecture.
 type Job = (&'static str, Vec<Define>, &'static str);
 
-/// Every file without macros, every tile of NS_MEM_EFFICIENT, and every head_dim of NS_FLASH;
-/// element types, masks and architectures take turns.
+/// Every file without macros, every tile of NS_MEM_EFFICIENT, every head_dim of NS_FLASH
+/// and some of NS_FLASH_DECODE; element types, masks and architectures take turns.
 fn jobs() -> Vec<Job> {
     let mut jobs = Vec::new();
     for (architecture, _) in ARCHITECTURES {
-        let whole =
-            SOURCES.iter().filter(|(file, _)| !["flash.cu", "mem_efficient.cu"].contains(file));
+        let whole = SOURCES
+            .iter()
+            .filter(|(file, _)| !file.starts_with("flash") && *file != "mem_efficient.cu");
         jobs.extend(whole.map(|(file, _)| (*file, vec![], architecture)));
         for tile in MemEfficientTile::ALL {
             let (dtype, causal) = VARIANTS[jobs.len() % 4];
@@ -43,6 +45,14 @@ fn jobs() -> Vec<Job> {
     // NS_FLASH_UNPADDED: units of 8 and of 4 bytes, and rows that are moved.
     let misaligned = [100, 106, 107, 255].into_iter().enumerate();
     jobs.extend(misaligned.map(|(turn, head_dim)| flash(head_dim, turn, VARIANTS[turn])));
+    // NS_FLASH_DECODE: every alignment of rows, the smallest and the largest.
+    let decode = [1, 4, 8, 64, 106, 107, 108, 112, 128, 200, 255, 256].into_iter().enumerate();
+    jobs.extend(decode.map(|(turn, head_dim)| {
+        let (architecture, shared_bytes_per_sm) = ARCHITECTURES[turn % 4];
+        let (dtype, group) = (VARIANTS[turn % 4].0, [1, 4][turn / 4 % 2]);
+        let variant = DecodeVariant::choose(head_dim, group, dtype, shared_bytes_per_sm);
+        ("flash_decode.cu", variant.defines(), architecture)
+    }));
     jobs
 }
 

@@ -65,7 +65,8 @@ fn case(dtype: DType, operation: Operation) -> Case {
 }
 
 fn sdpa(head_dim: usize, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch: 2, seq_len: 96, n_heads: 4, n_kv_heads: None, head_dim };
+    let shape =
+        SdpaShape { batch: 2, seq_len: 96, kv_len: None, n_heads: 4, n_kv_heads: None, head_dim };
     Sdpa::dense(shape, backend)
 }
 

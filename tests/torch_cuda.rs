@@ -70,7 +70,8 @@ impl Gpu {
 }
 
 fn sdpa(head_dim: usize, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch: 2, seq_len: 512, n_heads: 8, n_kv_heads: None, head_dim };
+    let shape =
+        SdpaShape { batch: 2, seq_len: 512, kv_len: None, n_heads: 8, n_kv_heads: None, head_dim };
     Sdpa::dense(shape, backend)
 }
 

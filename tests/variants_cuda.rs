@@ -60,7 +60,8 @@ fn resizes(kernels: &[Kernel]) -> usize {
 }
 
 fn attention(head_dim: usize, n_kv_heads: Option<usize>, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch: 2, seq_len: 1000, n_heads: 4, n_kv_heads, head_dim };
+    let shape =
+        SdpaShape { batch: 2, seq_len: 1000, kv_len: None, n_heads: 4, n_kv_heads, head_dim };
     Sdpa::dense(shape, backend)
 }
 

@@ -50,7 +50,7 @@ fn gemm(m: usize, n: usize, k: usize) -> Gemm {
 fn sdpa(backend: Backend, shape: [usize; 4], causal: bool) -> Sdpa {
     let [n_heads, n_kv_heads, seq_len, head_dim] = shape;
     let n_kv_heads = Some(n_kv_heads);
-    let shape = SdpaShape { batch: 1, seq_len, n_heads, n_kv_heads, head_dim };
+    let shape = SdpaShape { batch: 1, seq_len, kv_len: None, n_heads, n_kv_heads, head_dim };
     Sdpa { causal, ..Sdpa::dense(shape, backend) }
 }
 

@@ -51,6 +51,7 @@ impl AttentionSize {
         SdpaShape {
             batch: self.batch.get(),
             seq_len: self.seq_len.get(),
+            kv_len: None,
             n_heads: self.n_heads.get(),
             n_kv_heads: self.fewer_kv_heads().map(Size::get),
             head_dim,

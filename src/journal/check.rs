@@ -76,9 +76,15 @@ fn check_gemm(gemm: &Gemm) -> Result<()> {
 
 fn check_sdpa(sdpa: &Sdpa) -> Result<()> {
     let SdpaShape { batch, seq_len, n_heads, head_dim, .. } = sdpa.shape;
-    let heads = sdpa.shape.kv_heads();
-    tensor(&[batch, n_heads, seq_len, head_dim])?;
-    tensor(&[batch, n_heads, seq_len, sdpa.data_head_dim])?;
+    let (heads, kv_len) = (sdpa.shape.kv_heads(), sdpa.shape.kv_len());
+    for tokens in [seq_len, kv_len] {
+        tensor(&[batch, n_heads, tokens, head_dim])?;
+        tensor(&[batch, n_heads, tokens, sdpa.data_head_dim])?;
+    }
+    ensure!(
+        !sdpa.causal || kv_len == seq_len,
+        "a causal mask over {kv_len} keys and {seq_len} queries"
+    );
     ensure!(
         heads > 0 && n_heads.is_multiple_of(heads),
         "{n_heads} heads cannot share {heads} KV heads"

@@ -113,6 +113,8 @@ pub enum Backend {
     NsFlash,
     /// As NS_FLASH, by a kernel that reads unaligned rows itself.
     NsFlashUnpadded,
+    /// FlashDecoding: one query on a KV cache, the keys shared out among the blocks.
+    NsFlashDecode,
     /// Memory-efficient attention tiled as CUTLASS does, by a kernel of ours.
     NsMemEfficient,
     /// GEMMs and softmax apart, in float32 as PyTorch does by default.
@@ -129,7 +131,7 @@ pub enum Backend {
 
 impl Backend {
     /// Every name a spec may use.
-    pub const ALL: [Backend; 13] = [
+    pub const ALL: [Backend; 14] = [
         Backend::Auto,
         Backend::Flash,
         Backend::MemEfficient,
@@ -137,6 +139,7 @@ impl Backend {
         Backend::Cudnn,
         Backend::NsFlash,
         Backend::NsFlashUnpadded,
+        Backend::NsFlashDecode,
         Backend::NsMemEfficient,
         Backend::NsMath,
         Backend::NsMathFp16,
@@ -155,6 +158,7 @@ impl Backend {
             Backend::Cudnn => "CUDNN",
             Backend::NsFlash => "NS_FLASH",
             Backend::NsFlashUnpadded => "NS_FLASH_UNPADDED",
+            Backend::NsFlashDecode => "NS_FLASH_DECODE",
             Backend::NsMemEfficient => "NS_MEM_EFFICIENT",
             Backend::NsMath => "NS_MATH",
             Backend::NsMathFp16 => "NS_MATH_FP16",

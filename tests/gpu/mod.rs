@@ -46,8 +46,9 @@ pub fn values(dtype: DType, bits: &[u16]) -> Vec<f64> {
 /// A row of the result, `row` counted over all batches and heads.
 pub fn attention_row(sdpa: &Sdpa, [q, k, v]: [&[f64]; 3], row: usize) -> Vec<f64> {
     let SdpaShape { seq_len, head_dim, n_heads, .. } = sdpa.shape;
-    let keys = if sdpa.causal { row % seq_len + 1 } else { seq_len };
-    let head = row / seq_len * sdpa.shape.kv_heads() / n_heads * seq_len * head_dim;
+    let kv_len = sdpa.shape.kv_len();
+    let keys = if sdpa.causal { row % seq_len + 1 } else { kv_len };
+    let head = row / seq_len * sdpa.shape.kv_heads() / n_heads * kv_len * head_dim;
     let (k, v) = (&k[head..][..keys * head_dim], &v[head..][..keys * head_dim]);
     let scale = 1.0 / (sdpa.data_head_dim as f64).sqrt();
     let q = &q[row * head_dim..][..head_dim];

@@ -253,7 +253,7 @@ fn dims() -> impl Iterator<Item = usize> {
 }
 
 fn attention(batch: usize, seq_len: usize, head_dim: usize, backend: Backend) -> Sdpa {
-    let shape = SdpaShape { batch, seq_len, n_heads: 32, n_kv_heads: None, head_dim };
+    let shape = SdpaShape { batch, seq_len, kv_len: None, n_heads: 32, n_kv_heads: None, head_dim };
     Sdpa::dense(shape, backend)
 }
 

@@ -16,11 +16,12 @@ use std::ptr::{null, null_mut};
 use std::sync::Once;
 
 /// The kernel files. Those of attention are compiled per variant, when a plan asks for one.
-pub const SOURCES: [(&str, &str); 7] = [
+pub const SOURCES: [(&str, &str); 8] = [
     ("fill.cu", include_str!("../../../kernels/fill.cu")),
     ("verify.cu", include_str!("../../../kernels/verify.cu")),
     ("math.cu", include_str!("../../../kernels/math.cu")),
     ("flash.cu", include_str!("../../../kernels/flash.cu")),
+    ("flash_decode.cu", include_str!("../../../kernels/flash_decode.cu")),
     ("mem_efficient.cu", include_str!("../../../kernels/mem_efficient.cu")),
     ("pad.cu", include_str!("../../../kernels/pad.cu")),
     ("timing.cu", include_str!("../../../kernels/timing.cu")),

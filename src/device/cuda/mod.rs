@@ -12,7 +12,8 @@ mod lt;
 mod timing;
 
 pub use attention::{
-    AttentionKernel, FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant,
+    AttentionKernel, DecodeKernel, DecodeVariant, FlashTiling, FlashVariant, MemEfficientTile,
+    MemEfficientVariant,
 };
 pub use blas::{Blas, Matrix, Strided};
 pub use branches::Branches;

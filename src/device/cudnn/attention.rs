@@ -190,7 +190,14 @@ mod tests {
     #[test]
     fn a_shape_is_refused_in_our_words() {
         let check = |seq_len, head_dim| {
-            check_shape(&SdpaShape { batch: 2, n_heads: 3, n_kv_heads: None, seq_len, head_dim })
+            check_shape(&SdpaShape {
+                batch: 2,
+                n_heads: 3,
+                n_kv_heads: None,
+                seq_len,
+                kv_len: None,
+                head_dim,
+            })
         };
         assert_eq!(check(130, 64), Ok(()));
         assert_eq!(check(130, 256), Ok(()));

@@ -170,7 +170,8 @@ mod tests {
         dtype: DType,
     ) -> Graph {
         let library = Library::get().unwrap();
-        let shape = SdpaShape { batch: 2, n_heads: 4, n_kv_heads, seq_len: 1000, head_dim };
+        let shape =
+            SdpaShape { batch: 2, n_heads: 4, n_kv_heads, seq_len: 1000, kv_len: None, head_dim };
         let nodes = attention(library, &shape, causal, dtype).unwrap();
         Graph::new(library, &nodes, target.clone()).unwrap()
     }

@@ -65,7 +65,7 @@ impl Graph {
         let [b, h, s, d] =
             [shape.batch, shape.n_heads, shape.seq_len, shape.head_dim].map(|dim| dim as i64);
         // Fewer KV heads are told by their tensors alone: the GEMMs broadcast them.
-        let kv = shape.kv_heads() as i64;
+        let (kv, t) = (shape.kv_heads() as i64, shape.kv_len() as i64);
         let io = match dtype {
             DType::Fp16 => DataType::CUDNN_DATA_HALF,
             DType::Bf16 => DataType::CUDNN_DATA_BFLOAT16,
@@ -74,12 +74,12 @@ impl Graph {
         let q = self.bound(Q, [b, h, s, d], contiguous([b, h, s, d]), io)?;
         // K is declared transposed: the same memory, with the last two dimensions and their strides
         // swapped.
-        let k_t = self.bound(K, [b, kv, d, s], [kv * s * d, s * d, 1, d], io)?;
-        let v = self.bound(V, [b, kv, s, d], contiguous([b, kv, s, d]), io)?;
+        let k_t = self.bound(K, [b, kv, d, t], [kv * t * d, t * d, 1, d], io)?;
+        let v = self.bound(V, [b, kv, t, d], contiguous([b, kv, t, d]), io)?;
         let o = self.bound(O, [b, h, s, d], contiguous([b, h, s, d]), io)?;
         let scale = self.by_value(SCALE)?;
 
-        let dot = self.intermediate([b, h, s, s], F32)?;
+        let dot = self.intermediate([b, h, s, t], F32)?;
         self.matmul("dot = Q Kᵀ", &q, &k_t, &dot)?;
         let mut p = self.pointwise("p = dot * scale", CUDNN_POINTWISE_MUL, &[&dot, &scale], F32)?;
         if causal {

@@ -3,8 +3,8 @@
 use super::backend::{Context, Made};
 use super::backends::{Route, find, named};
 use super::on_the_fly::{CpuSdpaOnTheFly, CudaSdpaOnTheFly};
-use super::{flash, policy, pytorch};
-use crate::device::cuda::{AttentionKernel, Graph};
+use super::{flash, flash_decode, policy, pytorch};
+use crate::device::cuda::{AttentionKernel, DecodeKernel, Graph};
 use crate::device::torch::Session;
 use crate::device::{Device, Kernel};
 use crate::ops::Plan;
@@ -56,7 +56,7 @@ impl Attention {
     /// Compiles what the kernels of these attentions need, all at once.
     pub fn compile_ahead(&self, wanted: impl Iterator<Item = (Sdpa, DType)>) {
         let Device::Cuda(cuda) = self.context.device() else { return };
-        let mut variants = HashSet::new();
+        let (mut variants, mut decode) = (HashSet::new(), Vec::new());
         for (sdpa, dtype) in wanted {
             let routes = match sdpa.backend {
                 Backend::NsFastest => policy::candidates(&sdpa),
@@ -66,12 +66,17 @@ impl Attention {
                 let unpadded = route.backend == Backend::NsFlashUnpadded;
                 let head_dim = route.kernel_head_dim(&sdpa);
                 let is_flash = unpadded || route.backend == Backend::NsFlash;
-                if is_flash && flash::takes(head_dim) {
+                let at_the_kernel = sdpa.padded_to(head_dim);
+                if route.backend == Backend::NsFlashDecode && flash_decode::takes(&at_the_kernel) {
+                    decode.push((at_the_kernel.shape, dtype));
+                }
+                if is_flash && sdpa.shape.kv_len.is_none() && flash::takes(head_dim) {
                     variants.insert((unpadded, head_dim, dtype, sdpa.causal));
                 }
             }
         }
         AttentionKernel::compile_flash(cuda, &variants.into_iter().collect::<Vec<_>>());
+        DecodeKernel::compile_ahead(cuda, &decode);
     }
 
     /// Chooses the backend, and makes its plan on seeded data.
@@ -183,7 +188,11 @@ impl Attention {
             message: format!("stand-in for {name}: {error}"),
             ..error
         })?;
-        let route = Route::of(ours, sdpa);
+        let mut route = Route::of(ours, sdpa);
+        // FLASH has a kernel of its own for one query, and pads as before all the same.
+        if ours == Backend::NsFlash && flash_decode::takes(sdpa) {
+            route.backend = Backend::NsFlashDecode;
+        }
         let reason = format!("stand-in for {name}: {route}{why}");
         self.ours(sdpa.backend, route, true, reason)
     }
@@ -279,7 +288,14 @@ mod tests {
     use crate::workload::{ProviderChoice, SdpaShape};
 
     fn sdpa(backend: Backend) -> Sdpa {
-        let shape = SdpaShape { batch: 1, seq_len: 8, n_heads: 1, n_kv_heads: None, head_dim: 16 };
+        let shape = SdpaShape {
+            batch: 1,
+            seq_len: 8,
+            kv_len: None,
+            n_heads: 1,
+            n_kv_heads: None,
+            head_dim: 16,
+        };
         Sdpa { data_head_dim: 13, ..Sdpa::dense(shape, backend) }
     }
 
@@ -323,8 +339,8 @@ mod tests {
     #[test]
     fn our_own_names_are_no_stand_ins_and_the_fastest_is_one_of_them() {
         use Backend::{
-            CpuBlocked, NsCudnn, NsFastest, NsFlash, NsFlashUnpadded, NsMath, NsMathFp16,
-            NsMemEfficient,
+            CpuBlocked, NsCudnn, NsFastest, NsFlash, NsFlashDecode, NsFlashUnpadded, NsMath,
+            NsMathFp16, NsMemEfficient,
         };
         for name in [CpuBlocked, NsMath] {
             let chosen = on_the_cpu(sdpa(name), Extent::OnTheFly).unwrap();
@@ -336,7 +352,7 @@ mod tests {
         for part in ["the fastest in a short timing: ", "CPU_BLOCKED 0.", "NS_MATH 0."] {
             assert!(fastest.reason.contains(part), "{}", fastest.reason);
         }
-        for name in [NsCudnn, NsFlash, NsFlashUnpadded, NsMemEfficient, NsMathFp16] {
+        for name in [NsCudnn, NsFlash, NsFlashUnpadded, NsFlashDecode, NsMemEfficient, NsMathFp16] {
             let error = on_the_cpu(sdpa(name), Extent::Whole).unwrap_err();
             let expected = format!("{} needs a CUDA GPU", name.name());
             assert_eq!(error, CaseError::unsupported(expected));
@@ -345,7 +361,9 @@ mod tests {
 
     #[test]
     fn a_backend_is_proven_by_its_kernels() {
-        use Backend::{CpuBlocked, NsCudnn, NsFlash, NsFlashUnpadded, NsMath, NsMemEfficient};
+        use Backend::{
+            CpuBlocked, NsCudnn, NsFlash, NsFlashDecode, NsFlashUnpadded, NsMath, NsMemEfficient,
+        };
         let prove = |backend, pad_to, names: &[&str]| {
             let kernel = |name: &&str| Kernel { name: (*name).to_owned(), ..Kernel::default() };
             let kernels: Vec<Kernel> = names.iter().map(kernel).collect();
@@ -356,12 +374,13 @@ mod tests {
         };
         let ours = "flash_forward_fp16_d112_128x32";
         let cudnn_flash = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma";
-        let right: [(_, _, &[&str]); 6] = [
+        let right: [(_, _, &[&str]); 7] = [
             (NsCudnn, None, &["cudnn_generated_fort_native_sdpa"]),
             (NsMath, None, &["ampere_sgemm", "softmax_f32"]),
             (NsFlash, None, &[ours]),
             (NsFlash, Some(112), &["resize", ours]),
             (NsFlashUnpadded, None, &["flash_unpadded_fp16_d107"]),
+            (NsFlashDecode, None, &["flash_decode_fp16_d107_x5"]),
             (CpuBlocked, None, &[]),
         ];
         for (backend, pad_to, names) in right {
@@ -375,6 +394,8 @@ mod tests {
             (NsCudnn, Some(112), cudnn_flash, "NS_CUDNN padded to 112 was asked for"),
             (NsMemEfficient, None, ours, ours),
             (NsFlash, None, "flash_unpadded_fp16_d107", "flash_unpadded_fp16_d107 ran"),
+            (NsFlash, None, "flash_decode_fp16_d112_x4", "flash_decode_fp16_d112_x4 ran"),
+            (NsFlashDecode, None, ours, ours),
         ] {
             let error = prove(backend, pad_to, &[name]).unwrap_err();
             assert!(error.message.contains(told), "{error}");

@@ -5,14 +5,24 @@ use super::cpu_blocked::CpuBlocked;
 use super::cpu_math::CpuMath;
 use super::cudnn::Cudnn;
 use super::flash::{Flash, FlashUnpadded};
+use super::flash_decode::FlashDecode;
 use super::math::{Math, MathFp16};
 use super::mem_efficient::MemEfficient;
 use crate::device::Device;
 use crate::workload::{Backend, CaseError, Sdpa};
 
 /// Every backend of every device.
-pub static BACKENDS: &[&dyn AttentionBackend] =
-    &[&Flash, &FlashUnpadded, &MemEfficient, &Math, &MathFp16, &Cudnn, &CpuBlocked, &CpuMath];
+pub static BACKENDS: &[&dyn AttentionBackend] = &[
+    &Flash,
+    &FlashUnpadded,
+    &FlashDecode,
+    &MemEfficient,
+    &Math,
+    &MathFp16,
+    &Cudnn,
+    &CpuBlocked,
+    &CpuMath,
+];
 
 /// The backends of a name: NS_MATH has one for each device; a published name has none here.
 pub(super) fn named(name: Backend) -> impl Iterator<Item = &'static dyn AttentionBackend> {
@@ -109,7 +119,14 @@ mod tests {
     fn a_shape_is_refused_with_a_reason() {
         let context = Context::new(Device::Cpu, None);
         let check = |backend, seq_len, head_dim| {
-            let shape = SdpaShape { batch: 2, seq_len, n_heads: 3, n_kv_heads: None, head_dim };
+            let shape = SdpaShape {
+                batch: 2,
+                seq_len,
+                kv_len: None,
+                n_heads: 3,
+                n_kv_heads: None,
+                head_dim,
+            };
             let kernel = named(backend).next().unwrap();
             kernel.supports(&context, &Sdpa::dense(shape, backend), DType::Fp16)
         };

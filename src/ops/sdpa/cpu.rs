@@ -48,13 +48,13 @@ impl Attend<Vec<u16>> for CpuSdpa {
     }
 }
 
-/// One head's operands, `[seq_len, dim]` each.
+/// One head's operands: `[seq_len, dim]`, and keys and values `[kv_len, dim]`.
 pub(super) struct Head<'a> {
     pub q: &'a [u16],
     pub k: &'a [u16],
     pub v: &'a [u16],
     pub dtype: DType,
-    pub seq_len: usize,
+    pub kv_len: usize,
     pub dim: usize,
     pub causal: bool,
     pub scale: f32,
@@ -76,17 +76,18 @@ pub(super) fn for_each_head(
 ) {
     let scale = problem.scale();
     let SdpaProblem { sdpa, dtype, q, k, v, o } = problem;
-    let (seq_len, dim) = (sdpa.shape.seq_len, sdpa.shape.head_dim);
-    let (dtype, causal, elements) = (*dtype, sdpa.causal, seq_len * dim);
+    let (kv_len, dim) = (sdpa.shape.kv_len(), sdpa.shape.head_dim);
+    let (elements, kv_elements) = (sdpa.shape.seq_len * dim, kv_len * dim);
+    let (dtype, causal) = (*dtype, sdpa.causal);
     let heads_per_kv_head = sdpa.shape.heads_per_kv_head();
     o.par_chunks_mut(elements).enumerate().for_each(|(number, o)| {
         let kv_number = number / heads_per_kv_head;
         let (q, k, v) = (
             &q[number * elements..][..elements],
-            &k[kv_number * elements..][..elements],
-            &v[kv_number * elements..][..elements],
+            &k[kv_number * kv_elements..][..kv_elements],
+            &v[kv_number * kv_elements..][..kv_elements],
         );
-        attend(&Head { q, k, v, dtype, seq_len, dim, causal, scale }, o);
+        attend(&Head { q, k, v, dtype, kv_len, dim, causal, scale }, o);
     });
 }
 

@@ -42,7 +42,7 @@ pub(super) fn attend(problem: &mut SdpaProblem<Vec<u16>>) {
 fn attend_block(head: &Head<'_>, first: usize, o: &mut [u16]) {
     let dim = head.dim;
     let queries = o.len() / dim;
-    let keys = if head.causal { first + queries } else { head.seq_len };
+    let keys = if head.causal { first + queries } else { head.kv_len };
     let (elements, tile) = (o.len(), BLOCK * dim);
     let lengths = [elements, tile, tile, queries * BLOCK, elements, queries, queries];
     with_scratch(lengths, |[q, k, v, scores, weighted, largest, sum]| {

@@ -11,7 +11,7 @@ type Problem = SdpaProblem<Vec<u16>>;
 
 fn problem(shape: [usize; 4], data_head_dim: usize, causal: bool, dtype: DType) -> Problem {
     let [batch, n_heads, seq_len, head_dim] = shape;
-    let shape = SdpaShape { batch, seq_len, n_heads, n_kv_heads: None, head_dim };
+    let shape = SdpaShape { batch, seq_len, kv_len: None, n_heads, n_kv_heads: None, head_dim };
     let sdpa = Sdpa { data_head_dim, causal, ..Sdpa::dense(shape, Backend::Auto) };
     SdpaProblem::on_host(sdpa, dtype, 42)
 }
@@ -33,16 +33,16 @@ fn values(dtype: DType, bits: &[u16]) -> Vec<f64> {
 /// `softmax(Q Kᵀ / sqrt(data_head_dim)) V` in float64, without blocks or a maximum.
 fn in_float64(problem: &Problem) -> Vec<f64> {
     let SdpaShape { batch, seq_len, n_heads, head_dim, .. } = problem.sdpa.shape;
-    let kv_heads = problem.sdpa.shape.kv_heads();
+    let (kv_heads, kv_len) = (problem.sdpa.shape.kv_heads(), problem.sdpa.shape.kv_len());
     let [q, k, v] = [&problem.q, &problem.k, &problem.v].map(|bits| values(problem.dtype, bits));
     let mut o = vec![0.0; q.len()];
     for (of_batch, head) in (0..batch).flat_map(|b| (0..n_heads).map(move |h| (b, h))) {
         for query in 0..seq_len {
             let at = |token: usize| ((of_batch * n_heads + head) * seq_len + token) * head_dim;
             let kv_head = of_batch * kv_heads + head * kv_heads / n_heads;
-            let kv_at = |token: usize| (kv_head * seq_len + token) * head_dim;
+            let kv_at = |token: usize| (kv_head * kv_len + token) * head_dim;
             let mut total = 0.0;
-            let keys = if problem.sdpa.causal { query + 1 } else { seq_len };
+            let keys = if problem.sdpa.causal { query + 1 } else { kv_len };
             for key in 0..keys {
                 let mut score = 0.0;
                 for d in 0..head_dim {
@@ -103,6 +103,29 @@ fn grouped_heads_match_float64() {
             for attend in [blocked, math] {
                 let done = attend(input.clone());
                 assert_close(&done, &expected, "grouped");
+                host::sdpa(&done, Scores::Float32).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn one_query_on_a_cache_matches_float64() {
+    for head_dim in [1, 2, 3, 64, 107, 128, 129, 256] {
+        for (context, n_kv_heads) in [(1, None), (17, Some(2)), (1000, Some(1)), (1024, None)] {
+            let shape = problem([2, 4, 1, head_dim], head_dim, false, DType::Fp16).sdpa.shape;
+            let shape = SdpaShape { kv_len: Some(context), n_kv_heads, ..shape };
+            let dtype = if context % 2 == 1 { DType::Bf16 } else { DType::Fp16 };
+            let input = SdpaProblem::on_host(Sdpa::dense(shape, Backend::Auto), dtype, 42);
+            let heads = n_kv_heads.unwrap_or(4);
+            assert_eq!(
+                (input.q.len(), input.v.len()),
+                (8 * head_dim, 2 * heads * context * head_dim)
+            );
+            let expected = in_float64(&input);
+            for attend in [blocked, math] {
+                let done = attend(input.clone());
+                assert_close(&done, &expected, "decode");
                 host::sdpa(&done, Scores::Float32).unwrap();
             }
         }

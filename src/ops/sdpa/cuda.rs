@@ -6,7 +6,7 @@ use crate::device::Cuda;
 use crate::device::cuda::{AttentionKernel, Tensor};
 use crate::ops::verify::{self, Scores};
 use crate::ops::{Plan, Verification};
-use crate::workload::{CaseError, DType, Sdpa};
+use crate::workload::{Backend, CaseError, DType, Sdpa};
 use cudarc::driver::CudaSlice;
 use std::rc::Rc;
 
@@ -88,8 +88,21 @@ impl Launch for Fused {
 
 /// Refuses what no kernel can be launched for.
 pub(super) fn check_elements(sdpa: &Sdpa) -> Result<(), CaseError> {
-    match sdpa.shape.elements() {
+    match sdpa.shape.elements().min(sdpa.shape.kv_elements()) {
         0 => Err(CaseError::unsupported("attention needs at least one element")),
         _ => Ok(()),
+    }
+}
+
+/// Refuses what a kernel of self-attention cannot do.
+pub(super) fn check_self_attention(name: Backend, sdpa: &Sdpa) -> Result<(), CaseError> {
+    check_elements(sdpa)?;
+    match sdpa.shape.kv_len {
+        None => Ok(()),
+        Some(_) => Err(CaseError::unsupported(format!(
+            "{} takes as many queries as keys: over a KV cache there is {}",
+            name.name(),
+            Backend::NsFlashDecode.name()
+        ))),
     }
 }

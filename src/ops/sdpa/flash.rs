@@ -2,7 +2,7 @@
 //! kernel, reading unaligned rows itself.
 
 use super::backend::{About, AttentionBackend, Context, Machine, Made, beyond};
-use super::cuda::{Fused, check_elements};
+use super::cuda::{Fused, check_self_attention};
 use crate::device::cuda::AttentionKernel;
 use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 
@@ -49,7 +49,7 @@ impl AttentionBackend for Flash {
     }
 
     fn is_proven_by(&self, kernel: &str) -> bool {
-        kernel.starts_with("flash_") && !FlashUnpadded.is_proven_by(kernel)
+        kernel.starts_with("flash_forward")
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn takes(head_dim: usize) -> bool {
 }
 
 fn check_head_dim(name: Backend, sdpa: &Sdpa) -> Result<(), CaseError> {
-    check_elements(sdpa)?;
+    check_self_attention(name, sdpa)?;
     match sdpa.shape.head_dim {
         ..=MAX_HEAD_DIM => Ok(()),
         head_dim => Err(CaseError::unsupported(format!(

@@ -71,25 +71,25 @@ impl AttentionBackend for MathFp16 {
     }
 }
 
-/// The two GEMMs for every KV head: scores `[rows, seq]` from `[rows, dim]`, and back. The rows are
+/// The two GEMMs for every KV head: scores `[rows, keys]` from `[rows, dim]`, and back. The rows are
 /// the queries of all heads that share it, which lie one after the other.
 fn gemms(sdpa: &Sdpa) -> [Strided; 2] {
     let shape = sdpa.shape;
-    let (seq, dim, batch) = (shape.seq_len, shape.head_dim, shape.batch * shape.kv_heads());
-    let rows = seq * shape.heads_per_kv_head();
-    let scores = Strided { m: rows, n: seq, k: dim, batch, alpha: 1.0 };
-    [scores, Strided { n: dim, k: seq, ..scores }]
+    let (keys, dim, batch) = (shape.kv_len(), shape.head_dim, shape.batch * shape.kv_heads());
+    let rows = shape.seq_len * shape.heads_per_kv_head();
+    let scores = Strided { m: rows, n: keys, k: dim, batch, alpha: 1.0 };
+    [scores, Strided { n: dim, k: keys, ..scores }]
 }
 
 fn score_elements(sdpa: &Sdpa) -> usize {
-    sdpa.shape.batch * sdpa.shape.n_heads * sdpa.shape.seq_len * sdpa.shape.seq_len
+    sdpa.shape.batch * sdpa.shape.n_heads * sdpa.shape.seq_len * sdpa.shape.kv_len()
 }
 
 impl Launch for InFloat32 {
     fn launch(&mut self, cuda: &Cuda, problem: &mut SdpaProblem<Tensor>) -> Result<(), CaseError> {
         let kernels = cuda.kernels();
         let (sdpa, dtype) = (problem.sdpa, problem.dtype);
-        let (seq, dim) = (sdpa.shape.seq_len, sdpa.shape.head_dim);
+        let (keys, dim) = (sdpa.shape.kv_len(), sdpa.shape.head_dim);
         let root = problem.scale().sqrt();
         kernels.widen(&problem.q, &mut self.q, root, dtype)?;
         kernels.widen(&problem.k, &mut self.k, root, dtype)?;
@@ -97,11 +97,11 @@ impl Launch for InFloat32 {
         let [to_scores, to_output] = gemms(&sdpa);
         let rows = to_scores.m;
         let [q, o] = [&self.q, &self.o].map(|buffer| Matrix::wide(buffer, dim, rows * dim));
-        let [k, v] = [&self.k, &self.v].map(|buffer| Matrix::wide(buffer, dim, seq * dim));
-        let scores = Matrix::wide(&self.scores, seq, rows * seq);
+        let [k, v] = [&self.k, &self.v].map(|buffer| Matrix::wide(buffer, dim, keys * dim));
+        let scores = Matrix::wide(&self.scores, keys, rows * keys);
         cuda.blas().gemm(to_scores, q, k.transposed(), scores)?;
-        kernels.softmax_f32(&mut self.scores, seq, sdpa.causal)?;
-        let scores = Matrix::wide(&self.scores, seq, rows * seq);
+        kernels.softmax_f32(&mut self.scores, keys, sdpa.causal)?;
+        let scores = Matrix::wide(&self.scores, keys, rows * keys);
         cuda.blas().gemm(to_output, scores, v, o)?;
         Ok(kernels.narrow(&self.o, &mut problem.o, dtype)?)
     }
@@ -115,16 +115,16 @@ impl Launch for In16Bits {
 
     fn launch(&mut self, cuda: &Cuda, problem: &mut SdpaProblem<Tensor>) -> Result<(), CaseError> {
         let SdpaProblem { sdpa, dtype, q, k, v, o } = &*problem;
-        let (seq, dim) = (sdpa.shape.seq_len, sdpa.shape.head_dim);
+        let (keys, dim) = (sdpa.shape.kv_len(), sdpa.shape.head_dim);
         let [to_scores, to_output] = gemms(sdpa);
         let to_scores = Strided { alpha: problem.scale(), ..to_scores };
         let rows = to_scores.m;
         let [q, o] = [q, o].map(|tensor| Matrix::narrow(tensor, *dtype, dim, rows * dim));
-        let [k, v] = [k, v].map(|tensor| Matrix::narrow(tensor, *dtype, dim, seq * dim));
-        let scores = Matrix::narrow(&self.0, *dtype, seq, rows * seq);
+        let [k, v] = [k, v].map(|tensor| Matrix::narrow(tensor, *dtype, dim, keys * dim));
+        let scores = Matrix::narrow(&self.0, *dtype, keys, rows * keys);
         cuda.blas().gemm(to_scores, q, k.transposed(), scores)?;
-        cuda.kernels().softmax_16bit(&mut self.0, seq, sdpa.causal, *dtype)?;
-        let scores = Matrix::narrow(&self.0, *dtype, seq, rows * seq);
+        cuda.kernels().softmax_16bit(&mut self.0, keys, sdpa.causal, *dtype)?;
+        let scores = Matrix::narrow(&self.0, *dtype, keys, rows * keys);
         Ok(cuda.blas().gemm(to_output, scores, v, o)?)
     }
 }

@@ -2,7 +2,7 @@
 //! kernels/mem_efficient.cu.
 
 use super::backend::{About, AttentionBackend, Context, Machine, Made, misaligned};
-use super::cuda::{Fused, check_elements};
+use super::cuda::{Fused, check_self_attention};
 use crate::device::cuda::AttentionKernel;
 use crate::workload::{Backend, CaseError, DType, Provider, Sdpa};
 
@@ -14,7 +14,7 @@ impl AttentionBackend for MemEfficient {
     }
 
     fn supports(&self, _: &Context, sdpa: &Sdpa, _: DType) -> Result<(), CaseError> {
-        check_elements(sdpa)?;
+        check_self_attention(self.about().name, sdpa)?;
         match sdpa.shape.head_dim {
             head_dim if head_dim.is_multiple_of(8) => Ok(()),
             // PyTorch's reason: its kernels copy 16 bytes at a time and know no other alignment.

@@ -14,6 +14,7 @@ mod cpu_tests;
 mod cuda;
 mod cudnn;
 mod flash;
+mod flash_decode;
 mod math;
 mod mem_efficient;
 mod on_the_fly;

@@ -121,7 +121,14 @@ mod tests {
     #[test]
     fn copies_within_the_launch_change_nothing() {
         for n_kv_heads in [None, Some(2)] {
-            let shape = SdpaShape { batch: 2, seq_len: 70, n_heads: 4, n_kv_heads, head_dim: 112 };
+            let shape = SdpaShape {
+                batch: 2,
+                seq_len: 70,
+                kv_len: None,
+                n_heads: 4,
+                n_kv_heads,
+                head_dim: 112,
+            };
             let padded = Sdpa { data_head_dim: 107, ..Sdpa::dense(shape, Backend::Auto) };
             for dtype in DType::ALL {
                 let host = |sdpa| SdpaProblem::on_host(sdpa, dtype, 42);

@@ -64,15 +64,21 @@ const FUSED_FROM: usize = 512;
 /// Whether a backend cannot be the fastest where a fused one runs.
 pub fn is_hopeless(backend: Backend, sdpa: &Sdpa) -> bool {
     let is_unfused = matches!(backend, Backend::NsMath | Backend::NsMathFp16);
-    is_unfused && sdpa.shape.seq_len >= FUSED_FROM
+    is_unfused && sdpa.shape.kv_len() >= FUSED_FROM
 }
 
 /// What NS_FASTEST tries on a GPU: every backend as it is, and NS_CUDNN padded to the next
-/// multiples of 8 and 16; the unfused last.
+/// multiples of 8 and 16; the unfused last. One query on a KV cache has those that take it: to pad
+/// a cache costs more than to read it.
 pub fn candidates(sdpa: &Sdpa) -> Vec<Route> {
-    use Backend::{NsCudnn, NsFlash, NsFlashUnpadded, NsMath, NsMathFp16, NsMemEfficient};
+    use Backend::{
+        NsCudnn, NsFlash, NsFlashDecode, NsFlashUnpadded, NsMath, NsMathFp16, NsMemEfficient,
+    };
     let head_dim = sdpa.shape.head_dim;
     let as_it_is = |backend| Route::of(backend, sdpa);
+    if sdpa.shape.kv_len.is_some() {
+        return [NsFlashDecode, NsCudnn, NsMathFp16, NsMath].map(as_it_is).to_vec();
+    }
     if head_dim.is_multiple_of(8) {
         // NS_FLASH_UNPADDED would be NS_FLASH.
         return [NsCudnn, NsFlash, NsMemEfficient, NsMathFp16, NsMath].map(as_it_is).to_vec();
@@ -94,7 +100,14 @@ mod tests {
     const B200: Machine = Machine { compute_capability: (10, 0), cudnn: Some(91_900) };
 
     fn sdpa(head_dim: usize) -> Sdpa {
-        let shape = SdpaShape { batch: 4, seq_len: 2048, n_heads: 32, n_kv_heads: None, head_dim };
+        let shape = SdpaShape {
+            batch: 4,
+            seq_len: 2048,
+            kv_len: None,
+            n_heads: 32,
+            n_kv_heads: None,
+            head_dim,
+        };
         Sdpa::dense(shape, Backend::Auto)
     }
 
@@ -168,5 +181,9 @@ mod tests {
             let flash = Route::of(Backend::NsFlash, &sdpa(head_dim));
             assert!(candidates.contains(&flash));
         }
+        let shape = SdpaShape { seq_len: 1, kv_len: Some(4096), ..sdpa(107).shape };
+        let decode = candidates(&Sdpa::dense(shape, Backend::NsFastest));
+        assert_eq!(decode[0], Route { backend: Backend::NsFlashDecode, pad_to: None });
+        assert!(decode.iter().all(|route| route.pad_to.is_none()));
     }
 }

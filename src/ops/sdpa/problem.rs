@@ -4,7 +4,7 @@ use crate::device::{Cuda, cuda::Tensor};
 use crate::workload::{CaseError, DType, Sdpa, philox};
 
 /// An attention and its tensors, `[batch, n_heads, seq_len, head_dim]` each and contiguous (KV
-/// heads may be fewer): bits on the host (`B = Vec<u16>`), or buffers of a device.
+/// heads may be fewer, and keys more): bits on the host (`B = Vec<u16>`), or buffers of a device.
 #[derive(Clone, Debug)]
 pub struct SdpaProblem<B> {
     /// The shape, the mask, and the part of each head that holds data.

@@ -70,10 +70,11 @@ pub(super) fn gemm_row(problem: &GemmProblem<Vec<u16>>, row: usize) -> Vec<Sum> 
 /// Row `row` of `softmax(scale · Q Kᵀ) V`, counting the queries of all heads.
 pub(super) fn sdpa_row(problem: &SdpaProblem<Vec<u16>>, row: usize, precision: Scores) -> Vec<Sum> {
     let SdpaShape { seq_len, head_dim, .. } = problem.sdpa.shape;
+    let kv_len = problem.sdpa.shape.kv_len();
     let value = |bits: u16| to_f32(problem.dtype, bits);
     let (head, query) = (row / seq_len, row % seq_len);
-    let keys = if problem.sdpa.causal { query + 1 } else { seq_len };
-    let first = head / problem.sdpa.shape.heads_per_kv_head() * seq_len;
+    let keys = if problem.sdpa.causal { query + 1 } else { kv_len };
+    let first = head / problem.sdpa.shape.heads_per_kv_head() * kv_len;
     let own = first * head_dim..(first + keys) * head_dim;
     let q = &problem.q[row * head_dim..][..head_dim];
 

@@ -30,7 +30,14 @@ fn right_gemm(dtype: DType) -> GemmProblem<Vec<u16>> {
 }
 
 fn right_sdpa(dtype: DType, causal: bool) -> SdpaProblem<Vec<u16>> {
-    let shape = SdpaShape { batch: 2, seq_len: 50, n_heads: 2, n_kv_heads: None, head_dim: 24 };
+    let shape = SdpaShape {
+        batch: 2,
+        seq_len: 50,
+        kv_len: None,
+        n_heads: 2,
+        n_kv_heads: None,
+        head_dim: 24,
+    };
     let sdpa = Sdpa { data_head_dim: 20, causal, ..Sdpa::dense(shape, Backend::Auto) };
     let mut problem = SdpaProblem::on_host(sdpa, dtype, 42);
     problem.o = (0..200)

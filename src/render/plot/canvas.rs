@@ -227,7 +227,12 @@ fn fields(shape: &Shape) -> Vec<(&'static str, usize)> {
         Shape::Sdpa(sdpa) => {
             let mut fields = vec![("batch", sdpa.batch), ("heads", sdpa.n_heads)];
             fields.extend(sdpa.n_kv_heads.map(|heads| ("KV heads", heads)));
-            fields.extend([("seq_len", sdpa.seq_len), ("head_dim", sdpa.head_dim)]);
+            match sdpa.kv_len {
+                Some(context) if sdpa.seq_len == 1 => fields.push(("context", context)),
+                Some(keys) => fields.extend([("seq_len", sdpa.seq_len), ("keys", keys)]),
+                None => fields.push(("seq_len", sdpa.seq_len)),
+            }
+            fields.push(("head_dim", sdpa.head_dim));
             fields
         }
     }

@@ -1,7 +1,9 @@
 //! The fused attention kernels, compiled when a plan asks for them.
 
+mod decode;
 mod variant;
 
+pub use decode::{DecodeKernel, DecodeVariant};
 pub use variant::{FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant};
 
 use super::Cuda;
@@ -123,6 +125,7 @@ impl AttentionKernel {
     ) -> Result<(), DeviceError> {
         let SdpaShape { batch, n_heads, seq_len, head_dim, .. } = *shape;
         assert!(n_heads.is_multiple_of(shape.kv_heads()), "query heads share a KV head evenly");
+        assert_eq!(shape.kv_len(), seq_len, "there is a key for each query");
         assert_eq!(head_dim, self.head_dim);
         assert_eq!([q.len(), o.len()], [shape.elements(); 2]);
         assert_eq!([k.len(), v.len()], [shape.kv_elements(); 2]);

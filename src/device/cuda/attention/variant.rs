@@ -4,7 +4,7 @@ use crate::device::cuda::{compile::Define, kernels::kind};
 use crate::workload::DType;
 
 /// Shared memory that the driver takes for each block.
-const RESERVED_BYTES: usize = 1024;
+pub(super) const RESERVED_BYTES: usize = 1024;
 
 /// A kernel of kernels/flash.cu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl MemEfficientVariant {
     }
 }
 
-fn common(name: String, dtype: DType, causal: bool) -> Vec<Define> {
+pub(super) fn common(name: String, dtype: DType, causal: bool) -> Vec<Define> {
     vec![
         ("NAME", name),
         ("TYPE", kind(dtype).to_string()),

@@ -57,25 +57,26 @@ impl Kernels {
         scores_rounded: bool,
         dtype: DType,
     ) -> Result<(), DeviceError> {
-        let (seq, dim) = (sdpa.shape.seq_len, sdpa.shape.head_dim);
-        let group = sdpa.shape.heads_per_kv_head();
-        assert_eq!([q.len(), k.len(), v.len()], [o.len(), o.len() / group, o.len() / group]);
-        assert!(o.len().is_multiple_of(group * seq * dim) && errors.len() >= rows.len());
-        let shared_mem_bytes = 4 * (seq + dim) as u32;
+        let (seq, keys) = (sdpa.shape.seq_len, sdpa.shape.kv_len());
+        let (dim, group) = (sdpa.shape.head_dim, sdpa.shape.heads_per_kv_head());
+        assert_eq!([q.len(), o.len()], [sdpa.shape.elements(); 2]);
+        assert_eq!([k.len(), v.len()], [sdpa.shape.kv_elements(); 2]);
+        assert!(errors.len() >= rows.len());
+        let shared_mem_bytes = 4 * (keys + dim) as u32;
         if shared_mem_bytes > DEFAULT_SHARED_BYTES {
             let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             self.verify_sdpa.set_attribute(attribute, shared_mem_bytes as i32).map_err(|_| {
-                let message = format!("sequences of {seq} tokens are too long for the reference");
+                let message = format!("{keys} keys are too many for the reference");
                 DeviceError::unsupported(message)
             })?;
         }
         let config = LaunchConfig { shared_mem_bytes, ..blocks_of(rows.len() as u32, THREADS) };
-        let (seq, dim, group) = (seq as u32, dim as u32, group as u32);
+        let (seq, keys, dim, group) = (seq as u32, keys as u32, dim as u32, group as u32);
         let (causal, scores_rounded) = (i32::from(sdpa.causal), i32::from(scores_rounded));
         let kind = kind(dtype);
         let mut launch = self.stream.launch_builder(&self.verify_sdpa);
         launch.arg(q).arg(k).arg(v).arg(o).arg(rows).arg(errors);
-        launch.arg(&seq).arg(&dim).arg(&group).arg(&scale).arg(&causal);
+        launch.arg(&seq).arg(&keys).arg(&dim).arg(&group).arg(&scale).arg(&causal);
         launch.arg(&scores_rounded).arg(&smallest).arg(&kind);
         // SAFETY: the kernel's arguments, the tensors as asserted above; the rows are below heads *
         // seq.

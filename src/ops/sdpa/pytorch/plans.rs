@@ -127,8 +127,9 @@ fn operands<B: Buffer>(
 /// Of Q, K and V.
 fn sizes(sdpa: &Sdpa) -> [[usize; 4]; 3] {
     let shape = sdpa.shape;
-    let of = |heads| [shape.batch, heads, shape.seq_len, shape.head_dim];
-    [of(shape.n_heads), of(shape.kv_heads()), of(shape.kv_heads())]
+    let q = [shape.batch, shape.n_heads, shape.seq_len, shape.head_dim];
+    let kv = [shape.batch, shape.kv_heads(), shape.kv_len(), shape.head_dim];
+    [q, kv, kv]
 }
 
 fn attend<B: Buffer>(

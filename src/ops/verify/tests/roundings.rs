@@ -169,7 +169,8 @@ fn right_attention_of_any_small_shape_passes() {
         let (n_kv_heads, group) = (draw.of(1..=3), draw.of(1..=3));
         let (seq_len, head_dim) = (draw.of(1..=16), draw.of(1..=8));
         let (n_heads, n_kv_heads) = (n_kv_heads * group, Some(n_kv_heads));
-        let shape = SdpaShape { batch: draw.of(1..=2), seq_len, n_heads, n_kv_heads, head_dim };
+        let batch = draw.of(1..=2);
+        let shape = SdpaShape { batch, seq_len, kv_len: None, n_heads, n_kv_heads, head_dim };
         let sdpa = Sdpa { causal: draw.of(0..=1) == 1, ..Sdpa::dense(shape, Backend::Auto) };
         sdpa_error(sdpa, DType::ALL[draw.of(0..=1)], u64::from(draw.shape), rounds)
     });
@@ -178,8 +179,14 @@ fn right_attention_of_any_small_shape_passes() {
 /// The shape that was once called wrong, with an error of 4.9e-2 relative to its one element.
 #[test]
 fn attention_of_head_dim_1_passes() {
-    let shape =
-        SdpaShape { batch: 1, seq_len: 1000, n_heads: 24, n_kv_heads: Some(8), head_dim: 1 };
+    let shape = SdpaShape {
+        batch: 1,
+        seq_len: 1000,
+        kv_len: None,
+        n_heads: 24,
+        n_kv_heads: Some(8),
+        head_dim: 1,
+    };
     let sdpa = Sdpa { causal: true, ..Sdpa::dense(shape, Backend::Auto) };
     for rounds in [Rounds::Nothing, Rounds::Weights, Rounds::Normalised, Rounds::Scores] {
         for (dtype, seed) in DType::ALL.into_iter().flat_map(|dtype| [(dtype, 42), (dtype, 43)]) {

@@ -158,7 +158,7 @@ const ERRORS: [Row<HostSdpa, Shape>; 30] = [
 fn errors_of_attention() {
     let right = |([n_heads, n_kv_heads, seq_len, head_dim], causal): Shape, dtype| {
         let n_kv_heads = Some(n_kv_heads);
-        let shape = SdpaShape { batch: 1, seq_len, n_heads, n_kv_heads, head_dim };
+        let shape = SdpaShape { batch: 1, seq_len, kv_len: None, n_heads, n_kv_heads, head_dim };
         let sdpa = Sdpa { causal, ..Sdpa::dense(shape, Backend::Auto) };
         let mut problem = SdpaProblem::on_host(sdpa, dtype, 42);
         let group = shape.heads_per_kv_head();

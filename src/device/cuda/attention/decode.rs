@@ -1,0 +1,199 @@
+//! NS_FLASH_DECODE: kernels/flash_decode.cu.
+
+use super::variant::{RESERVED_BYTES, common};
+use crate::device::DeviceError;
+use crate::device::cuda::compile::{Define, compile};
+use crate::device::cuda::{Cuda, Tensor};
+use crate::workload::{DType, SdpaShape};
+use cudarc::driver::sys::CUdevice_attribute;
+use cudarc::driver::{CudaFunction, CudaSlice, LaunchConfig, PushKernelArg};
+use rayon::prelude::*;
+
+/// Threads of a block.
+const THREADS: usize = 128;
+const WARPS: usize = THREADS / 32;
+/// Keys of a tile.
+const KEYS: usize = 64;
+/// Query heads that one reading of a KV head serves.
+const QUERIES: usize = 8;
+/// Columns that the warps of a block merge at once.
+const MERGED: usize = 64;
+/// Blocks that share a multiprocessor: while one waits for its copies, another computes.
+const BLOCKS: usize = 3;
+/// Tiles of K and V in a ring at least and at most.
+const UNITS: std::ops::RangeInclusive<usize> = 2..=8;
+const STATIC_BYTES: usize = 512;
+
+/// A kernel of kernels/flash_decode.cu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DecodeVariant {
+    /// From 1 to 256.
+    pub head_dim: usize,
+    /// Element type of all tensors.
+    pub dtype: DType,
+    /// Tiles of K and V in the ring of a block.
+    pub units: usize,
+}
+
+impl DecodeVariant {
+    /// The variant for a head_dim and so many query heads to a KV head, on a GPU with so much
+    /// shared memory per multiprocessor: as many units as leave room for all blocks.
+    pub fn choose(head_dim: usize, group: usize, dtype: DType, shared_bytes_per_sm: usize) -> Self {
+        let other_bytes = RESERVED_BYTES + STATIC_BYTES + merge_bytes(group);
+        let ring_bytes = (shared_bytes_per_sm / BLOCKS).saturating_sub(other_bytes);
+        let units = (ring_bytes / unit_bytes(head_dim)).clamp(*UNITS.start(), *UNITS.end());
+        DecodeVariant { head_dim, dtype, units }
+    }
+
+    /// The name of the kernel.
+    pub fn name(&self) -> String {
+        let DecodeVariant { head_dim, dtype, units } = self;
+        format!("flash_decode_{}_d{head_dim}_x{units}", dtype.name())
+    }
+
+    /// The macros that make it.
+    pub fn defines(&self) -> Vec<Define> {
+        let mut defines = common(self.name(), self.dtype, false);
+        defines.extend([
+            ("HEAD_DIM", self.head_dim.to_string()),
+            ("UNITS", self.units.to_string()),
+            ("BLOCKS", BLOCKS.to_string()),
+        ]);
+        defines
+    }
+
+    fn shared_bytes(&self, group: usize) -> usize {
+        self.units * unit_bytes(self.head_dim) + merge_bytes(group)
+    }
+}
+
+/// As `UNIT_BYTES` of the kernel.
+fn unit_bytes(head_dim: usize) -> usize {
+    let stride = if head_dim.is_multiple_of(16) { head_dim + 8 } else { head_dim };
+    (DType::SIZE_BYTES * KEYS * stride + 80) / 16 * 16
+}
+
+fn merge_bytes(group: usize) -> usize {
+    WARPS * group.min(QUERIES) * MERGED * size_of::<f32>()
+}
+
+/// A kernel loaded for one shape, and its buffers.
+pub struct DecodeKernel {
+    function: CudaFunction,
+    shape: SdpaShape,
+    config: LaunchConfig,
+    of_rows: CudaSlice<f32>,
+    results: CudaSlice<f32>,
+    /// Zero between launches.
+    arrived: CudaSlice<u32>,
+}
+
+impl DecodeKernel {
+    /// For one query of each head on a KV cache; head_dim from 1 to 256.
+    pub fn new(cuda: &Cuda, shape: SdpaShape, dtype: DType) -> Result<Self, DeviceError> {
+        assert!(shape.seq_len == 1 && (1..=256).contains(&shape.head_dim));
+        assert!(shape.n_heads.is_multiple_of(shape.kv_heads()), "heads share a KV head evenly");
+        let variant = variant(cuda, &shape, dtype)?;
+        let group = shape.heads_per_kv_head();
+        let shared_bytes = variant.shared_bytes(group);
+        let file = "flash_decode.cu";
+        let function = cuda.variant(file, &variant.defines(), &variant.name(), shared_bytes)?;
+
+        let kv_heads = shape.batch * shape.kv_heads();
+        let passes = kv_heads * group.div_ceil(QUERIES);
+        let tiles = passes * shape.kv_len().div_ceil(KEYS);
+        let of_sm = function.occupancy_max_active_blocks_per_multiprocessor(
+            THREADS as u32,
+            shared_bytes,
+            None,
+        )?;
+        let resident = of_sm.max(1) as usize * cuda.properties.sm_count as usize;
+        let blocks = resident.min(tiles);
+        // The kernel numbers heads, passes and keys in 32 bits.
+        if shape.kv_len() > i32::MAX as usize - KEYS || passes + blocks > i32::MAX as usize {
+            return Err(DeviceError::unsupported(format!(
+                "{kv_heads} KV heads of {} keys are too many for one launch",
+                shape.kv_len()
+            )));
+        }
+        let rows = (passes + blocks) * group.min(QUERIES);
+        Ok(DecodeKernel {
+            function,
+            shape,
+            config: LaunchConfig {
+                grid_dim: (blocks as u32, 1, 1),
+                block_dim: (THREADS as u32, 1, 1),
+                shared_mem_bytes: shared_bytes as u32,
+            },
+            of_rows: cuda.alloc(2 * rows)?,
+            results: cuda.alloc(rows * shape.head_dim)?,
+            arrived: cuda.zeros(passes)?,
+        })
+    }
+
+    /// Compiles the kernels of these into the cache, on all cores. What fails here fails again
+    /// where it is needed, and says why.
+    pub fn compile_ahead(cuda: &Cuda, wanted: &[(SdpaShape, DType)]) {
+        let (major, minor) = cuda.properties.compute_capability;
+        let arch = format!("sm_{major}{minor}");
+        let mut variants: Vec<DecodeVariant> =
+            wanted.iter().filter_map(|(shape, dtype)| variant(cuda, shape, *dtype).ok()).collect();
+        variants.sort_by_key(DecodeVariant::name);
+        variants.dedup();
+        variants.par_iter().for_each(|variant| {
+            let _ = compile("flash_decode.cu", &variant.defines(), &arch);
+        });
+    }
+
+    /// Enqueues `O = softmax(scale Q Kᵀ) V`.
+    pub fn launch(
+        &mut self,
+        cuda: &Cuda,
+        [q, k, v]: [&Tensor; 3],
+        o: &mut Tensor,
+        scale: f32,
+    ) -> Result<(), DeviceError> {
+        let shape = &self.shape;
+        assert_eq!([q.len(), o.len()], [shape.elements(); 2]);
+        assert_eq!([k.len(), v.len()], [shape.kv_elements(); 2]);
+        let (kv_heads, context) = ((shape.batch * shape.kv_heads()) as i32, shape.kv_len() as i32);
+        let (group, scale) = (shape.heads_per_kv_head() as i32, scale * std::f32::consts::LOG2_E);
+        let mut launch = cuda.stream().launch_builder(&self.function);
+        launch.arg(q).arg(k).arg(v).arg(o);
+        launch.arg(&mut self.of_rows).arg(&mut self.results).arg(&mut self.arrived);
+        launch.arg(&kv_heads).arg(&context).arg(&group).arg(&scale);
+        // SAFETY: the kernel's arguments; the tensors have these sizes, as asserted above, and the
+        // buffers were made for them.
+        Ok(unsafe { launch.launch(self.config) }.map(drop)?)
+    }
+}
+
+fn variant(cuda: &Cuda, shape: &SdpaShape, dtype: DType) -> Result<DecodeVariant, DeviceError> {
+    let most = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
+    let shared_bytes_per_sm = cuda.context.attribute(most)? as usize;
+    let group = shape.heads_per_kv_head();
+    Ok(DecodeVariant::choose(shape.head_dim, group, dtype, shared_bytes_per_sm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_head_dim_fits_and_has_as_many_bytes_under_way_as_memory_is_far() {
+        for shared_bytes_per_sm in [164 << 10, 100 << 10, 228 << 10] {
+            for head_dim in 1..=256 {
+                for group in [1, 4, 8, 32] {
+                    let variant =
+                        DecodeVariant::choose(head_dim, group, DType::Fp16, shared_bytes_per_sm);
+                    let bytes = variant.shared_bytes(group) + STATIC_BYTES + RESERVED_BYTES;
+                    assert!(bytes <= shared_bytes_per_sm, "{variant:?}: {bytes}");
+                    let blocks = (shared_bytes_per_sm / bytes).min(BLOCKS);
+                    let under_way = blocks * (variant.units - 1) * 2 * KEYS * head_dim;
+                    let is_hopper = shared_bytes_per_sm == 228 << 10;
+                    assert!(!is_hopper || head_dim < 48 || under_way >= 64 << 10, "{variant:?}");
+                }
+            }
+        }
+    }
+}
