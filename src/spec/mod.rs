@@ -19,6 +19,7 @@ pub use error::SpecError;
 pub use experiment::{Entry, Experiment};
 pub use source::Source;
 
+use crate::terminal;
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +55,13 @@ impl Spec {
         })
     }
 
+    pub fn say_other_types(&self) {
+        for other in self.other_types() {
+            terminal::say(&format!("night-sweep: {}: left out: {other}", self.path.display()));
+        }
+    }
+
+    /// How many entries can be run, or why none can.
     pub fn runnable(&self) -> Result<usize, SpecError> {
         match (self.experiments().count(), self.other_types().next()) {
             (0, Some(other)) => self.no_such(format!("nothing in it can be run: {other}")),
