@@ -25,7 +25,7 @@
 //! | [`experiments`] | the types, a file each: YAML keys, checks, cases, view |
 //! | [`spec`] | a YAML file of experiments |
 //! | [`render`] | table, plots, page and index, of results and a view |
-//! | [`advise`] | which dimension to take instead |
+//! | [`advise`], `model` | which dimensions to take instead; a model's files, and its spec |
 //! | `process` | benches as child processes, signals, exit codes |
 //! | [`compare`] | stored runs, and gates of two builds |
 //! | `criterion` | Criterion's arguments, samples and baselines |
@@ -49,6 +49,7 @@ pub(crate) mod fan_out;
 pub(crate) mod files;
 pub mod journal;
 pub mod measure;
+pub(crate) mod model;
 pub mod ops;
 pub(crate) mod process;
 pub mod render;

@@ -283,6 +283,7 @@ fn the_two_specs_hold_the_same_experiments() {
         ("HET1_head_hetero_batching_penalty", "HET1", "het1_head_hetero", [4, 4]),
         ("L1_low_rank_pair", "L1", "l1_low_rank_pair", [180, 48]),
         ("L1_low_rank_pair_up", "L1", "l1_low_rank_pair", [144, 24]),
+        ("M1_model_layers", "M1", "m1_model_layers", [610, 79]),
     ];
     for (which, text) in [PUBLISHED, CPU].into_iter().enumerate() {
         let spec = parse(text).unwrap();

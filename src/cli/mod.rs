@@ -10,6 +10,7 @@ mod fan_out;
 mod gate;
 mod list;
 mod merge;
+mod model;
 mod report;
 mod run;
 mod summary;
@@ -38,6 +39,7 @@ enum Command {
     List(list::ListArgs),
     Validate(validate::ValidateArgs),
     Advise(advise::AdviseArgs),
+    Model(model::ModelArgs),
     Compare(compare::CompareArgs),
     Gate(gate::GateArgs),
     FanOut(fan_out::FanOutArgs),
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Advise(arguments) => advise::run(&arguments),
+        Command::Model(arguments) => model::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Gate(arguments) => gate::run(&arguments),
         Command::FanOut(arguments) => fan_out::run(&arguments),

@@ -12,6 +12,7 @@ mod gemm_m_dense;
 mod gemm_n_dense;
 mod hetero_batching;
 mod low_rank_pair;
+pub mod model_layers;
 mod padding_rescue;
 mod prelude;
 mod sdpa_backend_forced;
@@ -35,6 +36,7 @@ pub static TYPES: &[Type] = &[
     padding_rescue::TYPE,
     hetero_batching::TYPE,
     low_rank_pair::TYPE,
+    model_layers::TYPE,
 ];
 
 pub fn names() -> Vec<&'static str> {

@@ -181,7 +181,7 @@ impl<'de, T: Deserialize<'de> + Eq + Hash> Deserialize<'de> for OneOrList<T> {
 
 // What the published suite takes where a key is absent.
 
-pub(super) fn one() -> Size {
+pub(crate) fn one() -> Size {
     Size::new(1)
 }
 

@@ -7,7 +7,7 @@ use crate::workload::case::Case;
 use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
 use crate::workload::operation::{Gemm, Operation, Sdpa};
 use crate::workload::shape::{GemmShape, SdpaShape};
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::HashSet;
 
 pub fn header(header: &Header) -> Result<()> {
@@ -35,7 +35,11 @@ fn check_case(case: &Case) -> Result<()> {
         "an id is group/series/point, none of which starts with a dot"
     );
     ensure!((1..MAX_ELEMENTS).contains(&case.dim), "its dim is {}", case.dim);
-    match &case.operation {
+    check_operation(&case.operation)
+}
+
+fn check_operation(operation: &Operation) -> Result<()> {
+    match operation {
         Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
             check_gemm(gemm)
         }
@@ -47,6 +51,17 @@ fn check_case(case: &Case) -> Result<()> {
             let columns: usize = gemms.iter().map(|gemm| gemm.shape.n).sum();
             ensure!(columns < MAX_ELEMENTS, "{columns} columns in all are too many");
             Ok(())
+        }
+        Operation::Cold(warm) => match **warm {
+            Operation::Cold(_) => bail!("an operation that is cold twice"),
+            _ => check_operation(warm),
+        },
+        Operation::Layer(parts) => {
+            ensure!(!parts.is_empty(), "a layer of nothing");
+            let is_nested =
+                |part: &Operation| matches!(part, Operation::Layer(_) | Operation::Cold(_));
+            ensure!(!parts.iter().any(is_nested), "a layer within a layer");
+            parts.iter().try_for_each(check_operation)
         }
         Operation::LowRank([first, second]) => {
             check_gemm(first)?;

@@ -221,6 +221,10 @@ impl Plan for Faulty {
     fn algorithm(&self) -> Option<Algorithm> {
         self.plan.algorithm()
     }
+
+    fn turns(&self) -> usize {
+        self.plan.turns()
+    }
 }
 
 /// What one reading of the host's clock costs: of a busy machine the least.

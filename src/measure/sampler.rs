@@ -71,7 +71,7 @@ impl<'a> Sampler<'a> {
             Some(known) => known,
             None => {
                 let launch_ns = sampler.estimate_launch_ns()?;
-                (launches_in(SAMPLE_NS, launch_ns), launch_ns)
+                (sampler.launches_in_sample(launch_ns), launch_ns)
             }
         };
         sampler.capture(sampler.launches_per_sample)?;
@@ -92,7 +92,7 @@ impl<'a> Sampler<'a> {
         // Launches speed up as the card and its caches warm up; a known number stays as it is.
         if !self.is_known && self.launches_per_sample > 1 && sample_ns < SHORT_SAMPLE_NS {
             self.launch_ns = least(&samples_ms) * 1e6;
-            self.launches_per_sample = launches_in(SAMPLE_NS, self.launch_ns);
+            self.launches_per_sample = self.launches_in_sample(self.launch_ns);
             self.capture(self.launches_per_sample)?;
             self.take(1)?;
         }
@@ -125,7 +125,7 @@ impl<'a> Sampler<'a> {
     fn estimate_launch_ns(&mut self) -> Result<f64, CaseError> {
         // With the host in it: too long, so what follows is shorter than a sample.
         let alone_ns = self.time_samples(1)?[0];
-        let launches = launches_in(SAMPLE_NS, alone_ns);
+        let launches = self.launches_in_sample(alone_ns);
         if launches == 1 {
             return Ok(alone_ns);
         }
@@ -135,6 +135,11 @@ impl<'a> Sampler<'a> {
         // short.
         let least_ns = least(&self.time_samples(2)?);
         Ok((least_ns / launches as f64).max(1.0))
+    }
+
+    /// As many launches as make a sample; where sets of operands take turns, each has as many.
+    fn launches_in_sample(&self, launch_ns: f64) -> usize {
+        launches_in(SAMPLE_NS, launch_ns).next_multiple_of(self.plan.turns())
     }
 
     fn capture(&mut self, launches: usize) -> Result<(), CaseError> {

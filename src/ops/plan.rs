@@ -17,6 +17,11 @@ pub trait Plan {
     fn algorithm(&self) -> Option<Algorithm> {
         None
     }
+
+    /// Launches until the operands are those of the first again.
+    fn turns(&self) -> usize {
+        1
+    }
 }
 
 /// One after the other, counted as one launch.
@@ -29,6 +34,42 @@ impl Plan for Sequence {
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
         worst(self.0.iter_mut().map(|plan| plan.verify()))
+    }
+}
+
+/// The same operation over sets of operands that take turns, so that none is in the cache when its
+/// turn comes.
+pub struct Rotating {
+    sets: Vec<Box<dyn Plan>>,
+    next: usize,
+}
+
+impl Rotating {
+    /// Panics if there is no set.
+    pub fn new(sets: Vec<Box<dyn Plan>>) -> Self {
+        assert!(!sets.is_empty(), "there is a set of operands");
+        Rotating { sets, next: 0 }
+    }
+}
+
+impl Plan for Rotating {
+    fn launch(&mut self) -> Result<(), CaseError> {
+        let at = self.next;
+        self.next = (at + 1) % self.sets.len();
+        self.sets[at].launch()
+    }
+
+    /// Of one set: all hold the same data, and run the same kernels.
+    fn verify(&mut self) -> Result<Verification, CaseError> {
+        self.sets[0].verify()
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.sets[0].algorithm()
+    }
+
+    fn turns(&self) -> usize {
+        self.sets.len()
     }
 }
 

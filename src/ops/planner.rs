@@ -7,7 +7,7 @@ use crate::ops::gemm::{
     self, CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
     CudaGemmOnTheFly, GemmProblem, LowRank,
 };
-use crate::ops::plan::Sequence;
+use crate::ops::plan::{Rotating, Sequence};
 use crate::ops::sdpa::{self, Attention, Extent};
 use crate::workload::{
     Case, CaseError, DType, Gemm, GemmLayout, GemmShape, Operation, Provider, ProviderChoice, Sdpa,
@@ -25,6 +25,12 @@ pub struct Planner {
     /// Algorithms chosen so far, so that every trial has the same.
     algorithms: RefCell<HashMap<Asked, Matmul>>,
 }
+
+/// Operands that fill this many L2 caches are out of it when their turn comes again.
+const L2_CACHES: f64 = 2.0;
+/// More sets take longer to plan than to time. So many of a few kB each stay in the cache, as the
+/// activations of a real layer do.
+const MAX_SETS: usize = 256;
 
 /// What an algorithm was chosen for: shape, layout and batch of a GEMM, its element type, and
 /// whether all algorithms were tried.
@@ -62,14 +68,36 @@ impl Planner {
     /// Compiles the kernels that these cases need, on all cores: one after the other they may take
     /// minutes the first time.
     pub fn compile_ahead(&self, cases: &[Case]) {
-        let attention = cases.iter().filter_map(|case| Some((*case.operation.sdpa()?, case.dtype)));
-        self.attention.compile_ahead(attention);
+        let of_case = |case: &Case| {
+            let dtype = case.dtype;
+            let parts = case.operation.parts().iter().filter_map(|part| part.sdpa().copied());
+            parts.map(|sdpa| (sdpa, dtype)).collect::<Vec<_>>()
+        };
+        self.attention.compile_ahead(cases.iter().flat_map(of_case));
     }
 
     /// Chooses the algorithm, allocates and fills the operands.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let (dtype, seed) = (case.dtype, self.seed);
         let unsupported = |reason| Err(CaseError::unsupported(reason));
+        let of = |operation: &Operation| Case { operation: operation.clone(), ..case.clone() };
+        if let Operation::Cold(warm) = &case.operation {
+            let sets = self.sets(warm.bytes());
+            let warm = of(warm);
+            let Planned { plan, provider, backend } = self.plan(&warm)?;
+            let mut plans = vec![plan];
+            for _ in 1..sets {
+                plans.push(self.plan(&warm)?.plan);
+            }
+            return Ok(Planned { plan: Box::new(Rotating::new(plans)), provider, backend });
+        }
+        if let Operation::Layer(parts) = &case.operation {
+            let planned = parts.iter().map(|part| self.plan(&of(part)));
+            let planned: Vec<Planned> = planned.collect::<Result<_, CaseError>>()?;
+            let provider = planned.first().map_or(Provider::Cpu, |first| first.provider);
+            let plans = planned.into_iter().map(|planned| planned.plan).collect();
+            return Ok(Planned { plan: Box::new(Sequence(plans)), provider, backend: None });
+        }
         if case.operation.gemms().iter().any(is_pytorchs) {
             let plan = self.by_pytorch(&case.operation, dtype)?;
             return Ok(Planned { plan, provider: Provider::Pytorch, backend: None });
@@ -97,6 +125,9 @@ impl Planner {
             (Operation::LowRank(pair), Device::Cpu) => {
                 let [first, second] = pair.each_ref().map(on_host);
                 Box::new(LowRank::new(first, second))
+            }
+            (Operation::Cold(_) | Operation::Layer(_), _) => {
+                return unsupported("a layer within a layer");
             }
             (Operation::GemmBest(_), Device::Cpu) => {
                 return unsupported("the CPU has one algorithm for a GEMM");
@@ -146,6 +177,13 @@ impl Planner {
             (Operation::SdpaKernelOnly(sdpa), _) => self.attention.pads(sdpa),
             _ => true,
         }
+    }
+
+    /// Sets of operands of `bytes` that fill the L2 cache twice.
+    fn sets(&self, bytes: f64) -> usize {
+        let Device::Cuda(cuda) = &self.device else { return 1 };
+        let sets = (L2_CACHES * cuda.properties().l2_bytes as f64 / bytes).ceil();
+        (sets as usize).clamp(1, MAX_SETS)
     }
 
     fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: DType) -> Result<Planned, CaseError> {

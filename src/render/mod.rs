@@ -3,6 +3,7 @@
 #![allow(missing_docs)] // of what its name says
 
 pub mod index;
+pub(crate) mod model_table;
 pub mod page;
 pub mod plot;
 pub(crate) mod run_folder;

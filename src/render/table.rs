@@ -1,5 +1,6 @@
 //! The table that closes a run.
 
+use super::model_table;
 use crate::experiments;
 use crate::measure::record::Peaks;
 use crate::results::raw::{Raw, Row, marked};
@@ -48,6 +49,7 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
             Layout::Sweep => curves(&summary.curves, view.dim),
             Layout::Columns => columns(raw, view.dim),
             Layout::Bars(of) => bars(raw, of, view.dim),
+            Layout::Model => model_table::of(summary),
         });
     }
     if !summary.failures_by_kind.is_empty() {

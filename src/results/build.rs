@@ -217,15 +217,29 @@ fn point(case: &Case) -> Result<Point> {
         let is_field = FIELDS.split(' ').any(|field| field == label);
         ensure!(!is_field, "{}: a label may not be called {label}", case.id);
     }
-    let shape = match &case.operation {
+    let shape = shape(&case.operation).with_context(|| case.id.clone())?;
+    Ok(Point {
+        case_id: case.id.clone(),
+        series: case.series().to_owned(),
+        curve: case.curve.clone(),
+        dim: case.dim,
+        labels: case.labels.clone(),
+        shape,
+        dtype: case.dtype,
+    })
+}
+
+fn shape(operation: &Operation) -> Result<Shape> {
+    Ok(match operation {
+        Operation::Cold(warm) => shape(warm)?,
+        Operation::Layer(parts) => Shape::Layer { operations: parts.len() },
         Operation::Gemm(gemm) | Operation::GemmBest(gemm) | Operation::GemmOnTheFly(gemm) => {
             Shape::Gemm(gemm.shape)
         }
         Operation::GemmSequence(gemms)
         | Operation::GemmGrouped(gemms)
         | Operation::GemmConcurrent(gemms) => {
-            let first =
-                gemms.first().with_context(|| format!("{} is an empty sequence", case.id))?;
+            let first = gemms.first().context("an empty sequence")?;
             let n = gemms.iter().map(|gemm| gemm.shape.n).sum();
             Shape::Gemm(GemmShape { n, ..first.shape })
         }
@@ -238,15 +252,6 @@ fn point(case: &Case) -> Result<Point> {
         Operation::Sdpa(sdpa) | Operation::SdpaOnTheFly(sdpa) | Operation::SdpaKernelOnly(sdpa) => {
             Shape::Sdpa(sdpa.shape)
         }
-    };
-    Ok(Point {
-        case_id: case.id.clone(),
-        series: case.series().to_owned(),
-        curve: case.curve.clone(),
-        dim: case.dim,
-        labels: case.labels.clone(),
-        shape,
-        dtype: case.dtype,
     })
 }
 

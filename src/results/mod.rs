@@ -17,6 +17,7 @@ pub(crate) mod curve;
 mod cycles;
 pub(crate) mod findings;
 pub(crate) mod intervals;
+pub mod model;
 pub(crate) mod peak;
 pub mod raw;
 mod secondary;

@@ -79,6 +79,9 @@ pub enum Shape {
     /// A GEMM, or several of one M and K with the sum of their N.
     Gemm(GemmShape),
     LowRank(LowRankShape),
+    Layer {
+        operations: usize,
+    },
     Sdpa(SdpaShape),
 }
 

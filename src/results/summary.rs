@@ -6,6 +6,7 @@ use super::curve::cliff::Cliff;
 use super::curve::kernel::KernelBoundary;
 use super::curve::step::Step;
 use super::curve::tier::Tier;
+use super::model::ModelReport;
 use super::peak::Datasheet;
 use super::raw::marked;
 use crate::measure::record::Calibration;
@@ -32,6 +33,8 @@ pub struct Summary {
     pub heterogeneity: Vec<Heterogeneity>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub low_rank: Vec<LowRank>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelReport>,
     /// The published names under which ours ran, not PyTorch's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stand_ins: Vec<String>,

@@ -25,6 +25,8 @@ pub type Finding = fn(&mut Summary, &Raw, &View);
 pub enum Layout {
     Sweep,
     Columns,
+    /// Plans for a model, of what [`Summary::model`] holds.
+    Model,
     Bars(&'static Bars),
 }
 

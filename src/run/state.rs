@@ -11,8 +11,8 @@ use crate::journal::{Claim, FILE_NAME, Journal};
 use crate::measure::record::{Calibration, Trial};
 use crate::render::run_folder::RunFolder;
 use crate::spec::Experiment;
-use crate::workload::CaseError;
 use crate::workload::case::Case;
+use crate::workload::{CaseError, Operation};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -103,7 +103,10 @@ impl State {
     /// Whether a case is yet to be timed in other ways: a row is, where it has a time.
     pub fn lacks_secondary(&self, index: usize) -> bool {
         let known = &self.known[index];
-        self.header.cases[index].variant.is_none() && !known.has_secondary && !known.has_failed
+        let case = &self.header.cases[index];
+        // One whose operands come from memory is timed in no other way.
+        let is_row = case.variant.is_none() && !matches!(case.operation, Operation::Cold(_));
+        is_row && !known.has_secondary && !known.has_failed
     }
 
     pub fn has_failed(&self, index: usize) -> bool {

@@ -1,5 +1,6 @@
 //! Statistics of samples, as numpy computes them: the published reports come from there.
 
+pub(crate) mod knapsack;
 pub(crate) mod moderation;
 pub(crate) mod repeat;
 pub(crate) mod student;

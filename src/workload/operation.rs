@@ -21,6 +21,11 @@ pub enum Operation {
     /// `y = (x Vᵀ) Uᵀ` as two `nn.Linear`, one after the other: the first's result is the second's
     /// A. The rank is the first's N and the second's K.
     LowRank([Gemm; 2]),
+    /// Several, one after the other: the GEMMs and the attention of a decoder layer.
+    Layer(Vec<Operation>),
+    /// The same with operands that come from memory: launches rotate over as many sets of them as
+    /// fill the L2 cache twice. A CPU has one set.
+    Cold(Box<Operation>),
     /// A GEMM of tensors kept without padding: each launch pads the operands, and cuts the result.
     GemmOnTheFly(Gemm),
     /// Scaled dot-product attention, forward.
@@ -283,6 +288,8 @@ impl Operation {
             | Operation::GemmGrouped(parts)
             | Operation::GemmConcurrent(parts) => parts,
             Operation::LowRank(pair) => pair,
+            Operation::Cold(of) => of.gemms(),
+            Operation::Layer(_) => &[],
             Operation::Sdpa(_) | Operation::SdpaOnTheFly(_) | Operation::SdpaKernelOnly(_) => &[],
         }
     }
@@ -293,12 +300,32 @@ impl Operation {
             Operation::Sdpa(sdpa)
             | Operation::SdpaOnTheFly(sdpa)
             | Operation::SdpaKernelOnly(sdpa) => Some(sdpa),
+            Operation::Cold(of) => of.sdpa(),
             _ => None,
+        }
+    }
+
+    /// What it is without [`Operation::Cold`].
+    pub fn warm(&self) -> &Operation {
+        match self {
+            Operation::Cold(of) => of.warm(),
+            other => other,
+        }
+    }
+
+    /// Its parts, where it is of several kinds.
+    pub fn parts(&self) -> &[Operation] {
+        match self.warm() {
+            Operation::Layer(parts) => parts,
+            other => std::slice::from_ref(other),
         }
     }
 
     /// Whose kernels were asked for.
     pub fn provider(&self) -> ProviderChoice {
+        if let [first, _, ..] = self.parts() {
+            return first.provider();
+        }
         let of_gemms = self.gemms().first().map(|gemm| gemm.provider);
         self.sdpa().map(|sdpa| sdpa.provider).or(of_gemms).unwrap_or_default()
     }
@@ -309,6 +336,9 @@ impl Operation {
             Operation::Sdpa(sdpa)
             | Operation::SdpaOnTheFly(sdpa)
             | Operation::SdpaKernelOnly(sdpa) => sdpa.unpadded().shape.flops(sdpa.causal),
+            Operation::Cold(_) | Operation::Layer(_) => {
+                self.parts().iter().map(Operation::flops).sum()
+            }
             _ => self.gemms().iter().map(Gemm::flops).sum(),
         }
     }
@@ -321,6 +351,9 @@ impl Operation {
                 gemm.bytes() + copies.map(|matrix| matrix.copy_bytes()).sum::<f64>()
             }
             Operation::Sdpa(sdpa) | Operation::SdpaKernelOnly(sdpa) => sdpa.shape.bytes(),
+            Operation::Cold(_) | Operation::Layer(_) => {
+                self.parts().iter().map(Operation::bytes).sum()
+            }
             Operation::SdpaOnTheFly(sdpa) => {
                 2.0 * sdpa.shape.bytes() + sdpa.unpadded().shape.bytes()
             }

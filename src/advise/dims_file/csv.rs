@@ -1,7 +1,7 @@
 //! CSV: columns with names, or nothing but dimensions.
 
 use super::super::input::Item;
-use super::{DIM, DimsFile, FORMS, NAME, integer};
+use super::{DIM, DimsFile, FORMS, NAME, delimiter, integer};
 use anyhow::{Context, Result, ensure};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use indexmap::IndexSet;
@@ -9,12 +9,10 @@ use indexmap::IndexSet;
 pub fn read(text: &str) -> Result<DimsFile> {
     let first = text.lines().next().unwrap_or_default();
     let is_headed = first.contains(|c: char| c.is_alphabetic());
-    // Some spreadsheets write CSV with semicolons.
-    let delimiter = [';', '\t'].into_iter().find(|&d| !first.contains(',') && first.contains(d));
     let mut reader = ReaderBuilder::new()
         .has_headers(is_headed)
         .flexible(!is_headed)
-        .delimiter(delimiter.map_or(b',', |delimiter| delimiter as u8))
+        .delimiter(delimiter(first))
         .trim(Trim::All)
         .from_reader(text.as_bytes());
     let columns = is_headed.then(|| Columns::of(reader.headers()?)).transpose()?;

@@ -3,9 +3,12 @@
 
 mod csv;
 mod json;
+mod replace;
 
 #[cfg(test)]
 mod tests;
+
+pub use replace::replaced;
 
 use super::input::Item;
 use anyhow::{Result, ensure};
@@ -45,4 +48,10 @@ pub fn read(text: &str) -> Result<DimsFile> {
 /// `107`, or `107.0`, which pandas makes of it where another row has none.
 fn integer(number: f64) -> Option<usize> {
     (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as usize)
+}
+
+/// Some spreadsheets write CSV with semicolons.
+fn delimiter(first_line: &str) -> u8 {
+    let is_used = |&other: &u8| !first_line.contains(',') && first_line.contains(other as char);
+    [b';', b'\t'].into_iter().find(is_used).unwrap_or(b',')
 }

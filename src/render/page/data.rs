@@ -46,7 +46,7 @@ struct CurveName {
 
 pub fn of(raw: &Raw, summary: &Summary, view: &View) -> Data {
     let (layout, bars) = match view.layout {
-        Layout::Sweep => ("sweep", None),
+        Layout::Sweep | Layout::Model => ("sweep", None),
         Layout::Columns => ("columns", None),
         Layout::Bars(bars) => ("bars", Some(bars)),
     };

@@ -8,6 +8,7 @@
 
 mod data;
 pub(crate) mod escape;
+mod model;
 pub(crate) mod sections;
 mod tables;
 pub(crate) mod template;
@@ -40,7 +41,7 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
     let view = experiments::view(&raw.config);
     let hint = match view.layout {
         Layout::Bars(_) => "Point at a bar, or reach it with the Tab key.",
-        Layout::Sweep | Layout::Columns => {
+        Layout::Sweep | Layout::Columns | Layout::Model => {
             "Point at a dot; or reach a drawing with the Tab key, then use the arrow keys."
         }
     };

@@ -2,6 +2,7 @@
 //! side by side.
 
 use super::escape::{self, html};
+use super::model;
 use crate::results::curve::cliff::Cliff;
 use crate::results::curve::tier::{Class, Tier};
 use crate::results::raw::{Raw, Row, marked};
@@ -16,6 +17,7 @@ pub fn of(raw: &Raw, summary: &Summary, view: &View) -> String {
         Layout::Sweep => format!("{}{}", padding_advice(summary, view.dim), tiers(summary)),
         Layout::Columns => columns(raw, summary, view.dim),
         Layout::Bars(_) => String::new(),
+        Layout::Model => model::of(summary),
     }
 }
 
@@ -182,7 +184,7 @@ fn lines(lines: &[String]) -> String {
     format!("<td class=\"names\">{}</td>", lines.collect::<String>())
 }
 
-fn number(text: &str) -> String {
+pub(super) fn number(text: &str) -> String {
     format!("<td class=\"number\">{}</td>", html(text))
 }
 
@@ -196,13 +198,13 @@ fn compared(ms: f64, against: Option<f64>) -> String {
     )
 }
 
-fn row(head: &str, cells: impl IntoIterator<Item = String>) -> String {
+pub(super) fn row(head: &str, cells: impl IntoIterator<Item = String>) -> String {
     let cells: String = cells.into_iter().collect();
     format!("<tr><th scope=\"row\">{}</th>{cells}</tr>", html(head))
 }
 
 /// The name of the first column; the names of the others, and whether they hold numbers.
-fn header(first: &str, columns: &[(&str, bool)]) -> String {
+pub(super) fn header(first: &str, columns: &[(&str, bool)]) -> String {
     let columns = columns.iter().map(|(name, is_number)| {
         let class = if *is_number { " class=\"number\"" } else { "" };
         format!("<th scope=\"col\"{class}>{}</th>", html(name))
@@ -214,7 +216,7 @@ fn header(first: &str, columns: &[(&str, bool)]) -> String {
     )
 }
 
-fn section(id: &str, title: &str, note: &str, head: &str, rows: &str) -> String {
+pub(super) fn section(id: &str, title: &str, note: &str, head: &str, rows: &str) -> String {
     format!(
         "<section aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2><p \
          class=\"note\">{note}</p>\

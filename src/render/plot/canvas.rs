@@ -218,6 +218,7 @@ pub fn differing(point: &Point, dim: &str, common: &[(&str, usize)]) -> String {
 fn fields(shape: &Shape) -> Vec<(&'static str, usize)> {
     match *shape {
         Shape::Gemm(gemm) => vec![("M", gemm.m), ("N", gemm.n), ("K", gemm.k)],
+        Shape::Layer { operations } => vec![("operations", operations)],
         Shape::LowRank(pair) => vec![
             ("M", pair.m),
             ("in", pair.in_features),

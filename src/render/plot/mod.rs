@@ -5,6 +5,7 @@ mod bars;
 pub(crate) mod canvas;
 mod curves;
 mod panel;
+mod stacked;
 
 use crate::experiments;
 use crate::results::raw::Raw;
@@ -19,6 +20,7 @@ pub fn draw(raw: &Raw, summary: &Summary) -> Result<Vec<Plot>> {
     let draw = |area: &canvas::Area, plot| match view.layout {
         _ if summary.successful == 0 => canvas::nothing(area, raw),
         Layout::Bars(bars) => bars::draw(area, raw, plot, bars),
+        Layout::Model => stacked::draw(area, raw, summary, plot),
         Layout::Sweep | Layout::Columns => curves::draw(area, raw, summary, plot, view.dim),
     };
     view.plots.iter().map(|plot| canvas::plot(plot.name, |area| draw(area, plot))).collect()

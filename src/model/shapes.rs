@@ -1,0 +1,121 @@
+//! What a model computes, without measuring: its GEMMs, and which of their dimensions are
+//! misaligned.
+
+use crate::experiments::model_layers::layer::LayerDims;
+use crate::experiments::model_layers::part::{Kind, Part};
+use crate::experiments::model_layers::{ModelLayers, Plan};
+use crate::experiments::value::one;
+use crate::render::table::{table, wrapped};
+use indexmap::{IndexMap, IndexSet};
+
+/// What tensor cores take without a slower kernel.
+const ALIGNED: usize = 8;
+
+/// The distinct GEMMs, totals for each number of tokens and for each plan.
+pub fn of(model: &ModelLayers) -> String {
+    let layers = model.layers();
+    let mut paragraphs = vec![gemms(model, &layers), totals(model, &layers), plans(model, &layers)];
+    paragraphs.push(wrapped("", &misaligned(model, &layers)));
+    paragraphs.join("\n")
+}
+
+/// A GEMM without its M, and the modules that it is of.
+struct Gemm {
+    layers: IndexSet<usize>,
+    modules: IndexSet<&'static str>,
+    count: usize,
+}
+
+fn distinct(model: &ModelLayers, layers: &[LayerDims]) -> IndexMap<(usize, usize), Gemm> {
+    let setting = model.setting();
+    let mut found: IndexMap<(usize, usize), Gemm> = IndexMap::new();
+    let Some(step) = model.steps().into_iter().next() else { return found };
+    for (at, layer) in layers.iter().enumerate() {
+        for (kind, part) in setting.layer(layer, step) {
+            let (Kind::Linear(linear), Part::Linear { n, k, .. }) = (kind, part) else { continue };
+            let gemm = found.entry((n, k)).or_insert_with(|| Gemm {
+                layers: IndexSet::new(),
+                modules: IndexSet::new(),
+                count: 0,
+            });
+            gemm.layers.insert(at);
+            gemm.modules.insert(linear.name());
+            gemm.count += 1;
+        }
+    }
+    found
+}
+
+fn gemms(model: &ModelLayers, layers: &[LayerDims]) -> String {
+    let mut table = table(&["GEMM", "N", "K", "layers", "times", "weights", ""]);
+    let mut found: Vec<_> = distinct(model, layers).into_iter().collect();
+    found.sort_by_key(|((n, k), gemm)| (std::cmp::Reverse(gemm.count), *n, *k));
+    for ((n, k), gemm) in &found {
+        let modules: Vec<&str> = gemm.modules.iter().copied().collect();
+        let bad = [("N", n), ("K", k)].into_iter().filter(|(_, dim)| *dim % ALIGNED != 0);
+        let bad: Vec<&str> = bad.map(|(name, _)| name).collect();
+        table.add_row([
+            modules.join(", "),
+            n.to_string(),
+            k.to_string(),
+            gemm.layers.len().to_string(),
+            gemm.count.to_string(),
+            format!("{:.1} M", (n * k * gemm.count) as f64 / 1e6),
+            if bad.is_empty() { String::new() } else { format!("{} misaligned", bad.join(", ")) },
+        ]);
+    }
+    format!("{} distinct GEMMs of {}\n{}", found.len(), model.model.name, table.trim_fmt())
+}
+
+fn totals(model: &ModelLayers, layers: &[LayerDims]) -> String {
+    let setting = model.setting();
+    let mut table = table(&["tokens", "operations", "TFLOP", "GB"]);
+    for step in model.steps() {
+        let parts = layers.iter().flat_map(|layer| setting.layer(layer, step));
+        let parts = parts.map(|(_, part)| part).chain([setting.lm_head(step)]);
+        let operations: Vec<_> = parts.map(|part| part.operation(model.provider)).collect();
+        let sum =
+            |of: fn(&crate::workload::Operation) -> f64| -> f64 { operations.iter().map(of).sum() };
+        table.add_row([
+            step.words(),
+            operations.len().to_string(),
+            format!("{:.3}", sum(|operation| operation.flops()) / 1e12),
+            format!("{:.2}", sum(|operation| operation.bytes()) / 1e9),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn plans(model: &ModelLayers, layers: &[LayerDims]) -> String {
+    let mut table = table(&["plan", "parameters", "of dense"]);
+    let parameters = |plan| -> usize {
+        let planned = layers.iter().map(|layer| model.planned(plan, layer));
+        planned.map(|layer| layer.parameters(&model.model)).sum::<usize>()
+            + model.model.embedding_parameters()
+    };
+    let dense = parameters(Plan::Dense) as f64;
+    for plan in Plan::ALL {
+        let own = parameters(plan) as f64;
+        let share = format!("{:.1} %", own / dense * 100.0);
+        table.add_row([plan.name().to_owned(), format!("{:.3} B", own / 1e9), share]);
+    }
+    table.trim_fmt()
+}
+
+/// How much is misaligned, and what of it only the split over GPUs makes so.
+fn misaligned(model: &ModelLayers, layers: &[LayerDims]) -> String {
+    let is_bad = |(n, k): &(usize, usize)| n % ALIGNED != 0 || k % ALIGNED != 0;
+    let count = |found: &IndexMap<(usize, usize), Gemm>| -> (usize, usize) {
+        let all = found.values().map(|gemm| gemm.count).sum();
+        (found.iter().filter(|(dims, _)| is_bad(dims)).map(|(_, gemm)| gemm.count).sum(), all)
+    };
+    let (bad, all) = count(&distinct(model, layers));
+    let mut text =
+        format!("{bad} of {all} GEMMs have a dimension that is no multiple of {ALIGNED}.");
+    if model.tp.get() > 1 {
+        let alone = ModelLayers { tp: one(), ..model.clone() };
+        let (before, _) = count(&distinct(&alone, layers));
+        text += &format!(" Before the split over {} GPUs: {before}.", model.tp);
+    }
+    text
+}

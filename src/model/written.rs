@@ -1,0 +1,68 @@
+//! The advised dimensions of a run, in the form of the file that the model came with.
+
+use super::assign::Place;
+use crate::advise::dims_file;
+use crate::advise::input::Item;
+use crate::experiments::model_layers::architecture::Linear;
+use crate::files::cannot;
+use crate::results::model::ModuleLoss;
+use crate::results::summary::Summary;
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// A file, and what to know of it.
+pub struct Written {
+    pub text: String,
+    pub changed: usize,
+    pub notes: Vec<String>,
+}
+
+/// What the run of a folder advises, module by module.
+pub fn read(folder: &Path) -> Result<Vec<ModuleLoss>> {
+    let file = folder.join("summary.json");
+    let text = std::fs::read_to_string(&file).with_context(cannot("read", &file))?;
+    let summary: Summary = serde_json::from_str(&text).with_context(cannot("read", &file))?;
+    let model =
+        summary.model.with_context(|| format!("{} is no run of a model", file.display()))?;
+    Ok(model.modules)
+}
+
+/// The file `text`, whose `items` went to `places`, with what the run advises.
+pub fn advised(
+    modules: &[ModuleLoss],
+    text: &str,
+    items: &[Item],
+    places: &[Vec<Place>],
+) -> Result<Written> {
+    let mut advised: HashMap<(usize, &str), &ModuleLoss> = HashMap::new();
+    for module in modules {
+        advised.extend(module.layers.iter().map(|layer| ((*layer, &*module.module), module)));
+    }
+    let mut notes = Vec::new();
+    let mut dims = Vec::new();
+    for (item, places) in items.iter().zip(places) {
+        let name = item.name.as_deref().unwrap_or("a dimension");
+        let mut found: Vec<usize> = Vec::new();
+        for place in places {
+            let module = place.linear.map_or_else(|| "mlp".to_owned(), Linear::path);
+            let module = advised.get(&(place.layer, &*module));
+            let module = module.with_context(|| format!("the run is of another model: {name}"))?;
+            match &module.advised {
+                Some(dims) => found.extend(dims.get(place.group)),
+                None => notes.push(format!(
+                    "{name}: the dense layer is advised in layer {}, its rank is left",
+                    place.layer
+                )),
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        if found.len() > 1 {
+            notes.push(format!("{name}: advised are {found:?}, by layer; the largest is written"));
+        }
+        dims.push(found.last().copied().unwrap_or(item.dim));
+    }
+    let changed = items.iter().zip(&dims).filter(|(item, dim)| item.dim != **dim).count();
+    Ok(Written { text: dims_file::replaced(text, &dims)?, changed, notes })
+}

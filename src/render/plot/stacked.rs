@@ -1,0 +1,112 @@
+//! Plans of a model as bars, stacked by kind of module: a panel for each number of tokens.
+
+use super::axis::{Axis, Scale, time_unit};
+use super::canvas::*;
+use crate::render::model_table;
+use crate::results::model::{ModelReport, StepTimes};
+use crate::results::raw::Raw;
+use crate::results::summary::Summary;
+use crate::results::view::Plot;
+use crate::units::{ratio, three_digits};
+use anyhow::Result;
+use indexmap::IndexSet;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+
+pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot) -> Result<()> {
+    let Some(model) = &summary.model else { return nothing(area, raw) };
+    let metadata = &raw.metadata;
+    let title = format!("{}: {} — {}", metadata.group, plot.title, metadata.device_title());
+    let subtitle = format!("{} · {} · tensor parallel {}", model.model, model.dtype, model.tp);
+    header(area, &title, &subtitle)?;
+    let plans = model.steps.iter().flat_map(|step| &step.plans);
+    let kinds: IndexSet<&str> =
+        plans.flat_map(|plan| plan.by_kind_ms.keys().map(String::as_str)).collect();
+    let entries = kinds.iter().enumerate().map(|(at, kind)| -> (&str, Key) {
+        let key = move |x, y| {
+            let shape = [(x, y - 14), (x + 28, y + 14)];
+            Ok(area.draw(&Rectangle::new(shape, color(at).filled()))?)
+        };
+        (kind, Box::new(key))
+    });
+    let top = legend(area, [42, 44], entries)?;
+    caption(area, raw, "Sum of the medians of all layers' operations. 1.2×: as fast as dense.")?;
+    let count = model.steps.len().max(1) as i32;
+    for (index, step) in model.steps.iter().enumerate() {
+        let width = (WIDTH as i32 - MARGIN) / count;
+        let corner = (20 + width * index as i32, top);
+        let sheet = area.clone().shrink(corner, (width as u32, (HEIGHT as i32 - 80 - top) as u32));
+        panel(area, sheet, model, step, &kinds)?;
+    }
+    Ok(())
+}
+
+fn color(at: usize) -> RGBColor {
+    let base = PALETTE[at % PALETTE.len()];
+    // A second round of the colours is paler.
+    let paler = |channel: u8| if at < PALETTE.len() { channel } else { 128 + channel / 2 };
+    RGBColor(paler(base.0), paler(base.1), paler(base.2))
+}
+
+fn panel(
+    area: &Area,
+    sheet: Area,
+    model: &ModelReport,
+    step: &StepTimes,
+    kinds: &IndexSet<&str>,
+) -> Result<()> {
+    let most = step.plans.iter().filter_map(|plan| plan.total_ms).fold(0.0, f64::max);
+    let (factor, unit) = time_unit(most);
+    let high = if most > 0.0 { most * factor * 1.15 } else { 1.0 };
+    let mut builder = ChartBuilder::on(&sheet);
+    builder.margin(16).x_label_area_size(96).y_label_area_size(110);
+    let style = bold(26, INK, HPos::Left, VPos::Top);
+    let room = sheet.dim_in_pixel().0 as i32 - 60;
+    builder.caption(fitted(area, &model_table::title(model, step), &style, room)?, style);
+    let mut chart = builder.build_cartesian_2d(
+        Axis { low: 0.0, high: step.plans.len() as f64, ticks: Vec::new() },
+        Axis { low: 0.0, high, ticks: Scale::Linear.ticks(0.0, high) },
+    )?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID.stroke_width(2))
+        .axis_style(MUTED.stroke_width(2))
+        .x_labels(0)
+        .y_labels(40)
+        .y_label_formatter(&|y| Scale::Linear.label(*y))
+        .label_style(font(26, INK, HPos::Center, VPos::Center))
+        .axis_desc_style(font(28, INK, HPos::Center, VPos::Center))
+        .y_desc(format!("time ({unit})"))
+        .draw()?;
+    let at = |x: f64, y: f64| chart.backend_coord(&(x, y));
+    for (index, plan) in step.plans.iter().enumerate() {
+        let (left, base) = at(index as f64 + 0.14, 0.0);
+        let (right, _) = at(index as f64 + 0.86, 0.0);
+        let center = (left + right) / 2;
+        let name = font(24, INK, HPos::Center, VPos::Top);
+        area.draw_text(&plan.plan.replace('_', " "), &name, (center, base + 14))?;
+        let Some(total) = plan.total_ms else {
+            let style = font(24, MUTED, HPos::Center, VPos::Bottom);
+            area.draw_text("no time", &style, (center, base - 12))?;
+            continue;
+        };
+        let mut below = 0.0;
+        for (kind, ms) in &plan.by_kind_ms {
+            let (_, bottom) = at(0.0, below * factor);
+            below += ms;
+            let (_, top) = at(0.0, below * factor);
+            let color = color(kinds.get_index_of(kind.as_str()).unwrap_or(0));
+            area.draw(&Rectangle::new([(left, top), (right, bottom)], color.filled()))?;
+        }
+        let (_, top) = at(0.0, total * factor);
+        let value = font(24, INK, HPos::Center, VPos::Bottom);
+        area.draw_text(&three_digits(total * factor), &value, (center, top - 4))?;
+        if let Some(speedup) = plan.speedup_over_dense {
+            let style = bold(24, INK, HPos::Center, VPos::Bottom);
+            area.draw_text(&ratio(speedup), &style, (center, top - 34))?;
+        }
+    }
+    Ok(())
+}
