@@ -15,6 +15,7 @@ mod padding_rescue;
 mod prelude;
 mod sdpa_backend_forced;
 mod sdpa_backend_selection;
+mod sdpa_decode;
 mod sdpa_dense;
 pub mod sweep;
 pub(crate) mod value;
@@ -33,6 +34,7 @@ pub static TYPES: &[Type] = &[
     gemm_m_dense::TYPE,
     padding_rescue::TYPE,
     hetero_batching::TYPE,
+    sdpa_decode::TYPE,
 ];
 
 pub fn names() -> Vec<&'static str> {
@@ -55,5 +57,5 @@ static PLAIN: View = View {
     layout: Layout::Sweep,
     plots: &[Plot::latency("latency", "Latency")],
     findings: &[findings::sweep::add],
-    axes: &[Axis::Sdpa, Axis::GemmK, Axis::GemmN, Axis::GemmM],
+    axes: &[Axis::Decode, Axis::Sdpa, Axis::GemmK, Axis::GemmN, Axis::GemmM],
 };

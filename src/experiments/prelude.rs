@@ -8,7 +8,7 @@ pub(super) use super::sweep::{Sweep, Type, read};
 pub(super) use super::value::{List, OneOrList, Size, fp16, one};
 pub(super) use crate::results::findings;
 pub(super) use crate::results::raw::Point;
-pub(super) use crate::results::view::{Axis, Bar, Bars, Layout, Note, Plot, Ratio, View};
+pub(super) use crate::results::view::{Axis, Bar, Bars, Layout, Note, Plot, Quantity, Ratio, View};
 pub(super) use crate::workload::case::Case;
 pub(super) use crate::workload::matrix::GemmLayout;
 pub(super) use crate::workload::operation::{Backend, Gemm, Operation, ProviderChoice, Sdpa};

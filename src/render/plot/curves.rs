@@ -78,6 +78,7 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
         let sheet = area.clone().shrink(corner, size);
         let look = Look {
             quantity: plot.quantity,
+            has_peak: raw.measured().any(|row| row.derived.of_peak.is_some()),
             scale,
             is_sparse,
             x_name: if is_last { dim } else { "" },
@@ -168,15 +169,24 @@ fn band(row: &Measured, quantity: Quantity) -> Band {
     };
     match quantity {
         Quantity::Latency => times,
-        Quantity::Throughput => {
-            let work = row.derived.tflops_mean * row.timing.mean;
-            let rates = |[low, high]: [f64; 2]| [work / high, work / low];
-            Band {
-                samples: rates(times.samples),
-                interval: rates(times.interval),
-                median: work / times.median,
-            }
-        }
+        Quantity::Throughput => rates(times, row.derived.tflops_mean * row.timing.mean),
+        Quantity::Bandwidth => rates(
+            times,
+            match row.derived.of_peak {
+                Some(share) => 100.0 * share.bandwidth * row.timing.p50,
+                None => row.derived.bandwidth_gbs_mean * row.timing.mean,
+            },
+        ),
+    }
+}
+
+/// What is done in each time.
+fn rates(times: Band, work: f64) -> Band {
+    let rates = |[low, high]: [f64; 2]| [work / high, work / low];
+    Band {
+        samples: rates(times.samples),
+        interval: rates(times.interval),
+        median: work / times.median,
     }
 }
 
