@@ -45,7 +45,7 @@ fn experiment(entry: &Value) -> Experiment {
 fn report(root: &Path, experiment: &Experiment, config: Value) -> Written {
     let outcome = |case: night_sweep::workload::case::Case| -> Outcome {
         let ms = 0.01
-            + case.operation.flops() / 1e9 * if case.dim.is_multiple_of(8) { 1.0 } else { 2.0 };
+            + case.operation.flops() / 1e6 * if case.dim.is_multiple_of(8) { 1.0 } else { 2.0 };
         (case, Ok(ms))
     };
     let outcomes: Vec<Outcome> = experiment.cases().into_iter().map(outcome).collect();

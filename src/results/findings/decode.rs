@@ -49,8 +49,8 @@ fn padded(curve: &str, rows: &[&Row], dim: &str) -> Option<String> {
     let (at, most) = pairs.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let (most, middle) = (ratio(*most), ratio(median(&ratios)?));
     Some(format!(
-        "{curve}: a cache kept at the next multiple of {ALIGNMENT} is {most} as fast at {dim} {at}, \
-         and {middle} in the median of {} {dim}s.",
+        "{curve}: a cache kept at the next multiple of {ALIGNMENT} is {most} as fast at {dim} \
+         {at}, and {middle} in the median of {} {dim}s.",
         ratios.len()
     ))
 }
