@@ -7,14 +7,20 @@ die() {
     exit 2
 }
 
+# from PATH FOLDER: the path, where a relative one begins in that folder.
+from() {
+    if [[ $1 == /* ]]; then echo "$1"; else echo "$2/$1"; fi
+}
+
 # The site's settings, over the defaults.
 load_site() {
     PARTITION='' ACCOUNT='' CONSTRAINT='' GRES=gpu:1 TIME=02:00:00 CPUS=4 MEM=16G
     SBATCH_EXTRA=() MODULES=() DEVICE=cuda TORCH=auto RUNS_ROOT=''
     local file=${SITE_ENV:-slurm/site.env}
     if [[ -r $file ]]; then
+        # Editors on Windows put a mark first and a carriage return at the end of each line.
         # shellcheck source=/dev/null
-        source "$file"
+        source /dev/stdin <<<"$(sed $'1s/^\xef\xbb\xbf//; s/\r$//' "$file")"
     elif [[ -n ${SITE_ENV:-} ]]; then
         die "SITE_ENV=$file cannot be read"
     fi

@@ -9,12 +9,15 @@
 # Without --only, what `cargo bench` runs: the first entry of the spec for each bench. --array N:
 # each sweep in N shards, on as many GPUs as the cluster has free; the last job merges them.
 # --dry-run prints the sbatch lines and submits nothing. --wait returns when all is done, with the
-# exit code of the last job. --only: this experiment, and others so named, in place of all.
+# exit code of the last job. --only: this experiment, and others so named, in place of all. Relative
+# paths begin where you stand.
 
 set -euo pipefail
+here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=slurm/common.sh
 source slurm/common.sh
+[[ -z ${SITE_ENV:-} ]] || SITE_ENV=$(from "$SITE_ENV" "$here")
 load_site
 sbatch_options
 
@@ -34,16 +37,18 @@ while (($#)); do
         [[ $2 =~ ^[1-9][0-9]{0,2}$ ]] || die "--array $2: allowed is a whole number from 1 to 999"
         shards=$2
         ;;
-    --results-root) results_root=$2 ;;
-    --spec) spec=$2 ;;
-    --bin-dir) bin_dir=$2 ;;
+    --results-root) results_root=$(from "$2" "$here") ;;
+    --spec) spec=$(from "$2" "$here") ;;
+    --bin-dir) bin_dir=$(from "$2" "$here") ;;
     --only) only+=("$2") ;;
     esac
     shift 2
 done
+[[ -n $spec || -z ${NIGHT_SWEEP_SPEC:-} ]] || spec=$(from "$NIGHT_SWEEP_SPEC" "$here")
 passed_on=(--results-root "$results_root" ${spec:+--spec "$spec"} ${bin_dir:+--bin-dir "$bin_dir"})
 finish=(--results-root "$results_root" ${bin_dir:+--bin-dir "$bin_dir"})
 
+# Refuses a spec that cannot be run, before anything is submitted.
 found=$(entries "$spec" "$bin_dir")
 experiments=()
 if ((${#only[@]})); then

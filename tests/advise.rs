@@ -315,6 +315,26 @@ fn the_command_prints_a_table_json_or_csv() {
 }
 
 #[test]
+fn a_file_of_a_compression_method_gives_a_line_per_module() {
+    let dir = folder();
+    let path = dir.path().join("config.json");
+    let ranks = r#""model.layers.0.self_attn.k_proj": [107, 121]"#;
+    fs::write(&path, format!(r#"{{"vocab_size": 9, "head_wise_ranks": {{{ranks}}}}}"#)).unwrap();
+    let file = ["--dims-file", path.to_str().unwrap(), "--format", "csv"];
+    let ran = command(&dir, &file).succeeded();
+    assert_contains(&ran.stdout, &["\nmodel.layers.0.self_attn.k_proj[0],107,112,"]);
+    assert_contains(&ran.stdout, &["\nmodel.layers.0.self_attn.k_proj[1],121,128,"]);
+    assert_eq!(ran.stderr, "");
+    fs::write(&path, ",module,rank,ratio\n0,q,107.0,0.7\n1,v,121.0,0.7\n").unwrap();
+    let ran = command(&dir, &file).succeeded();
+    assert_contains(&ran.stdout, &["\nq,107,112,", "\nv,121,128,"]);
+    assert_contains(&ran.stderr, &["config.json: not read: column ratio\n"]);
+    fs::write(&path, r#"{"ratios": {"q": "high"}}"#).unwrap();
+    command(&dir, &file)
+        .refused_for(&["config.json: ratios.q: \"high\"", "known are: a JSON list"]);
+}
+
+#[test]
 fn bad_input_is_exit_code_2_and_a_line() {
     let dir = folder();
     let empty = dir.path().join("empty.json");

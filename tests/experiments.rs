@@ -106,13 +106,11 @@ fn a_list_of_any_order_is_a_sweep_like_a_range() {
         kinds += 1;
         let range = keys.as_object_mut().unwrap().remove(dims.keys.range).unwrap();
         keys[dims.keys.list] = json!([304, 112, 64, 107]);
-        for step in dims.keys.steps {
+        let [step_1, step_2] = dims.keys.steps;
+        for key in [dims.keys.boundary, step_1, step_2] {
             let error = parse(&keys).unwrap_err().to_string();
-            assert_contains(&error, &[dims.keys.range, dims.keys.list]);
-            keys.as_object_mut().unwrap().remove(step);
-        }
-        if let Some(boundary) = dims.keys.boundary {
-            keys.as_object_mut().unwrap().remove(boundary);
+            assert_contains(&error, &[key, dims.keys.range, dims.keys.list]);
+            keys.as_object_mut().unwrap().remove(key);
         }
         let experiment = experiment(&keys);
         assert_eq!(

@@ -41,8 +41,8 @@ experiments:
     uniform: {groups: [{dim: 32, count: 2}]},
     mild: {groups: [{dim: 32, count: 1}, {dim: 24, count: 1}]}}}
   G3_slow:
-    {type: gemm_k_dense, dtypes: [fp16], shape: {M: 256, N: 256}, K_range: [256, 295],
-    warmup: 1, measure: 200, trials: 1}
+    {type: gemm_k_dense, dtypes: [fp16], shape: {M: 256, N: 256}, K_range: [256, 294],
+    K_step_2: 2, warmup: 1, measure: 200, trials: 1}
 ";
 
 fn spec() -> String {
@@ -264,6 +264,47 @@ fn entries_of_any_name_are_launched_by_their_type() {
 }
 
 #[test]
+fn what_launch_all_takes_is_relative_to_where_one_stands_and_checked_first() {
+    let site = Site::new();
+    fs::create_dir(site.path("my specs")).unwrap();
+    fs::rename(site.path("spec.yaml"), site.path("my specs/spec.yaml")).unwrap();
+    // As editors on Windows write it.
+    let settings = "\u{feff}# a comment\r\n\r\nPARTITION=dev\r\nGRES=\r\nDEVICE=cpu\r\n";
+    fs::write(site.path("my specs/site.env"), settings).unwrap();
+    let dry_run = |spec: &str| {
+        let mut launch = site.command("bash");
+        launch.args(["../slurm/launch_all.sh", "--dry-run", "--bin-dir", "../bin"]);
+        launch.args(["--only", "G3_slow", "--spec", spec]).env("SITE_ENV", "site.env");
+        let ran: Ran = launch.current_dir(site.path("my specs")).output().unwrap().into();
+        (ran.code, ran.stdout + &ran.stderr)
+    };
+    let (code, said) = dry_run("spec.yaml");
+    assert_eq!(code, Some(0), "{said}");
+    let folder = site.dir.path().to_str().unwrap();
+    assert_contains(
+        &said,
+        &[
+            " --partition=dev ",
+            &format!(" --spec {folder}/my\\ specs/spec.yaml "),
+            &format!(" --bin-dir {folder}/my\\ specs/../bin\n"),
+        ],
+    );
+    assert!(!said.contains('\r') && !said.contains("--gres"), "{said}");
+
+    fs::write(site.path("my specs/typo.yaml"), spec().replace("K_range", "K_rang")).unwrap();
+    fs::write(site.path("my specs/other.yaml"), "experiments: {X: {type: gemm}}").unwrap();
+    for (spec, says) in [
+        ("nope.yaml", "/my specs/nope.yaml: cannot be read"),
+        ("typo.yaml", "did you mean \"K_range\"?"),
+        ("other.yaml", "nothing in it can be run: X is of type \"gemm\""),
+    ] {
+        let (code, said) = dry_run(spec);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(says) && !said.contains("sbatch "), "{said}");
+    }
+}
+
+#[test]
 #[ignore = "needs a Slurm cluster"]
 fn a_job_measures_and_reports() {
     let site = Site::on_cluster();
@@ -343,6 +384,27 @@ fn a_job_out_of_time_is_requeued_and_goes_on() {
     assert_contains(&logs, &["stopped by SIGUSR1", "(resumed), start 2"]);
     assert_eq!(site.raw("G3", &run_id).unwrap()["metadata"]["status"], "complete");
     assert_each_once(&journal);
+}
+
+/// Slurm gives one task of an array the number of the array itself.
+#[test]
+#[ignore = "needs a Slurm cluster"]
+fn a_task_of_an_array_is_requeued_alone() {
+    let site = Site::on_cluster();
+    let array = site.submit(&["--array=1-3%1"], &["--exp", "G3_slow", "--shards", "3"]);
+    let run = format!("{array}_G3_slow");
+    let journal = |task: usize| site.journal(&run, &format!("{run}_{task}of3"));
+    let name = |task: usize| format!("{array}_{task}");
+    site.wait("two trials of the last task", || trials_in(&journal(3)) >= 2);
+    assert_eq!(site.field(&name(3), "JobId"), array);
+    site.run(&["scancel", "--batch", "--signal=USR1", &name(3)]).succeeded();
+    site.wait("the task is requeued", || site.field(&name(3), "Restarts") == "1");
+    site.assert_completes(&name(3));
+    for (task, restarts) in [(1, "0"), (2, "0"), (3, "1")] {
+        site.assert_completes(&name(task));
+        assert_eq!(site.field(&name(task), "Restarts"), restarts, "task {task}");
+        assert_each_once(&journal(task));
+    }
 }
 
 #[test]

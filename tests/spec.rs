@@ -499,9 +499,15 @@ fn one_of_a_range_and_a_list() {
     refused(but(listed, "5637", "128"), "6:27", "K_values[2]: item 3 is the same as item 2");
     refused(but(listed, "[4872, 128, 5637]", "[]"), "6:15", "K_values: the list is empty");
     let neither = G3.replace("K_range: [64, 160]", "");
-    refused(entry(&neither), "3:5", "X1_test: neither K_range nor K_values is given");
+    refused(
+        entry(&neither),
+        "3:5",
+        "X1_test: the key \"K_range\" is missing; \"K_values\", a list, may",
+    );
     refused(with(G3, "K_values: [8]"), "3:5", "X1_test.K_values: K_range is given too: give one");
     refused(with(listed, "K_step_2: 2"), "3:5", "X1_test.K_step_2: it is for K_range: K_values");
+    let merged = format!("{G3}\nK_range: null\nK_values: [8]").replace("K_range: [64, 160]\n", "");
+    assert_eq!(dims(&experiment(&merged)), [8]);
     refused(with(G3, "K_vales: [8]"), "7:5", "X1_test.K_vales: .. did you mean \"K_values\"?");
 }
 

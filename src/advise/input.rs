@@ -1,8 +1,7 @@
-//! What the user hands over: run folders, dimensions, a percentage.
+//! What the user hands over: run folders, a list of dimensions, a percentage.
 
 use crate::results::raw::Raw;
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
 use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -14,30 +13,9 @@ pub struct Item {
     pub importance: f64,
 }
 
-const IMPORTANCE: f64 = 1.0;
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Entry {
-    Dim(usize),
-    Named(Named),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Named {
-    name: Option<String>,
-    dim: usize,
-    importance: Option<f64>,
-}
-
-impl Entry {
-    fn check(self) -> Result<Item> {
-        let Named { name, dim, importance } = match self {
-            Entry::Dim(dim) => Named { name: None, dim, importance: None },
-            Entry::Named(named) => named,
-        };
-        let importance = importance.unwrap_or(IMPORTANCE);
+impl Item {
+    pub(super) fn of(name: Option<String>, dim: usize, importance: Option<f64>) -> Result<Item> {
+        let importance = importance.unwrap_or(1.0);
         ensure!((1..=MAX_DIM).contains(&dim), "{dim}: a dimension is from 1 to {MAX_DIM}");
         ensure!(
             importance.is_finite() && importance >= 0.0,
@@ -73,60 +51,9 @@ pub fn dims(text: &str) -> Result<Vec<Item>> {
             let dim = dim
                 .parse()
                 .with_context(|| format!("{dim:?} is no dimension; a list is like 107,113,121"))?;
-            Entry::Dim(dim).check()
+            Item::of(None, dim, None)
         })
         .collect()
-}
-
-/// A JSON list of numbers or of `{name, dim, importance}`, name and importance optional; or CSV
-/// with such columns, or with nothing but dimensions.
-pub fn dims_file(text: &str) -> Result<Vec<Item>> {
-    // A byte-order mark is what spreadsheets put first.
-    let text = text.trim_start_matches('\u{feff}');
-    let json = text.trim_start().starts_with(['[', '{']);
-    let items = if json { from_json(text)? } else { from_csv(text)? };
-    ensure!(!items.is_empty(), "there is no dimension in it");
-    Ok(items)
-}
-
-fn from_json(text: &str) -> Result<Vec<Item>> {
-    let entries: Vec<serde_json::Value> = serde_json::from_str(text)
-        .context("a JSON list is like [107, {\"name\": \"layer 3\", \"dim\": 113}]")?;
-    let item = |(at, value): (usize, serde_json::Value)| {
-        let shown = value.to_string();
-        let entry = serde_json::from_value::<Entry>(value).ok().with_context(|| {
-            format!("entry {} is {shown}, not a dimension or {{name, dim, importance}}", at + 1)
-        })?;
-        entry.check().with_context(|| format!("entry {}", at + 1))
-    };
-    entries.into_iter().enumerate().map(item).collect()
-}
-
-fn from_csv(text: &str) -> Result<Vec<Item>> {
-    let headed = text.lines().next().is_some_and(|line| line.contains(|c: char| c.is_alphabetic()));
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(headed)
-        .flexible(!headed)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
-    let mut items = Vec::new();
-    if headed {
-        let columns = reader.headers()?;
-        if !columns.iter().any(|column| column == "dim") {
-            let columns: Vec<&str> = columns.iter().collect();
-            bail!("its columns are {}; one has to be dim", columns.join(", "));
-        }
-        for named in reader.deserialize::<Named>() {
-            items.push(Entry::Named(named?).check()?);
-        }
-    } else {
-        for line in reader.deserialize::<Vec<usize>>() {
-            for dim in line? {
-                items.push(Entry::Dim(dim).check()?);
-            }
-        }
-    }
-    Ok(items)
 }
 
 pub fn percentage(text: &str) -> Result<f64> {
@@ -141,50 +68,12 @@ pub fn percentage(text: &str) -> Result<f64> {
 mod tests {
     use super::*;
 
-    fn item(name: Option<&str>, dim: usize, importance: f64) -> Item {
-        Item { name: name.map(str::to_owned), dim, importance }
-    }
-
     #[test]
-    fn lists_are_read_however_they_are_written() {
-        let plain = vec![item(None, 107, 1.0), item(None, 113, 1.0)];
-        assert_eq!(dims("107, 113").unwrap(), plain);
-        for text in
-            ["[107, 113]", "107\n113\n", "\u{feff}107\r\n113\r\n", "dim\n107\n113", "107,113"]
-        {
-            assert_eq!(dims_file(text).unwrap(), plain, "{text:?}");
-        }
-        let named = vec![item(Some("q, first"), 107, 2.5), item(Some("v"), 113, 1.0)];
-        for text in [
-            r#"[{"name": "q, first", "dim": 107, "importance": 2.5}, {"name": "v", "dim": 113}]"#,
-            "importance,name,dim\n2.5,\"q, first\",107\n,v,113\n",
-        ] {
-            assert_eq!(dims_file(text).unwrap(), named, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_list_of_dimensions_is_refused() {
-        for (text, says) in [
-            ("", "no dimension in it"),
-            ("[]", "no dimension in it"),
-            ("dim\n", "no dimension in it"),
-            ("[107, -3]", "entry 2"),
-            ("[107, 1.5]", "entry 2 is 1.5"),
-            ("[0]", "0: a dimension is from 1"),
-            (r#"[{"dim": 8, "importance": -1}]"#, "importance -1"),
-            (r#"[{"dim": 8, "importence": 1}]"#, "entry 1"),
-            (r#"{"dim": 8}"#, "a JSON list is like"),
-            ("name,size\na,3", "one has to be dim"),
-            ("107\nx", "line: 2"),
-            ("107,\n", "line: 1"),
-            ("dim,importance\n8,NaN", "importance NaN"),
-        ] {
-            let error = format!("{:#}", dims_file(text).unwrap_err());
-            assert!(error.contains(says), "{text:?}: {error}");
-        }
+    fn dimensions_are_divided_by_commas() {
+        let dims = dims("107, 113").unwrap();
+        assert_eq!(dims.iter().map(|item| item.dim).collect::<Vec<_>>(), [107, 113]);
         for text in ["", "107,", "1e2", "0", "-1", "99999999999999999999"] {
-            assert!(dims(text).is_err(), "{text:?}");
+            assert!(super::dims(text).is_err(), "{text:?}");
         }
     }
 

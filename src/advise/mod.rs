@@ -10,6 +10,7 @@
 #![allow(missing_docs)] // of what its name says
 
 pub mod budget;
+pub mod dims_file;
 pub mod input;
 pub(crate) mod output;
 pub mod recommend;

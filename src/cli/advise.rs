@@ -1,9 +1,10 @@
+use crate::advise::dims_file;
 use crate::advise::input::{self, Item};
 use crate::advise::output::{self, Format};
 use crate::advise::times::Operation;
 use crate::advise::{Request, advise};
 use crate::files::cannot;
-use crate::terminal::print;
+use crate::terminal::{print, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,10 @@ pub struct AdviseArgs {
     /// Dimensions, like 107,113,121.
     #[arg(long, required_unless_present = "dims_file")]
     dims: Option<String>,
-    /// A JSON or CSV list of dimensions, or of name, dim and importance (1 if absent: with
-    /// --budget, making a dimension 1 % smaller then weighs as much as 1 % of its time).
+    /// The dimensions of a model: a JSON or CSV list of them, or of name, dim and importance (1 if
+    /// absent: with --budget, making a dimension 1 % smaller then weighs as much as 1 % of its
+    /// time); or ranks and widths by module, as PaLU, ASVD, SVD-LLM, LLM-Pruner and Puzzletron
+    /// write them.
     #[arg(long, conflicts_with = "dims")]
     dims_file: Option<PathBuf>,
     /// How much larger a dimension may become.
@@ -59,7 +62,13 @@ fn items(dims: Option<&str>, file: Option<&Path>) -> Result<Vec<Item>> {
         (Some(dims), _) => input::dims(dims).context("--dims"),
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file).with_context(cannot("read", file))?;
-            input::dims_file(&text).with_context(|| file.display().to_string())
+            let read = dims_file::read(&text).with_context(|| file.display().to_string())?;
+            if !read.left_out.is_empty() {
+                let left_out: Vec<String> = read.left_out.into_iter().collect();
+                let (file, left_out) = (file.display(), left_out.join(", "));
+                say(&format!("night-sweep: {file}: not read: {left_out}"));
+            }
+            Ok(read.items)
         }
         (None, None) => bail!("give --dims or --dims-file"),
     }

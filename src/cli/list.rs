@@ -51,6 +51,8 @@ pub fn run(arguments: &ListArgs) -> Result<u8> {
             experiment.bench_target()
         ),
     });
+    spec.runnable()?;
+    spec.say_other_types();
     print(&each.collect::<String>())?;
     Ok(0)
 }

@@ -93,7 +93,10 @@ pub fn run(arguments: &RunArgs) -> Result<u8> {
     let spec = Spec::of(&Source::of(given("NIGHT_SWEEP_SPEC").map(Path::new), is_cpu)?)?;
     spec.runnable()?;
     let experiments: Vec<&Experiment> = match arguments.all {
-        true => spec.experiments().collect(),
+        true => {
+            spec.say_other_types();
+            spec.experiments().collect()
+        }
         false => {
             arguments.names.iter().map(|name| spec.experiment(name)).collect::<Result<_, _>>()?
         }

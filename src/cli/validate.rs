@@ -18,9 +18,7 @@ pub fn run(arguments: &ValidateArgs) -> Result<u8> {
         match Spec::load(path).and_then(|spec| Ok((spec.runnable()?, spec))) {
             Ok((count, spec)) => {
                 print(&format!("{}: {count} experiments", path.display()))?;
-                for other in spec.other_types() {
-                    say(&format!("night-sweep: {}: {other}", path.display()));
-                }
+                spec.say_other_types();
             }
             Err(error) => {
                 wrong += 1;

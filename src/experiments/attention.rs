@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub const HEAD_DIM: DimKeys = DimKeys {
     range: "head_dim_range",
     list: "head_dims",
-    boundary: Some("head_dim_boundary"),
+    boundary: "head_dim_boundary",
     steps: ["head_dim_step_1", "head_dim_step_2"],
 };
 

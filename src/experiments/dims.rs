@@ -12,8 +12,8 @@ use std::fmt;
 pub struct DimKeys {
     pub range: &'static str,
     pub list: &'static str,
-    /// The key of the value where the step changes; none where that is always [`BOUNDARY`].
-    pub boundary: Option<&'static str>,
+    /// The value where the step changes.
+    pub boundary: &'static str,
     pub steps: [&'static str; 2],
 }
 
@@ -39,7 +39,9 @@ impl<'a> Dims<'a> {
     pub fn check(self, curves: usize) -> Result<(), Problem> {
         let DimKeys { range, list, .. } = self.keys;
         match (self.range, self.list) {
-            (None, None) => Err(format!("neither {range} nor {list} is given: give one of them")),
+            (None, None) => {
+                Err(format!("the key {range:?} is missing; {list:?}, a list, may stand for it"))
+            }
             (Some(_), Some(_)) => Err(problem(list, format!("{range} is given too: give one"))),
             (Some(_), None) => check::cases(range, self.points(), curves),
             (None, Some(_)) => match self.given().next() {
@@ -68,24 +70,23 @@ impl<'a> Dims<'a> {
     pub fn filled(self) -> Map<String, Value> {
         let Some(range) = self.range else { return Map::new() };
         let boundary = self.boundary.unwrap_or(BOUNDARY);
-        let mut defaults = vec![(self.keys.boundary, boundary)];
-        // What does not count stays absent: see `stepped`.
+        let DimKeys { boundary: key, steps: [step_1, step_2], .. } = *self.keys;
+        let mut keys = vec![(key, boundary)];
+        // A step that does not count stays absent: see `stepped`.
         if range.lo <= boundary {
-            defaults
-                .extend([(Some(self.keys.steps[0]), STEP_1), (Some(self.keys.steps[1]), STEP_2)]);
+            keys.extend([(step_1, STEP_1), (step_2, STEP_2)]);
         } else if self.steps[1].is_none() {
-            defaults.push((Some(self.keys.steps[0]), STEP_1));
+            keys.push((step_1, STEP_1));
         }
-        let defaults = defaults.into_iter().filter_map(|(key, value)| Some((key?, value)));
-        let all = defaults.chain(self.given());
-        all.map(|(key, value)| (key.to_owned(), Value::from(value.get()))).collect()
+        keys.extend(self.given());
+        keys.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value.get()))).collect()
     }
 
     fn given(self) -> impl Iterator<Item = (&'static str, Size)> + use<> {
         let DimKeys { boundary, steps: [step_1, step_2], .. } = *self.keys;
-        let keys = [boundary, Some(step_1), Some(step_2)];
         let values = [self.boundary, self.steps[0], self.steps[1]];
-        keys.into_iter().zip(values).filter_map(|(key, value)| Some((key?, value?)))
+        let keys = [boundary, step_1, step_2].into_iter().zip(values);
+        keys.filter_map(|(key, value)| Some((key, value?)))
     }
 }
 
@@ -101,20 +102,17 @@ impl DimRange {
     /// above it.
     ///
     /// As in the published suite the second part counts from `boundary`, whatever the last value of
-    /// the first: `boundary + step`, `boundary + 2 * step`, ... Of a range that starts above
-    /// `boundary`, `lo` comes first all the same; and where no second step is given for it, the
-    /// first one holds throughout.
+    /// the first: `boundary + step`, `boundary + 2 * step`, ... A range that lies above `boundary`
+    /// has one part, from `lo` on: the second step apart if it is given, else the first.
     fn stepped(self, boundary: Size, steps: [Option<Size>; 2]) -> impl Iterator<Item = usize> {
         let (lo, hi, boundary) = (self.lo.get(), self.hi.get(), boundary.get());
-        let step_1 = steps[0].unwrap_or(STEP_1).get();
         let step_2 = steps[1].unwrap_or(STEP_2).get();
-        let last_of_first = match steps[1] {
-            None if lo > boundary => hi,
-            _ => hi.min(boundary.max(lo)),
+        let (step, last) = match lo > boundary {
+            true => (steps[1].or(steps[0]), hi),
+            false => (steps[0], hi.min(boundary)),
         };
-        let skipped = last_of_first.saturating_sub(boundary) / step_2;
-        let second = boundary + (skipped + 1) * step_2;
-        (lo..=last_of_first).step_by(step_1).chain((second..=hi).step_by(step_2))
+        let first = (lo..=last).step_by(step.unwrap_or(STEP_1).get());
+        first.chain((last.max(boundary) + step_2..=hi).step_by(step_2))
     }
 }
 
@@ -156,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     const KEYS: DimKeys =
-        DimKeys { range: "range", list: "list", boundary: None, steps: ["step_1", "step_2"] };
+        DimKeys { range: "range", list: "list", boundary: "at", steps: ["step_1", "step_2"] };
 
     fn points(range: [usize; 2], boundary: usize, steps: [usize; 2]) -> Vec<usize> {
         let range = serde_yaml::from_str(&format!("{range:?}")).unwrap();
@@ -187,9 +185,7 @@ mod tests {
         assert_eq!(points([5637, 5637], 128, [0, 0]), [5637]);
         assert_eq!(points([5637, 5641], 128, [0, 0]), [5637, 5638, 5639, 5640, 5641]);
         assert_eq!(points([5637, 5649], 128, [4, 0]), [5637, 5641, 5645, 5649]);
-        // A step that is given for what lies above counts from the boundary; the first value stays.
-        assert_eq!(points([133, 150], 128, [0, 8]), [133, 136, 144]);
-        assert_eq!(points([136, 150], 128, [1, 8]), [136, 144]);
+        assert_eq!(points([133, 150], 128, [1, 8]), [133, 141, 149]);
         assert_eq!(points([129, 129], 128, [1, 2]), [129]);
         assert_eq!(points([64, 70], 100, [3, 1]), [64, 67, 70]);
     }

@@ -20,8 +20,12 @@ pub const TYPE: Type = Type {
     },
 };
 
-const K: DimKeys =
-    DimKeys { range: "K_range", list: "K_values", boundary: None, steps: ["K_step_1", "K_step_2"] };
+const K: DimKeys = DimKeys {
+    range: "K_range",
+    list: "K_values",
+    boundary: "K_boundary",
+    steps: ["K_step_1", "K_step_2"],
+};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +36,8 @@ struct GemmKDense {
     k_range: Option<DimRange>,
     #[serde(rename = "K_values")]
     k_values: Option<List<Size>>,
+    #[serde(rename = "K_boundary")]
+    k_boundary: Option<Size>,
     #[serde(rename = "K_step_1")]
     k_step_1: Option<Size>,
     #[serde(rename = "K_step_2")]
@@ -63,8 +69,8 @@ impl GemmKDense {
 
     fn k(&self) -> Dims<'_> {
         let (range, list) = (self.k_range, self.k_values.as_ref());
-        let steps = [self.k_step_1, self.k_step_2];
-        Dims { keys: &K, range, list, boundary: None, steps }
+        let (boundary, steps) = (self.k_boundary, [self.k_step_1, self.k_step_2]);
+        Dims { keys: &K, range, list, boundary, steps }
     }
 
     fn shape(&self, k: usize) -> GemmShape {

@@ -17,8 +17,12 @@ pub const TYPE: Type = Type {
     },
 };
 
-const M: DimKeys =
-    DimKeys { range: "M_range", list: "M_values", boundary: None, steps: ["M_step_1", "M_step_2"] };
+const M: DimKeys = DimKeys {
+    range: "M_range",
+    list: "M_values",
+    boundary: "M_boundary",
+    steps: ["M_step_1", "M_step_2"],
+};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +33,8 @@ struct GemmMDense {
     m_range: Option<DimRange>,
     #[serde(rename = "M_values")]
     m_values: Option<List<Size>>,
+    #[serde(rename = "M_boundary")]
+    m_boundary: Option<Size>,
     #[serde(rename = "M_step_1")]
     m_step_1: Option<Size>,
     #[serde(rename = "M_step_2")]
@@ -60,8 +66,8 @@ impl GemmMDense {
 
     fn m(&self) -> Dims<'_> {
         let (range, list) = (self.m_range, self.m_values.as_ref());
-        let steps = [self.m_step_1, self.m_step_2];
-        Dims { keys: &M, range, list, boundary: None, steps }
+        let (boundary, steps) = (self.m_boundary, [self.m_step_1, self.m_step_2]);
+        Dims { keys: &M, range, list, boundary, steps }
     }
 
     fn shape(&self, m: usize) -> GemmShape {

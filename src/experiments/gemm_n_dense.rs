@@ -17,8 +17,12 @@ pub const TYPE: Type = Type {
     },
 };
 
-const N: DimKeys =
-    DimKeys { range: "N_range", list: "N_values", boundary: None, steps: ["N_step_1", "N_step_2"] };
+const N: DimKeys = DimKeys {
+    range: "N_range",
+    list: "N_values",
+    boundary: "N_boundary",
+    steps: ["N_step_1", "N_step_2"],
+};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +36,8 @@ struct GemmNDense {
     n_range: Option<DimRange>,
     #[serde(rename = "N_values")]
     n_values: Option<List<Size>>,
+    #[serde(rename = "N_boundary")]
+    n_boundary: Option<Size>,
     #[serde(rename = "N_step_1")]
     n_step_1: Option<Size>,
     #[serde(rename = "N_step_2")]
@@ -54,8 +60,8 @@ impl GemmNDense {
 
     fn n(&self) -> Dims<'_> {
         let (range, list) = (self.n_range, self.n_values.as_ref());
-        let steps = [self.n_step_1, self.n_step_2];
-        Dims { keys: &N, range, list, boundary: None, steps }
+        let (boundary, steps) = (self.n_boundary, [self.n_step_1, self.n_step_2]);
+        Dims { keys: &N, range, list, boundary, steps }
     }
 
     fn shape(&self, m: Size, n: usize) -> GemmShape {

@@ -27,6 +27,9 @@ struct TypeOnly {
 pub(super) fn read(text: &str, path: &Path) -> Result<IndexMap<String, Entry>, SpecError> {
     let value = yaml::read(text).map_err(|e| error::not_yaml(path, &e))?;
     let wrong = |above: &[&str], failure| error::not_a_spec(path, text, above, &failure);
+    if let Some(problem) = no_experiments(&value) {
+        return Err(wrong(&[], here(Error::custom(problem))));
+    }
     let File { experiments } = deserialize(value).map_err(|e| wrong(&[], e))?;
     if experiments.is_empty() {
         return Err(wrong(&["experiments"], here(Error::custom("there is no experiment"))));
@@ -38,6 +41,16 @@ pub(super) fn read(text: &str, path: &Path) -> Result<IndexMap<String, Entry>, S
         entries.insert(name, entry);
     }
     Ok(entries)
+}
+
+/// What to say of a file of something else: the published suite has suites of language models too.
+fn no_experiments(value: &Value) -> Option<String> {
+    let keys: Vec<&str> = value.as_mapping()?.keys().filter_map(Value::as_str).collect();
+    let is_meant = |key: &&str| words::nearest(key, &["experiments"]).is_some();
+    (!keys.is_empty() && !keys.iter().any(is_meant)).then(|| {
+        let keys = keys.join(", ");
+        format!("there is no key `experiments`, but {keys}: nothing that is run here")
+    })
 }
 
 /// The entry, if its ids name the same as in the entries before it.

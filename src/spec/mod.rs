@@ -19,6 +19,7 @@ pub use error::SpecError;
 pub use experiment::{Entry, Experiment};
 pub use source::Source;
 
+use crate::terminal;
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,11 @@ use std::path::{Path, PathBuf};
 pub struct Spec {
     pub path: PathBuf,
     pub entries: IndexMap<String, Entry>,
+}
+
+/// A spec as it is after aliases and merge keys are followed, its entries unread.
+pub(crate) fn resolved(text: &str) -> Result<serde_yaml::Value, serde_yaml::Error> {
+    yaml::read(text)
 }
 
 impl Spec {
@@ -54,6 +60,13 @@ impl Spec {
         })
     }
 
+    pub fn say_other_types(&self) {
+        for other in self.other_types() {
+            terminal::say(&format!("night-sweep: {}: left out: {other}", self.path.display()));
+        }
+    }
+
+    /// How many entries can be run, or why none can.
     pub fn runnable(&self) -> Result<usize, SpecError> {
         match (self.experiments().count(), self.other_types().next()) {
             (0, Some(other)) => self.no_such(format!("nothing in it can be run: {other}")),

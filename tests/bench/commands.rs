@@ -66,6 +66,28 @@ fn validate_says_what_is_wrong_with_each() {
 }
 
 #[test]
+fn entries_of_other_types_are_named_and_a_spec_of_nothing_else_is_refused() {
+    let sandbox = Sandbox::new();
+    let other = "  X_x: {type: gemm, sizes: [1]}\n";
+    let named = "spec.yaml: left out: X_x is of type \"gemm\", which is not run here; allowed are";
+    sandbox.write_spec(&format!("{SPEC}{other}"));
+    for command in [&["validate", "spec.yaml"][..], &["list"], &["list", "--format", "tsv"]] {
+        let ran = sandbox.night_sweep(command).succeeded();
+        assert_contains(&ran.stderr, &[named, "did you mean \"gemm_"]);
+        assert!(!ran.stdout.contains("X_x"), "{}", ran.stdout);
+    }
+    sandbox.write_spec(&format!("experiments:\n{other}"));
+    for command in [&["validate", "spec.yaml"][..], &["list"], &["run", "--all"], &["run", "X_x"]] {
+        let ran = sandbox.night_sweep(command);
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{command:?}");
+        assert_contains(&ran.stderr, &["nothing in it can be run: X_x is of type \"gemm\""]);
+    }
+    sandbox.write_spec("infer_sweep: {batch: [1, 4]}\nppl: {block_size: 512}\n");
+    let says = "spec.yaml:1:1: there is no key `experiments`, but infer_sweep, ppl: nothing";
+    assert_contains(&sandbox.night_sweep(&["validate", "spec.yaml"]).stderr, &[says]);
+}
+
+#[test]
 fn env_describes_the_machine() {
     let sandbox = Sandbox::new();
     let env = sandbox.night_sweep(&["env", "--device", "cpu"]).succeeded();
