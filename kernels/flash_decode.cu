@@ -17,9 +17,9 @@
 // other: part of a head, some whole heads, part of a head. What it has of a head that it shares
 // with others goes to `parts`; the last of these to come in merges them.
 //
-// Macros: NAME, TYPE, HEAD_DIM, UNITS, and BLOCKS of a multiprocessor. Grid: any number of blocks up
-// to that of all tiles. Dynamic shared memory: UNITS * UNIT_BYTES + WARPS * rows * 256, with the
-// `rows` of min(group, 8).
+// Macros: NAME, TYPE, HEAD_DIM, UNITS, and BLOCKS of a multiprocessor. Grid: any number of blocks
+// up to that of all tiles. Dynamic shared memory: UNITS * UNIT_BYTES + WARPS * rows * 256, where
+// `rows` is min(group, 8).
 
 #include "mma.cuh"
 

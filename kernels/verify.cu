@@ -59,8 +59,9 @@ extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned s
                                        const unsigned short* v,
                                        const unsigned short* o, const unsigned* rows,
                                        float* errors, unsigned seq,
-                                       unsigned all_keys, unsigned dim, unsigned group, float scale, int causal,
-                                       int scores_rounded, float smallest, int type) {
+                                       unsigned all_keys, unsigned dim, unsigned group,
+                                       float scale, int causal, int scores_rounded,
+                                       float smallest, int type) {
     extern __shared__ float shared[];
     __shared__ float scratch[32];
     float* scores = shared;

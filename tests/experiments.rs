@@ -7,12 +7,14 @@ mod support;
 #[allow(dead_code)]
 mod synthetic;
 
+use night_sweep::advise::{Request, advise, input};
 use night_sweep::experiments::TYPES;
 use night_sweep::experiments::sweep::Type;
 use night_sweep::render::{self, Written};
-use night_sweep::results::view::Layout;
+use night_sweep::results::view::{Axis, Layout};
 use night_sweep::spec::{Experiment, Spec, SpecError};
 use night_sweep::workload::operation::Operation;
+use regex::Regex;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs;
@@ -44,7 +46,8 @@ fn experiment(entry: &Value) -> Experiment {
 /// dimension.
 fn report(root: &Path, experiment: &Experiment, config: Value) -> Written {
     let outcome = |case: night_sweep::workload::case::Case| -> Outcome {
-        let penalty = if case.dim.is_multiple_of(8) { 1.0 } else { 2.0 };
+        let dim = case.operation.sdpa().map_or(case.dim, |sdpa| sdpa.shape.head_dim);
+        let penalty = if dim.is_multiple_of(8) { 1.0 } else { 2.0 };
         let ms = (0.01 + case.operation.flops() / 1e9) * penalty;
         (case, Ok(ms))
     };
@@ -79,6 +82,7 @@ fn an_entry_of_any_name_has_the_plots_table_page_and_findings_of_its_type() {
         let dim = match view.layout {
             Layout::Bars(bars) => bars.name.unwrap_or(view.dim),
             Layout::Sweep | Layout::Columns => view.dim,
+            Layout::Model => "plan",
         };
         let table = &written.table;
         let header = table.lines().find(|line| line.split_whitespace().any(|word| word == dim));
@@ -173,6 +177,38 @@ fn rows_of_gemms_have_their_layout_and_batch_and_pytorchs_call_is_named() {
         let says = format!(": {call} takes 1.00× the time of cuBLASLt (median of ");
         assert_contains(&findings, &[&says]);
     }
+}
+
+#[test]
+fn a_decode_step_is_advised_on_and_its_padded_cache_told_of() {
+    let kind = TYPES.iter().find(|kind| kind.view.axes == [Axis::Decode]).unwrap();
+    let mut keys = entry(kind);
+    keys["backend"] = json!(["AUTO", "NS_FLASH_DECODE"]);
+    let experiment = experiment(&keys);
+    let dir = TempDir::new().unwrap();
+    let folder = report(dir.path(), &experiment, experiment.to_json()).folder;
+    let findings = json(&folder.join("summary.json"))["findings"].to_string();
+    assert_contains(&findings, &["of the measured copy bandwidth (medians)"]);
+    let number = |before: &str, after: &str| {
+        let number = Regex::new(&format!(r"{before} ([\d.]+)× {after}")).unwrap();
+        number.captures(&findings).unwrap()[1].parse::<f64>().unwrap()
+    };
+    // The same times, with some noise; and twice as fast where the cache is aligned.
+    let auto = number("AUTO takes up to", "as long as NS_FLASH_DECODE \\(head_dim");
+    let padded = number("a cache kept at the next multiple of 8 is", "as fast at head_dim");
+    assert!((auto - 1.0).abs() < 0.05 && (padded - 2.0).abs() < 0.1, "{auto} {padded}");
+    let request = Request {
+        operation: Some(Axis::Decode),
+        curve: None,
+        items: input::dims("107").unwrap(),
+        max_overhead: 0.1,
+        budget: None,
+    };
+    let runs = [input::read_run(&folder).unwrap()];
+    let advice = advise(&runs, &request).unwrap();
+    assert_eq!(advice.recommendations[0].recommended_dim, Some(112));
+    let other = Request { operation: Some(Axis::Sdpa), ..request };
+    assert_contains(&advise(&runs, &other).unwrap_err().to_string(), &["no points of sdpa"]);
 }
 
 #[test]

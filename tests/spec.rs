@@ -8,7 +8,7 @@ use night_sweep::spec::{Entry, Experiment, Spec, SpecError};
 use night_sweep::workload::GemmLayout;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::operation::{Gemm, Operation};
-use night_sweep::workload::shape::DType;
+use night_sweep::workload::shape::{DType, SdpaShape};
 use serde_json::json;
 use std::path::Path;
 
@@ -74,9 +74,21 @@ const L1: &str = "type: low_rank_pair
     M_values: [1, 16]
     rank_range: [505, 512]";
 
+const M1: &str = "type: model_layers
+    model: {name: small, n_layers: 2, hidden_size: 256, n_heads: 8, n_kv_heads: 4, head_dim: 32,
+            intermediate_size: 704, vocab_size: 2000}
+    ranks: {k_proj: [[29, 29], null], q_proj: [107, 111]}
+    mlp_widths: [501, 704]
+    decode: [16]";
+const D1: &str = "type: sdpa_decode
+    batch: 16
+    n_heads: 32
+    contexts: [4096, 1024]
+    head_dims: [107, 112]";
+
 #[test]
 fn an_entry_of_each_type_round_trips_through_its_json() {
-    for (keys, kind) in [S1, S2, C21, G3, G4, G5, P1, HET1, L1].into_iter().zip(TYPES) {
+    for (keys, kind) in [S1, S2, C21, G3, G4, G5, P1, HET1, L1, M1, D1].into_iter().zip(TYPES) {
         let read = experiment(keys);
         assert_eq!(read.kind.name, kind.name);
         assert_eq!(read.to_json()["type"], kind.name);
@@ -264,6 +276,40 @@ fn query_heads_share_kv_heads_where_the_spec_says_so() {
 }
 
 #[test]
+fn a_decode_step_has_one_query_and_a_cache_as_it_is_and_padded() {
+    let cases = |more: &str| experiment(&format!("{D1}\n{more}")).cases();
+    let plain = cases("");
+    let ids: Vec<&str> = plain.iter().map(|case| &*case.id).collect();
+    let expected = ["_c4096_h32_fp16/d107", "_c4096_h32_fp16_padded_cache/d107"];
+    assert_eq!(ids[..2], expected.map(|id| format!("D1/b16{id}")));
+    assert_eq!(ids.len(), 6, "what is aligned needs no padding: {ids:?}");
+    let sdpa = |case: &Case| *case.operation.sdpa().unwrap();
+    let of = |shape: SdpaShape| (shape.seq_len, shape.kv_len, shape.n_kv_heads, shape.head_dim);
+    assert_eq!(of(sdpa(&plain[0]).shape), (1, Some(4096), None, 107));
+    let padded = sdpa(&plain[1]);
+    assert_eq!((padded.shape.head_dim, padded.data_head_dim), (112, 107));
+    assert_eq!(plain[0].operation.flops(), plain[1].operation.flops());
+    assert_eq!(plain[0].operation.flops(), 4.0 * 16.0 * 32.0 * 4096.0 * 107.0);
+    let cache = 2.0 * 16.0 * 32.0 * 4096.0 * 107.0 * 2.0;
+    assert_eq!(plain[0].operation.bytes(), cache + 2.0 * 16.0 * 32.0 * 107.0 * 2.0);
+    assert_eq!((&*plain[0].curve, plain[0].dim), ("context 4096, batch 16, 32 heads", 107));
+    assert_eq!(plain[0].labels["context"], 4096);
+
+    let grouped = cases("n_kv_heads: 8\nbackend: [AUTO, NS_FLASH_DECODE]\nprovider: pytorch");
+    assert_eq!(of(sdpa(&grouped[0]).shape), (1, Some(4096), Some(8), 107));
+    assert_eq!(grouped[0].id, "D1/b16_c4096_h32_kv8_fp16_pytorch/d107");
+    assert_eq!(grouped[3].id, "D1/b16_c4096_h32_kv8_fp16_NS_FLASH_DECODE/d107");
+    assert_eq!(grouped[3].curve, "context 4096, batch 16, 32 heads on 8, NS_FLASH_DECODE");
+
+    refused(with(D1, "n_kv_heads: 5"), "3:5", "X1_test.n_kv_heads: 5 does not divide n_heads, 32");
+    refused(with(D1, "causal: true"), "8:5", "X1_test.causal: there is no such key");
+    let but = D1.replace("4096, 1024", "4096, 1099511627775");
+    refused(entry(&but), "3:5", "X1_test.contexts: a tensor of 16 x 32 x .. is too large");
+    let but = D1.replace("batch: 16", "batch: 1000000000");
+    refused(entry(&but.replace("4096, ", "")), "3:5", "is too large");
+}
+
+#[test]
 fn the_two_specs_hold_the_same_experiments() {
     let expected = [
         ("S1_sdpa_dense_sweep", "S1", "s1_sdpa_dense", [324, 162]),
@@ -284,6 +330,9 @@ fn the_two_specs_hold_the_same_experiments() {
         ("L1_low_rank_pair", "L1", "l1_low_rank_pair", [180, 48]),
         ("L1_low_rank_pair_up", "L1", "l1_low_rank_pair", [144, 24]),
         ("M1_model_layers", "M1", "m1_model_layers", [610, 79]),
+        ("D1_sdpa_decode", "D1", "d1_sdpa_decode", [402, 130]),
+        ("D1_sdpa_decode_gqa", "D1", "d1_sdpa_decode", [402, 10]),
+        ("D1_sdpa_decode_backends", "D1", "d1_sdpa_decode", [72, 42]),
     ];
     for (which, text) in [PUBLISHED, CPU].into_iter().enumerate() {
         let spec = parse(text).unwrap();
@@ -471,9 +520,15 @@ fn one_of_a_range_and_a_list() {
     refused(but(listed, "5637", "128"), "6:27", "K_values[2]: item 3 is the same as item 2");
     refused(but(listed, "[4872, 128, 5637]", "[]"), "6:15", "K_values: the list is empty");
     let neither = G3.replace("K_range: [64, 160]", "");
-    refused(entry(&neither), "3:5", "X1_test: neither K_range nor K_values is given");
+    refused(
+        entry(&neither),
+        "3:5",
+        "X1_test: the key \"K_range\" is missing; \"K_values\", a list, may",
+    );
     refused(with(G3, "K_values: [8]"), "3:5", "X1_test.K_values: K_range is given too: give one");
     refused(with(listed, "K_step_2: 2"), "3:5", "X1_test.K_step_2: it is for K_range: K_values");
+    let merged = format!("{G3}\nK_range: null\nK_values: [8]").replace("K_range: [64, 160]\n", "");
+    assert_eq!(dims(&experiment(&merged)), [8]);
     refused(with(G3, "K_vales: [8]"), "7:5", "X1_test.K_vales: .. did you mean \"K_values\"?");
 }
 

@@ -88,6 +88,10 @@ fn attention_is_verified_at_any_head_dim_masked_grouped_and_padded() {
                     let mut sdpa = Sdpa { causal, ..sdpa(head_dim, backend) };
                     sdpa.shape.n_kv_heads = n_kv_heads;
                     check_attention(planner, dtype, sdpa, ran);
+                    if !causal {
+                        let shape = SdpaShape { seq_len: 1, kv_len: Some(333), ..sdpa.shape };
+                        check_attention(planner, dtype, Sdpa { shape, ..sdpa }, ran);
+                    }
                 }
             }
             let padded = Sdpa { data_head_dim: 107, ..sdpa(112, Backend::Flash) };
@@ -116,7 +120,10 @@ fn check_attention(planner: &Planner, dtype: DType, sdpa: Sdpa, ran: Backend) {
     }
     let mut planned = planned.unwrap_or_else(|error| panic!("{sdpa:?}: {error}"));
     let verification = planned.plan.verify().unwrap();
-    assert_eq!(verification.rows, 64);
+    assert_eq!(
+        verification.rows,
+        sdpa.shape.batch * sdpa.shape.n_heads * sdpa.shape.seq_len.min(8)
+    );
     planned.plan.launch().unwrap();
     let chosen = planned.backend.unwrap();
     assert_eq!((planned.provider, chosen.route.backend), (Provider::Pytorch, ran));

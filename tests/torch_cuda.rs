@@ -137,6 +137,33 @@ fn grouped_heads_and_tensors_padded_by_the_program_are_verified() {
 
 #[test]
 #[ignore = "needs a CUDA GPU"]
+fn one_query_on_a_cache_is_verified_and_proven() {
+    let gpu = Gpu::new();
+    let decode = |head_dim, n_kv_heads, backend| {
+        let shape = sdpa(head_dim, backend).shape;
+        let shape = SdpaShape { seq_len: 1, kv_len: Some(1500), n_kv_heads, ..shape };
+        Sdpa::dense(shape, backend)
+    };
+    for dtype in DTYPES {
+        for n_kv_heads in [None, Some(2)] {
+            for (head_dim, padded_to) in [(107, Some(112)), (112, None), (128, None)] {
+                for backend in [Backend::Flash, Backend::Math] {
+                    let operation = Operation::Sdpa(decode(head_dim, n_kv_heads, backend));
+                    let (chosen, kernels) = gpu.check(dtype, operation);
+                    let route = chosen.unwrap().route;
+                    let pads = padded_to.filter(|_| backend == Backend::Flash);
+                    assert_eq!((route.backend, route.pad_to), (backend, pads), "{kernels:?}");
+                }
+                gpu.check(dtype, Operation::Sdpa(decode(head_dim, n_kv_heads, Backend::Auto)));
+            }
+            let kept = decode(107, n_kv_heads, Backend::Auto).padded_to(112);
+            gpu.check(dtype, Operation::Sdpa(kept));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
 fn gemms_are_verified_whole_in_sequence_and_padded() {
     let gpu = Gpu::new();
     let provider = ProviderChoice::Pytorch;

@@ -169,6 +169,36 @@ fn every_backend_by_name_runs_its_own_kernels_or_says_why_not() {
     }
 }
 
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn one_query_on_a_cache_runs_by_name_as_a_stand_in_and_as_the_fastest() {
+    let gpu = Gpu::new();
+    for (head_dim, n_kv_heads) in [(107, None), (128, Some(2)), (264, None)] {
+        let shape = attention(head_dim, n_kv_heads, Backend::NsFlashDecode).shape;
+        let shape = SdpaShape { seq_len: 1, kv_len: Some(1000), ..shape };
+        let ran = |backend| {
+            let provider = ProviderChoice::NightSweep;
+            let sdpa = Sdpa { provider, ..Sdpa::dense(shape, backend) };
+            gpu.plan(&Operation::Sdpa(sdpa), DType::Fp16)?;
+            let (planned, kernels) = gpu.ran(&Operation::Sdpa(sdpa), DType::Fp16);
+            Ok((planned.backend.unwrap(), kernels))
+        };
+        let ours: Result<_, CaseError> = ran(Backend::NsFlashDecode);
+        if head_dim > 256 {
+            assert_eq!(ours.err().unwrap().kind, ErrorKind::Unsupported);
+            assert_eq!(ran(Backend::NsMath).unwrap().0.route.backend, Backend::NsMath);
+            continue;
+        }
+        let (_, kernels) = ours.unwrap();
+        assert_eq!(kernels.len(), 1, "one kernel, whatever is merged: {kernels:?}");
+        let (stand_in, _) = ran(Backend::Flash).unwrap();
+        assert_eq!(stand_in.route.backend, Backend::NsFlashDecode);
+        assert_eq!(stand_in.route.pad_to, (head_dim == 107).then_some(112));
+        let (fastest, _) = ran(Backend::NsFastest).unwrap();
+        assert!(fastest.reason.contains("NS_FLASH_DECODE 0."), "{}", fastest.reason);
+    }
+}
+
 fn parts() -> Vec<Gemm> {
     [1024, 896, 856, 768].map(|n| Gemm::dense(GemmShape { m: 512, n, k: 4096 })).to_vec()
 }

@@ -32,7 +32,8 @@ pub fn gemm(key: &str, gemm: &Gemm) -> Result<(), Problem> {
 }
 
 pub fn sdpa(key: &str, shape: SdpaShape) -> Result<(), Problem> {
-    tensor(key, &[shape.batch, shape.n_heads, shape.seq_len, shape.head_dim])
+    tensor(key, &[shape.batch, shape.n_heads, shape.seq_len, shape.head_dim])?;
+    tensor(key, &[shape.batch, shape.kv_heads(), shape.kv_len(), shape.head_dim])
 }
 
 pub fn cases(key: &str, dims: impl Iterator<Item = usize>, series: usize) -> Result<(), Problem> {

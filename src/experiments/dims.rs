@@ -39,7 +39,9 @@ impl<'a> Dims<'a> {
     pub fn check(self, curves: usize) -> Result<(), Problem> {
         let DimKeys { range, list, .. } = self.keys;
         match (self.range, self.list) {
-            (None, None) => Err(format!("neither {range} nor {list} is given: give one of them")),
+            (None, None) => {
+                Err(format!("the key {range:?} is missing; {list:?}, a list, may stand for it"))
+            }
             (Some(_), Some(_)) => Err(problem(list, format!("{range} is given too: give one"))),
             (Some(_), None) => check::cases(range, self.points(), curves),
             (None, Some(_)) => match self.given().next() {

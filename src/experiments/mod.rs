@@ -17,6 +17,7 @@ mod padding_rescue;
 mod prelude;
 mod sdpa_backend_forced;
 mod sdpa_backend_selection;
+mod sdpa_decode;
 mod sdpa_dense;
 pub mod sweep;
 pub(crate) mod value;
@@ -37,6 +38,7 @@ pub static TYPES: &[Type] = &[
     hetero_batching::TYPE,
     low_rank_pair::TYPE,
     model_layers::TYPE,
+    sdpa_decode::TYPE,
 ];
 
 pub fn names() -> Vec<&'static str> {
@@ -59,5 +61,5 @@ static PLAIN: View = View {
     layout: Layout::Sweep,
     plots: &[Plot::latency("latency", "Latency")],
     findings: &[findings::sweep::add],
-    axes: &[Axis::Sdpa, Axis::GemmK, Axis::GemmN, Axis::GemmM, Axis::LowRank],
+    axes: &[Axis::Decode, Axis::Sdpa, Axis::GemmK, Axis::GemmN, Axis::GemmM, Axis::LowRank],
 };

@@ -1,7 +1,7 @@
 //! The spec entry that measures a model.
 
 use super::assign::Assigned;
-use crate::experiments::model_layers::architecture::Architecture;
+use crate::experiments::model_layers::{self, architecture::Architecture};
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
@@ -22,7 +22,7 @@ pub struct Asked {
 pub fn entry(model: &Architecture, assigned: &Assigned, asked: &Asked) -> Map<String, Value> {
     let mut keys = Map::new();
     let mut add = |key: &str, value: Value| drop(keys.insert(key.to_owned(), value));
-    add("type", json!("model_layers"));
+    add("type", json!(model_layers::TYPE.name));
     let what = format!("What do the dimensions of {} cost, and what would others?", model.name);
     add("description", json!(what));
     add("provenance", json!({ "files": asked.sources }));

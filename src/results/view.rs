@@ -3,6 +3,7 @@
 
 use super::raw::{Point, Raw, Shape};
 use super::summary::Summary;
+use crate::workload::shape::SdpaShape;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -47,6 +48,8 @@ pub struct Plot {
 pub enum Quantity {
     Latency,
     Throughput,
+    /// As a share of the measured copy bandwidth; in GB/s where none was measured.
+    Bandwidth,
 }
 
 impl View {
@@ -141,6 +144,8 @@ impl Bars {
 pub enum Axis {
     /// Attention: head_dim.
     Sdpa,
+    /// Attention of one query over a KV cache: head_dim.
+    Decode,
     /// A GEMM: the dimension that is summed over.
     GemmK,
     /// A GEMM: the columns of the result.
@@ -154,7 +159,7 @@ pub enum Axis {
 impl Axis {
     pub fn dim_name(self) -> &'static str {
         match self {
-            Axis::Sdpa => "head_dim",
+            Axis::Sdpa | Axis::Decode => "head_dim",
             Axis::GemmK => "K",
             Axis::GemmN => "N",
             Axis::GemmM => "M",
@@ -182,6 +187,7 @@ impl Axis {
     fn slot(self, shape: &mut Shape) -> Option<&mut usize> {
         match (self, shape) {
             (Axis::Sdpa, Shape::Sdpa(shape)) => Some(&mut shape.head_dim),
+            (Axis::Decode, Shape::Sdpa(SdpaShape { seq_len: 1, head_dim, .. })) => Some(head_dim),
             (Axis::GemmK, Shape::Gemm(shape)) => Some(&mut shape.k),
             (Axis::GemmN, Shape::Gemm(shape)) => Some(&mut shape.n),
             (Axis::GemmM, Shape::Gemm(shape)) => Some(&mut shape.m),

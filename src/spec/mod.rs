@@ -29,6 +29,11 @@ pub struct Spec {
     pub entries: IndexMap<String, Entry>,
 }
 
+/// A spec as it is after aliases and merge keys are followed, its entries unread.
+pub(crate) fn resolved(text: &str) -> Result<serde_yaml::Value, serde_yaml::Error> {
+    yaml::read(text)
+}
+
 impl Spec {
     pub fn load(path: &Path) -> Result<Spec, SpecError> {
         Spec::parse(&source::read(path)?, path)

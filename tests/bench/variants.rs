@@ -32,6 +32,17 @@ experiments:
     warmup: 1
     measure: 2
     trials: 2
+  D1_sdpa_decode:
+    type: sdpa_decode
+    batch: 2
+    n_heads: 4
+    n_kv_heads: 2
+    contexts: [1, 50]
+    head_dims: [11, 16]
+    backend: [AUTO, NS_MATH]
+    warmup: 1
+    measure: 2
+    trials: 2
   HET1_head_hetero_batching_penalty:
     type: hetero_batching
     total_N: 32
@@ -112,6 +123,36 @@ fn padding_is_timed_with_its_copies_too() {
             };
             let ratio = work(variant, &variant["timing"]) / work(row, timing);
             assert!((ratio - 1.0).abs() < 1e-9, "{ratio}");
+        }
+    }
+}
+
+#[test]
+fn a_decode_step_is_timed_with_a_padded_cache_too() {
+    let rows = rows("d1_sdpa_decode", "D1_sdpa_decode");
+    assert_eq!(rows.len(), 8);
+    for (row, context) in rows.iter().zip([1, 1, 1, 1, 50, 50, 50, 50]) {
+        let head_dim = row["dim"].as_u64().unwrap();
+        let mut shape = json!({
+            "batch": 2, "seq_len": 1, "n_heads": 4, "n_kv_heads": 2, "head_dim": head_dim,
+        });
+        if context > 1 {
+            shape["kv_len"] = json!(context);
+        }
+        assert_eq!((&row["shape"], &row["context"]), (&shape, &json!(context)));
+        let expected: &[&str] = if head_dim == 11 { &["padded_cache"] } else { &[] };
+        assert_eq!(variants(row), expected, "{row}");
+        let moved = |of: &Value, timing: &Value| {
+            let gbs = of["derived"]["bandwidth_gbs_mean"].as_f64().unwrap();
+            gbs * 1e9 * timing["mean"].as_f64().unwrap() * 1e-3
+        };
+        let vectors = (2 * 2 * 4 + 2 * 2 * 2 * context) as f64;
+        let bytes = moved(row, &row["timing"]);
+        assert!((bytes / (vectors * head_dim as f64 * 2.0) - 1.0).abs() < 1e-9, "{bytes}");
+        if let [name] = variants(row)[..] {
+            let variant = &row["variants"][name];
+            let bytes = moved(variant, &variant["timing"]);
+            assert!((bytes / (vectors * 16.0 * 2.0) - 1.0).abs() < 1e-9, "{bytes}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! CSV: columns with names, or nothing but dimensions.
 
 use super::super::input::Item;
-use super::{DIM, DimsFile, FORMS, NAME, delimiter, integer};
+use super::forms::{DIM, DimsFile, FORMS, NAME, delimiter, integer};
 use anyhow::{Context, Result, ensure};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use indexmap::IndexSet;

@@ -1,7 +1,7 @@
 //! JSON: a list of dimensions, or what a compression left of each module.
 
 use super::super::input::Item;
-use super::{DIM, DimsFile, FORMS, NAME, integer};
+use super::forms::{DIM, DimsFile, FORMS, NAME, integer};
 use anyhow::{Context, Result, bail, ensure};
 use indexmap::IndexSet;
 use serde_json::{Map, Value};

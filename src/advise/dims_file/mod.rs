@@ -2,37 +2,16 @@
 //! tells.
 
 mod csv;
+mod forms;
 mod json;
 mod replace;
 
 #[cfg(test)]
 mod tests;
 
-pub use replace::replaced;
-
-use super::input::Item;
 use anyhow::{Result, ensure};
-use indexmap::IndexSet;
 
-/// What a file that is none of these is told.
-const FORMS: &str = "known are: a JSON list like [107, {\"name\": \"layer 3\", \"dim\": 113}]; JSON \
-                     of a rank or width, or a list of them, per module name, like \
-                     {\"model.layers.0.self_attn.k_proj\": [107, 121]}, also under \
-                     head_wise_ranks (PaLU) or truncation_ranks (ASVD) of a config.json; \
-                     block_configs (Puzzletron); CSV with a column dim";
-
-/// The names of the dimension's column or key, and of the name's.
-const DIM: [&str; 3] = ["dim", "rank", "width"];
-const NAME: [&str; 2] = ["name", "module"];
-
-#[derive(Debug)]
-pub struct DimsFile {
-    /// In the order of the file. A name is the whole path of a module as the file has it, with
-    /// `[0]`, `[1]`, ... for the groups of a module that has several.
-    pub items: Vec<Item>,
-    /// Columns, keys and rows that say nothing here.
-    pub left_out: IndexSet<String>,
-}
+pub use forms::DimsFile;
 
 pub fn read(text: &str) -> Result<DimsFile> {
     // A byte-order mark is what spreadsheets put first.
@@ -45,13 +24,7 @@ pub fn read(text: &str) -> Result<DimsFile> {
     Ok(file)
 }
 
-/// `107`, or `107.0`, which pandas makes of it where another row has none.
-fn integer(number: f64) -> Option<usize> {
-    (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as usize)
-}
-
-/// Some spreadsheets write CSV with semicolons.
-fn delimiter(first_line: &str) -> u8 {
-    let is_used = |&other: &u8| !first_line.contains(',') && first_line.contains(other as char);
-    [b';', b'\t'].into_iter().find(is_used).unwrap_or(b',')
+/// The file `text` with `dims` in place of its own dimensions, in their order.
+pub fn replaced(text: &str, dims: &[usize]) -> Result<String> {
+    replace::replaced(text, dims, read)
 }

@@ -3,28 +3,31 @@
 //! Each number of the file is replaced by a number of its own, and that file is read: so the reader
 //! itself says which of them are the dimensions, whatever the form.
 
-use super::{delimiter, read};
+use super::forms::{DimsFile, delimiter};
 use anyhow::{Context, Result, ensure};
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 use serde_json::Value;
 
-/// The file `text` with `dims` in place of its own dimensions, in its order.
-pub fn replaced(text: &str, dims: &[usize]) -> Result<String> {
+/// What reads a file of dimensions.
+pub type Reader = fn(&str) -> Result<DimsFile>;
+
+/// The JSON or CSV of `text` with `dims` in place of its own dimensions, in the reader's order.
+pub fn replaced(text: &str, dims: &[usize], read: Reader) -> Result<String> {
     let text = text.trim_start_matches('\u{feff}');
     match text.trim_start().starts_with(['[', '{']) {
-        true => json(text, dims),
-        false => csv(text, dims),
+        true => json(text, dims, read),
+        false => csv(text, dims, read),
     }
 }
 
 /// At which of its numbers the dimensions of a file lie, counted from 1.
-fn places(numbered: &str, dims: &[usize]) -> Result<Vec<usize>> {
+fn places(numbered: &str, dims: &[usize], read: Reader) -> Result<Vec<usize>> {
     let places: Vec<usize> = read(numbered)?.items.iter().map(|item| item.dim).collect();
     ensure!(places.len() == dims.len(), "the file has {} dimensions", places.len());
     Ok(places)
 }
 
-fn json(text: &str, dims: &[usize]) -> Result<String> {
+fn json(text: &str, dims: &[usize], read: Reader) -> Result<String> {
     let mut value: Value = serde_json::from_str(text).context("no valid JSON")?;
     let original = value.clone();
     let mut count = 0;
@@ -32,7 +35,7 @@ fn json(text: &str, dims: &[usize]) -> Result<String> {
         count += 1;
         *number = Value::from(count);
     });
-    let places = places(&value.to_string(), dims)?;
+    let places = places(&value.to_string(), dims, read)?;
     let mut value = original;
     let mut at = 0;
     each_number(&mut value, &mut |number| {
@@ -53,7 +56,7 @@ fn each_number(value: &mut Value, work: &mut impl FnMut(&mut Value)) {
     }
 }
 
-fn csv(text: &str, dims: &[usize]) -> Result<String> {
+fn csv(text: &str, dims: &[usize], read: Reader) -> Result<String> {
     let delimiter = delimiter(text.lines().next().unwrap_or_default());
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
@@ -79,44 +82,11 @@ fn csv(text: &str, dims: &[usize]) -> Result<String> {
         count += 1;
         Some(count.to_string())
     })?;
-    let places = places(&numbered, dims)?;
+    let places = places(&numbered, dims, read)?;
     let mut at = 0;
     with(&mut |_| {
         at += 1;
         let of = places.iter().position(|place| *place == at)?;
         Some(dims[of].to_string())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn assert_replaced(text: &str, dims: &[usize], expected: &str) {
-        let found = replaced(text, dims).unwrap();
-        let plain = |text: &str| text.split_whitespace().collect::<String>();
-        assert_eq!(plain(&found), plain(expected));
-        let again: Vec<usize> = read(&found).unwrap().items.iter().map(|item| item.dim).collect();
-        assert_eq!(again, dims);
-    }
-
-    #[test]
-    fn every_form_keeps_what_is_no_dimension() {
-        assert_replaced("[107, 113]", &[112, 128], "[112, 128]");
-        assert_replaced(
-            r#"[{"name": "L0.k_proj", "importance": 107, "dim": 107}]"#,
-            &[112],
-            r#"[{"name": "L0.k_proj", "importance": 107, "dim": 112}]"#,
-        );
-        let palu =
-            r#"{"layers": 32, "head_wise_ranks": {"model.layers.0.self_attn.k_proj": [1, 2]}}"#;
-        assert_replaced(palu, &[8, 16], &palu.replace("[1, 2]", "[8, 16]"));
-        let csv = "layer,name,dim,importance\n3,k_proj,107,107\n4,k_proj,113,1\n";
-        assert_replaced(
-            csv,
-            &[112, 128],
-            &csv.replace("k_proj,107", "k_proj,112").replace("113", "128"),
-        );
-        assert_replaced("107;113\n", &[112, 120], "112;120\n");
-    }
 }

@@ -1,5 +1,5 @@
 use super::super::input::Item;
-use super::read;
+use super::{read, replaced};
 
 fn item(name: Option<&str>, dim: usize, importance: f64) -> Item {
     Item { name: name.map(str::to_owned), dim, importance }
@@ -30,7 +30,8 @@ fn lists_are_read_however_they_are_written() {
     let two = vec![item(Some("q, first"), 107, 2.5), item(Some("v"), 113, 1.0)];
     for text in [
         r#"[{"name": "q, first", "dim": 107, "importance": 2.5}, {"name": "v", "dim": 113.0}]"#,
-        r#"[{"module": "q, first", "rank": 107, "importance": 2.5}, {"module": "v", "width": 113}]"#,
+        r#"[{"importance": 2.5, "module": "q, first", "rank": 107},
+            {"module": "v", "width": 113}]"#,
         "importance,name,dim\n2.5,\"q, first\",107\n,v,113\n",
         "importance;name;dim\n2.5;q, first;107\n;v;113\n",
     ] {
@@ -56,7 +57,8 @@ fn a_table_of_pandas_is_read_and_what_it_has_besides_is_named_once() {
 #[test]
 fn what_compression_methods_write_is_read_with_its_modules_in_its_order() {
     let palu = r#"{"model_type": "palullama", "hidden_size": 4096, "head_wise_ranks": {
-        "model.layers.2.self_attn.k_proj": [107, 121], "model.layers.10.self_attn.v_proj": [509]}}"#;
+        "model.layers.2.self_attn.k_proj": [107, 121],
+        "model.layers.10.self_attn.v_proj": [509]}}"#;
     let expected = [
         ("model.layers.2.self_attn.k_proj[0]".into(), 107),
         ("model.layers.2.self_attn.k_proj[1]".into(), 121),
@@ -74,10 +76,12 @@ fn what_compression_methods_write_is_read_with_its_modules_in_its_order() {
     ];
     for text in [
         r#"{"model.layers.0.self_attn.q_proj": 95, "model.layers.1.mlp.up_proj": 159}"#,
-        r#"{"rank_config": {"model.layers.0.self_attn.q_proj": 95, "model.layers.1.mlp.up_proj": 159}}"#,
+        r#"{"rank_config": {"model.layers.0.self_attn.q_proj": 95,
+            "model.layers.1.mlp.up_proj": 159}}"#,
         r#"{"vocab_size": 8, "truncation_ranks": {"model.layers.0.self_attn.q_proj": 95.0,
             "model.layers.1.mlp.up_proj": 159}, "rope_scaling": {"factor": 8.0}}"#,
-        r#"{"model.layers.0": {"self_attn.q_proj": 95}, "model.layers.1": {"mlp": {"up_proj": 159}}}"#,
+        r#"{"model.layers.0": {"self_attn.q_proj": 95},
+            "model.layers.1": {"mlp": {"up_proj": 159}}}"#,
         "name,width\nmodel.layers.0.self_attn.q_proj,95\nmodel.layers.1.mlp.up_proj,159\n",
     ] {
         assert_eq!(named(text), ranks, "{text}");
@@ -124,4 +128,31 @@ fn what_is_no_list_of_dimensions_is_refused() {
         let error = format!("{:#}", read(text).unwrap_err());
         assert!(error.contains(says) && !error.contains('\n'), "{text:?}: {error}");
     }
+}
+
+fn assert_replaced(text: &str, dims: &[usize], expected: &str) {
+    let found = replaced(text, dims).unwrap();
+    let plain = |text: &str| text.split_whitespace().collect::<String>();
+    assert_eq!(plain(&found), plain(expected));
+    let again: Vec<usize> = read(&found).unwrap().items.iter().map(|item| item.dim).collect();
+    assert_eq!(again, dims);
+}
+
+#[test]
+fn every_form_keeps_what_is_no_dimension() {
+    assert_replaced("[107, 113]", &[112, 128], "[112, 128]");
+    assert_replaced(
+        r#"[{"name": "L0.k_proj", "importance": 107, "dim": 107}]"#,
+        &[112],
+        r#"[{"name": "L0.k_proj", "importance": 107, "dim": 112}]"#,
+    );
+    let palu = r#"{"layers": 32, "head_wise_ranks": {"model.layers.0.self_attn.k_proj": [1, 2]}}"#;
+    assert_replaced(palu, &[8, 16], &palu.replace("[1, 2]", "[8, 16]"));
+    let csv = "layer,name,dim,importance\n3,k_proj,107,107\n4,k_proj,113,1\n";
+    assert_replaced(
+        csv,
+        &[112, 128],
+        &csv.replace("k_proj,107", "k_proj,112").replace("113", "128"),
+    );
+    assert_replaced("107;113\n", &[112, 120], "112;120\n");
 }

@@ -2,11 +2,12 @@
 //! pairs of processes need, which is much less.
 
 use crate::measure::record::Protocol;
+use crate::spec;
 use anyhow::{Context, Result};
 use serde_yaml::Value;
 
 pub fn with_protocol(text: &str, protocol: &Protocol) -> Result<String> {
-    let mut spec: Value = serde_yaml::from_str(text).context("not YAML")?;
+    let mut spec = spec::resolved(text).context("not YAML")?;
     let entries = spec.get_mut("experiments").and_then(Value::as_mapping_mut);
     for (_, entry) in entries.context("a spec has `experiments`, with an entry for each")? {
         let Some(entry) = entry.as_mapping_mut() else { continue };
@@ -41,6 +42,12 @@ mod tests {
                 assert_eq!(new.protocol, protocol);
             }
         }
+        let keys = "type: gemm_k_dense, dtypes: [fp16], shape: {M: 1, N: 1}, K_values: [9, 8]";
+        let merged = format!("experiments: {{<<: {{A: &a {{{keys}}}}}, B: {{<<: *a, trials: 9}}}}");
+        let gated = with_protocol(&merged, &protocol).unwrap();
+        let gated = Spec::parse(&gated, Path::new("s.yaml")).unwrap();
+        let read: Vec<_> = gated.experiments().map(|e| (e.cases().len(), e.protocol)).collect();
+        assert_eq!(read, [(2, protocol); 2]);
         assert!(with_protocol("a: [", &protocol).is_err());
         assert!(with_protocol("a: 1", &protocol).is_err());
     }

@@ -1,9 +1,9 @@
 //! The advised plan: of the candidates that were measured, those that take the least time under a
 //! budget of parameters.
 
+use super::entry::{ModelLayers, Plan};
 use super::layer::{LayerDims, MULTIPLES, Unit};
 use super::part::{Kind, Part, Step};
-use super::{ModelLayers, Plan};
 use crate::stats::knapsack::{Choice, choose};
 use std::collections::HashMap;
 

@@ -1,9 +1,9 @@
 //! From the rows of a run to the report on its model.
 
 use super::choose::Chooser;
+use super::entry::{ModelLayers, Plan};
 use super::layer::{LayerDims, Unit};
 use super::part::{Kind, Part, Phase, Step};
-use super::{ModelLayers, Plan};
 use crate::results::model::{ModelReport, ModuleLoss, PlanSize, PlanTime, StepTimes, WholeLayer};
 use crate::results::raw::{Raw, Row};
 use crate::results::summary::Summary;
@@ -32,7 +32,7 @@ impl ModelLayers {
         serde_json::from_value(Value::Object(keys)).ok()
     }
 
-    pub(super) fn plan_of_layers(&self, plan: Plan, layers: &[LayerDims]) -> Vec<LayerDims> {
+    pub fn plan_of_layers(&self, plan: Plan, layers: &[LayerDims]) -> Vec<LayerDims> {
         layers.iter().map(|layer| self.planned(plan, layer)).collect()
     }
 }

@@ -1,5 +1,4 @@
 use super::architecture::Architecture;
-use super::*;
 
 /// Llama-3-8B.
 pub fn llama() -> Architecture {

@@ -71,8 +71,8 @@ impl AttentionBackend for MathFp16 {
     }
 }
 
-/// The two GEMMs for every KV head: scores `[rows, keys]` from `[rows, dim]`, and back. The rows are
-/// the queries of all heads that share it, which lie one after the other.
+/// The two GEMMs for every KV head: scores `[rows, keys]` from `[rows, dim]`, and back. The rows
+/// are the queries of all heads that share it, which lie one after the other.
 fn gemms(sdpa: &Sdpa) -> [Strided; 2] {
     let shape = sdpa.shape;
     let (keys, dim, batch) = (shape.kv_len(), shape.head_dim, shape.batch * shape.kv_heads());

@@ -104,7 +104,14 @@ pub fn dim_ticks(dims: &[usize]) -> Vec<f64> {
     let few = dims.len() <= SPARSE;
     let step = (3..).map(|i| 1usize << i).find(|step| (last - first) / step < 16).unwrap_or(8);
     let grid: Vec<usize> = (first.next_multiple_of(step)..=last).step_by(step).collect();
-    let ticks = if few || grid.len() < 2 { dims } else { grid };
+    let mut ticks = if few || grid.len() < 2 { dims } else { grid };
+    // Of dimensions that lie close together in a wide list, the first has its number.
+    let mut labelled = None;
+    ticks.retain(|&dim| {
+        let is_free = labelled.is_none_or(|before| dim - before >= (last - first) / 24);
+        labelled = if is_free { Some(dim) } else { labelled };
+        is_free
+    });
     ticks.into_iter().map(|dim| dim as f64).collect()
 }
 
@@ -138,5 +145,8 @@ mod tests {
         let wide: Vec<usize> = (1..=4096).collect();
         assert!(dim_ticks(&wide).len() <= 17);
         assert!(dim_ticks(&[]).is_empty());
+        assert_eq!(dim_ticks(&[4096, 64, 107, 112, 304]), [64.0, 304.0, 4096.0]);
+        let far_apart: Vec<usize> = (1..20).map(|i| i << 35).collect();
+        assert!(dim_ticks(&far_apart).len() >= 2);
     }
 }

@@ -80,6 +80,7 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
         let sheet = area.clone().shrink(corner, size);
         let look = Look {
             quantity: plot.quantity,
+            has_peak: raw.measured().any(|row| row.derived.of_peak.is_some()),
             scale,
             is_sparse,
             x_name: if is_last { dim } else { "" },
@@ -180,6 +181,10 @@ fn variant_curve<'a>(
         let median = match quantity {
             Quantity::Latency => timing.p50,
             Quantity::Throughput => derived.tflops_stats.p50,
+            Quantity::Bandwidth => match derived.of_peak {
+                Some(share) => 100.0 * share.bandwidth,
+                None => derived.bandwidth_gbs_mean,
+            },
         };
         Some((row.point().dim, Band { samples: [median; 2], interval: [median; 2], median }))
     };
@@ -199,15 +204,24 @@ fn band(row: &Measured, quantity: Quantity) -> Band {
     };
     match quantity {
         Quantity::Latency => times,
-        Quantity::Throughput => {
-            let work = row.derived.tflops_mean * row.timing.mean;
-            let rates = |[low, high]: [f64; 2]| [work / high, work / low];
-            Band {
-                samples: rates(times.samples),
-                interval: rates(times.interval),
-                median: work / times.median,
-            }
-        }
+        Quantity::Throughput => rates(times, row.derived.tflops_mean * row.timing.mean),
+        Quantity::Bandwidth => rates(
+            times,
+            match row.derived.of_peak {
+                Some(share) => 100.0 * share.bandwidth * row.timing.p50,
+                None => row.derived.bandwidth_gbs_mean * row.timing.mean,
+            },
+        ),
+    }
+}
+
+/// What is done in each time.
+fn rates(times: Band, work: f64) -> Band {
+    let rates = |[low, high]: [f64; 2]| [work / high, work / low];
+    Band {
+        samples: rates(times.samples),
+        interval: rates(times.interval),
+        median: work / times.median,
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Panel<'a> {
 #[derive(Clone, Copy)]
 pub struct Look<'a> {
     pub quantity: Quantity,
+    /// Whether bandwidth is a share of the measured peak.
+    pub has_peak: bool,
     pub scale: Scale,
     /// Few enough dimensions that each has its tick and a dot of full size.
     pub is_sparse: bool,
@@ -75,6 +77,8 @@ impl Panel<'_> {
         let (factor, unit) = match quantity {
             Quantity::Latency => time_unit(self.values().fold(0.0, f64::max)),
             Quantity::Throughput => (1.0, "TFLOP/s"),
+            Quantity::Bandwidth if look.has_peak => (1.0, "% of a copy's"),
+            Quantity::Bandwidth => (1.0, "GB/s"),
         };
         let (low, high) = self.heights(scale, factor);
         let dims = self.dims();
@@ -84,6 +88,7 @@ impl Panel<'_> {
         let y_label = match quantity {
             Quantity::Latency => format!("latency ({unit})"),
             Quantity::Throughput => format!("throughput ({unit})"),
+            Quantity::Bandwidth => format!("bandwidth ({unit})"),
         };
 
         let is_lowest = !x_name.is_empty();

@@ -2,6 +2,7 @@
 //! views that make sense of them.
 
 pub(crate) mod backends;
+pub(crate) mod decode;
 pub(crate) mod heterogeneity;
 pub(crate) mod kernel_only;
 pub(crate) mod low_rank;

@@ -1,4 +1,5 @@
-//! What one has and what one could have: AUTO beside the fastest of ours.
+//! What one has and what one could have: AUTO beside the fastest of ours, or beside our kernel for
+//! decode.
 
 use crate::results::raw::{Measured, Raw, Shape};
 use crate::results::summary::Summary;
@@ -11,11 +12,17 @@ use std::collections::HashMap;
 
 const AUTO: &str = "AUTO";
 const FASTEST: &str = "NS_FASTEST";
+const DECODE: &str = "NS_FLASH_DECODE";
 
-/// For each curve of AUTO beside which the fastest of ours was timed: how much longer AUTO takes,
+/// For each curve of AUTO beside which one of these of ours was timed: how much longer AUTO takes,
 /// and where most.
 pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
-    let of_fastest: HashMap<Key, &Measured> = raw.measured().filter_map(key_of(FASTEST)).collect();
+    beside(FASTEST, summary, raw, view);
+    beside(DECODE, summary, raw, view);
+}
+
+fn beside(ours: &str, summary: &mut Summary, raw: &Raw, view: &View) {
+    let of_fastest: HashMap<Key, &Measured> = raw.measured().filter_map(key_of(ours)).collect();
     for ((_, curve), rows) in raw.curves() {
         let of_auto = rows.iter().filter_map(|row| row.measured()).filter_map(key_of(AUTO));
         let pairs: Vec<(f64, &Measured, &Measured)> = of_auto
@@ -33,10 +40,16 @@ pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
         let (dim, at, most, middle) = (view.dim, auto.point.dim, ratio(*most), ratio(middle));
         let backend = fastest.backend_selected.as_deref().unwrap_or(FASTEST);
         let padded = fastest.padded_to.map(|head_dim| format!(" padded to {head_dim}"));
-        let ours = format!("{backend}{}", padded.unwrap_or_default());
+        let beside = match ours {
+            FASTEST => {
+                let ran = format!("{backend}{}", padded.unwrap_or_default());
+                format!("the fastest of ours ({dim} {at}: {ran})")
+            }
+            ours => format!("{ours} ({dim} {at})"),
+        };
         summary.findings.push(format!(
-            "{curve}: AUTO takes up to {most} as long as the fastest of ours ({dim} {at}: {ours}), \
-             and {middle} in the median of {} {dim}s.",
+            "{curve}: AUTO takes up to {most} as long as {beside}, and {middle} in the median of \
+             {} {dim}s.",
             ratios.len()
         ));
     }

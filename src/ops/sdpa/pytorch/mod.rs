@@ -20,8 +20,8 @@ use std::rc::Rc;
 
 /// A plan over buffers `B`.
 enum Way<B> {
-    Whole(PytorchSdpa<B>),
-    OnTheFly(PytorchSdpaOnTheFly<B>),
+    Whole(Box<PytorchSdpa<B>>),
+    OnTheFly(Box<PytorchSdpaOnTheFly<B>>),
 }
 
 /// Makes the plan of an attention of a published name on seeded data.
@@ -37,16 +37,16 @@ pub fn plan(
         Device::Cpu => {
             let problem = |sdpa, seed| Ok(SdpaProblem::on_host(sdpa, dtype, seed));
             match asked.way(extent, seed, problem)? {
-                (Way::Whole(plan), choice) => (Box::new(plan), choice),
-                (Way::OnTheFly(plan), choice) => (Box::new(plan), choice),
+                (Way::Whole(plan), choice) => (plan, choice),
+                (Way::OnTheFly(plan), choice) => (plan, choice),
             }
         }
         Device::Cuda(cuda) => {
             let problem = |sdpa, seed| SdpaProblem::on_cuda(cuda, sdpa, dtype, seed);
             let cuda = cuda.clone();
             match asked.way(extent, seed, problem)? {
-                (Way::Whole(plan), choice) => (Box::new(OnCuda { cuda, plan }), choice),
-                (Way::OnTheFly(plan), choice) => (Box::new(OnCuda { cuda, plan }), choice),
+                (Way::Whole(plan), choice) => (Box::new(OnCuda { cuda, plan: *plan }), choice),
+                (Way::OnTheFly(plan), choice) => (Box::new(OnCuda { cuda, plan: *plan }), choice),
             }
         }
     };
@@ -91,14 +91,15 @@ impl Asked<'_> {
             Extent::Whole => {
                 let plan = new(sdpa, seed, only)?;
                 let choice = plan.choice(refusal)?;
-                Ok((Way::Whole(plan.warmed_up()?), choice))
+                Ok((Way::Whole(Box::new(plan.warmed_up()?)), choice))
             }
             Extent::OnTheFly => {
                 // Of other data: what a launch does not copy makes its result wrong.
                 let padded = new(sdpa, seed.wrapping_add(1), only)?;
                 let choice = padded.choice(refusal)?;
                 let dense = problem(sdpa.unpadded(), seed)?;
-                Ok((Way::OnTheFly(PytorchSdpaOnTheFly::new(dense, padded)?), choice))
+                let plan = PytorchSdpaOnTheFly::new(dense, padded)?;
+                Ok((Way::OnTheFly(Box::new(plan)), choice))
             }
             Extent::KernelOnly => {
                 let choice = new(sdpa, seed, only)?.choice(refusal)?;
@@ -108,7 +109,8 @@ impl Asked<'_> {
                     let what = format!("PyTorch takes {name}, which pads nothing");
                     return Err(CaseError::unsupported(what));
                 }
-                Ok((Way::Whole(new(padded, seed, Some(choice))?.warmed_up()?), choice))
+                let plan = new(padded, seed, Some(choice))?.warmed_up()?;
+                Ok((Way::Whole(Box::new(plan)), choice))
             }
         }
     }

@@ -172,7 +172,11 @@ function drawGrid(dims, x, y, { left, right, top, bottom, isOrdinal, xName, heig
     ?? 4096;
   const grid = dims.filter((dim) => dim % step === 0);
   const ticks = isOrdinal || dims.length <= 8 || grid.length < 2 ? dims : grid;
+  let end = -Infinity;
   for (const dim of ticks) {
+    // In a wide list, dimensions that lie close together share a number.
+    if (x(dim) - end < 30) continue;
+    end = x(dim);
     group.append(
       svg("line", { class: "grid", x1: x(dim), x2: x(dim), y1: top, y2: bottom }),
       svg("text", { x: x(dim), y: height - 20, "text-anchor": "middle" }, dim));
