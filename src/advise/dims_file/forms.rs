@@ -5,8 +5,9 @@ use indexmap::IndexSet;
 
 /// What a file that is none of these is told.
 pub const FORMS: &str = "\
-    known are: a JSON list like [107, {\"name\": \"layer 3\", \"dim\": 113}]; JSON of a rank or \
-    width, or a list of them, per module name, like {\"model.layers.0.self_attn.k_proj\": [107, 121]}, \
+    known are: a JSON list like [107, {\"name\": \"layer 3\", \"dim\": 113}]; \
+    JSON of a rank or width, or a list of them, per module name, \
+    like {\"model.layers.0.self_attn.k_proj\": [107, 121]}, \
     also under head_wise_ranks (PaLU) or truncation_ranks (ASVD) of a config.json; \
     block_configs (Puzzletron); CSV with a column dim";
 
