@@ -6,9 +6,9 @@ use night_sweep::experiments::TYPES;
 use night_sweep::measure::record::{Protocol, ProtocolKind};
 use night_sweep::spec::{Entry, Experiment, Spec, SpecError};
 use night_sweep::workload::GemmLayout;
+use night_sweep::workload::Precision;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::operation::{Gemm, Operation};
-use night_sweep::workload::shape::DType;
 use serde_json::json;
 use std::path::Path;
 
@@ -117,7 +117,7 @@ fn every_key_is_read() {
         json!([keys["backend"], keys["causal"], keys["provider"]]),
         json!(["FLASH", true, "night-sweep"])
     );
-    assert!(read.cases().iter().all(|case| case.dtype == DType::Bf16));
+    assert!(read.cases().iter().all(|case| case.dtype == Precision::Bf16));
     assert_eq!(dims(&read), [64, 68, 72, 76, 80, 84, 88, 92, 96, 100, 120, 140, 160]);
 }
 
@@ -337,6 +337,47 @@ fn the_protocol_and_the_algorithms_are_chosen_by_name() {
     let best = experiment(&format!("{g3}\ngemm_algorithms: best")).cases();
     assert!(best.iter().any(|case| case.variant.as_deref() == Some("best_algorithm")));
     refused(with(g3, "gemm_algorithms: all"), "7:22", "X1_test.gemm_algorithms .. chosen .. best");
+}
+
+#[test]
+fn gemms_have_more_dtypes_than_attention() {
+    let g3 = |keys: &str| {
+        let shape = "shape: {M: 16, N: 32}";
+        format!("type: gemm_k_dense\n{keys}\n{shape}\nK_range: [15, 17]")
+    };
+    let cases = |keys: &str| experiment(&g3(keys)).cases();
+    let all = cases("dtypes: [fp16, bf16, tf32, fp32]");
+    let ids: Vec<&str> = all.iter().step_by(3).map(|case| case.id.as_str()).collect();
+    let series = ["fp16", "bf16", "tf32", "fp32"].map(|name| format!("G3/M16_N32_{name}/K15"));
+    assert_eq!(ids, series);
+    assert_eq!(all[6].dtype, Precision::Tf32);
+
+    // K of 15 and 17 are padded in the launch, 16 is not.
+    let fp8 = cases("dtypes: [fp8_e4m3]\nlayout: nt");
+    let ids: Vec<&str> = fp8.iter().map(|case| case.id.as_str()).collect();
+    let id = |variant: &str, k| format!("G3/M16_N32_fp8_e4m3_nt{variant}/K{k}");
+    let padded = "_on_the_fly";
+    assert_eq!(ids, [id("", 15), id(padded, 15), id("", 16), id("", 17), id(padded, 17)]);
+    let Operation::GemmOnTheFly(gemm) = fp8[4].operation else { panic!("{:?}", fp8[4]) };
+    let (shape, data) = (gemm.shape, gemm.data);
+    assert_eq!([shape.m, shape.n, shape.k, data.n, data.k], [16, 32, 32, 32, 17]);
+    let batched = cases("dtypes: [fp8_e4m3]\nlayout: nt\nbatch: 4");
+    assert!(batched.iter().all(|case| case.variant.is_none()), "nothing pads a batch");
+
+    for layout in ["nn", "tn", "tt"] {
+        let keys = format!("dtypes: [fp16, fp8_e4m3]\nlayout: {layout}");
+        let says = format!("dtypes .. fp8_e4m3 needs `layout: nt`, and the layout is {layout}");
+        refused(with(&g3(&keys), "trials: 1"), "3:5", &says);
+    }
+    let refused_by = |keys: &str, dtypes: &str, at: &str, says: &str| {
+        refused(with(&keys.replace("[fp16]", dtypes), "trials: 1"), at, says);
+    };
+    refused_by(&g3("dtypes: [fp16]"), "[fp64]", "4:14", "dtypes[0]: \"fp64\" .. fp8_e4m3");
+    refused(with(S1, "dtype: tf32"), "6:12", "X1_test.dtype: \"tf32\" .. allowed are .. bf16");
+    refused(with(P1, "dtype: fp8_e4m3"), "8:12", "X1_test.dtype .. allowed are .. bf16");
+    refused(with(HET1, "dtype: fp8_e4m3"), "3:5", "dtype .. fp8_e4m3 needs `layout: nt`");
+    let grouped = experiment(&format!("{HET1}\ndtype: tf32")).cases();
+    assert!(grouped.iter().all(|case| case.dtype == Precision::Tf32));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub const TYPE: Type = Type {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmKDense {
-    dtypes: List<DType>,
+    dtypes: List<Precision>,
     shape: OutputSize,
     #[serde(rename = "K_range")]
     k_range: DimRange,
@@ -68,6 +68,7 @@ impl GemmKDense {
 
 impl Sweep for GemmKDense {
     fn check(&self) -> Result<(), Problem> {
+        check::layout_of(&self.dtypes, self.layout)?;
         check::cases("K_range", self.k_values(), self.dtypes.len())?;
         check::gemm("shape", &self.options().gemm(self.shape(self.k_range.hi())))
     }
@@ -75,7 +76,7 @@ impl Sweep for GemmKDense {
     /// A curve for each element type, a point for each K: `G3/M4096_N4096_fp16/K107`.
     fn cases(&self, group: &str) -> Vec<Case> {
         let OutputSize { m, n } = self.shape;
-        let line = |&dtype: &DType| {
+        let line = |&dtype: &Precision| {
             let (legend, dim) = (dtype.name().to_owned(), "K");
             let line = Line {
                 group,

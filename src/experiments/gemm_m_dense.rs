@@ -21,7 +21,7 @@ pub const TYPE: Type = Type {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmMDense {
-    dtypes: List<DType>,
+    dtypes: List<Precision>,
     shape: Weights,
     #[serde(rename = "M_range")]
     m_range: DimRange,
@@ -65,6 +65,7 @@ impl GemmMDense {
 
 impl Sweep for GemmMDense {
     fn check(&self) -> Result<(), Problem> {
+        check::layout_of(&self.dtypes, self.layout)?;
         check::cases("M_range", self.m_values(), self.dtypes.len())?;
         check::gemm("shape", &self.options().gemm(self.shape(self.m_range.hi())))
     }
@@ -72,7 +73,7 @@ impl Sweep for GemmMDense {
     /// A curve for each element type, a point for each M: `G5/K4096_N4096_fp16/M107`.
     fn cases(&self, group: &str) -> Vec<Case> {
         let Weights { k, n } = self.shape;
-        let line = |&dtype: &DType| {
+        let line = |&dtype: &Precision| {
             let (legend, dim) = (dtype.name().to_owned(), "M");
             let line = Line {
                 group,

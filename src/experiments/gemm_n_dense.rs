@@ -21,7 +21,7 @@ pub const TYPE: Type = Type {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmNDense {
-    dtypes: List<DType>,
+    dtypes: List<Precision>,
     #[serde(rename = "M_values")]
     m_values: List<Size>,
     #[serde(rename = "K")]
@@ -59,6 +59,7 @@ impl GemmNDense {
 
 impl Sweep for GemmNDense {
     fn check(&self) -> Result<(), Problem> {
+        check::layout_of(&self.dtypes, self.layout)?;
         let series = self.dtypes.len().saturating_mul(self.m_values.len());
         check::cases("N_range", self.n_values(), series)?;
         let largest = |m| self.options().gemm(self.shape(m, self.n_range.hi()));

@@ -11,5 +11,6 @@ pub(super) use crate::results::view::{Axis, Bar, Bars, Layout, Note, Plot, Ratio
 pub(super) use crate::workload::case::Case;
 pub(super) use crate::workload::matrix::GemmLayout;
 pub(super) use crate::workload::operation::{Backend, Gemm, Operation, ProviderChoice, Sdpa};
+pub(super) use crate::workload::precision::Precision;
 pub(super) use crate::workload::shape::{DType, GemmShape};
 pub(super) use serde::{Deserialize, Serialize};

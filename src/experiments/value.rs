@@ -246,8 +246,8 @@ pub(super) fn two() -> Size {
     Size::new(2)
 }
 
-pub(super) fn fp16() -> DType {
-    DType::Fp16
+pub(super) fn fp16<T: From<DType>>() -> T {
+    DType::Fp16.into()
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use crate::ops::gemm::{
 use crate::ops::plan::Sequence;
 use crate::ops::sdpa::{self, Attention, Extent};
 use crate::workload::{
-    Case, CaseError, DType, Gemm, GemmLayout, GemmShape, Operation, Provider, ProviderChoice, Sdpa,
+    Case, CaseError, Gemm, GemmLayout, GemmShape, Operation, Precision, Provider, ProviderChoice,
+    Sdpa,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,9 +27,9 @@ pub struct Planner {
     algorithms: RefCell<HashMap<Asked, Matmul>>,
 }
 
-/// What an algorithm was chosen for: shape, layout and batch of a GEMM, its element type, and
+/// What an algorithm was chosen for: shape, layout and batch of a GEMM, its precision, and
 /// whether all algorithms were tried.
-type Asked = (GemmShape, GemmLayout, usize, DType, bool);
+type Asked = (GemmShape, GemmLayout, usize, Precision, bool);
 
 /// A plan, whose it is, and which backend where there is a choice.
 pub struct Planned {
@@ -62,7 +63,8 @@ impl Planner {
     /// Compiles the kernels that these cases need, on all cores: one after the other they may take
     /// minutes the first time.
     pub fn compile_ahead(&self, cases: &[Case]) {
-        let attention = cases.iter().filter_map(|case| Some((*case.operation.sdpa()?, case.dtype)));
+        let attention =
+            cases.iter().filter_map(|case| Some((*case.operation.sdpa()?, case.dtype.half()?)));
         self.attention.compile_ahead(attention);
     }
 
@@ -70,6 +72,9 @@ impl Planner {
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
         let (dtype, seed) = (case.dtype, self.seed);
         let unsupported = |reason| Err(CaseError::unsupported(reason));
+        if let (Device::Cpu, Some(refusal)) = (&self.device, CpuGemm::refusal(dtype)) {
+            return Err(CaseError::unsupported(refusal));
+        }
         if case.operation.gemms().iter().any(is_pytorchs) {
             let plan = self.by_pytorch(&case.operation, dtype)?;
             return Ok(Planned { plan, provider: Provider::Pytorch, backend: None });
@@ -140,12 +145,19 @@ impl Planner {
         }
     }
 
-    fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: DType) -> Result<Planned, CaseError> {
+    fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: Precision) -> Result<Planned, CaseError> {
+        let dtype = dtype.half().ok_or_else(|| {
+            CaseError::unsupported(format!("attention is fp16 or bf16, not {}", dtype.name()))
+        })?;
         let (plan, chosen) = self.attention.plan(sdpa, extent, dtype, self.seed)?;
         Ok(Planned { plan, provider: chosen.provider, backend: Some(chosen) })
     }
 
-    fn by_pytorch(&self, operation: &Operation, dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+    fn by_pytorch(
+        &self,
+        operation: &Operation,
+        dtype: Precision,
+    ) -> Result<Box<dyn Plan>, CaseError> {
         let Some(session) = &self.torch else {
             return Err(CaseError::unsupported("there is no PyTorch"));
         };
@@ -167,7 +179,7 @@ impl Planner {
         &self,
         cuda: &Rc<Cuda>,
         gemm: &Gemm,
-        dtype: DType,
+        dtype: Precision,
         try_all: bool,
     ) -> Result<CublasLtGemm, CaseError> {
         let key = (gemm.shape, gemm.layout, gemm.batch, dtype, try_all);
@@ -185,7 +197,7 @@ impl Planner {
         &self,
         cuda: &Rc<Cuda>,
         parts: &[Gemm],
-        dtype: DType,
+        dtype: Precision,
     ) -> Result<Vec<CublasLtGemm>, CaseError> {
         parts.iter().map(|part| self.cublaslt(cuda, part, dtype, false)).collect()
     }

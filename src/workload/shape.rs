@@ -1,8 +1,9 @@
 //! The shapes that the sweeps vary, and the work and traffic that follow from them.
 
+use super::precision::Precision;
 use serde::{Deserialize, Serialize};
 
-/// A 16-bit floating-point element type. Every GEMM and attention here accumulates in float32.
+/// A 16-bit floating-point element type: attention has no other. It accumulates in float32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
@@ -52,9 +53,11 @@ impl GemmShape {
     }
 
     /// Bytes that must move: each operand read once, the result written once.
-    pub fn bytes(&self) -> f64 {
+    pub fn bytes(&self, precision: Precision) -> f64 {
         let (m, n, k) = (self.m as f64, self.n as f64, self.k as f64);
-        (m * k + k * n + m * n) * DType::SIZE_BYTES as f64
+        let [operand, result] =
+            [precision.operand(), precision.result()].map(|element| element.bytes() as f64);
+        (m * k + k * n) * operand + m * n * result
     }
 }
 
@@ -126,7 +129,10 @@ mod tests {
     fn work_and_traffic_of_known_shapes() {
         let gemm = GemmShape { m: 4096, n: 4096, k: 107 };
         assert_eq!(gemm.flops(), 3_590_324_224.0);
-        assert_eq!(gemm.bytes(), 35_307_520.0);
+        let of_gemm = |precision| gemm.bytes(precision);
+        assert_eq!(of_gemm(Precision::Fp16), 35_307_520.0);
+        assert_eq!(of_gemm(Precision::Tf32), 2.0 * 35_307_520.0);
+        assert_eq!(of_gemm(Precision::Fp8E4m3), 34_430_976.0);
         let sdpa =
             SdpaShape { batch: 4, seq_len: 2048, n_heads: 32, n_kv_heads: None, head_dim: 128 };
         assert_eq!(sdpa.flops(false), 274_877_906_944.0);
