@@ -1,7 +1,34 @@
 //! How the numbers of a case are stored, multiplied and returned.
 
-use super::shape::DType;
 use serde::{Deserialize, Serialize};
+
+/// A 16-bit floating-point element type: attention has no other. It accumulates in float32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DType {
+    /// IEEE 754 binary16.
+    #[serde(alias = "float16")]
+    Fp16,
+    /// bfloat16: the upper half of a float32.
+    #[serde(alias = "bfloat16")]
+    Bf16,
+}
+
+impl DType {
+    /// Both of them.
+    pub const ALL: [DType; 2] = [DType::Fp16, DType::Bf16];
+
+    /// Size of one element in bytes.
+    pub const SIZE_BYTES: usize = 2;
+
+    /// The name used in specs and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::Fp16 => "fp16",
+            DType::Bf16 => "bf16",
+        }
+    }
+}
 
 /// What a spec calls the dtype of a GEMM. Each adds up in float32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -143,6 +170,15 @@ mod tests {
             assert_eq!((precision.half(), precision.name()), (Some(dtype), dtype.name()));
             assert_eq!(precision.operand(), precision.result());
             assert_eq!(precision.operand().bytes(), DType::SIZE_BYTES);
+        }
+    }
+
+    #[test]
+    fn the_published_names_of_a_dtype_are_read() {
+        for (text, dtype) in
+            [("fp16", DType::Fp16), ("float16", DType::Fp16), ("bf16", DType::Bf16)]
+        {
+            assert_eq!(serde_yaml::from_str::<DType>(text).unwrap(), dtype);
         }
     }
 }

@@ -1,35 +1,8 @@
 //! The shapes that the sweeps vary, and the work and traffic that follow from them.
 
+pub use super::precision::DType;
 use super::precision::Precision;
 use serde::{Deserialize, Serialize};
-
-/// A 16-bit floating-point element type: attention has no other. It accumulates in float32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DType {
-    /// IEEE 754 binary16.
-    #[serde(alias = "float16")]
-    Fp16,
-    /// bfloat16: the upper half of a float32.
-    #[serde(alias = "bfloat16")]
-    Bf16,
-}
-
-impl DType {
-    /// Both of them.
-    pub const ALL: [DType; 2] = [DType::Fp16, DType::Bf16];
-
-    /// Size of one element in bytes.
-    pub const SIZE_BYTES: usize = 2;
-
-    /// The name used in specs and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            DType::Fp16 => "fp16",
-            DType::Bf16 => "bf16",
-        }
-    }
-}
 
 /// A GEMM `C[M,N] = A[M,K] · B[K,N]`, as the math has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -154,14 +127,5 @@ mod tests {
         let text = serde_json::to_string(&grouped).unwrap();
         assert!(text.contains(r#""n_kv_heads":8"#), "{text}");
         assert_eq!(serde_json::from_str::<SdpaShape>(&text).unwrap(), grouped);
-    }
-
-    #[test]
-    fn the_published_names_of_a_dtype_are_read() {
-        for (text, dtype) in
-            [("fp16", DType::Fp16), ("float16", DType::Fp16), ("bf16", DType::Bf16)]
-        {
-            assert_eq!(serde_yaml::from_str::<DType>(text).unwrap(), dtype);
-        }
     }
 }

@@ -9,9 +9,9 @@ use crate::workload::{CaseError, DType, Gemm, GemmShape, HostArray, Precision};
 use ::gemm::Parallelism;
 use rayon::prelude::*;
 
-/// A GEMM on the host, in float32. A launch on 16-bit numbers includes the conversions: a CPU has no
-/// such GEMM as a GPU has, the `gemm` crate knows fp16 but not bf16, and both have to take the same
-/// path.
+/// A GEMM on the host, in float32. A launch on 16-bit numbers includes the conversions: a CPU has
+/// no such GEMM as a GPU has, the `gemm` crate knows fp16 but not bf16, and both have to take the
+/// same path.
 pub struct CpuGemm {
     pub(crate) problem: GemmProblem<HostArray>,
     /// A, B and C of 16 bits in float32.

@@ -14,15 +14,15 @@ pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
 
 use crate::workload::{Gemm, HostArray, Precision};
 
-/// A GEMM and its matrices, or those of its batch one after the other, row-major: arrays of the host
-/// or of a device.
+/// A GEMM and its matrices, or those of its batch one after the other, row-major: arrays of the
+/// host or of a device.
 #[derive(Clone, Debug)]
 pub struct GemmProblem<B> {
     /// The shape, and the part of it that holds data.
     pub gemm: Gemm,
     /// Element types of all three.
     pub dtype: Precision,
-    /// `[m, k]`, or as its layout has it: tensor 0 of [`philox::fill`](crate::workload::philox::fill).
+    /// `[m, k]`, or as its layout has it: tensor 0 of `philox::fill`.
     pub a: B,
     /// `[k, n]`, or as its layout has it: tensor 1.
     pub b: B,
