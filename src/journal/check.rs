@@ -61,7 +61,7 @@ fn check_gemm(gemm: &Gemm) -> Result<()> {
         tensors.iter().try_for_each(|dims| tensor(dims))?;
     }
     let is_padded = gemm.shape != gemm.data;
-    ensure!(gemm.is_plain() || !is_padded, "a GEMM with padding is one, of layout nn");
+    ensure!(gemm.batch == 1 || !is_padded, "a GEMM with padding is one, and no batch");
     Ok(())
 }
 
