@@ -32,7 +32,7 @@ __device__ inline float normal(unsigned long long seed, unsigned tensor, unsigne
 
 // out[rows, columns], row-major: normal numbers in the upper left data_rows x data_columns, zeros
 // around them.
-extern "C" __global__ void fill_normal(unsigned short* out, unsigned long long seed,
+extern "C" __global__ void fill_normal(void* out, unsigned long long seed,
                                        unsigned tensor,
                                        unsigned long long rows, unsigned long long columns,
                                        unsigned long long data_rows,
@@ -41,6 +41,5 @@ extern "C" __global__ void fill_normal(unsigned short* out, unsigned long long s
     if (i >= rows * columns) return;
     unsigned long long row = i / columns, column = i % columns;
     bool data = row < data_rows && column < data_columns;
-    out[i] = data ? from_float(normal(seed, tensor, row * data_columns + column), type)
-        : (unsigned short)0;
+    store(out, i, data ? normal(seed, tensor, row * data_columns + column) : 0.0f, type);
 }

@@ -24,29 +24,33 @@ __device__ inline void raise_error(float* error_of_row, float error, float* scra
 
 // C[M,N] = A[M,K] B[K,N], each of a batch: A, B and C of one after those of the one before. C is
 // row-major; the strides of A and B say how they are stored. rows[] counts the rows of the whole
-// batch. Grid (sampled rows, ceil(N / 256)), 256 threads: a thread per element.
-extern "C" __global__ void verify_gemm(const unsigned short* a, const unsigned short* b,
-                                       const unsigned short* c,
+// batch. Grid (sampled rows, ceil(N / 256)), 256 threads: a thread per element. It adds up in
+// float64: float32 results are compared as well.
+extern "C" __global__ void verify_gemm(const void* a, const void* b, const void* c,
                                        const unsigned* rows, float* errors, size_t m, unsigned n,
                                        unsigned k,
                                        size_t a_row_stride, size_t a_column_stride,
                                        size_t b_row_stride, size_t b_column_stride,
-                                       float smallest, int type) {
+                                       float smallest, int operand_type, int result_type) {
     __shared__ float scratch[32];
     unsigned column = blockIdx.y * blockDim.x + threadIdx.x;
     size_t row = rows[blockIdx.x], of_batch = row / m;
-    const unsigned short* a_row = a + of_batch * m * k + row % m * a_row_stride;
-    const unsigned short* b_column = b + of_batch * k * n + column * b_column_stride;
+    size_t in_a = of_batch * m * k + row % m * a_row_stride;
+    size_t in_b = of_batch * k * n + column * b_column_stride;
     float error = 0.0f;
     if (column < n) {
-        float sum = 0.0f, squares = 0.0f;
+        double sum = 0.0, squares = 0.0;
         for (unsigned i = 0; i < k; i++) {
-            float term = to_float(a_row[i * a_column_stride], type)
-                       * to_float(b_column[i * b_row_stride], type);
+            double term = (double)load(a, in_a + i * a_column_stride, operand_type)
+                        * (double)load(b, in_b + i * b_row_stride, operand_type);
             sum += term;
-            squares = fmaf(term, term, squares);
+            squares = fma(term, term, squares);
         }
-        error = error_of(to_float(c[row * n + column], type), sum, squares, 1.0f, smallest);
+        float size = fmaxf((float)sqrt(sum * sum + squares), smallest);
+        float out = load(c, row * n + column, result_type);
+        // fmaxf drops a NaN.
+        error = size <= 3.4028235e38f && sum == sum ? (float)(fabs(out - sum) / size)
+                                                    : __int_as_float(0x7fffffff);
     }
     raise_error(&errors[blockIdx.x], error, scratch);
 }
@@ -110,13 +114,12 @@ extern "C" __global__ void verify_sdpa(const unsigned short* q, const unsigned s
 }
 
 // Counts the NaN and infinite elements of a tensor: those that were not written, or overflowed.
-extern "C" __global__ void count_nonfinite(const unsigned short* values, size_t len,
-    unsigned* count, int type) {
-    unsigned exponent = type == BF16 ? 0x7f80u : 0x7c00u;
+extern "C" __global__ void count_nonfinite(const void* values, size_t len, unsigned* count,
+                                           int type) {
     unsigned found = 0;
     for (size_t i = blockIdx.x * (size_t)blockDim.x + threadIdx.x; i < len;
          i += (size_t)gridDim.x * blockDim.x) {
-        found += (values[i] & exponent) == exponent;
+        found += !(fabsf(load(values, i, type)) <= 3.4028235e38f);
     }
     if (found) atomicAdd(count, found);
 }

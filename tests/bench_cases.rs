@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // in helpers of tests
 
 use night_sweep::spec::Spec;
+use night_sweep::workload::Precision;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::operation::{Gemm, Operation, Sdpa};
 use night_sweep::workload::shape::GemmShape;
@@ -147,8 +148,11 @@ fn padding_keeps_the_data_and_grows_the_tensors() {
     assert_eq!(copied.operation.flops(), case.operation.flops());
     // Q, K, V and O are copied: beside what the attention moves, each moves once with and once
     // without its padding.
-    let dense = case.operation.bytes() * 107.0 / 112.0;
-    assert_eq!(copied.operation.bytes(), 2.0 * case.operation.bytes() + dense);
+    let dense = case.operation.bytes(Precision::Fp16) * 107.0 / 112.0;
+    assert_eq!(
+        copied.operation.bytes(Precision::Fp16),
+        2.0 * case.operation.bytes(Precision::Fp16) + dense
+    );
     let as_it_is = find(&p1, "P1/sdpa_b4_s2048_h32_fp16/d107_to_107");
     assert_eq!(p1.iter().filter(|case| case.row == as_it_is.id).count(), 1);
 
@@ -159,7 +163,10 @@ fn padding_keeps_the_data_and_grows_the_tensors() {
     assert_eq!(copied.operation, Operation::GemmOnTheFly(*gemm));
     // A and B are copied, the result is not padded.
     let copies = 2.0 * (112.0 + 107.0) * (4096.0 + 4096.0);
-    assert_eq!(copied.operation.bytes(), case.operation.bytes() + copies);
+    assert_eq!(
+        copied.operation.bytes(Precision::Fp16),
+        case.operation.bytes(Precision::Fp16) + copies
+    );
     let case = find(&p1, "P1/gemm_projection_M4096_K4096_fp16/N107_to_128");
     let gemm = gemm_of(case);
     assert_eq!((gemm.shape.n, gemm.data.n, gemm.shape.k), (128, 107, 4096));
@@ -191,7 +198,10 @@ fn a_pattern_is_its_products_and_the_other_ways_to_compute_them() {
     let concurrent = find(&het1, "HET1/T4096_H32_fp16_concurrent/severe");
     assert_eq!(concurrent.operation, Operation::GemmConcurrent(parts.clone()));
     assert_eq!(concurrent.operation.flops(), severe.operation.flops());
-    assert_eq!(concurrent.operation.bytes(), severe.operation.bytes());
+    assert_eq!(
+        concurrent.operation.bytes(Precision::Fp16),
+        severe.operation.bytes(Precision::Fp16)
+    );
     let padded = find(&het1, "HET1/T4096_H32_fp16_padded/severe");
     let gemm = gemm_of(padded);
     assert_eq!((gemm.shape.n, gemm.data.n), (4096, severe.dim));

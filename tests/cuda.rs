@@ -19,22 +19,22 @@ use night_sweep::workload::case::Case;
 use night_sweep::workload::convert::{from_f32, to_f32};
 use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
-use night_sweep::workload::{ErrorKind, GemmLayout};
+use night_sweep::workload::{Element, ErrorKind, GemmLayout, HostArray, Precision};
 
 /// Each `C = A B` of a GEMM's batch in float64, rounded once: by the indices of a plain loop.
-fn product(a: &[u16], b: &[u16], gemm: Gemm, dtype: DType) -> Vec<u16> {
+fn product(a: &HostArray, b: &HostArray, gemm: Gemm, precision: Precision) -> HostArray {
     let (GemmShape { m, n, k }, layout) = (gemm.shape, gemm.layout);
-    let (a, b) = (values(dtype, a), values(dtype, b));
+    let (a, b) = (a.values(), b.values());
     let mut c = Vec::with_capacity(gemm.batch * m * n);
     for (a, b) in a.chunks(m * k).zip(b.chunks(k * n)) {
         for (row, column) in (0..m).flat_map(|row| (0..n).map(move |column| (row, column))) {
             let a_at = |i| if layout.a_transposed() { i * m + row } else { row * k + i };
             let b_at = |i| if layout.b_transposed() { column * k + i } else { i * n + column };
-            let sum: f64 = (0..k).map(|i| a[a_at(i)] * b[b_at(i)]).sum();
-            c.push(from_f32(dtype, sum as f32));
+            let sum: f64 = (0..k).map(|i| f64::from(a[a_at(i)]) * f64::from(b[b_at(i)])).sum();
+            c.push(sum as f32);
         }
     }
-    c
+    HostArray::rounded(precision.result(), c)
 }
 
 /// Every layout, alone and in batches.
@@ -62,28 +62,43 @@ fn sdpa(seq_len: usize, head_dim: usize, causal: bool, backend: Backend) -> Sdpa
 #[ignore = "needs a CUDA GPU"]
 fn data_are_those_of_the_host() {
     let (cuda, _) = gpu();
-    for dtype in DTYPES {
-        let data = GemmShape { m: 300, n: 64, k: 107 };
-        let gemm = Gemm { shape: GemmShape { k: 112, ..data }, ..Gemm::dense(data) };
-        let host = GemmProblem::on_host(gemm, dtype, SEED);
-        let device = GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap();
-        let sdpa = Sdpa { data_head_dim: 107, ..sdpa(2, 112, false, Backend::Auto) };
-        let host_q = SdpaProblem::on_host(sdpa, dtype, SEED).q;
-        let q = SdpaProblem::on_cuda(&cuda, sdpa, dtype, SEED).unwrap().q;
-        for (host, device) in [(&host.a, &device.a), (&host.b, &device.b), (&host_q, &q)] {
-            let device = download(&cuda, device);
-            // Logarithm and sine of the two machines differ in their last place: so may one element
-            // in hundreds.
-            let equal = host.iter().zip(&device).filter(|(host, device)| host == device).count();
+    let same = |host: &HostArray, device: &HostArray| {
+        // Logarithm and sine of the two machines differ in their last place: so may one element in
+        // hundreds, and in float32 one in two.
+        let (bound, least) = match host.element() {
+            Element::Fp32 => (1e-5, 1.0),
+            Element::E4m3 => (0.13, 1e-3),
+            Element::Fp16 | Element::Bf16 => (0.01, 1e-3),
+        };
+        let (host_values, device_values) = (host.values(), device.values());
+        let pairs = || host_values.iter().zip(&device_values);
+        if host.element() != Element::Fp32 {
+            let equal = pairs().filter(|(host, device)| host == device).count();
             assert!(equal * 100 >= host.len() * 99, "{equal} of {} equal", host.len());
-            let close = |(&host, &device): (&u16, &u16)| {
-                let (host, device) = (to_f32(dtype, host), to_f32(dtype, device));
-                (host - device).abs() <= 0.01 * host.abs().max(1e-3)
-            };
-            assert!(host.iter().zip(&device).all(close));
-            let zeros = |bits: &[u16]| bits.iter().map(|bits| *bits == 0).collect::<Vec<_>>();
-            assert_eq!(zeros(host), zeros(&device), "the padding is where the host has it");
         }
+        let close =
+            |(host, device): (&f32, &f32)| (host - device).abs() <= bound * host.abs().max(least);
+        assert!(pairs().all(close), "{:?}", host.element());
+        let zeros = |values: &[f32]| values.iter().map(|x| x.to_bits() == 0).collect::<Vec<_>>();
+        let (host, device) = (zeros(&host_values), zeros(&device_values));
+        let differ = host.iter().zip(&device).filter(|(host, device)| host != device).count();
+        assert_eq!(differ, 0, "the padding is where the host has it");
+    };
+    for precision in Precision::ALL {
+        let data = GemmShape { m: 300, n: 64, k: 107 };
+        for layout in [GemmLayout::Nn, GemmLayout::Nt] {
+            let gemm = Gemm { shape: GemmShape { k: 112, ..data }, layout, ..Gemm::dense(data) };
+            let host = GemmProblem::on_host(gemm, precision, SEED);
+            let device = GemmProblem::on_cuda(&cuda, gemm, precision, SEED).unwrap();
+            same(&host.a, &cuda.download_array(&device.a).unwrap());
+            same(&host.b, &cuda.download_array(&device.b).unwrap());
+        }
+    }
+    for dtype in DTYPES {
+        let sdpa = Sdpa { data_head_dim: 107, ..sdpa(2, 112, false, Backend::Auto) };
+        let host = SdpaProblem::on_host(sdpa, dtype, SEED).q;
+        let device = SdpaProblem::on_cuda(&cuda, sdpa, dtype, SEED).unwrap().q;
+        same(&HostArray::Half(dtype, host), &HostArray::Half(dtype, download(&cuda, &device)));
     }
 }
 
@@ -92,12 +107,12 @@ fn data_are_those_of_the_host() {
 fn the_reference_for_gemms_accepts_float64_and_nothing_else() {
     let (cuda, _) = gpu();
     let shape = GemmShape { m: 201, n: 333, k: 107 };
-    let both = |gemm| DTYPES.map(|dtype| (gemm, dtype));
-    for (gemm, dtype) in gemms(shape, &[1, 3]).into_iter().flat_map(both) {
-        let mut problem = GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap();
-        let right =
-            product(&download(&cuda, &problem.a), &download(&cuda, &problem.b), gemm, dtype);
-        problem.c = upload(&cuda, &right);
+    let each = |gemm| Precision::ALL.map(|precision| (gemm, precision));
+    for (gemm, precision) in gemms(shape, &[1, 3]).into_iter().flat_map(each) {
+        let mut problem = GemmProblem::on_cuda(&cuda, gemm, precision, SEED).unwrap();
+        let [a, b] = [&problem.a, &problem.b].map(|array| cuda.download_array(array).unwrap());
+        let right = product(&a, &b, gemm, precision);
+        problem.c = cuda.upload_array(&right).unwrap();
         let verification = verify::cuda::gemm(&cuda, &problem).unwrap();
         assert!(verification.max_rel_error < 0.3 * verification.tolerance, "{verification:?}");
 
@@ -105,11 +120,11 @@ fn the_reference_for_gemms_accepts_float64_and_nothing_else() {
         for row in [0, rows - 1] {
             // The largest element: one that is small enough is no error, and bf16 allows 1.6 %.
             let mut wrong = right.clone();
-            let worst = (row * shape.n..(row + 1) * shape.n).max_by(|&x, &y| {
-                to_f32(dtype, right[x]).abs().total_cmp(&to_f32(dtype, right[y]).abs())
-            });
-            wrong[worst.unwrap()] ^= 0x8000;
-            problem.c = upload(&cuda, &wrong);
+            let worst = (row * shape.n..(row + 1) * shape.n)
+                .max_by(|&x, &y| right.get(x).abs().total_cmp(&right.get(y).abs()))
+                .unwrap();
+            wrong.set(worst, -right.get(worst));
+            problem.c = cuda.upload_array(&wrong).unwrap();
             let error = verify::cuda::gemm(&cuda, &problem).unwrap_err();
             assert_eq!(error.kind, ErrorKind::WrongResult, "{error}");
         }
@@ -117,10 +132,15 @@ fn the_reference_for_gemms_accepts_float64_and_nothing_else() {
         let sampled = verify::sampled_rows(rows, 64);
         let unsampled = (0..rows).find(|row| !sampled.contains(row)).unwrap();
         let mut unwritten = right;
-        unwritten[unsampled * shape.n] = verify::POISON;
-        problem.c = upload(&cuda, &unwritten);
+        unwritten.set(unsampled * shape.n, f32::NAN);
+        problem.c = cuda.upload_array(&unwritten).unwrap();
         let error = verify::cuda::gemm(&cuda, &problem).unwrap_err();
         let says = format!("1 of {} elements", rows * shape.n);
+        assert!(error.message.contains(&says), "{error}");
+        // And all of it, filled as before every check.
+        verify::cuda::poison_array(&cuda, &mut problem.c).unwrap();
+        let error = verify::cuda::gemm(&cuda, &problem).unwrap_err();
+        let says = format!("{0} of {0} elements", rows * shape.n);
         assert!(error.message.contains(&says), "{error}");
     }
 }
@@ -173,7 +193,7 @@ fn gemms_are_right_at_odd_sizes() {
 fn gemms_of_every_layout_and_batch_are_those_of_float64() {
     let (cuda, device) = gpu();
     let planner = Planner::new(device, None, SEED);
-    for dtype in DTYPES {
+    for dtype in [Precision::Fp16, Precision::Bf16, Precision::Tf32, Precision::Fp32] {
         for (m, n, k) in [(1, 1, 1), (17, 65, 33), (64, 128, 107), (128, 96, 256), (333, 7, 255)] {
             for gemm in gemms(GemmShape { m, n, k }, &[1, 3]) {
                 let case = |operation| Case::row("G3", "s", "p", k, dtype, operation);
@@ -186,11 +206,11 @@ fn gemms_of_every_layout_and_batch_are_those_of_float64() {
                     GemmProblem::on_cuda(&cuda, gemm, dtype, SEED).unwrap();
                 let matmul = cuda.lt().algorithms(&gemm, dtype, 1).unwrap().swap_remove(0);
                 cuda.lt().multiply(&matmul, [&a, &b, &c]).unwrap();
-                let [a, b, c] = [&a, &b, &c].map(|tensor| download(&cuda, tensor));
-                let right = values(dtype, &product(&a, &b, gemm, dtype));
-                let largest = right.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-                let bound = largest * verify::tolerance(dtype);
-                for (at, (x, y)) in right.iter().zip(values(dtype, &c)).enumerate() {
+                let [a, b, c] = [&a, &b, &c].map(|array| cuda.download_array(array).unwrap());
+                let right = product(&a, &b, gemm, dtype).values();
+                let largest = right.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+                let bound = largest * verify::tolerance(dtype, k) as f32;
+                for (at, (x, y)) in right.iter().zip(c.values()).enumerate() {
                     assert!((x - y).abs() <= bound, "{gemm:?} {dtype:?}: {y}, not {x}, at {at}");
                 }
             }
@@ -324,14 +344,15 @@ fn tensors_of_another_size_are_refused_before_a_library_sees_them() {
     assert!(!panics(&|| cuda.lt().multiply(&matmul, [a, b, c])));
     assert!(panics(&|| cuda.lt().multiply(&matmul, [a, b, b])));
 
-    let matrix = |tensor, columns| Matrix::narrow(tensor, DType::Fp16, columns, 0);
+    let matrix = |array, columns| Matrix::array(array, columns, 0);
     let (a_matrix, b_matrix, c_matrix) = (matrix(a, 16), matrix(b, 32), matrix(c, 32));
     let strided = Strided { m: 64, n: 32, k: 16, batch: 1, alpha: 1.0 };
     assert!(!panics(&|| cuda.blas().gemm(strided, a_matrix, b_matrix, c_matrix)));
     let taller = Strided { m: 65, ..strided };
     assert!(panics(&|| cuda.blas().gemm(taller, a_matrix, b_matrix, c_matrix)));
 
-    if let Ok(grouped) = Grouped::new(cuda.stream(), &[(strided, [a_matrix, b_matrix, c_matrix])]) {
+    let bound = [(strided, [a_matrix, b_matrix, c_matrix])];
+    if let Ok(grouped) = Grouped::new(cuda.stream(), &bound, Precision::Fp16) {
         assert!(!panics(&|| cuda.blas().grouped(&grouped, [[a, b, c]].into_iter())));
         let other = c.clone();
         assert!(panics(&|| cuda.blas().grouped(&grouped, [[a, b, &other]].into_iter())));

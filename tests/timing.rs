@@ -92,7 +92,7 @@ fn cublaslt_chooses_the_kernels_of_cublas() {
     for shape in k_sweep.chain(n_sweep) {
         let mut lt = CublasLtGemm::new(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
         let problem = GemmProblem::on_cuda(&cuda, Gemm::dense(shape), DType::Fp16, SEED).unwrap();
-        let matrix = |tensor, columns| Matrix::narrow(tensor, DType::Fp16, columns, 0);
+        let matrix = |array, columns| Matrix::array(array, columns, 0);
         let strided = Strided { m: shape.m, n: shape.n, k: shape.k, batch: 1, alpha: 1.0 };
         let (a, b, c) =
             (matrix(&problem.a, shape.k), matrix(&problem.b, shape.n), matrix(&problem.c, shape.n));

@@ -9,8 +9,8 @@ use night_sweep::device::torch::{
 };
 use night_sweep::ops::planner::Planner;
 use night_sweep::workload::{
-    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmLayout, GemmShape, Operation, Provider,
-    ProviderChoice, Sdpa, SdpaShape,
+    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmLayout, GemmShape, Operation, Precision,
+    Provider, ProviderChoice, Sdpa, SdpaShape,
 };
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -60,7 +60,10 @@ fn assert_needs_the_dispatcher(planner: &Planner, what: &str, error: &CaseError)
     );
 }
 
-fn case(dtype: DType, operation: Operation) -> Case {
+/// What PyTorch and we multiply on a CPU.
+const ON_CPU: [Precision; 3] = [Precision::Fp16, Precision::Bf16, Precision::Fp32];
+
+fn case(dtype: impl Into<Precision>, operation: Operation) -> Case {
     Case::row("X", "series", "point", 1, dtype, operation)
 }
 
@@ -162,7 +165,7 @@ fn gemms_are_verified_whole_in_sequence_and_padded() {
     let deeper = padded(GemmShape { k: 112, ..data });
     let planners = Planners::new();
     for planner in &planners.planners {
-        for dtype in DType::ALL {
+        for dtype in ON_CPU {
             for operation in [
                 Operation::Gemm(dense),
                 Operation::GemmSequence(vec![dense, wider]),
@@ -223,7 +226,7 @@ fn products_that_no_plan_asks_for_are_right_or_need_the_dispatcher() {
                 session.operand(ones, DType::Fp16, sizes, sizes[sizes.len() - 1]).unwrap()
             };
             let (a, b) = (tensor(a), tensor(b));
-            let result = session.multiply(product, [(&a, ones), (&b, ones)]);
+            let result = session.multiply(product, [(&a, ones), (&b, ones)], Precision::Fp16);
             if product == Product::Linear && !has_dispatcher(planner) {
                 let error = CaseError::from(result.err().unwrap());
                 assert_needs_the_dispatcher(planner, "aten::linear", &error);
@@ -234,7 +237,7 @@ fn products_that_no_plan_asks_for_are_right_or_need_the_dispatcher() {
             let sizes = [&c[..c.len() - 1], &[4]].concat();
             let rows: usize = sizes[..sizes.len() - 1].iter().product();
             let memory = MemoryMut::Host(&mut read);
-            let to = Target { memory, dtype: DType::Fp16, sizes, row_stride: 8 };
+            let to = Target { memory, dtype: DType::Fp16.into(), sizes, row_stride: 8 };
             session.copy_out(&result.unwrap(), to).unwrap();
             let row = [FOUR, FOUR, FOUR, FOUR, 0, 0, 0, 0];
             assert_eq!(read, [row.repeat(rows), vec![0; 48 - 8 * rows]].concat());
@@ -257,7 +260,7 @@ fn gemms_are_verified_in_every_layout_and_batch() {
         for shape in [[1, 1, 1], [33, 107, 65], [64, 96, 128]] {
             for (layout, batch) in GemmLayout::ALL.into_iter().flat_map(|it| [(it, 1), (it, 3)]) {
                 let gemm = with(layout, batch, shape);
-                for dtype in DType::ALL {
+                for dtype in ON_CPU {
                     let planned = planner.plan(&case(dtype, Operation::Gemm(gemm)));
                     if Product::of(layout, batch) == Product::Linear && !has_dispatcher(planner) {
                         let error = planned.err().unwrap();
@@ -270,6 +273,23 @@ fn gemms_are_verified_in_every_layout_and_batch() {
                     assert_eq!(verification.rows, (batch * shape[0]).min(64), "{gemm:?}");
                     planned.plan.launch().unwrap();
                 }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs PyTorch"]
+fn what_a_cpu_does_not_multiply_is_unsupported() {
+    let planners = Planners::new();
+    let dense = Gemm::dense(GemmShape { m: 16, n: 16, k: 16 });
+    for planner in &planners.planners {
+        for provider in [ProviderChoice::Auto, ProviderChoice::Pytorch] {
+            for precision in [Precision::Tf32, Precision::Fp8E4m3] {
+                let gemm = Operation::Gemm(Gemm { provider, ..dense });
+                let error = planner.plan(&case(precision, gemm)).err().unwrap();
+                assert_eq!(error.kind, ErrorKind::Unsupported, "{error}");
+                assert!(error.message.contains("the CPU multiplies fp16, bf16 and fp32"));
             }
         }
     }

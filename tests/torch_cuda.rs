@@ -14,8 +14,8 @@ use night_sweep::device::{Cuda, Device, DeviceChoice, Kernel, Opened, libraries}
 use night_sweep::ops::planner::{Planned, Planner};
 use night_sweep::ops::sdpa::{Chosen, proven};
 use night_sweep::workload::{
-    Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmLayout, GemmShape, Operation, Provider,
-    ProviderChoice, Sdpa, SdpaShape,
+    Backend, Case, CaseError, ErrorKind, Gemm, GemmLayout, GemmShape, Operation, Precision,
+    Provider, ProviderChoice, Sdpa, SdpaShape,
 };
 use std::rc::Rc;
 
@@ -46,12 +46,21 @@ impl Gpu {
         Gpu { cuda, planner: Planner::new(device, Some(session), SEED) }
     }
 
-    fn plan(&self, dtype: DType, operation: Operation) -> Result<Planned, CaseError> {
+    fn plan(
+        &self,
+        dtype: impl Into<Precision>,
+        operation: Operation,
+    ) -> Result<Planned, CaseError> {
         self.planner.plan(&Case::row("X", "series", "point", 1, dtype, operation))
     }
 
     /// Verifies a plan, captures three launches of it, and returns the kernels of one.
-    fn check(&self, dtype: DType, operation: Operation) -> (Option<Chosen>, Vec<Kernel>) {
+    fn check(
+        &self,
+        dtype: impl Into<Precision>,
+        operation: Operation,
+    ) -> (Option<Chosen>, Vec<Kernel>) {
+        let dtype = dtype.into();
         let what = format!("{dtype:?} {operation:?}");
         let mut planned =
             self.plan(dtype, operation).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -273,5 +282,62 @@ fn low_rank_pairs_are_verified() {
             gpu.check(dtype, Operation::LowRank([first, second]));
             gpu.check(dtype, Operation::LowRank([wider, deeper]));
         }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn gemms_of_float32_are_verified_in_tf32_and_whole_by_turns() {
+    let gpu = Gpu::new();
+    let provider = ProviderChoice::Pytorch;
+    for (m, n, k) in [(1, 1, 1), (257, 107, 107), (1024, 1024, 4096)] {
+        for (layout, batch) in GemmLayout::ALL.into_iter().flat_map(|it| [(it, 1), (it, 3)]) {
+            let dense = Gemm::dense(GemmShape { m, n, k });
+            let gemm = Gemm { layout, batch, provider, ..dense };
+            // Whole after tf32: what one call sets, the next one changes.
+            for precision in [Precision::Fp32, Precision::Tf32, Precision::Fp32] {
+                gpu.check(precision, Operation::Gemm(gemm));
+            }
+        }
+        let data = GemmShape { m, n, k };
+        let padded = Gemm { shape: GemmShape { k: k + 5, ..data }, ..Gemm::dense(data) };
+        let padded = Gemm { provider, ..padded };
+        gpu.check(Precision::Tf32, Operation::GemmOnTheFly(padded));
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn scaled_gemms_of_fp8_are_verified_and_padded() {
+    let gpu = Gpu::new();
+    if gpu.cuda.properties().compute_capability < (8, 9) {
+        return;
+    }
+    let of = |layout, batch, [m, n, k]: [usize; 3]| Gemm {
+        layout,
+        batch,
+        provider: ProviderChoice::Pytorch,
+        ..Gemm::dense(GemmShape { m, n, k })
+    };
+    for shape in [[1, 16, 16], [33, 320, 112], [1024, 1024, 4096]] {
+        let gemm = of(GemmLayout::Nt, 1, shape);
+        let (_, kernels) = gpu.check(Precision::Fp8E4m3, Operation::Gemm(gemm));
+        assert!(!kernels.is_empty());
+    }
+    for (gemm, why) in [
+        (of(GemmLayout::Nt, 1, [64, 64, 104]), "K=104"),
+        (of(GemmLayout::Nt, 1, [64, 100, 64]), "N=100"),
+        (of(GemmLayout::Nn, 1, [64, 64, 64]), "layout nt, not nn"),
+        (of(GemmLayout::Nt, 3, [64, 64, 64]), "no batch"),
+    ] {
+        let error = gpu.plan(Precision::Fp8E4m3, Operation::Gemm(gemm)).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::Unsupported, "{error}");
+        assert!(error.message.contains(why), "{error}");
+    }
+    for [n, k] in [[64, 107], [107, 64], [107, 107], [320, 1]] {
+        let dense = of(GemmLayout::Nt, 1, [65, n, k]);
+        let [n, k] = [n, k].map(|size| size.next_multiple_of(16));
+        let padded = Gemm { shape: GemmShape { m: 65, n, k }, ..dense };
+        gpu.check(Precision::Fp8E4m3, Operation::GemmOnTheFly(padded));
     }
 }

@@ -9,17 +9,16 @@
 mod gpu;
 
 use gpu::{DTYPES, download, gpu, upload};
-use night_sweep::device::Cuda;
-use night_sweep::device::cuda::Tensor;
+use night_sweep::device::cuda::{DeviceArray, Tensor};
+use night_sweep::device::{Cuda, DeviceErrorKind};
 use night_sweep::ops::gemm::{CublasLtGemm, GemmProblem};
 use night_sweep::ops::sdpa::{Attend, Context, Made, SdpaProblem, find};
-use night_sweep::ops::verify::{self, POISON, Scores, sampled_rows};
+use night_sweep::ops::verify::{self, Scores, sampled_rows};
 use night_sweep::ops::{Plan, Verification};
-use night_sweep::workload::convert::{from_f32, to_f32};
 use night_sweep::workload::error::{CaseError, ErrorKind};
 use night_sweep::workload::operation::{Backend, Gemm, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
-use night_sweep::workload::{GemmLayout, philox::philox4x32};
+use night_sweep::workload::{Element, GemmLayout, HostArray, Precision, philox::philox4x32};
 use std::collections::BTreeMap;
 
 const SEEDS: u64 = 5;
@@ -73,11 +72,18 @@ fn small_gemms_of_every_algorithm_are_right() {
     let small = small.flat_map(|(m, n)| (1..=8).map(move |k| gemm(m, n, k)));
     let one = [16, 107, 256, 407, 408, 1000, 4096].map(|k| gemm(1, 1, k));
     for shape in small.chain(one) {
-        for (layout, dtype) in GemmLayout::ALL.into_iter().flat_map(|l| DTYPES.map(|d| (l, d))) {
+        let each = |layout| Precision::ALL.map(|precision| (layout, precision));
+        for (layout, dtype) in GemmLayout::ALL.into_iter().flat_map(each) {
             let gemm = Gemm { layout, ..shape };
-            for (rank, matmul) in
-                cuda.lt().algorithms(&gemm, dtype, 64).unwrap().into_iter().enumerate()
-            {
+            let offered = match cuda.lt().algorithms(&gemm, dtype, 64) {
+                // Small sizes are no multiples of 16.
+                Err(error) if dtype == Precision::Fp8E4m3 => {
+                    assert_eq!(error.kind, DeviceErrorKind::Unsupported, "{error}");
+                    continue;
+                }
+                offered => offered.unwrap(),
+            };
+            for (rank, matmul) in offered.into_iter().enumerate() {
                 for seed in 0..SEEDS {
                     let matmul = matmul.clone();
                     let mut plan = CublasLtGemm::with(&cuda, gemm, dtype, seed, matmul).unwrap();
@@ -132,31 +138,31 @@ fn small_attention_of_every_backend_is_right() {
 }
 
 /// Errors of a result of some columns: what is wrong, and whether it is caught.
-fn errors(right: &[u16], columns: usize, dtype: DType) -> Vec<(&'static str, Vec<u16>, bool)> {
+fn errors(right: &HostArray, columns: usize) -> Vec<(&'static str, HostArray, bool)> {
     let rows = right.len() / columns;
     let sampled = sampled_rows(rows, verify::SAMPLED_ROWS);
-    let value = |at: usize| to_f32(dtype, right[at]);
     let largest_of = |row: usize| {
         (row * columns..(row + 1) * columns)
-            .max_by(|&x, &y| value(x).abs().total_cmp(&value(y).abs()))
+            .max_by(|&x, &y| right.get(x).abs().total_cmp(&right.get(y).abs()))
             .unwrap()
     };
     let changed = |at: std::ops::Range<usize>, factor: f32| {
-        let mut wrong = right.to_vec();
-        at.for_each(|at| wrong[at] = from_f32(dtype, factor * value(at)));
+        let mut wrong = right.clone();
+        at.for_each(|at| wrong.set(at, factor * right.get(at)));
         wrong
     };
     let one = |row: usize, factor: f32| changed(largest_of(row)..largest_of(row) + 1, factor);
     let unwritten = |row: usize| {
-        let mut wrong = right.to_vec();
-        wrong[row * columns] = POISON;
+        let mut wrong = right.clone();
+        wrong.set(row * columns, f32::NAN);
         wrong
     };
+    let zeros = HostArray::zeros(right.element(), right.len());
     let mut errors = vec![
         ("one element off by 5 %", one(0, 1.05), true),
         ("a sign flipped", one(sampled[sampled.len() / 2], -1.0), true),
         ("one element not written", unwritten(rows - 1), true),
-        ("zeros", vec![0; right.len()], true),
+        ("zeros", zeros, true),
         ("half of the rows doubled", changed(right.len() / 2..right.len(), 2.0), true),
         ("all off by 4 %", changed(0..right.len(), 1.04), true),
     ];
@@ -171,6 +177,17 @@ fn errors(right: &[u16], columns: usize, dtype: DType) -> Vec<(&'static str, Vec
     errors
 }
 
+fn half(dtype: DType, bits: &[u16]) -> HostArray {
+    HostArray::Half(dtype, bits.to_vec())
+}
+
+fn bits(array: HostArray) -> Vec<u16> {
+    match array {
+        HostArray::Half(_, bits) => bits,
+        other => panic!("{:?} has no 16 bits", other.element()),
+    }
+}
+
 #[track_caller]
 fn assert_caught(what: &str, verified: Result<Verification, CaseError>, is_caught: bool) {
     assert_eq!(verified.is_err(), is_caught, "{what}: {verified:?}");
@@ -179,7 +196,7 @@ fn assert_caught(what: &str, verified: Result<Verification, CaseError>, is_caugh
     }
 }
 
-fn multiply(cuda: &Cuda, problem: &GemmProblem<Tensor>, gemm: Gemm) {
+fn multiply(cuda: &Cuda, problem: &GemmProblem<DeviceArray>, gemm: Gemm) {
     let matmul = cuda.lt().algorithms(&gemm, problem.dtype, 1).unwrap().swap_remove(0);
     cuda.lt().multiply(&matmul, [&problem.a, &problem.b, &problem.c]).unwrap();
 }
@@ -189,31 +206,49 @@ fn multiply(cuda: &Cuda, problem: &GemmProblem<Tensor>, gemm: Gemm) {
 fn errors_in_gemms_are_caught() {
     let (cuda, _) = gpu();
     let shapes = [(1, 1, 1), (8, 8, 8), (24, 24, 24), (200, 333, 107), (256, 256, 4096)];
-    for ((m, n, k), dtype) in shapes.into_iter().flat_map(|s| DTYPES.map(|d| (s, d))) {
-        let gemm = gemm(m, n, k);
+    let others = [Precision::Fp16, Precision::Bf16, Precision::Tf32, Precision::Fp32];
+    let others = shapes.into_iter().flat_map(|shape| others.map(|precision| (shape, precision)));
+    let fp8 = [(1, 16, 16), (200, 336, 112), (256, 256, 4096)];
+    let fp8 = fp8.into_iter().map(|shape| (shape, Precision::Fp8E4m3));
+    for ((m, n, k), dtype) in others.chain(fp8) {
+        let is_fp8 = dtype == Precision::Fp8E4m3;
+        let layout = if is_fp8 { GemmLayout::Nt } else { GemmLayout::Nn };
+        let gemm = Gemm { layout, ..gemm(m, n, k) };
         let mut problem = GemmProblem::on_cuda(&cuda, gemm, dtype, gpu::SEED).unwrap();
         multiply(&cuda, &problem, gemm);
         verify::cuda::gemm(&cuda, &problem).unwrap();
-        for (what, wrong, is_caught) in errors(&download(&cuda, &problem.c), n, dtype) {
-            problem.c = upload(&cuda, &wrong);
+        for (what, wrong, is_caught) in errors(&cuda.download_array(&problem.c).unwrap(), n) {
+            problem.c = cuda.upload_array(&wrong).unwrap();
             let what = format!("{what}, {gemm:?} {dtype:?}");
             assert_caught(&what, verify::cuda::gemm(&cuda, &problem), is_caught);
         }
         // The last term is missing.
-        let b = download(&cuda, &problem.b);
+        let b = cuda.download_array(&problem.b).unwrap();
         let mut without = b.clone();
-        without[(k - 1) * n..].fill(0);
-        problem.b = upload(&cuda, &without);
+        let [row, column] = gemm.strides()[1];
+        (0..n).for_each(|at| without.set((k - 1) * row + at * column, 0.0));
+        problem.b = cuda.upload_array(&without).unwrap();
         multiply(&cuda, &problem, gemm);
-        problem.b = upload(&cuda, &b);
+        problem.b = cuda.upload_array(&b).unwrap();
         let what = format!("a term missing, {gemm:?} {dtype:?}");
         assert_caught(&what, verify::cuda::gemm(&cuda, &problem), true);
         // Operands taken for their transposes.
         for layout in [GemmLayout::Tn, GemmLayout::Nt, GemmLayout::Tt] {
-            if m > 1 {
+            if m > 1 && !is_fp8 {
                 multiply(&cuda, &problem, Gemm { layout, ..gemm });
                 let what = format!("{layout:?}, {gemm:?} {dtype:?}");
                 assert_caught(&what, verify::cuda::gemm(&cuda, &problem), true);
+            }
+        }
+        // Float32 whose last 13 bits the tensor cores leave out.
+        if dtype == Precision::Fp32 && m > 1 {
+            let matmul = cuda.lt().algorithms(&gemm, Precision::Tf32, 1).unwrap().swap_remove(0);
+            cuda.lt().multiply(&matmul, [&problem.a, &problem.b, &problem.c]).unwrap();
+            let verified = verify::cuda::gemm(&cuda, &problem);
+            println!("tf32 for fp32, {gemm:?}: {verified:?}");
+            // cuBLASLt may have no tensor cores for small or odd shapes.
+            if k == 4096 {
+                assert_caught(&format!("tf32 for fp32, {gemm:?}"), verified, true);
             }
         }
     }
@@ -232,7 +267,10 @@ fn errors_in_attention_are_caught() {
         let Some(mut plan) = plan(&on, sdpa, dtype, gpu::SEED) else { continue };
         plan.verify().unwrap();
         let right = download(&cuda, &plan.problem_mut().o);
-        let mut errors = errors(&right, shape[3], dtype);
+        let mut errors: Vec<_> = errors(&half(dtype, &right), shape[3])
+            .into_iter()
+            .map(|(what, wrong, is_caught)| (what, bits(wrong), is_caught))
+            .collect();
         // Scores that are rounded excuse a difference that grows with them.
         errors.retain(|(what, ..)| {
             plan.scores() == Scores::Float32 || !(what.contains('%') && dtype == DType::Bf16)
@@ -255,13 +293,14 @@ fn errors_in_attention_are_caught() {
     }
 }
 
-/// Off by up to 0.08 %, so that errors have many sizes.
-fn disturbed(bits: &[u16], dtype: DType) -> Vec<u16> {
-    let disturb = |(at, &bits): (usize, &u16)| {
+/// Off by up to 0.08 %, or in float32 by up to 2^-22, so that errors have many sizes.
+fn disturbed(array: HostArray) -> HostArray {
+    let step = if array.element() == Element::Fp32 { 2f32.powi(-23) } else { 4e-4 };
+    let disturb = |at: usize| {
         let [random, ..] = philox4x32([at as u32, 0, 0, 0], [1, 2]);
-        from_f32(dtype, to_f32(dtype, bits) * (1.0 + 4e-4 * (random % 3) as f32))
+        array.get(at) * (1.0 + step * (random % 3) as f32)
     };
-    bits.iter().enumerate().map(disturb).collect()
+    HostArray::rounded(array.element(), (0..array.len()).map(disturb))
 }
 
 /// The same error, but for the last places of float32.
@@ -277,21 +316,30 @@ fn assert_same(host: Verification, device: Verification) {
 fn the_host_finds_the_same_errors() {
     let (cuda, device) = gpu();
     let on = Context::new(device, None);
-    for dtype in DTYPES {
-        for layout in GemmLayout::ALL {
-            let gemm = Gemm { layout, batch: 3, ..gemm(33, 300, 107) };
-            let mut problem = GemmProblem::on_cuda(&cuda, gemm, dtype, gpu::SEED).unwrap();
-            multiply(&cuda, &problem, gemm);
-            problem.c = upload(&cuda, &disturbed(&download(&cuda, &problem.c), dtype));
-            let [a, b, c] = [&problem.a, &problem.b, &problem.c].map(|t| download(&cuda, t));
-            let host = verify::host::gemm(&GemmProblem { gemm, dtype, a, b, c }).unwrap();
-            assert_same(host, verify::cuda::gemm(&cuda, &problem).unwrap());
+    let all = |precision| GemmLayout::ALL.map(|layout| (precision, layout));
+    for (dtype, layout) in Precision::ALL.into_iter().flat_map(all) {
+        let is_fp8 = dtype == Precision::Fp8E4m3;
+        let shape = if is_fp8 { gemm(33, 304, 112) } else { gemm(33, 300, 107) };
+        let gemm = Gemm { layout, batch: if is_fp8 { 1 } else { 3 }, ..shape };
+        if is_fp8 && layout != GemmLayout::Nt {
+            continue;
         }
+        let mut problem = GemmProblem::on_cuda(&cuda, gemm, dtype, gpu::SEED).unwrap();
+        multiply(&cuda, &problem, gemm);
+        let result = cuda.download_array(&problem.c).unwrap();
+        problem.c = cuda.upload_array(&disturbed(result)).unwrap();
+        let arrays = [&problem.a, &problem.b, &problem.c];
+        let [a, b, c] = arrays.map(|array| cuda.download_array(array).unwrap());
+        let host = verify::host::gemm(&GemmProblem { gemm, dtype, a, b, c }).unwrap();
+        assert_same(host, verify::cuda::gemm(&cuda, &problem).unwrap());
+    }
+    for dtype in DTYPES {
         for (shape, causal) in [([4, 2, 200, 1], true), ([4, 2, 130, 107], false)] {
             let mut plan = plan(&on, sdpa(Backend::NsMath, shape, causal), dtype, 7).unwrap();
             plan.launch().unwrap();
             let problem = plan.problem_mut();
-            problem.o = upload(&cuda, &disturbed(&download(&cuda, &problem.o), dtype));
+            let result = half(dtype, &download(&cuda, &problem.o));
+            problem.o = upload(&cuda, &bits(disturbed(result)));
             let [q, k, v, o] =
                 [&problem.q, &problem.k, &problem.v, &problem.o].map(|t| download(&cuda, t));
             let on_host = SdpaProblem { sdpa: problem.sdpa, dtype, q, k, v, o };

@@ -1,7 +1,9 @@
 //! What a whole entry has to keep: sizes that fit, and no more cases than anyone would wait for.
 
 use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS};
+use crate::workload::matrix::GemmLayout;
 use crate::workload::operation::Gemm;
+use crate::workload::precision::Precision;
 use crate::workload::shape::{GemmShape, SdpaShape};
 use std::fmt::Display;
 
@@ -29,6 +31,16 @@ pub fn gemm(key: &str, gemm: &Gemm) -> Result<(), Problem> {
     let from = usize::from(batch == 1);
     let tensors = [[batch, m, k], [batch, k, n], [batch, m, n]];
     tensors.iter().try_for_each(|dims| tensor(key, &dims[from..]))
+}
+
+/// Refuses fp8 of operands that no library takes.
+pub fn layout_of(dtypes: &[Precision], layout: GemmLayout) -> Result<(), Problem> {
+    if layout == GemmLayout::Nt || !dtypes.contains(&Precision::Fp8E4m3) {
+        return Ok(());
+    }
+    let (fp8, nt, is) = (Precision::Fp8E4m3.name(), GemmLayout::Nt.name(), layout.name());
+    let why = "cuBLASLt multiplies fp8 only where both operands are contiguous along K";
+    Err(problem("dtypes", format!("{fp8} needs `layout: {nt}`, and the layout is {is}: {why}")))
 }
 
 pub fn sdpa(key: &str, shape: SdpaShape) -> Result<(), Problem> {

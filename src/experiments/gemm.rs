@@ -4,7 +4,8 @@ use super::value::Size;
 use crate::workload::case::Case;
 use crate::workload::matrix::GemmLayout;
 use crate::workload::operation::{Gemm, Operation, ProviderChoice};
-use crate::workload::shape::{DType, GemmShape};
+use crate::workload::precision::{FP8_ALIGNMENT, Precision};
+use crate::workload::shape::GemmShape;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -107,6 +108,15 @@ impl Options {
         (series, legend)
     }
 
+    /// An fp8 GEMM whose K or N no library takes, with zeros up to those that it takes; none of a
+    /// batch, which nothing pads.
+    fn padded(self, gemm: Gemm, dtype: Precision) -> Option<Gemm> {
+        let aligned = |size: usize| size.next_multiple_of(FP8_ALIGNMENT);
+        let shape = GemmShape { n: aligned(gemm.shape.n), k: aligned(gemm.shape.k), ..gemm.shape };
+        let is_needed = dtype == Precision::Fp8E4m3 && shape != gemm.shape && !self.is_batch();
+        is_needed.then_some(Gemm { shape, ..gemm })
+    }
+
     fn is_batch(self) -> bool {
         self.batch.get() > 1
     }
@@ -129,7 +139,7 @@ pub struct Line<'a> {
     pub group: &'a str,
     pub series: String,
     pub legend: String,
-    pub dtype: DType,
+    pub dtype: Precision,
     pub dim: &'a str,
     pub options: Options,
 }
@@ -158,7 +168,10 @@ impl Line<'_> {
                 .then(|| row.variant("pytorch", Operation::Gemm(pytorchs)));
             let best = (options.algorithms == GemmAlgorithms::Best)
                 .then(|| row.variant("best_algorithm", Operation::GemmBest(librarys)));
-            [Some(row), pytorch, best].into_iter().flatten()
+            let on_the_fly = options
+                .padded(own, dtype)
+                .map(|gemm| row.variant("on_the_fly", Operation::GemmOnTheFly(gemm)));
+            [Some(row), pytorch, best, on_the_fly].into_iter().flatten()
         })
     }
 }

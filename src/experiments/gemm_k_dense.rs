@@ -30,7 +30,7 @@ const K: DimKeys = DimKeys {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmKDense {
-    dtypes: List<DType>,
+    dtypes: List<Precision>,
     shape: OutputSize,
     #[serde(rename = "K_range")]
     k_range: Option<DimRange>,
@@ -84,6 +84,7 @@ impl Sweep for GemmKDense {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        check::layout_of(&self.dtypes, self.layout)?;
         self.k().check(self.dtypes.len())?;
         check::gemm("shape", &self.options().gemm(self.shape(self.k().largest())))
     }
@@ -91,7 +92,7 @@ impl Sweep for GemmKDense {
     /// A curve for each element type, a point for each K: `G3/M4096_N4096_fp16/K107`.
     fn cases(&self, group: &str) -> Vec<Case> {
         let OutputSize { m, n } = self.shape;
-        let line = |&dtype: &DType| {
+        let line = |&dtype: &Precision| {
             let (legend, dim) = (dtype.name().to_owned(), "K");
             let line = Line {
                 group,

@@ -27,7 +27,7 @@ const M: DimKeys = DimKeys {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmMDense {
-    dtypes: List<DType>,
+    dtypes: List<Precision>,
     shape: Weights,
     #[serde(rename = "M_range")]
     m_range: Option<DimRange>,
@@ -81,6 +81,7 @@ impl Sweep for GemmMDense {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        check::layout_of(&self.dtypes, self.layout)?;
         self.m().check(self.dtypes.len())?;
         check::gemm("shape", &self.options().gemm(self.shape(self.m().largest())))
     }
@@ -88,7 +89,7 @@ impl Sweep for GemmMDense {
     /// A curve for each element type, a point for each M: `G5/K4096_N4096_fp16/M107`.
     fn cases(&self, group: &str) -> Vec<Case> {
         let Weights { k, n } = self.shape;
-        let line = |&dtype: &DType| {
+        let line = |&dtype: &Precision| {
             let (legend, dim) = (dtype.name().to_owned(), "M");
             let line = Line {
                 group,

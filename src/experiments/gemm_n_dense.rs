@@ -27,7 +27,7 @@ const N: DimKeys = DimKeys {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GemmNDense {
-    dtypes: List<DType>,
+    dtypes: List<Precision>,
     #[serde(rename = "M_values")]
     m_values: List<Size>,
     #[serde(rename = "K")]
@@ -75,6 +75,7 @@ impl Sweep for GemmNDense {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        check::layout_of(&self.dtypes, self.layout)?;
         let series = self.dtypes.len().saturating_mul(self.m_values.len());
         self.n().check(series)?;
         let largest = |m| self.options().gemm(self.shape(m, self.n().largest()));

@@ -62,7 +62,7 @@ fn gemms(point: &Point) -> Option<(String, &'static str)> {
 #[serde(deny_unknown_fields)]
 struct HeteroBatching {
     #[serde(default = "fp16")]
-    dtype: DType,
+    dtype: Precision,
     /// M and K of every GEMM; the published name says N because a uniform pattern is as wide.
     #[serde(rename = "total_N")]
     total_n: Size,
@@ -149,6 +149,10 @@ impl HeteroBatching {
 
 impl Sweep for HeteroBatching {
     fn check(&self) -> Result<(), Problem> {
+        if self.dtype == Precision::Fp8E4m3 {
+            let what = "fp8_e4m3 needs `layout: nt`, and this type has no layouts";
+            return Err(problem("dtype", what));
+        }
         if self.patterns.is_empty() {
             return Err(problem("patterns", "there is none: it needs at least one"));
         }

@@ -33,7 +33,7 @@ static RANK: DimKeys = DimKeys {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LowRankPair {
-    dtypes: List<DType>,
+    dtypes: List<Precision>,
     in_features: Size,
     out_features: Size,
     #[serde(rename = "M_values")]
@@ -77,7 +77,7 @@ impl LowRankPair {
     }
 
     /// The points of a curve.
-    fn curve(&self, group: &str, m: usize, dtype: DType) -> Vec<Case> {
+    fn curve(&self, group: &str, m: usize, dtype: Precision) -> Vec<Case> {
         let (k, n) = (self.in_features.get(), self.out_features.get());
         let by = self.own_provider().suffix();
         let series = format!("in{k}_out{n}_M{m}_{}{by}", dtype.name());
@@ -115,6 +115,10 @@ impl Sweep for LowRankPair {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        if self.dtypes.contains(&Precision::Fp8E4m3) {
+            let what = "the first layer's result is bf16, which the second cannot take as fp8";
+            return Err(problem("dtypes", what));
+        }
         self.ranks().check(self.m_values.len().saturating_mul(self.dtypes.len()))?;
         let least = self.in_features.min(self.out_features);
         let largest = self.ranks().largest();
@@ -131,7 +135,7 @@ impl Sweep for LowRankPair {
         }
         // The result is a sum of as many products of normal numbers.
         let terms = self.in_features.get().saturating_mul(largest);
-        if self.dtypes.contains(&DType::Fp16) && terms > MAX_FP16_SUM {
+        if self.dtypes.contains(&Precision::Fp16) && terms > MAX_FP16_SUM {
             let most = MAX_FP16_SUM / self.in_features.get();
             let what = format!(
                 "fp16 overflows in the second layer above rank {most} at this in_features: take \

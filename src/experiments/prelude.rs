@@ -16,5 +16,6 @@ pub(in crate::experiments) use crate::workload::matrix::GemmLayout;
 pub(in crate::experiments) use crate::workload::operation::{
     Backend, Gemm, Operation, ProviderChoice, Sdpa,
 };
+pub(in crate::experiments) use crate::workload::precision::Precision;
 pub(in crate::experiments) use crate::workload::shape::{DType, GemmShape};
 pub(in crate::experiments) use serde::{Deserialize, Serialize};

@@ -185,6 +185,6 @@ pub(crate) fn one() -> Size {
     Size::new(1)
 }
 
-pub(super) fn fp16() -> DType {
-    DType::Fp16
+pub(super) fn fp16<T: From<DType>>() -> T {
+    DType::Fp16.into()
 }

@@ -89,7 +89,7 @@ mod tests {
                 variant: variant.map(str::to_owned),
                 curve: "M=1024 fp16".to_owned(),
                 dim,
-                dtype: DType::Fp16,
+                dtype: DType::Fp16.into(),
                 operation: Operation::Gemm(Gemm::dense(GemmShape { m: 8, n: dim, k: 8 })),
                 labels: serde_json::Map::new(),
             }

@@ -8,7 +8,7 @@ use crate::measure::record::{Calibration, Peaks, ProtocolKind};
 use crate::measure::settle::settle;
 use crate::ops::{Plan, gemm::CublasLtGemm};
 use crate::stats::median;
-use crate::workload::{CaseError, DType, Gemm, GemmShape};
+use crate::workload::{CaseError, DType, ErrorKind, Gemm, GemmLayout, GemmShape, Precision};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -27,26 +27,29 @@ const EMPTY_LAUNCHES: usize = 32;
 const NODES: usize = 1000;
 /// M, N and K of the GEMM for the peak: it fills every SM many times over.
 const PEAK_SIZE: usize = 8192;
-/// GEMMs before that, 0.1 s on an H200.
-const PEAK_WARM_UP: usize = 60;
+/// How long they run before that.
+const PEAK_WARM_UP_NS: f64 = 1e8;
 /// Bytes of the copy for the peak, many times any cache.
 const COPY_BYTES: usize = 1 << 30;
 /// Replays of each graph that is timed.
 const REPLAYS: usize = 10;
 
 /// Warms up until the SM clock is steady, for `burn_in` at most, measures, and waits for the clock
-/// to recover. A process of a gate measures the costs of timing alone: nobody asks it what the card
-/// can do.
+/// to recover. Peaks are those of fp16, of bf16, and of what else the run's cases are. A process of
+/// a gate measures the costs of timing alone: nobody asks it what the card can do.
 pub fn calibrate(
     cuda: &Rc<Cuda>,
     monitor: Option<&Monitor>,
     burn_in: Duration,
     kind: ProtocolKind,
+    precisions: &[Precision],
 ) -> Result<Calibration, CaseError> {
     let start = Instant::now();
     let full = match kind {
         ProtocolKind::Gate => None,
-        ProtocolKind::Standard | ProtocolKind::Adaptive => Some(ability(cuda, monitor, burn_in)?),
+        ProtocolKind::Standard | ProtocolKind::Adaptive => {
+            Some(ability(cuda, monitor, burn_in, precisions)?)
+        }
     };
     let clock = Clock::events(cuda.stream().clone());
     let mut pairs_ns = pairs_ns(&clock)?;
@@ -80,13 +83,18 @@ fn ability(
     cuda: &Rc<Cuda>,
     monitor: Option<&Monitor>,
     burn_in: Duration,
+    precisions: &[Precision],
 ) -> Result<Ability, CaseError> {
     let (settled_sm_mhz, clock_settled) = work_until_steady(cuda, monitor, burn_in)?;
     let peaks = Peaks {
-        fp16_tflops: matrix_tflops(cuda, DType::Fp16)?,
-        bf16_tflops: matrix_tflops(cuda, DType::Bf16)?,
+        fp16_tflops: matrix_tflops(cuda, Precision::Fp16)?,
+        bf16_tflops: matrix_tflops(cuda, Precision::Bf16)?,
+        tf32_tflops: None,
+        fp32_tflops: None,
+        fp8_e4m3_tflops: None,
         copy_gbs: copy_gbs(cuda)?,
     };
+    let peaks = with_peaks_of(cuda, peaks, precisions)?;
     Ok(Ability { settled_sm_mhz, clock_settled, peaks, cold_over_warm: cold_over_warm(cuda)? })
 }
 
@@ -122,12 +130,42 @@ fn work_until_steady(
     Ok((sm_mhz, sm_mhz.map(|_| false)))
 }
 
-fn matrix_tflops(cuda: &Rc<Cuda>, dtype: DType) -> Result<f64, CaseError> {
-    let gemm = Gemm::dense(GemmShape { m: PEAK_SIZE, n: PEAK_SIZE, k: PEAK_SIZE });
-    let mut plan = CublasLtGemm::new(cuda, gemm, dtype, 0)?;
+/// With the peaks of these precisions that are not known yet. There is none of what the card or its
+/// library cannot do: the cases of it say why.
+pub fn with_peaks_of(
+    cuda: &Rc<Cuda>,
+    peaks: Peaks,
+    precisions: &[Precision],
+) -> Result<Peaks, CaseError> {
+    let tflops = |known: Option<f64>, precision| {
+        if known.is_some() || !precisions.contains(&precision) {
+            return Ok(known);
+        }
+        match matrix_tflops(cuda, precision) {
+            Err(error) if error.kind == ErrorKind::Unsupported => Ok(None),
+            tflops => tflops.map(Some),
+        }
+    };
+    Ok(Peaks {
+        tf32_tflops: tflops(peaks.tf32_tflops, Precision::Tf32)?,
+        fp32_tflops: tflops(peaks.fp32_tflops, Precision::Fp32)?,
+        fp8_e4m3_tflops: tflops(peaks.fp8_e4m3_tflops, Precision::Fp8E4m3)?,
+        ..peaks
+    })
+}
+
+fn matrix_tflops(cuda: &Rc<Cuda>, precision: Precision) -> Result<f64, CaseError> {
+    let layout = match precision {
+        Precision::Fp8E4m3 => GemmLayout::Nt,
+        _ => GemmLayout::Nn,
+    };
+    let shape = GemmShape { m: PEAK_SIZE, n: PEAK_SIZE, k: PEAK_SIZE };
+    let gemm = Gemm { layout, ..Gemm::dense(shape) };
+    let mut plan = CublasLtGemm::new(cuda, gemm, precision, 0)?;
     let graph = Graph::capture(cuda, 1, || plan.launch())?;
     // Power, and with it the clock, depends on the numbers multiplied: each type settles by itself.
-    graph.replay_ns(cuda, PEAK_WARM_UP)?;
+    let warm_up = PEAK_WARM_UP_NS / graph.replay_ns(cuda, 1)?;
+    graph.replay_ns(cuda, warm_up.ceil() as usize)?;
     Ok(gemm.shape.flops() / graph.replay_ns(cuda, REPLAYS)? * 1e-3)
 }
 

@@ -25,10 +25,11 @@ pub fn cold(
     launch_ns: f64,
     spent: &mut Spent,
 ) -> Result<Cold, CaseError> {
-    let buffer_sets = match buffer_sets(case.operation.bytes(), cuda.properties().l2_bytes) {
-        Ok(buffer_sets) => buffer_sets,
-        Err(reason) => return Ok(Cold::NotApplicable { reason }),
-    };
+    let buffer_sets =
+        match buffer_sets(case.operation.bytes(case.dtype), cuda.properties().l2_bytes) {
+            Ok(buffer_sets) => buffer_sets,
+            Err(reason) => return Ok(Cold::NotApplicable { reason }),
+        };
     let planned = (0..buffer_sets).map(|_| Ok(with.plan(case)?.plan)).collect();
     let mut plans: Vec<Box<dyn Plan>> = match planned {
         Ok(plans) => plans,

@@ -13,7 +13,7 @@ mod secondary;
 mod settle;
 mod trial;
 
-pub use calibrate::calibrate;
+pub use calibrate::{calibrate, with_peaks_of};
 pub use cold::cold_ms;
 pub use device_time::DeviceTime;
 pub use instruments::{Instruments, Which};

@@ -3,7 +3,7 @@
 use crate::device::torch::Versions;
 use crate::device::{Algorithm, Clocks, Kernel};
 use crate::ops::Verification;
-use crate::workload::Provider;
+use crate::workload::{Precision, Provider};
 use serde::{Deserialize, Serialize};
 
 /// How often each case is launched.
@@ -120,8 +120,30 @@ pub struct Peaks {
     pub fp16_tflops: f64,
     /// The same of bf16.
     pub bf16_tflops: f64,
+    /// The same of tf32, where a case of the run is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tf32_tflops: Option<f64>,
+    /// The same of fp32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fp32_tflops: Option<f64>,
+    /// The same of fp8_e4m3, in the layout nt that it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fp8_e4m3_tflops: Option<f64>,
     /// Device memory read and written by a large copy, in GB/s.
     pub copy_gbs: f64,
+}
+
+impl Peaks {
+    /// That of a precision, where it was measured.
+    pub fn tflops(&self, precision: Precision) -> Option<f64> {
+        match precision {
+            Precision::Fp16 => Some(self.fp16_tflops),
+            Precision::Bf16 => Some(self.bf16_tflops),
+            Precision::Tf32 => self.tf32_tflops,
+            Precision::Fp32 => self.fp32_tflops,
+            Precision::Fp8E4m3 => self.fp8_e4m3_tflops,
+        }
+    }
 }
 
 /// The samples of one case in one trial.

@@ -6,6 +6,7 @@ use crate::experiments::model_layers::part::{Kind, Part};
 use crate::experiments::model_layers::{ModelLayers, Plan};
 use crate::experiments::value::one;
 use crate::render::table::{table, wrapped};
+use crate::workload::Operation;
 use indexmap::{IndexMap, IndexSet};
 
 /// What tensor cores take without a slower kernel.
@@ -74,13 +75,13 @@ fn totals(model: &ModelLayers, layers: &[LayerDims]) -> String {
         let parts = layers.iter().flat_map(|layer| setting.layer(layer, step));
         let parts = parts.map(|(_, part)| part).chain([setting.lm_head(step)]);
         let operations: Vec<_> = parts.map(|part| part.operation(model.provider)).collect();
-        let sum =
-            |of: fn(&crate::workload::Operation) -> f64| -> f64 { operations.iter().map(of).sum() };
+        let flops: f64 = operations.iter().map(Operation::flops).sum();
+        let bytes: f64 = operations.iter().map(|it| it.bytes(model.dtype.into())).sum();
         table.add_row([
             step.words(),
             operations.len().to_string(),
-            format!("{:.3}", sum(|operation| operation.flops()) / 1e12),
-            format!("{:.2}", sum(|operation| operation.bytes()) / 1e9),
+            format!("{:.3}", flops / 1e12),
+            format!("{:.2}", bytes / 1e9),
         ]);
     }
     table.trim_fmt()

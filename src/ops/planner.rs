@@ -10,7 +10,8 @@ use crate::ops::gemm::{
 use crate::ops::plan::{Rotating, Sequence};
 use crate::ops::sdpa::{self, Attention, Extent};
 use crate::workload::{
-    Case, CaseError, DType, Gemm, GemmLayout, GemmShape, Operation, Provider, ProviderChoice, Sdpa,
+    Case, CaseError, Gemm, GemmLayout, GemmShape, Operation, Precision, Provider, ProviderChoice,
+    Sdpa,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -32,9 +33,9 @@ const L2_CACHES: f64 = 2.0;
 /// activations of a real layer do.
 const MAX_SETS: usize = 256;
 
-/// What an algorithm was chosen for: shape, layout and batch of a GEMM, its element type, and
+/// What an algorithm was chosen for: shape, layout and batch of a GEMM, its precision, and
 /// whether all algorithms were tried.
-type Asked = (GemmShape, GemmLayout, usize, DType, bool);
+type Asked = (GemmShape, GemmLayout, usize, Precision, bool);
 
 /// A plan, whose it is, and which backend where there is a choice.
 pub struct Planned {
@@ -69,7 +70,7 @@ impl Planner {
     /// minutes the first time.
     pub fn compile_ahead(&self, cases: &[Case]) {
         let of_case = |case: &Case| {
-            let dtype = case.dtype;
+            let Some(dtype) = case.dtype.half() else { return Vec::new() };
             let parts = case.operation.parts().iter().filter_map(|part| part.sdpa().copied());
             parts.map(|sdpa| (sdpa, dtype)).collect::<Vec<_>>()
         };
@@ -82,7 +83,7 @@ impl Planner {
         let unsupported = |reason| Err(CaseError::unsupported(reason));
         let of = |operation: &Operation| Case { operation: operation.clone(), ..case.clone() };
         if let Operation::Cold(warm) = &case.operation {
-            let sets = self.sets(warm.bytes());
+            let sets = self.sets(warm.bytes(dtype));
             let warm = of(warm);
             let Planned { plan, provider, backend } = self.plan(&warm)?;
             let mut plans = vec![plan];
@@ -97,6 +98,9 @@ impl Planner {
             let provider = planned.first().map_or(Provider::Cpu, |first| first.provider);
             let plans = planned.into_iter().map(|planned| planned.plan).collect();
             return Ok(Planned { plan: Box::new(Sequence(plans)), provider, backend: None });
+        }
+        if let (Device::Cpu, Some(refusal)) = (&self.device, CpuGemm::refusal(dtype)) {
+            return Err(CaseError::unsupported(refusal));
         }
         if case.operation.gemms().iter().any(is_pytorchs) {
             let plan = self.by_pytorch(&case.operation, dtype)?;
@@ -186,12 +190,19 @@ impl Planner {
         (sets as usize).clamp(1, MAX_SETS)
     }
 
-    fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: DType) -> Result<Planned, CaseError> {
+    fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: Precision) -> Result<Planned, CaseError> {
+        let dtype = dtype.half().ok_or_else(|| {
+            CaseError::unsupported(format!("attention is fp16 or bf16, not {}", dtype.name()))
+        })?;
         let (plan, chosen) = self.attention.plan(sdpa, extent, dtype, self.seed)?;
         Ok(Planned { plan, provider: chosen.provider, backend: Some(chosen) })
     }
 
-    fn by_pytorch(&self, operation: &Operation, dtype: DType) -> Result<Box<dyn Plan>, CaseError> {
+    fn by_pytorch(
+        &self,
+        operation: &Operation,
+        dtype: Precision,
+    ) -> Result<Box<dyn Plan>, CaseError> {
         let Some(session) = &self.torch else {
             return Err(CaseError::unsupported("there is no PyTorch"));
         };
@@ -216,7 +227,7 @@ impl Planner {
         &self,
         cuda: &Rc<Cuda>,
         gemm: &Gemm,
-        dtype: DType,
+        dtype: Precision,
         try_all: bool,
     ) -> Result<CublasLtGemm, CaseError> {
         let key = (gemm.shape, gemm.layout, gemm.batch, dtype, try_all);
@@ -234,7 +245,7 @@ impl Planner {
         &self,
         cuda: &Rc<Cuda>,
         parts: &[Gemm],
-        dtype: DType,
+        dtype: Precision,
     ) -> Result<Vec<CublasLtGemm>, CaseError> {
         parts.iter().map(|part| self.cublaslt(cuda, part, dtype, false)).collect()
     }

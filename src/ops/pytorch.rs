@@ -1,10 +1,10 @@
 //! What plans by PyTorch share: buffers that it sees as tensors, and a result in its own memory.
 
-use crate::device::cuda::Tensor;
+use crate::device::cuda::{DeviceArray, Tensor};
 use crate::device::torch::{Memory, MemoryMut, Output, Session, Target};
 use crate::device::{Cuda, DeviceError};
 use crate::ops::verify::POISON;
-use crate::workload::CaseError;
+use crate::workload::{CaseError, HostArray};
 use std::rc::Rc;
 
 /// A buffer that PyTorch can work on: of the host, or of a GPU.
@@ -32,6 +32,26 @@ impl Buffer for Tensor {
 
     fn memory_mut(&mut self) -> MemoryMut<'_> {
         MemoryMut::Cuda(self)
+    }
+}
+
+impl Buffer for HostArray {
+    fn memory(&self) -> Memory<'_> {
+        Memory::HostArray(self)
+    }
+
+    fn memory_mut(&mut self) -> MemoryMut<'_> {
+        MemoryMut::HostArray(self)
+    }
+}
+
+impl Buffer for DeviceArray {
+    fn memory(&self) -> Memory<'_> {
+        Memory::DeviceArray(self)
+    }
+
+    fn memory_mut(&mut self) -> MemoryMut<'_> {
+        MemoryMut::DeviceArray(self)
     }
 }
 

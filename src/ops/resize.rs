@@ -1,5 +1,6 @@
 //! Padding and cutting of matrices on the host, as `kernels/pad.cu` does them on a GPU.
 
+use crate::workload::HostArray;
 use rayon::prelude::*;
 
 /// Elements that one task copies: some microseconds of work.
@@ -7,7 +8,12 @@ const CHUNK: usize = 1 << 15;
 
 /// Copies a row-major matrix into one of another size, in rows and columns: what `to` has beyond
 /// `from` becomes zero, what it lacks is left out.
-pub fn resize(from: &[u16], from_size: [usize; 2], to: &mut [u16], to_size: [usize; 2]) {
+pub fn resize<T: Copy + Default + Send + Sync>(
+    from: &[T],
+    from_size: [usize; 2],
+    to: &mut [T],
+    to_size: [usize; 2],
+) {
     let ([from_rows, from_columns], [to_rows, to_columns]) = (from_size, to_size);
     assert_eq!((from.len(), to.len()), (from_rows * from_columns, to_rows * to_columns));
     if to.is_empty() {
@@ -19,9 +25,24 @@ pub fn resize(from: &[u16], from_size: [usize; 2], to: &mut [u16], to_size: [usi
         for (row, to) in (chunk * rows_each..).zip(rows.chunks_mut(to_columns)) {
             let (data, padding) = to.split_at_mut(if row < from_rows { kept } else { 0 });
             data.copy_from_slice(&from[row.min(from_rows) * from_columns..][..data.len()]);
-            padding.fill(0);
+            padding.fill(T::default());
         }
     });
+}
+
+/// [`resize`] of a matrix of any type. Panics if the two are not of one.
+pub fn resize_array(
+    from: &HostArray,
+    from_size: [usize; 2],
+    to: &mut HostArray,
+    to_size: [usize; 2],
+) {
+    match (from, to) {
+        (HostArray::Half(_, from), HostArray::Half(_, to)) => resize(from, from_size, to, to_size),
+        (HostArray::Single(from), HostArray::Single(to)) => resize(from, from_size, to, to_size),
+        (HostArray::E4m3(from), HostArray::E4m3(to)) => resize(from, from_size, to, to_size),
+        (from, to) => panic!("{:?} is not {:?}", from.element(), to.element()),
+    }
 }
 
 #[cfg(test)]

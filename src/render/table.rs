@@ -2,13 +2,12 @@
 
 use super::model_table;
 use crate::experiments;
-use crate::measure::record::Peaks;
 use crate::results::raw::{Raw, Row, marked};
 use crate::results::summary::{Curve, DimTime, Summary};
 use crate::results::view::{Bars, Layout};
 use crate::results::{checks, compared};
 use crate::units::{ratio, time};
-use crate::workload::ErrorKind;
+use crate::workload::{ErrorKind, Precision};
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,
 };
@@ -62,14 +61,11 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
         let datasheet = summary.datasheet.map_or_else(String::new, |sheet| {
             format!(" (datasheet: {:.0} TFLOP/s, {:.0} GB/s)", sheet.tflops, sheet.memory_gbs)
         });
-        let Peaks { fp16_tflops, bf16_tflops, copy_gbs } = peaks;
-        wrapped(
-            "",
-            &format!(
-                "peaks here: {fp16_tflops:.0} TFLOP/s fp16, {bf16_tflops:.0} bf16, {copy_gbs:.0} \
-                 GB/s{datasheet}"
-            ),
-        )
+        let each = Precision::ALL.into_iter().filter_map(|precision| {
+            Some(format!("{:.0} {}", peaks.tflops(precision)?, precision.name()))
+        });
+        let each = each.collect::<Vec<_>>().join(", ").replacen(' ', " TFLOP/s ", 1);
+        wrapped("", &format!("peaks here: {each}, {:.0} GB/s{datasheet}", peaks.copy_gbs))
     }));
     paragraphs.push(wrapped("", &checks::line(&summary.checks)));
     paragraphs.extend(summary.warnings.iter().map(|warning| wrapped("! ", warning)));

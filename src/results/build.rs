@@ -25,9 +25,10 @@ use crate::journal::{ByCase, Run};
 use crate::measure::record::Trial;
 use crate::stats::{self, Timing};
 use crate::workload::ErrorKind;
+use crate::workload::Precision;
 use crate::workload::case::Case;
 use crate::workload::operation::Operation;
-use crate::workload::shape::{DType, GemmShape, LowRankShape};
+use crate::workload::shape::{GemmShape, LowRankShape};
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -161,7 +162,7 @@ fn row(
         | Operation::GemmConcurrent(gemms) => gemms.len(),
         _ => 1,
     };
-    let (flops, bytes) = (case.operation.flops(), case.operation.bytes());
+    let (flops, bytes) = (case.operation.flops(), case.operation.bytes(case.dtype));
     let mut derived = derived(run, case.dtype, flops, bytes, &timing_raw, &timing)?;
     if matches!(case.operation, Operation::GemmSequence(_)) {
         derived.effective_tflops = Some(derived.tflops_mean);
@@ -284,7 +285,7 @@ fn variant(run: &Run, trials: &ByCase, cases: &[&Case]) -> Variant {
     let kernels =
         parts.iter().filter_map(|trials| trials.last()).flat_map(|trial| trial.ran.kernels.clone());
     let flops = cases.iter().map(|case| case.operation.flops()).sum();
-    let bytes = cases.iter().map(|case| case.operation.bytes()).sum();
+    let bytes = cases.iter().map(|case| case.operation.bytes(case.dtype)).sum();
     let timing = Timing::of(&samples);
     let dtype = cases[0].dtype;
     match timing.map(|timing| (timing, derived(run, dtype, flops, bytes, &samples, &timing))) {
@@ -317,7 +318,7 @@ fn sums<'a>(parts: &[&[&'a Trial]]) -> Vec<f64> {
 
 fn derived(
     run: &Run,
-    dtype: DType,
+    dtype: Precision,
     flops: f64,
     bytes: f64,
     samples_ms: &[f64],
@@ -331,7 +332,7 @@ fn derived(
         tflops_stats: Timing::of(&rates).context("a sample")?,
         bandwidth_gbs_mean: bytes / (timing.mean * 1e-3) / 1e9,
         arithmetic_intensity: flops / bytes,
-        of_peak: peaks.map(|peaks| peak::share(&peaks, dtype, flops, bytes, timing.p50)),
+        of_peak: peaks.and_then(|peaks| peak::share(&peaks, dtype, flops, bytes, timing.p50)),
         effective_tflops: None,
     })
 }

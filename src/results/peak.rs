@@ -2,7 +2,7 @@
 
 use super::raw::{Bound, Share};
 use crate::measure::record::Peaks;
-use crate::workload::shape::DType;
+use crate::workload::Precision;
 use serde::{Deserialize, Serialize};
 
 /// What the maker says of a GPU: dense GEMMs of 16-bit numbers with float32 accumulation, and
@@ -34,16 +34,13 @@ pub fn datasheet(gpu: &str) -> Option<Datasheet> {
 }
 
 /// The shares of both peaks that a launch of `ms` reaches, and which of them bounds it: the one
-/// that would take longer at its peak.
-pub fn share(peaks: &Peaks, dtype: DType, flops: f64, bytes: f64, ms: f64) -> Share {
-    let peak_tflops = match dtype {
-        DType::Fp16 => peaks.fp16_tflops,
-        DType::Bf16 => peaks.bf16_tflops,
-    };
+/// that would take longer at its peak. None where no peak of that precision was measured.
+pub fn share(peaks: &Peaks, dtype: Precision, flops: f64, bytes: f64, ms: f64) -> Option<Share> {
+    let peak_tflops = peaks.tflops(dtype)?;
     let compute = flops / (ms * 1e-3) / (peak_tflops * 1e12);
     let bandwidth = bytes / (ms * 1e-3) / (peaks.copy_gbs * 1e9);
     let bound = if compute >= bandwidth { Bound::Compute } else { Bound::Bandwidth };
-    Share { compute, bandwidth, bound }
+    Some(Share { compute, bandwidth, bound })
 }
 
 #[cfg(test)]
@@ -52,12 +49,23 @@ mod tests {
 
     #[test]
     fn a_launch_is_bounded_by_what_would_take_longer() {
-        let peaks = Peaks { fp16_tflops: 500.0, bf16_tflops: 800.0, copy_gbs: 4000.0 };
+        let peaks = Peaks {
+            fp16_tflops: 500.0,
+            bf16_tflops: 800.0,
+            tf32_tflops: None,
+            fp32_tflops: None,
+            fp8_e4m3_tflops: Some(1000.0),
+            copy_gbs: 4000.0,
+        };
+        let share = |dtype, flops, bytes, ms| share(&peaks, dtype, flops, bytes, ms);
         // 1 TFLOP in 4 ms is half of 500 TFLOP/s; 4 GB in 4 ms a quarter of 4 TB/s.
-        let half = share(&peaks, DType::Fp16, 1e12, 4e9, 4.0);
+        let half = share(Precision::Fp16, 1e12, 4e9, 4.0).unwrap();
         assert!((half.compute - 0.5).abs() < 1e-12 && (half.bandwidth - 0.25).abs() < 1e-12);
         assert_eq!(half.bound, Bound::Compute);
-        assert_eq!(share(&peaks, DType::Bf16, 1e9, 4e9, 4.0).bound, Bound::Bandwidth);
+        assert_eq!(share(Precision::Bf16, 1e9, 4e9, 4.0).unwrap().bound, Bound::Bandwidth);
+        let quarter = share(Precision::Fp8E4m3, 1e12, 4e9, 4.0).unwrap();
+        assert!((quarter.compute - 0.25).abs() < 1e-12);
+        assert_eq!(share(Precision::Tf32, 1e12, 4e9, 4.0), None);
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::measure::record::Protocol;
 use crate::ops::plan::Verification;
 use crate::stats::Timing;
 use crate::workload::ErrorKind;
+use crate::workload::Precision;
 use crate::workload::provider::Provider;
-use crate::workload::shape::{DType, GemmShape, LowRankShape, SdpaShape};
+use crate::workload::shape::{GemmShape, LowRankShape, SdpaShape};
 use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -69,7 +70,7 @@ pub struct Point {
     #[serde(flatten)]
     pub labels: Map<String, Value>,
     pub shape: Shape,
-    pub dtype: DType,
+    pub dtype: Precision,
 }
 
 /// A shape as the backend sees it, padding included.

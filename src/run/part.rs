@@ -54,7 +54,7 @@ fn check(cases: &[Case], device: &Device) -> Result<()> {
             "the id {} is not group/series/point of 64 bytes",
             case.id
         );
-        let needed = case.operation.bytes();
+        let needed = case.operation.bytes(case.dtype);
         ensure!(
             needed <= there,
             "{}: its operands take {:.1} GB, and {} has {:.1} GB: make the sizes in the spec \

@@ -15,12 +15,12 @@ use crate::criterion::{feed, quiet};
 use crate::device::{Device, Opened, Telemetry, nvml::Monitor};
 use crate::measure::fault::{Fault, Injector};
 use crate::measure::record::{Calibration, ProtocolKind};
-use crate::measure::{DeviceTime, Instruments, calibrate, settle};
+use crate::measure::{DeviceTime, Instruments, calibrate, settle, with_peaks_of};
 use crate::ops::planner::Planner;
 use crate::process::signals::Signals;
 use crate::spec::Experiment;
 use crate::terminal::say;
-use crate::workload::CaseError;
+use crate::workload::{CaseError, Precision};
 use anyhow::{Context, Result, bail};
 use criterion::Criterion;
 use serde_json::Value;
@@ -167,19 +167,31 @@ impl Session {
         self.with.planner.compile_ahead(&part.cases);
         let header = header_of(experiment, device, env, &self.settings, part);
         let kind = header.protocol.kind;
-        let run = State::open(header, &self.settings, || self.calibration(kind))?;
+        // Of all cases, so that the shards of a sweep have the same peaks.
+        let precisions: Vec<_> = experiment.cases().iter().map(|case| case.dtype).collect();
+        let calibration = || self.calibration(kind, &precisions);
+        let run = State::open(header, &self.settings, calibration)?;
         let signals = self.signals.as_ref().context("nobody listens for signals")?;
         sweep(&self.with, run, criterion, signals, &self.settings, start)
     }
 
-    /// Burn-in and calibration, at the first run; the later ones wait for a steady clock only.
-    fn calibration(&self, kind: ProtocolKind) -> Result<Option<Calibration>, CaseError> {
+    /// Burn-in and calibration, at the first run; the later ones measure the peaks that are new in
+    /// them, and wait for a steady clock.
+    fn calibration(
+        &self,
+        kind: ProtocolKind,
+        precisions: &[Precision],
+    ) -> Result<Option<Calibration>, CaseError> {
         let Device::Cuda(cuda) = &self.with.device else { return Ok(None) };
-        if let Some(known) = self.calibration.get() {
+        if let Some(mut known) = self.calibration.get() {
+            if let Some(peaks) = known.peaks {
+                known.peaks = Some(with_peaks_of(cuda, peaks, precisions)?);
+                self.calibration.set(Some(known));
+            }
             return Ok(Some(Calibration { start: Some(settle(cuda)?), wall_s: None, ..known }));
         }
         let (monitor, burn_in) = (self.monitor.as_deref(), self.settings.burn_in);
-        let calibration = calibrate(cuda, monitor, burn_in, kind)?;
+        let calibration = calibrate(cuda, monitor, burn_in, kind, precisions)?;
         self.calibration.set(Some(calibration));
         Ok(Some(calibration))
     }

@@ -1,7 +1,7 @@
 //! A case: one thing to time, with the names it goes by in Criterion and in the report.
 
 use super::operation::Operation;
-use super::shape::DType;
+use super::precision::Precision;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,8 +19,8 @@ pub struct Case {
     pub curve: String,
     /// The swept dimension at this point (head_dim, K, N, or the padded size).
     pub dim: usize,
-    /// Element type of every operand.
-    pub dtype: DType,
+    /// Element types: those of what is read, and of the result.
+    pub dtype: Precision,
     /// What is launched.
     pub operation: Operation,
     /// The experiment's own columns, written at the top of the row as they are.
@@ -40,10 +40,10 @@ impl Case {
         series: &str,
         point: &str,
         dim: usize,
-        dtype: DType,
+        dtype: impl Into<Precision>,
         operation: Operation,
     ) -> Self {
-        let id = format!("{group}/{series}/{point}");
+        let (id, dtype) = (format!("{group}/{series}/{point}"), dtype.into());
         let (row, curve, labels) = (id.clone(), series.to_owned(), Map::new());
         Case { row, id, variant: None, curve, dim, dtype, operation, labels }
     }

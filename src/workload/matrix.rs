@@ -1,6 +1,6 @@
 //! How the matrices of a GEMM are stored.
 
-use super::shape::DType;
+use super::precision::Element;
 use serde::{Deserialize, Serialize};
 
 /// How A and B are stored, row-major, in this order: `n` as the math has them, A `[M, K]` and B
@@ -66,8 +66,8 @@ impl PaddedMatrix {
     }
 
     /// Bytes of the matrix and of its data: what a copy from one to the other moves.
-    pub fn copy_bytes(&self) -> f64 {
-        let bytes = |[rows, columns]: [usize; 2]| (rows * columns * DType::SIZE_BYTES) as f64;
+    pub fn copy_bytes(&self, element: Element) -> f64 {
+        let bytes = |[rows, columns]: [usize; 2]| (rows * columns * element.bytes()) as f64;
         bytes(self.size) + bytes(self.data)
     }
 }

@@ -1,6 +1,7 @@
 //! What one launch computes, padding included.
 
 use super::matrix::{GemmLayout, PaddedMatrix};
+use super::precision::Precision;
 use super::shape::{GemmShape, SdpaShape};
 use serde::{Deserialize, Serialize};
 
@@ -253,8 +254,8 @@ impl Gemm {
     }
 
     /// Bytes that must move, padding included.
-    fn bytes(&self) -> f64 {
-        self.batch as f64 * self.shape.bytes()
+    fn bytes(&self, precision: Precision) -> f64 {
+        self.batch as f64 * self.shape.bytes(precision)
     }
 }
 
@@ -344,20 +345,23 @@ impl Operation {
     }
 
     /// Bytes that one launch must move at least, padding included; copies move both of their sides.
-    pub fn bytes(&self) -> f64 {
+    pub fn bytes(&self, precision: Precision) -> f64 {
         match self {
             Operation::GemmOnTheFly(gemm) => {
-                let copies = gemm.matrices().into_iter().filter(|matrix| matrix.is_padded());
-                gemm.bytes() + copies.map(|matrix| matrix.copy_bytes()).sum::<f64>()
+                let (operand, result) = (precision.operand(), precision.result());
+                let copies = gemm.matrices().into_iter().zip([operand, operand, result]);
+                let copies = copies.filter(|(matrix, _)| matrix.is_padded());
+                let copied = copies.map(|(matrix, element)| matrix.copy_bytes(element));
+                gemm.bytes(precision) + copied.sum::<f64>()
             }
             Operation::Sdpa(sdpa) | Operation::SdpaKernelOnly(sdpa) => sdpa.shape.bytes(),
             Operation::Cold(_) | Operation::Layer(_) => {
-                self.parts().iter().map(Operation::bytes).sum()
+                self.parts().iter().map(|part| part.bytes(precision)).sum()
             }
             Operation::SdpaOnTheFly(sdpa) => {
                 2.0 * sdpa.shape.bytes() + sdpa.unpadded().shape.bytes()
             }
-            _ => self.gemms().iter().map(Gemm::bytes).sum(),
+            _ => self.gemms().iter().map(|gemm| gemm.bytes(precision)).sum(),
         }
     }
 }
@@ -392,7 +396,25 @@ mod tests {
     fn a_batch_is_so_many_times_the_work() {
         let operation = |batch| Operation::Gemm(Gemm { batch, ..Gemm::dense(SHAPE) });
         assert_eq!(operation(7).flops(), 7.0 * operation(1).flops());
-        assert_eq!(operation(7).bytes(), 7.0 * operation(1).bytes());
+        for precision in Precision::ALL {
+            assert_eq!(operation(7).bytes(precision), 7.0 * operation(1).bytes(precision));
+        }
+    }
+
+    #[test]
+    fn copies_move_both_of_their_sides() {
+        let gemm =
+            |layout| Gemm { shape: GemmShape { m: 2, n: 16, k: 16 }, layout, ..Gemm::dense(SHAPE) };
+        let bytes = |precision| Operation::GemmOnTheFly(gemm(GemmLayout::Nt)).bytes(precision);
+        // A of 2 x 16 from 2 x 5, B of 16 x 16 from 3 x 5, C of 2 x 16 to 2 x 3.
+        let (operands, result) = ([32 + 42, 256 + 271], 32 + 38);
+        let sum = operands.iter().sum::<usize>() as f64;
+        assert_eq!(bytes(Precision::Fp16), 2.0 * (sum + f64::from(result)));
+        assert_eq!(bytes(Precision::Fp32), 4.0 * (sum + f64::from(result)));
+        assert_eq!(bytes(Precision::Fp8E4m3), sum + 2.0 * f64::from(result));
+        let [a, b, c] = gemm(GemmLayout::Nt).matrices();
+        assert_eq!([a.size, b.size, c.size], [[2, 16], [16, 16], [2, 16]]);
+        assert_eq!([a.data, b.data, c.data], [[2, 5], [3, 5], [2, 3]]);
     }
 
     #[test]

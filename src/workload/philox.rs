@@ -68,6 +68,17 @@ pub fn fill(
     size: [usize; 2],
     data: [usize; 2],
 ) {
+    fill_with(out, (seed, tensor), size, data, |value| from_f32(dtype, value));
+}
+
+/// [`fill`] with numbers of any type, to which `round` rounds.
+pub fn fill_with<T: Copy + Default + Send>(
+    out: &mut [T],
+    (seed, tensor): (u64, u32),
+    size: [usize; 2],
+    data: [usize; 2],
+    round: impl Fn(f32) -> T + Sync,
+) {
     let [rows, columns] = size;
     let [data_rows, data_columns] = data;
     assert_eq!(out.len(), rows * columns);
@@ -80,9 +91,9 @@ pub fn fill(
                 group = index / 4;
                 four = four_normals(seed, tensor, group);
             }
-            *element = from_f32(dtype, four[(index % 4) as usize]);
+            *element = round(four[(index % 4) as usize]);
         }
-        padding.fill(0);
+        padding.fill(T::default());
     });
 }
 

@@ -1,34 +1,8 @@
 //! The shapes that the sweeps vary, and the work and traffic that follow from them.
 
+pub use super::precision::DType;
+use super::precision::Precision;
 use serde::{Deserialize, Serialize};
-
-/// A 16-bit floating-point element type. Every GEMM and attention here accumulates in float32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DType {
-    /// IEEE 754 binary16.
-    #[serde(alias = "float16")]
-    Fp16,
-    /// bfloat16: the upper half of a float32.
-    #[serde(alias = "bfloat16")]
-    Bf16,
-}
-
-impl DType {
-    /// Both of them.
-    pub const ALL: [DType; 2] = [DType::Fp16, DType::Bf16];
-
-    /// Size of one element in bytes.
-    pub const SIZE_BYTES: usize = 2;
-
-    /// The name used in specs and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            DType::Fp16 => "fp16",
-            DType::Bf16 => "bf16",
-        }
-    }
-}
 
 /// A GEMM `C[M,N] = A[M,K] · B[K,N]`, as the math has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,9 +26,11 @@ impl GemmShape {
     }
 
     /// Bytes that must move: each operand read once, the result written once.
-    pub fn bytes(&self) -> f64 {
+    pub fn bytes(&self, precision: Precision) -> f64 {
         let (m, n, k) = (self.m as f64, self.n as f64, self.k as f64);
-        (m * k + k * n + m * n) * DType::SIZE_BYTES as f64
+        let [operand, result] =
+            [precision.operand(), precision.result()].map(|element| element.bytes() as f64);
+        (m * k + k * n) * operand + m * n * result
     }
 }
 
@@ -150,7 +126,10 @@ mod tests {
     fn work_and_traffic_of_known_shapes() {
         let gemm = GemmShape { m: 4096, n: 4096, k: 107 };
         assert_eq!(gemm.flops(), 3_590_324_224.0);
-        assert_eq!(gemm.bytes(), 35_307_520.0);
+        let of_gemm = |precision| gemm.bytes(precision);
+        assert_eq!(of_gemm(Precision::Fp16), 35_307_520.0);
+        assert_eq!(of_gemm(Precision::Tf32), 2.0 * 35_307_520.0);
+        assert_eq!(of_gemm(Precision::Fp8E4m3), 34_430_976.0);
         let sdpa = SdpaShape {
             batch: 4,
             seq_len: 2048,
@@ -187,14 +166,5 @@ mod tests {
         let text = serde_json::to_string(&decode).unwrap();
         assert!(text.contains(r#""seq_len":1,"kv_len":4096"#), "{text}");
         assert_eq!(serde_json::from_str::<SdpaShape>(&text).unwrap(), decode);
-    }
-
-    #[test]
-    fn the_published_names_of_a_dtype_are_read() {
-        for (text, dtype) in
-            [("fp16", DType::Fp16), ("float16", DType::Fp16), ("bf16", DType::Bf16)]
-        {
-            assert_eq!(serde_yaml::from_str::<DType>(text).unwrap(), dtype);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! A bad spec, through a bench: refused in one line that says where, before anything is allocated.
 
-use crate::sandbox::{SPEC, Sandbox, assert_contains};
+use crate::sandbox::{SPEC, Sandbox, assert_contains, bench, finish};
+use crate::support::assert_valid;
 
 /// Runs G3 on [`SPEC`] with `from` replaced by `to`, and returns the refusal behind the path of the
 /// spec.
@@ -116,4 +117,32 @@ fn names_that_lead_out_of_a_folder_are_refused() {
         ));
         assert_contains(&line, &["a pattern's name stands in ids"]);
     }
+}
+
+#[test]
+fn dtypes_that_a_cpu_has_are_measured_and_the_others_are_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write_spec(
+        "experiments: {G3_x: {type: gemm_k_dense, dtypes: [fp16, tf32, fp32, fp8_e4m3], layout: nt,
+           shape: {M: 16, N: 16}, K_range: [15, 16], warmup: 1, measure: 2, trials: 1}}",
+    );
+    let mut command = sandbox.command(bench("g3_gemm_k_dense"));
+    command.arg("--bench").env("NIGHT_SWEEP_EXPERIMENT", "G3_x");
+    let ran = finish(command).succeeded();
+    assert_valid(&ran.folder());
+    let raw = ran.json("raw");
+    for row in raw["measurements"].as_array().unwrap() {
+        let (dtype, error) = (row["dtype"].as_str().unwrap(), row["error"].as_str());
+        match dtype {
+            "fp16" | "fp32" => assert!(error.is_none() && row["timing"]["p50"].is_f64(), "{row}"),
+            _ => {
+                let says = "the CPU multiplies fp16, bf16 and fp32";
+                assert!(error.unwrap().starts_with(dtype) && error.unwrap().ends_with(says));
+                assert_eq!(row["error_kind"], "unsupported");
+            }
+        }
+        let is_padded = dtype == "fp8_e4m3" && row["shape"]["K"] == 15;
+        assert_eq!(row["variants"]["on_the_fly"]["error"].is_string(), is_padded, "{row}");
+    }
+    assert_eq!(raw["measurements"].as_array().unwrap().len(), 8);
 }

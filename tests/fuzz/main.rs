@@ -144,7 +144,7 @@ fn spec(is_long: bool) {
             Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
             Ok(spec) => spec.experiments().for_each(|experiment| {
                 let cases = experiment.cases();
-                assert!(cases.iter().all(|case| case.operation.bytes() > 0.0));
+                assert!(cases.iter().all(|case| case.operation.bytes(case.dtype) > 0.0));
             }),
         }
     });

@@ -1,9 +1,10 @@
 //! cuBLAS with a workspace of our own, for row-major matrices.
 
+use super::array::{DeviceArray, Elements};
 use super::kernels::{Bits, Tensor, address};
 use crate::device::DeviceError;
 use crate::device::libraries::{self, Cublas};
-use crate::workload::DType;
+use crate::workload::{DType, Element};
 use cudarc::cublas::sys;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
@@ -59,11 +60,13 @@ pub struct Strided {
 impl<'a> Matrix<'a> {
     /// A 16-bit matrix of `columns` columns, one after the other every `stride` elements.
     pub fn narrow(buffer: &'a Tensor, dtype: DType, columns: usize, stride: usize) -> Self {
-        let kind = match dtype {
-            DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
-            DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
-        };
-        Matrix::of(buffer, kind, columns, stride)
+        Matrix::of(buffer, kind(dtype.into()), columns, stride)
+    }
+
+    /// A matrix of an array.
+    pub fn array(buffer: &'a DeviceArray, columns: usize, stride: usize) -> Self {
+        let (address, len, kind) = (buffer.address(), buffer.len(), kind(buffer.element()));
+        Matrix { address, len, kind, columns, stride, transposed: false, buffer: PhantomData }
     }
 
     /// A float32 matrix.
@@ -101,6 +104,15 @@ impl<'a> Matrix<'a> {
             false => sys::cublasOperation_t::CUBLAS_OP_N,
             true => sys::cublasOperation_t::CUBLAS_OP_T,
         }
+    }
+}
+
+fn kind(element: Element) -> sys::cudaDataType {
+    match element {
+        Element::Fp16 => sys::cudaDataType::CUDA_R_16F,
+        Element::Bf16 => sys::cudaDataType::CUDA_R_16BF,
+        Element::Fp32 => sys::cudaDataType::CUDA_R_32F,
+        Element::E4m3 => sys::cudaDataType::CUDA_R_8F_E4M3,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Several GEMMs of different shapes in one call of cuBLAS.
 
+use super::array::{DeviceArray, Elements};
 use super::blas::{Blas, Matrix, Strided, int};
-use super::kernels::{Tensor, address};
+use super::kernels::address;
 use crate::device::{DeviceError, libraries};
+use crate::workload::Precision;
 use cudarc::cublas::sys;
 use cudarc::driver::{CudaSlice, CudaStream};
 use std::ffi::{c_int, c_void};
@@ -14,6 +16,7 @@ const TOO_OLD: &str = "this cuBLAS has no grouped GEMMs: they came with 12.5";
 /// transpose, so that B comes first.
 pub struct Grouped {
     kind: sys::cudaDataType,
+    compute: sys::cublasComputeType_t,
     operations: Vec<sys::cublasOperation_t>,
     /// cuBLAS's m, n and k of each.
     sizes: [Vec<c_int>; 3],
@@ -29,11 +32,12 @@ pub struct Grouped {
 }
 
 impl Grouped {
-    /// Binds GEMMs of 16-bit matrices A, B and C of one element type, none of them transposed.
+    /// Binds GEMMs of matrices A, B and C of one element type, none of them transposed.
     /// Unsupported before cuBLAS 12.5; panics if a matrix has another size or type.
     pub fn new(
         stream: &Arc<CudaStream>,
         gemms: &[(Strided, [Matrix; 3])],
+        precision: Precision,
     ) -> Result<Self, DeviceError> {
         if libraries::stack()?.cublas.gemm_grouped_batched.is_none() {
             return Err(DeviceError::unsupported(TOO_OLD));
@@ -60,6 +64,10 @@ impl Grouped {
         let [b, a, c] = &addresses;
         Ok(Grouped {
             kind,
+            compute: match precision {
+                Precision::Tf32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+                _ => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+            },
             operations: vec![sys::cublasOperation_t::CUBLAS_OP_N; gemms.len()],
             sizes,
             strides,
@@ -78,11 +86,11 @@ impl Blas {
     pub fn grouped<'a>(
         &self,
         grouped: &Grouped,
-        tensors: impl ExactSizeIterator<Item = [&'a Tensor; 3]>,
+        tensors: impl ExactSizeIterator<Item = [&'a DeviceArray; 3]>,
     ) -> Result<(), DeviceError> {
         assert_eq!(tensors.len(), grouped.bound.len(), "the tensors are those that were bound");
         for (tensors, bound) in tensors.zip(&grouped.bound) {
-            let are = tensors.map(|tensor| (address(tensor), tensor.len()));
+            let are = tensors.map(|tensor| (tensor.address(), tensor.len()));
             assert_eq!(are, *bound, "the tensors are those that were bound");
         }
         let Grouped { operations, sizes: [m, n, k], strides: [ldb, lda, ldc], .. } = grouped;
@@ -114,7 +122,7 @@ impl Blas {
                 ldc.as_ptr(),
                 groups,
                 grouped.gemms_each.as_ptr(),
-                sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+                grouped.compute,
             )
         };
         self.library.check(status)

@@ -1,9 +1,11 @@
 //! cuBLASLt: a GEMM whose algorithm is chosen once, and can be named.
 
-use super::{Tensor, address};
+use super::address;
+use super::array::{DeviceArray, Elements};
 use crate::device::libraries::{self, Cublaslt, HeuristicResult};
-use crate::device::{Algorithm, DeviceError};
-use crate::workload::{DType, Gemm, GemmShape};
+use crate::device::{Algorithm, DeviceError, DeviceErrorKind};
+use crate::workload::precision::{E4M3_SCALE, FP8_ALIGNMENT};
+use crate::workload::{Element, Gemm, GemmLayout, GemmShape, Precision};
 use cudarc::cublaslt::sys;
 use cudarc::cublaslt::sys::cublasLtMatmulAlgoConfigAttributes_t as Attribute;
 use cudarc::cublaslt::sys::cublasLtMatmulDescAttributes_t as DescAttribute;
@@ -25,6 +27,8 @@ pub struct Lt {
     handle: sys::cublasLtHandle_t,
     stream: Arc<CudaStream>,
     workspace: CudaSlice<u8>,
+    /// [`E4M3_SCALE`], one number, for both operands of every fp8 GEMM.
+    scale: Arc<CudaSlice<f32>>,
 }
 
 /// A GEMM `C[M,N] = A[M,K] B[K,N]` of row-major matrices in any layout, or a batch of them, with
@@ -46,6 +50,10 @@ struct Problem {
     desc: sys::cublasLtMatmulDesc_t,
     /// Of B, A and C.
     layouts: [sys::cublasLtMatrixLayout_t; 3],
+    /// Of A, B and C.
+    elements: [Element; 3],
+    /// The descriptor of an fp8 GEMM has its address.
+    scale: Option<Arc<CudaSlice<f32>>>,
 }
 
 /// A search preference, destroyed when dropped.
@@ -63,7 +71,8 @@ impl Lt {
         let mut handle = std::ptr::null_mut();
         // SAFETY: `handle` is where the new handle goes; a context is current.
         library.check(unsafe { (library.create)(&mut handle) })?;
-        Ok(Lt { library, handle, stream: stream.clone(), workspace })
+        let scale = Arc::new(stream.clone_htod(&[E4M3_SCALE])?);
+        Ok(Lt { library, handle, stream: stream.clone(), workspace, scale })
     }
 
     /// The algorithms that the heuristic offers for a GEMM, `at_most` of them, its best guess
@@ -72,11 +81,28 @@ impl Lt {
     pub fn algorithms(
         &self,
         gemm: &Gemm,
-        dtype: DType,
+        precision: impl Into<Precision>,
+        at_most: usize,
+    ) -> Result<Vec<Matmul>, DeviceError> {
+        let precision = precision.into();
+        match precision {
+            Precision::Fp8E4m3 => {
+                check_fp8(gemm, self.stream.context().compute_capability()?)?;
+                self.offered(gemm, precision, at_most).map_err(|error| fp8_refusal(gemm, error))
+            }
+            _ => self.offered(gemm, precision, at_most),
+        }
+    }
+
+    fn offered(
+        &self,
+        gemm: &Gemm,
+        precision: Precision,
         at_most: usize,
     ) -> Result<Vec<Matmul>, DeviceError> {
         let library = self.library;
-        let problem = Rc::new(Problem::new(library, gemm, dtype)?);
+        let scale = (precision == Precision::Fp8E4m3).then(|| self.scale.clone());
+        let problem = Rc::new(Problem::new(library, gemm, precision, scale)?);
         let preference = Preference::new(library)?;
         let [b, a, c] = problem.layouts;
         let mut found = vec![HeuristicResult::default(); at_most];
@@ -122,10 +148,15 @@ impl Lt {
 
     /// Enqueues `C = A B`, of the whole batch, with float32 accumulation on the stream of this
     /// handle. Panics if a tensor does not have the elements of its matrices.
-    pub fn multiply(&self, matmul: &Matmul, [a, b, c]: [&Tensor; 3]) -> Result<(), DeviceError> {
-        assert_eq!([a, b, c].map(|tensor| tensor.len()), matmul.problem.lengths);
+    pub fn multiply(
+        &self,
+        matmul: &Matmul,
+        [a, b, c]: [&DeviceArray; 3],
+    ) -> Result<(), DeviceError> {
+        assert_eq!([a, b, c].map(DeviceArray::len), matmul.problem.lengths);
+        assert_eq!([a, b, c].map(DeviceArray::element), matmul.problem.elements);
         let (one, zero) = (1.0f32, 0.0f32);
-        let at = |tensor| address(tensor) as *mut c_void;
+        let at = |array: &DeviceArray| array.address() as *mut c_void;
         let [b_layout, a_layout, c_layout] = matmul.problem.layouts;
         // SAFETY: the descriptors live in `matmul`; the factors are host memory, read before the
         // call returns; the tensors hold the matrices of the layouts, as asserted above, and are
@@ -163,12 +194,17 @@ impl Drop for Lt {
 }
 
 impl Problem {
-    fn new(library: &'static Cublaslt, gemm: &Gemm, dtype: DType) -> Result<Self, DeviceError> {
-        let kind = match dtype {
-            DType::Fp16 => sys::cudaDataType::CUDA_R_16F,
-            DType::Bf16 => sys::cudaDataType::CUDA_R_16BF,
+    fn new(
+        library: &'static Cublaslt,
+        gemm: &Gemm,
+        precision: Precision,
+        of_operands: Option<Arc<CudaSlice<f32>>>,
+    ) -> Result<Self, DeviceError> {
+        let (operand, result) = (precision.operand(), precision.result());
+        let compute = match precision {
+            Precision::Tf32 => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+            _ => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
         };
-        let compute = sys::cublasComputeType_t::CUBLAS_COMPUTE_32F;
         let scale = sys::cudaDataType::CUDA_R_32F;
         let GemmShape { m, n, k } = gemm.shape;
         let (layout, batch) = (gemm.layout, gemm.batch);
@@ -182,15 +218,28 @@ impl Problem {
         // SAFETY: `desc` is where the new descriptor goes.
         library.check(unsafe { (library.desc_create)(&mut desc, compute, scale) })?;
         // From here on, a failure drops what there is.
-        let mut problem = Problem { library, lengths, desc, layouts: [std::ptr::null_mut(); 3] };
+        let mut problem = Problem {
+            library,
+            lengths,
+            desc,
+            layouts: [std::ptr::null_mut(); 3],
+            elements: [operand, operand, result],
+            scale: of_operands,
+        };
         let stored = |size: [usize; 2], transposed: bool| match transposed {
             true => [size[1], size[0]],
             false => size,
         };
         let a = stored([m, k], layout.a_transposed());
         let b = stored([k, n], layout.b_transposed());
-        for (slot, size) in problem.layouts.iter_mut().zip([b, a, [m, n]]) {
-            *slot = new_layout(library, kind, size)?;
+        let stored = [(b, operand), (a, operand), ([m, n], result)];
+        for (slot, (size, element)) in problem.layouts.iter_mut().zip(stored) {
+            *slot = new_layout(library, kind(element), size)?;
+        }
+        if let Some(scale) = &problem.scale {
+            let scale = address(scale);
+            problem.scale(DescAttribute::CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, scale)?;
+            problem.scale(DescAttribute::CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, scale)?;
         }
         if layout.b_transposed() {
             problem.multiply_transposed(DescAttribute::CUBLASLT_MATMUL_DESC_TRANSA)?;
@@ -202,6 +251,15 @@ impl Problem {
             problem.repeat(batch)?;
         }
         Ok(problem)
+    }
+
+    /// Multiplies one of cuBLASLt's operands by the number at a device address.
+    fn scale(&mut self, operand: DescAttribute, address: u64) -> Result<(), DeviceError> {
+        let value = (&raw const address).cast();
+        // SAFETY: the descriptor is alive; the attribute takes the eight bytes of an address.
+        let status =
+            unsafe { (self.library.desc_set)(self.desc, operand, value, size_of::<u64>()) };
+        self.library.check(status)
     }
 
     /// Takes the transpose of one of cuBLASLt's operands.
@@ -234,6 +292,46 @@ impl Problem {
             }
         }
         Ok(())
+    }
+}
+
+fn kind(element: Element) -> sys::cudaDataType {
+    match element {
+        Element::Fp16 => sys::cudaDataType::CUDA_R_16F,
+        Element::Bf16 => sys::cudaDataType::CUDA_R_16BF,
+        Element::Fp32 => sys::cudaDataType::CUDA_R_32F,
+        Element::E4m3 => sys::cudaDataType::CUDA_R_8F_E4M3,
+    }
+}
+
+/// What no cuBLASLt multiplies in fp8.
+fn check_fp8(gemm: &Gemm, (major, minor): (i32, i32)) -> Result<(), DeviceError> {
+    if (major, minor) < (8, 9) {
+        return Err(DeviceError::unsupported(format!(
+            "fp8 needs compute capability 8.9 (Ada, Hopper) or later: this GPU has {major}.{minor}"
+        )));
+    }
+    match gemm.layout {
+        GemmLayout::Nt => Ok(()),
+        other => Err(DeviceError::unsupported(format!(
+            "cuBLASLt multiplies fp8 where both operands are contiguous along K, in layout nt, \
+             not {}",
+            other.name()
+        ))),
+    }
+}
+
+/// Why cuBLASLt refuses an fp8 GEMM, where its dimensions say it.
+fn fp8_refusal(gemm: &Gemm, error: DeviceError) -> DeviceError {
+    let GemmShape { n, k, .. } = gemm.shape;
+    let is_aligned = [n, k].iter().all(|size| size.is_multiple_of(FP8_ALIGNMENT));
+    match error.kind {
+        DeviceErrorKind::OutOfMemory => error,
+        _ if is_aligned => error,
+        _ => DeviceError::unsupported(format!(
+            "cuBLASLt multiplies fp8 where K and N are multiples of {FP8_ALIGNMENT}, not K={k} \
+             N={n}"
+        )),
     }
 }
 

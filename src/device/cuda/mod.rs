@@ -1,5 +1,6 @@
 //! One CUDA GPU: its context, the one stream everything is enqueued on, its kernels and libraries.
 
+mod array;
 mod attention;
 mod blas;
 mod branches;
@@ -11,6 +12,7 @@ mod kernels;
 mod lt;
 mod timing;
 
+pub use array::{DeviceArray, Elements};
 pub use attention::{
     AttentionKernel, DecodeKernel, DecodeVariant, FlashTiling, FlashVariant, MemEfficientTile,
     MemEfficientVariant,

@@ -6,7 +6,7 @@ use super::operators::{AttentionCall, Choice, Product};
 use super::tensor::{Handle, Memory, MemoryMut, Operand, Output, strides_of};
 use super::{Torch, Versions};
 use crate::device::{Device, DeviceError, cudnn};
-use crate::workload::DType;
+use crate::workload::{Element, Precision};
 use cudarc::driver::CudaStream;
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -34,7 +34,7 @@ pub struct Target<'a> {
     /// At least as large.
     pub memory: MemoryMut<'a>,
     /// Its element type.
-    pub dtype: DType,
+    pub dtype: Element,
     /// Its dimensions, columns last.
     pub sizes: Vec<usize>,
     /// Elements from one row to the next.
@@ -98,7 +98,7 @@ impl Session {
     pub fn operand(
         &self,
         memory: Memory,
-        dtype: DType,
+        dtype: impl Into<Element>,
         sizes: &[usize],
         row_stride: usize,
     ) -> Result<Operand, DeviceError> {
@@ -110,26 +110,32 @@ impl Session {
     pub fn view(
         &self,
         memory: Memory,
-        dtype: DType,
+        dtype: impl Into<Element>,
         sizes: &[usize],
         strides: &[usize],
     ) -> Result<Operand, DeviceError> {
-        let library = &self.torch.library;
-        Operand::new(library, memory.place(), (sizes, strides), self.kind(dtype))
+        let (library, dtype) = (&self.torch.library, dtype.into());
+        Operand::new(library, memory.place(), (sizes, strides), self.kind(dtype)?, dtype)
     }
 
     /// Element type, device type and device index in PyTorch's numbers.
-    fn kind(&self, dtype: DType) -> [i32; 3] {
-        let Library { float16, bfloat16, .. } = self.torch.library;
+    pub(super) fn kind(&self, element: Element) -> Result<[i32; 3], DeviceError> {
+        let Library { float16, bfloat16, float32, float8_e4m3, .. } = self.torch.library;
+        let has_no_fp8 = || {
+            let version = &self.torch.installation.version;
+            DeviceError::unsupported(format!("PyTorch {version} has no float8_e4m3fn"))
+        };
         // SAFETY: constants of PyTorch's.
         let dtype = unsafe {
-            match dtype {
-                DType::Fp16 => float16(),
-                DType::Bf16 => bfloat16(),
+            match element {
+                Element::Fp16 => float16(),
+                Element::Bf16 => bfloat16(),
+                Element::Fp32 => float32(),
+                Element::E4m3 => float8_e4m3.ok_or_else(has_no_fp8)?(),
             }
         };
         let [device, index] = self.device();
-        [dtype, device, index]
+        Ok([dtype, device, index])
     }
 
     fn device(&self) -> [i32; 2] {
@@ -149,13 +155,14 @@ impl Session {
         operands: [(&Operand, Memory); 3],
         call: &AttentionCall,
     ) -> Result<Output, DeviceError> {
+        let element = operands[0].0.element;
         if let Some(direct) = self.direct_for(call) {
             let tensors = operands.map(|(operand, memory)| operand.handle(memory));
             let result = direct.attention(tensors, call, self.stream.is_some())?;
-            return Ok(self.output_of(result));
+            return Ok(self.output_of(result, element));
         }
         let stack = self.attend(ATTENTION, operands, call)?;
-        Ok(self.output(stack[0]))
+        Ok(self.output(stack[0], element))
     }
 
     /// Which backend PyTorch takes for these; unsupported if it has none to take. What it would
@@ -184,14 +191,16 @@ impl Session {
         }
     }
 
-    /// The product of two matrices.
+    /// The product of two matrices. Those of float32 are multiplied in tf32, or whole: so does
+    /// PyTorch unless it is told.
     pub fn multiply(
         &self,
         product: Product,
         operands: [(&Operand, Memory); 2],
+        precision: Precision,
     ) -> Result<Output, DeviceError> {
-        let dtype = operands[1].0.dtype;
-        self.product(product, operands.map(|(operand, memory)| operand.handle(memory)), dtype)
+        let handles = operands.map(|(operand, memory)| operand.handle(memory));
+        self.product(product, handles, operands[1].0.dtype, precision)
     }
 
     /// `F.linear` of a result: `[m, k]` times the transpose of the weights, `[n, k]`.
@@ -199,8 +208,10 @@ impl Session {
         &self,
         x: &Output,
         (weights, memory): (&Operand, Memory),
+        precision: Precision,
     ) -> Result<Output, DeviceError> {
-        self.product(Product::Linear, [&x.handle, weights.handle(memory)], weights.dtype)
+        let handles = [&x.handle, weights.handle(memory)];
+        self.product(Product::Linear, handles, weights.dtype, precision)
     }
 
     fn product(
@@ -208,21 +219,24 @@ impl Session {
         product: Product,
         [a, b]: [&Handle; 2],
         dtype: i32,
+        precision: Precision,
     ) -> Result<Output, DeviceError> {
+        self.allow_tf32(precision)?;
+        let element = precision.result();
         if let Some(direct) = self.direct_for_all() {
             let [device, index] = self.device();
             let kind = [dtype, device, index];
-            return Ok(self.output_of(direct.multiply(product, [a, b], kind)?));
+            return Ok(self.output_of(direct.multiply(product, [a, b], kind)?, element));
         }
         // The third is the bias of `linear`, which there is none of.
         let mut stack = [a.argument()?, b.argument()?, 0];
         self.call(product.name(), &mut stack)?;
-        Ok(self.output(stack[0]))
+        Ok(self.output(stack[0], element))
     }
 
     /// Copies a result, or the first columns of it, into memory of ours.
     pub fn copy_out(&self, from: &Output, to: Target) -> Result<(), DeviceError> {
-        self.copy_from(&from.view(&to.sizes, self.kind(to.dtype))?, to)
+        self.copy_from(&from.view(&to.sizes, self.kind(to.dtype)?)?, to)
     }
 
     /// Copies memory of ours into other memory of ours.
@@ -235,7 +249,7 @@ impl Session {
         let place = memory.place();
         let library = &self.torch.library;
         let strides = strides_of(&sizes, row_stride);
-        let to = Operand::new(library, place, (&sizes, &strides), self.kind(dtype))?;
+        let to = Operand::new(library, place, (&sizes, &strides), self.kind(dtype)?, dtype)?;
         let to = to.handle_at_once();
         if let Some(direct) = self.direct_for_all() {
             return direct.copy(from, to);
@@ -243,7 +257,7 @@ impl Session {
         let mut stack = [to.argument()?, from.argument()?, 0];
         self.call(c"aten::copy_", &mut stack)?;
         // The first argument once more, to be deleted.
-        drop(self.output(stack[0]));
+        drop(Handle::own(library, stack[0] as *mut _));
         Ok(())
     }
 
@@ -306,12 +320,13 @@ impl Session {
         library.check(status, &name.to_string_lossy())
     }
 
-    fn output(&self, raw: Value) -> Output {
-        self.output_of(Handle::own(&self.torch.library, raw as *mut _))
+    fn output(&self, raw: Value, element: Element) -> Output {
+        self.output_of(Handle::own(&self.torch.library, raw as *mut _), element)
     }
 
-    fn output_of(&self, handle: Handle) -> Output {
-        Output { handle, stream: self.stream.as_ref().map(|stream| stream.stream.clone()) }
+    pub(super) fn output_of(&self, handle: Handle, element: Element) -> Output {
+        let stream = self.stream.as_ref().map(|stream| stream.stream.clone());
+        Output { handle, stream, element }
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Library {
     pub stride: unsafe extern "C" fn(RawTensor, i64, *mut i64) -> Status,
     pub float16: unsafe extern "C" fn() -> i32,
     pub bfloat16: unsafe extern "C" fn() -> i32,
+    pub float32: unsafe extern "C" fn() -> i32,
+    pub float8_e4m3: Option<unsafe extern "C" fn() -> i32>,
     pub device_cpu: unsafe extern "C" fn() -> i32,
     pub device_cuda: unsafe extern "C" fn() -> i32,
     pub set_grad_mode: unsafe extern "C" fn(bool),
@@ -51,6 +53,7 @@ pub(super) struct Library {
     /// C++'s `operator new`: an optional argument lies where the dispatcher can free it.
     pub operator_new: unsafe extern "C" fn(usize) -> *mut c_void,
     pub switches: Option<Switches>,
+    pub tf32: Option<Tf32>,
     pub streams: Option<Streams>,
     /// `c10::FLAGS_caffe2_log_level`: messages below this severity are not printed.
     pub log_level: Option<*mut i32>,
@@ -71,6 +74,11 @@ pub(super) struct Switches {
     pub mem_efficient: SetSwitch,
     pub math: SetSwitch,
     pub cudnn: SetSwitch,
+}
+/// Whether float32 may be multiplied in tf32: `torch.backends.cuda.matmul.allow_tf32`.
+pub(super) struct Tf32 {
+    pub context: unsafe extern "C" fn() -> *mut c_void,
+    pub allow: SetSwitch,
 }
 type SetSwitch = unsafe extern "C" fn(*mut c_void, bool);
 
@@ -129,6 +137,8 @@ impl Library {
                 stride: required(l, "aoti_torch_get_stride")?,
                 float16: required(l, "aoti_torch_dtype_float16")?,
                 bfloat16: required(l, "aoti_torch_dtype_bfloat16")?,
+                float32: required(l, "aoti_torch_dtype_float32")?,
+                float8_e4m3: symbol(l, "aoti_torch_dtype_float8_e4m3fn"),
                 device_cpu: required(l, "aoti_torch_device_type_cpu")?,
                 device_cuda: required(l, "aoti_torch_device_type_cuda")?,
                 set_grad_mode: required(l, "aoti_torch_grad_mode_set_enabled")?,
@@ -136,6 +146,7 @@ impl Library {
                 last_error: symbol(l, "torch_exception_get_what_without_backtrace"),
                 operator_new: required(l, "_Znwm")?,
                 switches: Switches::of(l),
+                tf32: Tf32::of(l),
                 streams: if for_cuda { Some(Streams::of(l)?) } else { None },
                 log_level: symbol(l, "FLAGS_caffe2_log_level"),
                 loaded,
@@ -197,6 +208,18 @@ impl Switches {
                 mem_efficient: symbol(l, "_ZN2at7Context21setSDPUseMemEfficientEb")?,
                 math: symbol(l, "_ZN2at7Context13setSDPUseMathEb")?,
                 cudnn: symbol(l, "_ZN2at7Context14setSDPUseCuDNNEb")?,
+            })
+        }
+    }
+}
+
+impl Tf32 {
+    fn of(l: &[Loaded]) -> Option<Self> {
+        // SAFETY: as of `Switches`.
+        unsafe {
+            Some(Tf32 {
+                context: symbol(l, "_ZN2at13globalContextEv")?,
+                allow: symbol(l, "_ZN2at7Context18setAllowTF32CuBLASEb")?,
             })
         }
     }

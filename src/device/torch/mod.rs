@@ -6,6 +6,7 @@ mod direct;
 mod find;
 mod library;
 mod operators;
+mod precision;
 mod tensor;
 
 pub use call::{Session, Target};

@@ -2,43 +2,73 @@
 
 use super::library::{Library, RawTensor, Value};
 use crate::device::DeviceError;
-use crate::device::cuda::{self, Tensor};
+use crate::device::cuda::{self, DeviceArray, Elements, Tensor};
+use crate::workload::{Element, HostArray};
 use cudarc::driver::{CudaStream, sys};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-/// 16-bit numbers of ours that a call works on.
+/// Numbers of ours that a call works on.
 #[derive(Clone, Copy)]
 pub enum Memory<'a> {
-    /// Of the host.
+    /// 16-bit ones of the host.
     Host(&'a [u16]),
-    /// Of the GPU.
+    /// 16-bit ones of the GPU.
     Cuda(&'a Tensor),
+    /// Any of the host.
+    HostArray(&'a HostArray),
+    /// Any of the GPU.
+    DeviceArray(&'a DeviceArray),
 }
 
+/// Where memory is: its address, its elements and the bytes of each.
+pub(super) type Place = (u64, usize, usize);
+
 impl Memory<'_> {
-    pub(super) fn place(self) -> (u64, usize) {
+    pub(super) fn place(self) -> Place {
         match self {
-            Memory::Host(bits) => (bits.as_ptr() as u64, bits.len()),
-            Memory::Cuda(tensor) => (cuda::address(tensor), tensor.len()),
+            Memory::Host(bits) => (bits.as_ptr() as u64, bits.len(), 2),
+            Memory::Cuda(tensor) => (cuda::address(tensor), tensor.len(), 2),
+            Memory::HostArray(array) => {
+                let address = match array {
+                    HostArray::Half(_, bits) => bits.as_ptr() as u64,
+                    HostArray::Single(values) => values.as_ptr() as u64,
+                    HostArray::E4m3(bits) => bits.as_ptr() as u64,
+                };
+                (address, array.len(), array.element().bytes())
+            }
+            Memory::DeviceArray(array) => (array.address(), array.len(), array.element_bytes()),
         }
     }
 }
 
-/// 16-bit numbers of ours that a call writes.
+/// Numbers of ours that a call writes.
 pub enum MemoryMut<'a> {
-    /// Of the host.
+    /// 16-bit ones of the host.
     Host(&'a mut [u16]),
-    /// Of the GPU.
+    /// 16-bit ones of the GPU.
     Cuda(&'a mut Tensor),
+    /// Any of the host.
+    HostArray(&'a mut HostArray),
+    /// Any of the GPU.
+    DeviceArray(&'a mut DeviceArray),
 }
 
 impl MemoryMut<'_> {
-    pub(super) fn place(self) -> (u64, usize) {
+    pub(super) fn place(self) -> Place {
         match self {
-            MemoryMut::Host(bits) => (bits.as_mut_ptr() as u64, bits.len()),
-            MemoryMut::Cuda(tensor) => (cuda::address(tensor), tensor.len()),
+            MemoryMut::Host(bits) => (bits.as_mut_ptr() as u64, bits.len(), 2),
+            MemoryMut::Cuda(tensor) => (cuda::address(tensor), tensor.len(), 2),
+            MemoryMut::HostArray(array) => {
+                let address = match array {
+                    HostArray::Half(_, bits) => bits.as_mut_ptr() as u64,
+                    HostArray::Single(values) => values.as_mut_ptr() as u64,
+                    HostArray::E4m3(bits) => bits.as_mut_ptr() as u64,
+                };
+                (address, array.len(), array.element().bytes())
+            }
+            MemoryMut::DeviceArray(array) => (array.address(), array.len(), array.element_bytes()),
         }
     }
 }
@@ -121,20 +151,25 @@ impl Drop for Handle {
 /// Memory of ours as a tensor. A call gets the memory again, so that it is alive.
 pub struct Operand {
     handle: Handle,
+    /// Address, and elements.
     place: (u64, usize),
     /// Of its elements, in PyTorch's numbers.
     pub(super) dtype: i32,
+    pub(super) element: Element,
 }
 
 impl Operand {
     /// A tensor over memory at an address, as long as that: its dimensions, and elements from one
-    /// to the next of each. Panics if the memory is not as large.
+    /// to the next of each. Panics if the memory is not as large, or of other elements.
     pub(super) fn new(
         library: &'static Library,
-        (address, len): (u64, usize),
+        place: Place,
         (sizes, strides): (&[usize], &[usize]),
         kind: [i32; 3],
+        element: Element,
     ) -> Result<Self, DeviceError> {
+        let (address, len, element_bytes) = place;
+        assert_eq!(element_bytes, element.bytes(), "the memory holds such elements");
         assert_eq!(sizes.len(), strides.len(), "a stride for each dimension");
         let dims = || sizes.iter().zip(strides);
         let last = dims().fold(0_usize, |last, (size, stride)| {
@@ -145,12 +180,14 @@ impl Operand {
         // SAFETY: they stay within the memory, as asserted, and `Operand::handle` lets only living
         // memory to a call.
         let handle = unsafe { Handle::over(library, address, &dims, kind)? };
-        Ok(Operand { handle, place: (address, len), dtype: kind[0] })
+        Ok(Operand { handle, place: (address, len), dtype: kind[0], element })
     }
 
     /// For a call that reads it. Panics if `memory` is not what it was made over.
     pub(super) fn handle(&self, memory: Memory) -> &Handle {
-        assert_eq!(memory.place(), self.place, "the memory is the tensor's");
+        let (address, len, element_bytes) = memory.place();
+        let is_same = (address, len) == self.place && element_bytes == self.element.bytes();
+        assert!(is_same, "the memory is the tensor's");
         &self.handle
     }
 
@@ -179,6 +216,8 @@ pub struct Output {
     pub(super) handle: Handle,
     /// None on the host.
     pub(super) stream: Option<Arc<CudaStream>>,
+    /// How its elements are stored.
+    pub(super) element: Element,
 }
 
 impl Output {
@@ -204,13 +243,14 @@ impl Output {
         unsafe { Handle::over(self.handle.library, self.address()?, &dims, kind) }
     }
 
-    /// Fills it, and what lies between its rows.
+    /// Fills it, and what lies between its rows, with 16 bits: once for each of as many bits, twice
+    /// for each of float32.
     pub fn fill(&mut self, bits: u16) -> Result<(), DeviceError> {
         let address = self.address()?;
         // With the gaps between its rows.
         let last: i64 =
             self.handle.dims()?.iter().map(|[size, stride]| (size - 1).max(0) * stride).sum();
-        let elements = last as usize + 1;
+        let elements = (last as usize + 1) * self.element.bytes() / 2;
         match &self.stream {
             None => {
                 // SAFETY: the elements of a result of ours alone, which PyTorch computed before the

@@ -1,33 +1,44 @@
 //! The GEMM by cuBLASLt.
 
 use super::GemmProblem;
-use crate::device::cuda::{Graph, Lt, Matmul, Tensor};
+use crate::device::cuda::{DeviceArray, Graph, Lt, Matmul};
 use crate::device::{Algorithm, Cuda};
 use crate::ops::{Plan, Verification, verify};
-use crate::workload::{CaseError, DType, Gemm};
+use crate::workload::{CaseError, Gemm, Precision};
 use std::rc::Rc;
 
 /// A GEMM bound to its buffers and its algorithm.
 pub struct CublasLtGemm {
     pub(super) cuda: Rc<Cuda>,
-    pub(super) problem: GemmProblem<Tensor>,
+    pub(super) problem: GemmProblem<DeviceArray>,
     matmul: Matmul,
 }
 
-impl GemmProblem<Tensor> {
+impl GemmProblem<DeviceArray> {
     /// Operands in device memory: A and B seeded normal numbers, C not initialised.
-    pub fn on_cuda(cuda: &Cuda, gemm: Gemm, dtype: DType, seed: u64) -> Result<Self, CaseError> {
-        let [a, b, c] = gemm.matrices();
-        let a = cuda.normal(dtype, (seed, 0), a.size, a.data)?;
-        let b = cuda.normal(dtype, (seed, 1), b.size, b.data)?;
-        let c = cuda.alloc(c.size[0] * c.size[1])?;
+    pub fn on_cuda(
+        cuda: &Cuda,
+        gemm: Gemm,
+        dtype: impl Into<Precision>,
+        seed: u64,
+    ) -> Result<Self, CaseError> {
+        let (dtype, [a, b, c]) = (dtype.into(), gemm.matrices());
+        let a = cuda.normal_array(dtype.operand(), (seed, 0), a.size, a.data)?;
+        let b = cuda.normal_array(dtype.operand(), (seed, 1), b.size, b.data)?;
+        let c = cuda.alloc_array(dtype.result(), c.size[0] * c.size[1])?;
         Ok(GemmProblem { gemm, dtype, a, b, c })
     }
 }
 
 impl CublasLtGemm {
     /// Allocates and fills the operands, for the algorithm that the heuristic holds for the best.
-    pub fn new(cuda: &Rc<Cuda>, gemm: Gemm, dtype: DType, seed: u64) -> Result<Self, CaseError> {
+    pub fn new(
+        cuda: &Rc<Cuda>,
+        gemm: Gemm,
+        dtype: impl Into<Precision>,
+        seed: u64,
+    ) -> Result<Self, CaseError> {
+        let dtype = dtype.into();
         let matmul = cuda.lt().algorithms(&gemm, dtype, 1)?.swap_remove(0);
         Self::with(cuda, gemm, dtype, seed, matmul)
     }
@@ -36,7 +47,7 @@ impl CublasLtGemm {
     pub fn with(
         cuda: &Rc<Cuda>,
         gemm: Gemm,
-        dtype: DType,
+        dtype: impl Into<Precision>,
         seed: u64,
         matmul: Matmul,
     ) -> Result<Self, CaseError> {
@@ -48,7 +59,7 @@ impl CublasLtGemm {
     pub fn fastest(
         cuda: &Rc<Cuda>,
         gemm: Gemm,
-        dtype: DType,
+        dtype: Precision,
         seed: u64,
     ) -> Result<Matmul, CaseError> {
         let offered = cuda.lt().algorithms(&gemm, dtype, MAX_ALGORITHMS)?;
@@ -92,7 +103,7 @@ impl Plan for CublasLtGemm {
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
-        verify::cuda::poison(&self.cuda, &mut self.problem.c)?;
+        verify::cuda::poison_array(&self.cuda, &mut self.problem.c)?;
         self.launch()?;
         verify::cuda::gemm(&self.cuda, &self.problem)
     }

@@ -1,11 +1,11 @@
 //! A low-rank pair: two GEMMs, one after the other, the second over the first's result.
 
 use super::{CpuGemm, CublasLtGemm, GemmProblem};
-use crate::device::cuda::Tensor;
+use crate::device::cuda::DeviceArray;
 use crate::ops::plan::worst;
-use crate::ops::verify::{self, POISON};
+use crate::ops::verify;
 use crate::ops::{Plan, Verification};
-use crate::workload::CaseError;
+use crate::workload::{CaseError, HostArray};
 use std::mem::swap;
 
 /// A plan of one GEMM whose buffers another one may share.
@@ -57,14 +57,14 @@ impl<P: Part> Plan for LowRank<P> {
 }
 
 impl Part for CpuGemm {
-    type Buffer = Vec<u16>;
+    type Buffer = HostArray;
 
-    fn problem(&mut self) -> &mut GemmProblem<Vec<u16>> {
+    fn problem(&mut self) -> &mut GemmProblem<HostArray> {
         &mut self.problem
     }
 
     fn poison(&mut self) -> Result<(), CaseError> {
-        self.problem.c.fill(POISON);
+        verify::host::poison(&mut self.problem.c);
         Ok(())
     }
 
@@ -74,14 +74,14 @@ impl Part for CpuGemm {
 }
 
 impl Part for CublasLtGemm {
-    type Buffer = Tensor;
+    type Buffer = DeviceArray;
 
-    fn problem(&mut self) -> &mut GemmProblem<Tensor> {
+    fn problem(&mut self) -> &mut GemmProblem<DeviceArray> {
         &mut self.problem
     }
 
     fn poison(&mut self) -> Result<(), CaseError> {
-        verify::cuda::poison(&self.cuda, &mut self.problem.c)
+        verify::cuda::poison_array(&self.cuda, &mut self.problem.c)
     }
 
     fn check(&mut self) -> Result<Verification, CaseError> {
@@ -92,12 +92,12 @@ impl Part for CublasLtGemm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{DType, Gemm, GemmLayout, GemmShape};
+    use crate::workload::{Gemm, GemmLayout, GemmShape, Precision};
 
     fn pair(rank: usize, padded: usize) -> LowRank<CpuGemm> {
         let part = |data: GemmShape, shape: GemmShape| {
             let gemm = Gemm { shape, layout: GemmLayout::Nt, ..Gemm::dense(data) };
-            CpuGemm::new(GemmProblem::on_host(gemm, DType::Fp16, 42))
+            CpuGemm::new(GemmProblem::on_host(gemm, Precision::Fp16, 42))
         };
         let (down, up) = (GemmShape { m: 9, n: rank, k: 33 }, GemmShape { m: 9, n: 21, k: rank });
         LowRank::new(
@@ -113,8 +113,8 @@ mod tests {
         assert_eq!(verification.rows, 18);
         // The operand that the second was made with is no part of it.
         let result = plan.second.problem.c.clone();
-        plan.first.problem.c.fill(POISON);
-        plan.second.problem.c.fill(POISON);
+        verify::host::poison(&mut plan.first.problem.c);
+        verify::host::poison(&mut plan.second.problem.c);
         plan.launch().unwrap();
         assert_eq!(plan.second.problem.c, result);
     }
@@ -123,7 +123,7 @@ mod tests {
     fn a_first_that_is_left_out_shows() {
         let mut plan = pair(13, 13);
         plan.verify().unwrap();
-        plan.second.problem.a[0] ^= 0x4000;
+        plan.second.problem.a.set(0, 1000.0);
         assert!(plan.first(|first| first.check()).is_err());
     }
 

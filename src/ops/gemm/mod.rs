@@ -16,17 +16,17 @@ pub use pytorch::{by_pytorch, by_pytorch_on_the_fly};
 pub use pytorch_low_rank::low_rank_by_pytorch;
 pub use together::{CpuConcurrent, CublasGrouped, CudaConcurrent};
 
-use crate::workload::{DType, Gemm, philox};
+use crate::workload::{Gemm, HostArray, Precision};
 
-/// A GEMM and its matrices, or those of its batch one after the other, row-major: bits on the host
-/// (`B = Vec<u16>`), or buffers of a device.
+/// A GEMM and its matrices, or those of its batch one after the other, row-major: arrays of the
+/// host or of a device.
 #[derive(Clone, Debug)]
 pub struct GemmProblem<B> {
     /// The shape, and the part of it that holds data.
     pub gemm: Gemm,
-    /// Element type of all three.
-    pub dtype: DType,
-    /// `[m, k]`, or as its layout has it: tensor 0 of [`philox::fill`].
+    /// Element types of all three.
+    pub dtype: Precision,
+    /// `[m, k]`, or as its layout has it: tensor 0 of `philox::fill`.
     pub a: B,
     /// `[k, n]`, or as its layout has it: tensor 1.
     pub b: B,
@@ -34,13 +34,16 @@ pub struct GemmProblem<B> {
     pub c: B,
 }
 
-impl GemmProblem<Vec<u16>> {
+impl GemmProblem<HostArray> {
     /// Seeded normal operands in host memory, and a result of zeros.
-    pub fn on_host(gemm: Gemm, dtype: DType, seed: u64) -> Self {
-        let matrices = gemm.matrices();
-        let [mut a, mut b, c] = matrices.map(|matrix| vec![0; matrix.size[0] * matrix.size[1]]);
-        philox::fill(&mut a, dtype, seed, 0, matrices[0].size, matrices[0].data);
-        philox::fill(&mut b, dtype, seed, 1, matrices[1].size, matrices[1].data);
-        GemmProblem { gemm, dtype, a, b, c }
+    pub fn on_host(gemm: Gemm, dtype: impl Into<Precision>, seed: u64) -> Self {
+        let (dtype, [a, b, c]) = (dtype.into(), gemm.matrices());
+        GemmProblem {
+            gemm,
+            dtype,
+            a: HostArray::normal(dtype.operand(), (seed, 0), a.size, a.data),
+            b: HostArray::normal(dtype.operand(), (seed, 1), b.size, b.data),
+            c: HostArray::zeros(dtype.result(), c.size[0] * c.size[1]),
+        }
     }
 }

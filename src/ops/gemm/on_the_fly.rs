@@ -2,22 +2,22 @@
 //! result. Only what is padded is copied: A and B where K is, B and C where N is.
 
 use super::{CpuGemm, CublasLtGemm, GemmProblem};
-use crate::device::{Algorithm, Cuda, cuda::Tensor};
-use crate::ops::resize::resize;
-use crate::ops::verify::{self, POISON};
+use crate::device::{Algorithm, Cuda, cuda::DeviceArray};
+use crate::ops::resize::resize_array;
+use crate::ops::verify;
 use crate::ops::{Plan, Verification};
-use crate::workload::{CaseError, DType, Gemm, PaddedMatrix};
+use crate::workload::{CaseError, Gemm, HostArray, PaddedMatrix, Precision};
 use std::rc::Rc;
 
 /// The GEMM on the host.
 pub struct CpuGemmOnTheFly {
-    dense: GemmProblem<Vec<u16>>,
+    dense: GemmProblem<HostArray>,
     padded: CpuGemm,
 }
 
 impl CpuGemmOnTheFly {
     /// With its operands.
-    pub fn new(gemm: Gemm, dtype: DType, seed: u64) -> Self {
+    pub fn new(gemm: Gemm, dtype: Precision, seed: u64) -> Self {
         CpuGemmOnTheFly {
             dense: GemmProblem::on_host(gemm.unpadded(), dtype, seed),
             padded: CpuGemm::new(GemmProblem::on_host(gemm, dtype, seed)),
@@ -31,12 +31,12 @@ impl Plan for CpuGemmOnTheFly {
         let [a, b, c] = padded.gemm.matrices();
         for (matrix, from, to) in [(a, &dense.a, &mut padded.a), (b, &dense.b, &mut padded.b)] {
             if matrix.is_padded() {
-                resize(from, matrix.data, to, matrix.size);
+                resize_array(from, matrix.data, to, matrix.size);
             }
         }
         self.padded.launch()?;
         if c.is_padded() {
-            resize(&self.padded.problem.c, c.size, &mut self.dense.c, c.data);
+            resize_array(&self.padded.problem.c, c.size, &mut self.dense.c, c.data);
         }
         Ok(())
     }
@@ -46,14 +46,14 @@ impl Plan for CpuGemmOnTheFly {
         let [a, b, c] = padded.gemm.matrices();
         for (matrix, operand) in [(a, &mut padded.a), (b, &mut padded.b)] {
             if matrix.is_padded() {
-                operand.fill(POISON);
+                verify::host::poison(operand);
             }
         }
-        padded.c.fill(POISON);
-        self.dense.c.fill(POISON);
+        verify::host::poison(&mut padded.c);
+        verify::host::poison(&mut self.dense.c);
         self.launch()?;
         if !c.is_padded() {
-            self.dense.c.copy_from_slice(&self.padded.problem.c);
+            self.dense.c.clone_from(&self.padded.problem.c);
         }
         verify::host::gemm(&self.dense)
     }
@@ -62,7 +62,7 @@ impl Plan for CpuGemmOnTheFly {
 /// The GEMM by cuBLASLt.
 pub struct CudaGemmOnTheFly {
     cuda: Rc<Cuda>,
-    dense: GemmProblem<Tensor>,
+    dense: GemmProblem<DeviceArray>,
     padded: CublasLtGemm,
 }
 
@@ -98,11 +98,11 @@ impl Plan for CudaGemmOnTheFly {
         let [a, b, c] = padded.gemm.matrices();
         for (matrix, operand) in [(a, &mut padded.a), (b, &mut padded.b)] {
             if matrix.is_padded() {
-                verify::cuda::poison(&self.cuda, operand)?;
+                verify::cuda::poison_array(&self.cuda, operand)?;
             }
         }
-        verify::cuda::poison(&self.cuda, &mut padded.c)?;
-        verify::cuda::poison(&self.cuda, &mut self.dense.c)?;
+        verify::cuda::poison_array(&self.cuda, &mut padded.c)?;
+        verify::cuda::poison_array(&self.cuda, &mut self.dense.c)?;
         self.launch()?;
         if !c.is_padded() {
             self.cut(c)?;
@@ -118,16 +118,21 @@ impl Plan for CudaGemmOnTheFly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::GemmShape;
+    use crate::workload::{GemmLayout, GemmShape};
+
+    const ON_CPU: [Precision; 3] = [Precision::Fp16, Precision::Bf16, Precision::Fp32];
 
     #[test]
     fn copies_within_the_launch_change_nothing() {
         let data = GemmShape { m: 33, n: 65, k: 107 };
         for shape in [GemmShape { k: 112, ..data }, GemmShape { n: 72, ..data }] {
-            for dtype in DType::ALL {
-                let mut dense = CpuGemm::new(GemmProblem::on_host(Gemm::dense(data), dtype, 42));
+            for (dtype, layout) in
+                ON_CPU.into_iter().flat_map(|d| GemmLayout::ALL.map(|layout| (d, layout)))
+            {
+                let gemm = Gemm { shape, layout, ..Gemm::dense(data) };
+                let mut dense = CpuGemm::new(GemmProblem::on_host(gemm.unpadded(), dtype, 42));
                 dense.launch().unwrap();
-                let mut plan = CpuGemmOnTheFly::new(Gemm { shape, ..Gemm::dense(data) }, dtype, 42);
+                let mut plan = CpuGemmOnTheFly::new(gemm, dtype, 42);
                 plan.verify().unwrap();
                 assert_eq!(plan.dense.c, dense.problem.c);
             }
@@ -138,10 +143,10 @@ mod tests {
     fn a_copy_that_is_left_out_shows() {
         let data = GemmShape { m: 33, n: 65, k: 107 };
         let gemm = Gemm { shape: GemmShape { k: 112, ..data }, ..Gemm::dense(data) };
-        let mut plan = CpuGemmOnTheFly::new(gemm, DType::Fp16, 42);
-        plan.dense.b.fill(0);
+        let mut plan = CpuGemmOnTheFly::new(gemm, Precision::Fp16, 42);
+        plan.dense.b = HostArray::zeros(plan.dense.b.element(), plan.dense.b.len());
         plan.launch().unwrap();
         // The operands of the padded GEMM are those of the launch, not those it was made with.
-        assert!(plan.padded.problem.c.iter().all(|&bits| bits & 0x7fff == 0));
+        assert!(plan.padded.problem.c.values().iter().all(|&value| value == 0.0));
     }
 }

@@ -2,13 +2,13 @@
 
 use super::GemmProblem;
 use super::pytorch::{c_of, operands};
-use crate::device::torch::{Operand, Session};
-use crate::device::{Device, cuda::Tensor};
+use crate::device::torch::{Operand, Product, Session};
+use crate::device::{Device, cuda::DeviceArray};
 use crate::ops::plan::worst;
 use crate::ops::pytorch::{Buffer, Kept, OnCuda};
-use crate::ops::verify::{self, POISON};
+use crate::ops::verify;
 use crate::ops::{Plan, Verification};
-use crate::workload::{CaseError, DType, Gemm};
+use crate::workload::{CaseError, Gemm, HostArray, Precision};
 use std::mem::swap;
 use std::rc::Rc;
 
@@ -17,7 +17,7 @@ pub fn low_rank_by_pytorch(
     session: &Rc<Session>,
     device: &Device,
     pair: [Gemm; 2],
-    dtype: DType,
+    dtype: Precision,
     seed: u64,
 ) -> Result<Box<dyn Plan>, CaseError> {
     Ok(match device {
@@ -57,16 +57,16 @@ impl<B: Buffer> PytorchLowRank<B> {
     /// Into memory filled with NaN, where that is asked for.
     fn multiply(&mut self, poisoned: bool) -> Result<(), CaseError> {
         let PytorchLowRank { session, first, second, x, weights: [v, u], results } = self;
-        let [hidden, result] = results;
+        let ([hidden, result], precision) = (results, first.dtype);
         let operands = || [(&*x, first.a.memory()), (&*v, first.b.memory())];
-        let down = || session.multiply(super::pytorch::product(&first.gemm), operands());
+        let down = || session.multiply(Product::Linear, operands(), precision);
         if poisoned {
             hidden.launch_poisoned(down)?
         } else {
             hidden.launch(down)?
         }
         let Some(hidden) = hidden.result() else { return Ok(()) };
-        let up = || session.linear_of(hidden, (u, second.b.memory()));
+        let up = || session.linear_of(hidden, (u, second.b.memory()), precision);
         if poisoned { result.launch_poisoned(up) } else { result.launch(up) }
     }
 
@@ -91,28 +91,28 @@ impl<B: Buffer> PytorchLowRank<B> {
     }
 }
 
-impl Plan for PytorchLowRank<Vec<u16>> {
+impl Plan for PytorchLowRank<HostArray> {
     fn launch(&mut self) -> Result<(), CaseError> {
         self.multiply(false)
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
-        self.first.c.fill(POISON);
-        self.second.c.fill(POISON);
+        verify::host::poison(&mut self.first.c);
+        verify::host::poison(&mut self.second.c);
         self.launch_into_nan()?;
         self.check(verify::host::gemm)
     }
 }
 
-impl Plan for OnCuda<PytorchLowRank<Tensor>> {
+impl Plan for OnCuda<PytorchLowRank<DeviceArray>> {
     fn launch(&mut self) -> Result<(), CaseError> {
         self.plan.multiply(false)
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
         let OnCuda { cuda, plan } = self;
-        verify::cuda::poison(cuda, &mut plan.first.c)?;
-        verify::cuda::poison(cuda, &mut plan.second.c)?;
+        verify::cuda::poison_array(cuda, &mut plan.first.c)?;
+        verify::cuda::poison_array(cuda, &mut plan.second.c)?;
         plan.launch_into_nan()?;
         plan.check(|problem| verify::cuda::gemm(cuda, problem))
     }

@@ -2,11 +2,11 @@
 
 use super::{CpuGemm, CublasLtGemm, GemmProblem};
 use crate::device::Cuda;
-use crate::device::cuda::{Branches, Grouped, Matrix, Strided, Tensor};
+use crate::device::cuda::{Branches, DeviceArray, Grouped, Matrix, Strided};
 use crate::ops::plan::worst;
-use crate::ops::verify::{self, POISON};
+use crate::ops::verify;
 use crate::ops::{Plan, Verification};
-use crate::workload::{CaseError, DType, Gemm, GemmShape};
+use crate::workload::{CaseError, Gemm, GemmShape, Precision};
 use rayon::prelude::*;
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ impl Plan for CpuConcurrent {
     }
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
-        self.0.iter_mut().for_each(|part| part.problem.c.fill(POISON));
+        self.0.iter_mut().for_each(|part| verify::host::poison(&mut part.problem.c));
         self.launch()?;
         worst(self.0.iter().map(|part| verify::host::gemm(&part.problem)))
     }
@@ -28,7 +28,7 @@ impl Plan for CpuConcurrent {
 /// GEMMs in one call of cuBLAS, a group each.
 pub struct CublasGrouped {
     cuda: Rc<Cuda>,
-    parts: Vec<GemmProblem<Tensor>>,
+    parts: Vec<GemmProblem<DeviceArray>>,
     /// Holds the addresses of the parts' tensors.
     grouped: Grouped,
 }
@@ -41,7 +41,7 @@ impl CublasGrouped {
     pub fn new(
         cuda: &Rc<Cuda>,
         parts: &[Gemm],
-        dtype: DType,
+        dtype: Precision,
         seed: u64,
     ) -> Result<Self, CaseError> {
         assert!(
@@ -51,16 +51,16 @@ impl CublasGrouped {
         let problem = |&gemm: &Gemm| GemmProblem::on_cuda(cuda, gemm, dtype, seed);
         let parts = parts.iter().map(problem).collect::<Result<Vec<_>, _>>()?;
         let operands: Vec<_> = parts.iter().map(operands).collect();
-        let grouped = Grouped::new(cuda.stream(), &operands)?;
+        let grouped = Grouped::new(cuda.stream(), &operands, dtype)?;
         Ok(CublasGrouped { cuda: cuda.clone(), parts, grouped })
     }
 }
 
 /// A GEMM as cuBLAS is asked for it: shape, A, B and C.
-fn operands(problem: &GemmProblem<Tensor>) -> (Strided, [Matrix<'_>; 3]) {
-    let GemmProblem { gemm, dtype, a, b, c } = problem;
+fn operands(problem: &GemmProblem<DeviceArray>) -> (Strided, [Matrix<'_>; 3]) {
+    let GemmProblem { gemm, a, b, c, .. } = problem;
     let GemmShape { m, n, k } = gemm.shape;
-    let matrix = |tensor, columns| Matrix::narrow(tensor, *dtype, columns, 0);
+    let matrix = |array, columns| Matrix::array(array, columns, 0);
     (Strided { m, n, k, batch: 1, alpha: 1.0 }, [matrix(a, k), matrix(b, n), matrix(c, n)])
 }
 
@@ -72,7 +72,7 @@ impl Plan for CublasGrouped {
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
         for part in &mut self.parts {
-            verify::cuda::poison(&self.cuda, &mut part.c)?;
+            verify::cuda::poison_array(&self.cuda, &mut part.c)?;
         }
         self.launch()?;
         worst(self.parts.iter().map(|part| verify::cuda::gemm(&self.cuda, part)))
@@ -103,7 +103,7 @@ impl Plan for CudaConcurrent {
 
     fn verify(&mut self) -> Result<Verification, CaseError> {
         for part in &mut self.parts {
-            verify::cuda::poison(&self.cuda, &mut part.problem.c)?;
+            verify::cuda::poison_array(&self.cuda, &mut part.problem.c)?;
         }
         self.launch()?;
         worst(self.parts.iter().map(|part| verify::cuda::gemm(&self.cuda, &part.problem)))
@@ -113,6 +113,7 @@ impl Plan for CudaConcurrent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::DType;
 
     #[test]
     fn gemms_side_by_side_are_those_one_by_one() {

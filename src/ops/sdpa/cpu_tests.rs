@@ -170,7 +170,10 @@ fn plans_check_themselves() {
         for attend in [cpu_blocked::attend, cpu_math::attend] {
             let verification = CpuSdpa { problem: input.clone(), attend }.verify().unwrap();
             assert_eq!(verification.rows, SAMPLED_ROWS);
-            assert!(verification.max_rel_error < 0.26 * tolerance(dtype), "{verification:?}");
+            assert!(
+                verification.max_rel_error < 0.26 * tolerance(dtype.into(), 1),
+                "{verification:?}"
+            );
         }
     }
 }

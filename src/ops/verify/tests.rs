@@ -7,7 +7,9 @@ use crate::ops::Plan;
 use crate::ops::gemm::{CpuGemm, GemmProblem};
 use crate::ops::sdpa::{self, Made, SdpaProblem};
 use crate::workload::convert::{from_f32, to_f32};
-use crate::workload::{Backend, ErrorKind, Gemm, GemmLayout, GemmShape, Sdpa, SdpaShape};
+use crate::workload::{
+    Backend, DType, ErrorKind, Gemm, GemmLayout, GemmShape, HostArray, Sdpa, SdpaShape,
+};
 
 mod gemm_errors;
 mod roundings;
@@ -19,14 +21,24 @@ fn host_sdpa(problem: &SdpaProblem<Vec<u16>>) -> Result<Verification, CaseError>
 }
 
 /// A right GEMM of 200 rows, made without the plans: by the reference itself, rounded.
-fn right_gemm(dtype: DType) -> GemmProblem<Vec<u16>> {
+fn right_gemm(precision: impl Into<Precision>) -> GemmProblem<HostArray> {
     let shape = GemmShape { m: 200, n: 48, k: 33 };
-    let mut problem = GemmProblem::on_host(Gemm::dense(shape), dtype, 42);
-    problem.c = (0..shape.m)
-        .flat_map(|row| gemm_row(&problem, row))
-        .map(|sum| from_f32(dtype, sum.value))
-        .collect();
+    let mut problem = GemmProblem::on_host(Gemm::dense(shape), precision, 42);
+    let sums = (0..shape.m).flat_map(|row| gemm_row(&problem, row));
+    problem.c = HostArray::rounded(problem.dtype.result(), sums.map(|sum| sum.value as f32));
     problem
+}
+
+/// Makes an element one that was not written.
+fn poison_at(array: &mut HostArray, at: usize) {
+    let mut poisoned = array.clone();
+    host::poison(&mut poisoned);
+    match (array, poisoned) {
+        (HostArray::Half(_, bits), HostArray::Half(_, poison)) => bits[at] = poison[at],
+        (HostArray::Single(values), HostArray::Single(poison)) => values[at] = poison[at],
+        (HostArray::E4m3(bits), HostArray::E4m3(poison)) => bits[at] = poison[at],
+        _ => panic!("a clone is of the same type"),
+    }
 }
 
 fn right_sdpa(dtype: DType, causal: bool) -> SdpaProblem<Vec<u16>> {
@@ -42,7 +54,7 @@ fn right_sdpa(dtype: DType, causal: bool) -> SdpaProblem<Vec<u16>> {
     let mut problem = SdpaProblem::on_host(sdpa, dtype, 42);
     problem.o = (0..200)
         .flat_map(|row| sdpa_row(&problem, row, Scores::Float32))
-        .map(|sum| from_f32(dtype, sum.value))
+        .map(|sum| from_f32(dtype, sum.value as f32))
         .collect();
     problem
 }
@@ -56,15 +68,18 @@ fn assert_wrong(result: Result<Verification, CaseError>, parts: &[&str]) {
 
 #[test]
 fn right_results_pass_within_one_rounding() {
-    for dtype in DType::ALL {
-        let mut results = vec![host::gemm(&right_gemm(dtype))];
-        results.extend([false, true].map(|causal| host_sdpa(&right_sdpa(dtype, causal))));
-        for result in results {
+    for precision in Precision::ALL {
+        let mut results = vec![(host::gemm(&right_gemm(precision)), tolerance(precision, 33))];
+        if let Some(dtype) = precision.half() {
+            let of = |causal| host_sdpa(&right_sdpa(dtype, causal));
+            results.extend([false, true].map(|causal| (of(causal), tolerance(precision, 1))));
+        }
+        for (result, tolerance) in results {
             let verification = result.unwrap();
             assert_eq!(verification.rows, SAMPLED_ROWS);
-            assert_eq!(verification.tolerance, tolerance(dtype));
+            assert_eq!(verification.tolerance, tolerance);
             assert!(verification.max_rel_error > 0.0);
-            assert!(verification.max_rel_error < 0.26 * tolerance(dtype), "{verification:?}");
+            assert!(verification.max_rel_error < 0.26 * tolerance, "{verification:?}");
         }
     }
 }
@@ -77,7 +92,8 @@ fn changed(
     change: impl Fn(u16) -> u16,
 ) -> [Result<Verification, CaseError>; 2] {
     let (mut gemm, mut sdpa) = (right_gemm(dtype), right_sdpa(dtype, true));
-    for element in [&mut gemm.c[row * 48 + column], &mut sdpa.o[row * 24 + column]] {
+    let HostArray::Half(_, c) = &mut gemm.c else { panic!("it has 16 bits") };
+    for element in [&mut c[row * 48 + column], &mut sdpa.o[row * 24 + column]] {
         *element = change(*element);
     }
     [host::gemm(&gemm), host_sdpa(&sdpa)]
@@ -109,6 +125,14 @@ fn one_element_unwritten_or_not_finite_fails_in_any_row() {
                 }
             }
         }
+    }
+    for precision in Precision::ALL {
+        let mut problem = right_gemm(precision);
+        poison_at(&mut problem.c, unsampled * 48 + 5);
+        let what = format!("row {unsampled}, column 5 was not written");
+        assert_wrong(host::gemm(&problem), &[&what]);
+        problem.c.set(unsampled * 48 + 5, f32::INFINITY);
+        assert_wrong(host::gemm(&problem), &["column 5 is inf"]);
     }
 }
 
@@ -146,7 +170,7 @@ fn a_gemm_that_takes_its_operands_for_others_fails() {
         }
         // The result of the last GEMM of the batch is that of the one before.
         let mut wrong = right.clone();
-        wrong.c.copy_within(7 * 576..8 * 576, 8 * 576);
+        (8 * 576..9 * 576).for_each(|at| wrong.c.set(at, right.c.get(at - 576)));
         assert_wrong(host::gemm(&wrong), &["relative error"]);
     }
 }
@@ -158,47 +182,57 @@ fn what_should_be_zero_has_to_be() {
     let mut plan = CpuGemm::new(problem);
     plan.verify().unwrap();
     let mut problem = plan.problem.clone();
-    problem.c[7 * 8] = from_f32(DType::Fp16, 0.01);
+    problem.c.set(7 * 8, 0.01);
     assert_wrong(host::gemm(&problem), &["row 7: "]);
 }
 
 #[test]
 fn nan_and_no_rows_never_pass() {
-    for dtype in DType::ALL {
-        let (judged, accepted) = (|error| judge(&[7], &[error], dtype), tolerance(dtype) as f32);
+    for precision in Precision::ALL {
+        let tolerance = tolerance(precision, 33);
+        let judge = |rows: &[usize], errors: &[f32]| judge(rows, errors, precision, tolerance);
+        let (judged, accepted) = (|error| judge(&[7], &[error]), tolerance as f32);
         assert!(judged(0.99 * accepted).is_ok());
         assert_wrong(judged(1.01 * accepted), &["row 7: ", "rows compared: 1)"]);
         assert_wrong(judged(f32::INFINITY), &["inf"]);
         for nan in [f32::NAN, -f32::NAN] {
             assert_wrong(judged(nan), &["NaN"]);
-            assert_wrong(judge(&[3, 5, 8], &[0.0, nan, 9.0], dtype), &["row 5: ", "NaN"]);
+            assert_wrong(judge(&[3, 5, 8], &[0.0, nan, 9.0]), &["row 5: ", "NaN"]);
         }
-        assert_wrong(judge(&[], &[], dtype), &["no row"]);
-        assert!(to_f32(dtype, POISON).is_nan());
+        assert_wrong(judge(&[], &[]), &["no row"]);
+        let mut nan_operand = right_gemm(precision);
+        poison_at(&mut nan_operand.a, 0);
+        assert!(nan_operand.a.get(0).is_nan());
+        assert_wrong(host::gemm(&nan_operand), &["row 0: ", "NaN"]);
     }
-    let mut nan_operand = right_gemm(DType::Fp16);
-    nan_operand.a[0] = POISON;
-    assert_wrong(host::gemm(&nan_operand), &["row 0: ", "NaN"]);
 }
 
 #[test]
 fn a_size_that_overflows_never_passes() {
     let gemm = Gemm::dense(GemmShape { m: 1, n: 1, k: 2 });
-    let of = |numbers: [f32; 2]| numbers.map(|x| from_f32(DType::Bf16, x)).to_vec();
-    let [a, b] = [of([1e15, 1e15]), of([1e15, -1e15])];
-    let problem = GemmProblem { gemm, dtype: DType::Bf16, a, b, c: vec![0] };
-    assert_wrong(host::gemm(&problem), &["row 0: ", "NaN"]);
+    for dtype in [Precision::Bf16, Precision::Fp32] {
+        let of = |numbers: [f32; 2]| HostArray::rounded(dtype.operand(), numbers);
+        let of_products = |x: f32, y: f32| {
+            let c = HostArray::zeros(dtype.result(), 1);
+            host::gemm(&GemmProblem { gemm, dtype, a: of([x, x]), b: of([y, -y]), c })
+        };
+        assert_wrong(of_products(1e20, 1e20), &["row 0: ", "NaN"]);
+        // Their squares are beyond float32, and they are not.
+        of_products(1e15, 1e15).unwrap();
+    }
 }
 
 #[test]
 fn numbers_below_the_normal_ones_are_rounded_by_as_much() {
-    let (gemm, dtype) = (Gemm::dense(GemmShape { m: 1, n: 1, k: 1 }), DType::Fp16);
+    let (gemm, dtype) = (Gemm::dense(GemmShape { m: 1, n: 1, k: 1 }), Precision::Fp16);
+    let of = |bits: u16| HostArray::Half(DType::Fp16, vec![bits]);
     // Multiples of 2^-24, the spacing there and the value of the bits 1: ties go to even.
     for (factor, rounded) in [(0.5, 0), (1.5, 2), (3.5, 4)] {
-        let (a, b) = (vec![from_f32(dtype, factor)], vec![1]);
-        let with =
-            |c| host::gemm(&GemmProblem { gemm, dtype, a: a.clone(), b: b.clone(), c: vec![c] });
-        assert!(with(rounded).unwrap().max_rel_error < 0.26 * tolerance(dtype));
+        let with = |c| {
+            let a = HostArray::rounded(Element::Fp16, [factor]);
+            host::gemm(&GemmProblem { gemm, dtype, a, b: of(1), c: of(c) })
+        };
+        assert!(with(rounded).unwrap().max_rel_error < 0.26 * tolerance(dtype, 1));
         assert_wrong(with(rounded + 3), &["row 0: "]);
     }
 }

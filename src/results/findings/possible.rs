@@ -6,7 +6,7 @@ use crate::results::summary::Summary;
 use crate::results::view::View;
 use crate::stats::median;
 use crate::units::ratio;
-use crate::workload::shape::DType;
+use crate::workload::Precision;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -56,7 +56,7 @@ fn beside(ours: &str, summary: &mut Summary, raw: &Raw, view: &View) {
 }
 
 /// What both have in common.
-type Key = (Shape, DType, Option<bool>);
+type Key = (Shape, Precision, Option<bool>);
 
 fn key_of<'a>(backend: &str) -> impl Fn(&'a Measured) -> Option<(Key, &'a Measured)> {
     move |row| {

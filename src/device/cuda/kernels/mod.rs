@@ -8,7 +8,7 @@ mod verify;
 
 use super::compile::compile;
 use crate::device::DeviceError;
-use crate::workload::DType;
+use crate::workload::Element;
 use cudarc::driver::{
     CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig,
     ValidAsZeroBits,
@@ -38,6 +38,7 @@ pub struct Kernels {
     softmax_f32: CudaFunction,
     softmax_16bit: CudaFunction,
     resize: CudaFunction,
+    resize_bytes: CudaFunction,
     spin: CudaFunction,
     hold: CudaFunction,
     stamp_cycles: CudaFunction,
@@ -78,6 +79,7 @@ impl Kernels {
             softmax_f32: function(&math, "softmax_f32")?,
             softmax_16bit: function(&math, "softmax_16bit")?,
             resize: function(&pad, "resize")?,
+            resize_bytes: function(&pad, "resize_bytes")?,
             spin: function(&timing, "spin")?,
             hold: function(&timing, "hold")?,
             stamp_cycles: function(&timing, "stamp_cycles")?,
@@ -94,10 +96,12 @@ pub fn address<T>(buffer: &CudaSlice<T>) -> u64 {
 }
 
 /// The `Type` of kernels/common.cuh.
-pub(super) fn kind(dtype: DType) -> i32 {
-    match dtype {
-        DType::Fp16 => 0,
-        DType::Bf16 => 1,
+pub(super) fn kind(element: impl Into<Element>) -> i32 {
+    match element.into() {
+        Element::Fp16 => 0,
+        Element::Bf16 => 1,
+        Element::Fp32 => 2,
+        Element::E4m3 => 3,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{Kernels, THREADS, Tensor, blocks_of, kind};
 use crate::device::DeviceError;
-use crate::workload::{DType, Gemm, GemmShape, Sdpa};
+use crate::device::cuda::{DeviceArray, Elements};
+use crate::workload::{DType, Element, Gemm, GemmShape, Sdpa};
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaSlice, LaunchConfig, PushKernelArg};
 
@@ -15,29 +16,31 @@ impl Kernels {
     /// Rows are counted over the whole batch of `gemm`.
     pub fn verify_gemm(
         &self,
-        [a, b, c]: [&Tensor; 3],
+        [a, b, c]: [&DeviceArray; 3],
         rows: &CudaSlice<u32>,
         errors: &mut CudaSlice<f32>,
         gemm: &Gemm,
         smallest: f32,
-        dtype: DType,
     ) -> Result<(), DeviceError> {
         let sizes = gemm.matrices().map(|matrix| matrix.size[0] * matrix.size[1]);
         assert_eq!([a.len(), b.len(), c.len()], sizes);
+        assert_eq!(a.element(), b.element(), "A and B are stored alike");
         assert!(errors.len() >= rows.len());
         let GemmShape { m, n, k } = gemm.shape;
         let config = LaunchConfig {
             grid_dim: (rows.len() as u32, (n as u32).div_ceil(THREADS), 1),
             ..blocks_of(1, THREADS)
         };
-        let (m, n, k, kind) = (m as u64, n as u32, k as u32, kind(dtype));
+        let (m, n, k) = (m as u64, n as u32, k as u32);
+        let (operand, result) = (kind(a.element()), kind(c.element()));
+        let [a, b, c] = [a, b, c].map(Elements::address);
         let strides = gemm.strides().map(|strides| strides.map(|stride| stride as u64));
         let mut launch = self.stream.launch_builder(&self.verify_gemm);
-        launch.arg(a).arg(b).arg(c).arg(rows).arg(errors).arg(&m).arg(&n).arg(&k);
+        launch.arg(&a).arg(&b).arg(&c).arg(rows).arg(errors).arg(&m).arg(&n).arg(&k);
         for stride in strides.as_flattened() {
             launch.arg(stride);
         }
-        launch.arg(&smallest).arg(&kind);
+        launch.arg(&smallest).arg(&operand).arg(&result);
         // SAFETY: the kernel's arguments, the tensors as asserted above; the rows are below M times
         // the batch.
         Ok(unsafe { launch.launch(config) }.map(drop)?)
@@ -86,13 +89,14 @@ impl Kernels {
     /// Adds the number of NaN and infinite elements to `count[0]`.
     pub fn count_nonfinite(
         &self,
-        values: &Tensor,
+        values: &impl Elements,
         count: &mut CudaSlice<u32>,
-        dtype: DType,
+        element: Element,
     ) -> Result<(), DeviceError> {
-        let (len, kind) = (values.len() as u64, kind(dtype));
+        assert_eq!(values.element_bytes(), element.bytes(), "the tensor has such elements");
+        let (len, kind, values) = (values.count() as u64, kind(element), values.address());
         let mut launch = self.stream.launch_builder(&self.count_nonfinite);
-        launch.arg(values).arg(&len).arg(count).arg(&kind);
+        launch.arg(&values).arg(&len).arg(count).arg(&kind);
         // SAFETY: the kernel's arguments; `len` is the length of `values`.
         Ok(unsafe { launch.launch(blocks_of(1024, THREADS)) }.map(drop)?)
     }

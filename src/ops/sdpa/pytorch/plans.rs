@@ -102,7 +102,7 @@ impl<B: Buffer> PytorchSdpaOnTheFly<B> {
         let tensors = [(&dense.q, q), (&dense.k, k), (&dense.v, v)];
         for (((from, to), operand), sizes) in tensors.into_iter().zip(&*operands).zip(sizes) {
             let sizes = sizes.to_vec();
-            let to = Target { memory: to.memory_mut(), dtype, sizes, row_stride };
+            let to = Target { memory: to.memory_mut(), dtype: dtype.into(), sizes, row_stride };
             padded.session.copy((operand, from.memory()), to)?;
         }
         match is_poisoned {
@@ -146,7 +146,7 @@ fn attend<B: Buffer>(
 fn o_of<B: Buffer>(problem: &mut SdpaProblem<B>) -> Target<'_> {
     let ([sizes, ..], dtype) = (sizes(&problem.sdpa), problem.dtype);
     let (sizes, row_stride) = (sizes.to_vec(), sizes[3]);
-    Target { memory: problem.o.memory_mut(), dtype, sizes, row_stride }
+    Target { memory: problem.o.memory_mut(), dtype: dtype.into(), sizes, row_stride }
 }
 
 impl Plan for PytorchSdpa<Vec<u16>> {

@@ -34,8 +34,8 @@ enum Adds {
     InPlace(usize),
 }
 
-fn sum(terms: &[f64], adds: Adds, dtype: DType) -> u16 {
-    let round = |x: f64| f64::from(to_f32(dtype, from_f32(dtype, x as f32)));
+fn sum(terms: &[f64], adds: Adds, result: Element) -> f32 {
+    let round = |x: f64| f64::from(HostArray::rounded(result, [x as f32]).get(0));
     let parts = |parts| terms.chunks(terms.len().div_ceil(parts)).map(|part| part.iter().sum());
     let sum = match adds {
         Adds::Exactly => terms.iter().sum(),
@@ -43,20 +43,25 @@ fn sum(terms: &[f64], adds: Adds, dtype: DType) -> u16 {
         Adds::RoundedParts(n) => parts(n).map(round).sum(),
         Adds::InPlace(n) => parts(n).fold(0.0, |sum, part: f64| round(sum + part)),
     };
-    from_f32(dtype, sum as f32)
+    sum as f32
 }
 
 /// The largest error of a right GEMM, over the tolerance.
-fn gemm_error(gemm: Gemm, dtype: DType, seed: u64, adds: Adds) -> f64 {
+fn gemm_error(gemm: Gemm, dtype: Precision, seed: u64, adds: Adds) -> f64 {
     let mut problem = GemmProblem::on_host(gemm, dtype, seed);
     let ([a_strides, b_strides], GemmShape { m, n, k }) = (gemm.strides(), gemm.shape);
-    let at = |bits: &[u16], row: usize, column: usize, strides: [usize; 2]| {
-        f64::from(to_f32(dtype, bits[row * strides[0] + column * strides[1]]))
+    let at = |array: &HostArray, row: usize, column: usize, strides: [usize; 2]| {
+        let number = array.get(row * strides[0] + column * strides[1]);
+        // Tensor cores cut the operands of tf32 to 10 bits after the point.
+        let cut = f32::from_bits(number.to_bits() & !0x1fff);
+        f64::from(if dtype == Precision::Tf32 { cut } else { number })
     };
     let (a, b) = (&problem.a, &problem.b);
     let term = |row, i, column| at(a, row, i, a_strides) * at(b, i, column, b_strides);
     let terms = |row, column| (0..k).map(|i| term(row, i, column)).collect::<Vec<_>>();
-    problem.c = (0..m * n).map(|at| sum(&terms(at / n, at % n), adds, dtype)).collect();
+    let result = dtype.result();
+    let sums: Vec<f32> = (0..m * n).map(|at| sum(&terms(at / n, at % n), adds, result)).collect();
+    problem.c = HostArray::rounded(result, sums);
     let verified = host::gemm(&problem);
     let verification = verified.unwrap_or_else(|e| panic!("{gemm:?} {dtype:?} {adds:?}: {e}"));
     verification.max_rel_error / verification.tolerance
@@ -152,7 +157,31 @@ fn right_gemms_of_any_small_shape_pass() {
         };
         let layout = GemmLayout::ALL[draw.of(0..=GemmLayout::ALL.len() - 1)];
         let gemm = Gemm { layout, ..Gemm::dense(GemmShape { m, n, k }) };
-        gemm_error(gemm, DType::ALL[draw.of(0..=1)], u64::from(shape), adds)
+        gemm_error(gemm, DType::ALL[draw.of(0..=1)].into(), u64::from(shape), adds)
+    });
+}
+
+/// Of one element, where sums cancel most, and of more terms.
+#[test]
+fn right_gemms_of_the_other_precisions_pass() {
+    let kinds = [
+        ((Precision::Tf32, Adds::Exactly), 0.4),
+        ((Precision::Tf32, Adds::Backwards), 0.4),
+        ((Precision::Fp32, Adds::Exactly), 0.1),
+        ((Precision::Fp32, Adds::Backwards), 0.2),
+        ((Precision::Fp8E4m3, Adds::Exactly), 0.25),
+        ((Precision::Fp8E4m3, Adds::Backwards), 0.25),
+    ];
+    assert_bounds(&kinds, |shape, (precision, adds)| {
+        let mut draw = Draw { shape, drawn: 0 };
+        let (m, n, k) = match draw.of(0..=3) {
+            0 => (1, 1, draw.of(1..=512)),
+            1 => (1, 1, draw.of(1..=8)),
+            2 => (1, 1, draw.of(512..=4096)),
+            _ => (draw.of(1..=8), draw.of(1..=8), draw.of(1..=8)),
+        };
+        let gemm = Gemm::dense(GemmShape { m, n, k });
+        gemm_error(gemm, precision, u64::from(shape), adds)
     });
 }
 

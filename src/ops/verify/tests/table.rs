@@ -3,13 +3,19 @@
 use super::*;
 use rayon::prelude::*;
 
-/// The name of an error, the shape, what puts it into a right result, and whether it is caught in
-/// fp16 and in bf16.
-pub type Row<P, S> = (&'static str, S, fn(&mut P), [bool; 2]);
+/// The name of an error, the shape, what puts it into a right result, and where it is caught.
+pub type Row<P, S> = (&'static str, S, fn(&mut P), Caught);
 
-pub const BOTH: [bool; 2] = [true, true];
-pub const FP16: [bool; 2] = [true, false];
-pub const NONE: [bool; 2] = [false, false];
+/// The precisions in which an error is caught.
+pub type Caught = fn(Precision) -> bool;
+
+pub const ALL: Caught = |_| true;
+/// Where less than 1 % is accepted: not in bf16, nor in fp8, whose result is bf16.
+pub const FINE: Caught = |precision| precision.result() != Element::Bf16;
+/// Where less than 0.3 % is accepted.
+pub const FINER: Caught = |precision| FINE(precision) && precision != Precision::Tf32;
+pub const FP32: Caught = |precision| precision == Precision::Fp32;
+pub const NONE: Caught = |_| false;
 
 /// The first row that is compared, or that is not.
 pub fn row(rows: usize, is_sampled: bool) -> usize {
@@ -18,32 +24,29 @@ pub fn row(rows: usize, is_sampled: bool) -> usize {
 }
 
 /// The element of a row whose sum is largest, median or smallest beside its size.
-pub fn element(sums: &[host::Sum], dtype: DType, quantile: f64) -> usize {
+pub fn element(sums: &[host::Sum], precision: Precision, quantile: f64) -> usize {
     let mut order: Vec<_> = (0..sums.len()).collect();
-    let key = |&at: &usize| sums[at].value.abs() / sums[at].size(dtype);
+    let key = |&at: &usize| sums[at].value.abs() / sums[at].size(precision);
     order.sort_by(|x, y| key(x).total_cmp(&key(y)));
     order[(quantile * (sums.len() - 1) as f64) as usize]
-}
-
-pub fn scale(bits: &mut u16, dtype: DType, factor: f32) {
-    *bits = from_f32(dtype, factor * to_f32(dtype, *bits));
 }
 
 /// Fails with all rows that are not as the table says.
 pub fn assert_table<P, S: Copy + std::fmt::Debug + Sync>(
     table: &[Row<P, S>],
-    right: impl Fn(S, DType) -> P + Sync,
+    precisions: &[Precision],
+    right: impl Fn(S, Precision) -> P + Sync,
     verify: impl Fn(&P) -> Result<Verification, CaseError> + Sync,
 ) {
-    let check = |((name, shape, inject, caught), i): (&Row<P, S>, usize)| {
-        let mut problem = right(*shape, DType::ALL[i]);
+    let check = |((name, shape, inject, caught), precision): (&Row<P, S>, Precision)| {
+        let mut problem = right(*shape, precision);
         verify(&problem).unwrap();
         inject(&mut problem);
         let verified = verify(&problem);
-        let is_other = verified.is_err() != caught[i];
-        is_other.then(|| format!("{name}, {shape:?} {:?}: {verified:?}", DType::ALL[i]))
+        let is_other = verified.is_err() != caught(precision);
+        is_other.then(|| format!("{name}, {shape:?} {precision:?}: {verified:?}"))
     };
-    let found: Vec<String> =
-        table.par_iter().flat_map(|row| [(row, 0), (row, 1)]).filter_map(check).collect();
+    let each = |row| precisions.iter().map(move |&precision| (row, precision)).collect::<Vec<_>>();
+    let found: Vec<String> = table.par_iter().flat_map(each).filter_map(check).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
