@@ -2,7 +2,7 @@ use crate::device::{DeviceChoice, cuda};
 use crate::fan_out::Request;
 use crate::fan_out::place::Gpus;
 use crate::process::executable::{self, Executable};
-use crate::run::settings::Settings;
+use crate::run::settings::{ALL, Settings};
 use crate::spec::Source;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
@@ -60,6 +60,10 @@ pub fn run(arguments: &FanOutArgs) -> Result<u8> {
             "NIGHT_SWEEP_{name}: a fan-out makes the shards and goes on with them itself; unset it"
         );
     }
+    ensure!(
+        settings.experiment.as_deref() != Some(ALL),
+        "NIGHT_SWEEP_EXPERIMENT={ALL}: a fan-out runs one experiment: name it"
+    );
     let is_cpu = matches!(arguments.gpus, Gpus::Cpu(_));
     let other = match settings.device {
         DeviceChoice::Auto => false,
