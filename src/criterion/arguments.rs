@@ -1,8 +1,8 @@
 //! Criterion's command line, as far as the suite has to know it.
 //!
-//! Criterion parses its arguments itself, keeps them private, and panics at some values. So they are
-//! read here first, by its own rules: its filter and mode tell which cases to prepare. What it would
-//! take and then ignore is refused, and so is every value that it would not survive.
+//! Criterion parses its arguments itself, keeps them private, and panics at some values. So they
+//! are read here first, by its own rules: its filter and mode tell which cases to prepare. What it
+//! would take and then ignore is refused, and so is every value that it would not survive.
 
 use crate::journal::home::criterion_home;
 use crate::journal::runs::run_id;

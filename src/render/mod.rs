@@ -66,5 +66,8 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
         }
         files::sync_dir(&dir)
     })?;
-    Ok(Written { folder: run_folder.path, table: table::of(&raw, &summary, crate::terminal::width()) })
+    Ok(Written {
+        folder: run_folder.path,
+        table: table::of(&raw, &summary, crate::terminal::width()),
+    })
 }

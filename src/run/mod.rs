@@ -37,8 +37,8 @@ use std::time::Instant;
 use sweep::Ended;
 
 /// The `main` of the bench target `bench`: runs the first entry of the spec that is of one of its
-/// types, the one that the environment names, or all of its types; or, as `night-sweep run`, several
-/// one after the other.
+/// types, the one that the environment names, or all of its types; or, as `night-sweep run`,
+/// several one after the other.
 ///
 /// The process ends with 0, with 1 if `--test` found a case that does not run, with 2 for bad
 /// input, with 75 if SIGTERM or SIGUSR1 stopped it before it was done or its GPU is gone, or with
