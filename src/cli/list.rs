@@ -3,7 +3,7 @@ use crate::journal::home::runs_folder;
 use crate::journal::runs::{self, Unfinished};
 use crate::render::table::table;
 use crate::spec::{Experiment, Source, Spec};
-use crate::terminal::text::{cell, plain, shell};
+use crate::terminal::text::{cell, path, plain, shell};
 use crate::terminal::{print, say, width};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -82,7 +82,7 @@ fn list_runs() -> Result<u8> {
         say(&format!("night-sweep: left out: {broken}"));
     }
     if unfinished.is_empty() {
-        print(&format!("no run in {} can be resumed", runs_folder().display()))?;
+        print(&format!("no run in {} can be resumed", path(&runs_folder())))?;
         return Ok(0);
     }
     let header = ["run id", "experiment", "device", "trials", "last written", ""];

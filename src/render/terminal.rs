@@ -3,7 +3,7 @@
 use super::{Written, table};
 use crate::results::raw::Raw;
 use crate::results::summary::Summary;
-use crate::terminal::{print_styled, width};
+use crate::terminal::{print_styled, text, width};
 use anyhow::{Context, Result};
 use console::Style;
 use serde::de::DeserializeOwned;
@@ -20,7 +20,7 @@ pub fn print(table: &str) -> Result<()> {
 /// # Errors
 /// If standard output cannot be written; the message has the folder.
 pub fn print_report(written: &Written) -> Result<()> {
-    let folder = written.folder.display();
+    let folder = text::path(&written.folder);
     print(&format!("{}\n{folder}", written.table))
         .with_context(|| format!("the report is in {folder}"))
 }

@@ -14,8 +14,7 @@ use crate::measure::record::ProtocolKind;
 use crate::measure::{DeviceTime, Instruments, Which, secondary, trial};
 use crate::process::signals::{Asked, Signals};
 use crate::render;
-use crate::terminal::text::shell;
-use crate::terminal::{print, say};
+use crate::terminal::{print, say, text};
 use crate::workload::CaseError;
 use anyhow::{Context, Result};
 use criterion::Criterion;
@@ -236,7 +235,7 @@ fn report(run: &State, settings: &Settings) -> Result<()> {
     // As the folder of results is.
     let journal = &std::path::absolute(run.journal())?;
     if !settings.report {
-        return print(&journal.display().to_string())
+        return print(&text::path(journal))
             .with_context(|| format!("cannot print where the journal is: {}", journal.display()));
     }
     let written =
@@ -245,7 +244,7 @@ fn report(run: &State, settings: &Settings) -> Result<()> {
                 "everything measured is in {}, and `night-sweep report {}` reports it once that is \
                  mended",
                 journal.display(),
-                shell(journal)
+                text::shell(journal)
             )
         })?;
     render::terminal::print_report(&written)

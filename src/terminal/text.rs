@@ -67,6 +67,11 @@ pub fn cell(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@']) && !is_number { format!("'{text}") } else { text }
 }
 
+/// A path, whole: whoever reads it may go there.
+pub fn path(path: &Path) -> String {
+    visible(&path.display().to_string()).into_owned()
+}
+
 /// A path as a word of a shell's command.
 pub fn shell(path: &Path) -> String {
     let path = path.display().to_string();
@@ -181,6 +186,9 @@ mod tests {
         ] {
             assert_eq!(cell(text), shown);
         }
+        let long = "x".repeat(5000);
+        assert_eq!(path(Path::new(&long)), long);
+        assert_eq!(path(Path::new("a\n::error::b")), r"a\u000a::error::b");
         for (path, word) in [
             ("/a/b-1.yaml", "/a/b-1.yaml"),
             ("my spec.yaml", "'my spec.yaml'"),
