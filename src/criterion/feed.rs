@@ -39,7 +39,12 @@ pub fn feed(
     })?;
     if let Err(error) = printed {
         static SAID: Once = Once::new();
-        SAID.call_once(|| say(&format!("night-sweep: {error:#}; the run goes on")));
+        let why = error.root_cause();
+        SAID.call_once(|| {
+            say(&format!(
+                "night-sweep: Criterion's lines cannot be printed ({why}); the run goes on"
+            ))
+        });
     }
     Ok(())
 }
