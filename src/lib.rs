@@ -15,7 +15,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`stats`], `units` | medians, intervals; times and rates as people read them |
-//! | `terminal`, `files` | all that is printed for people; all that is replaced or removed |
+//! | `terminal`, `files` | all that is printed, made harmless; all that is replaced or removed |
 //! | [`workload`] | element types, shapes, operations, cases: what is computed |
 //! | [`device`] | CUDA and its libraries, PyTorch, NVML, the host's cores: all `unsafe` code |
 //! | [`ops`] | plans of GEMMs and attention, a file a backend, and their verification |

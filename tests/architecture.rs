@@ -65,7 +65,9 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
+        // A test that is in no module makes a file of tests.
+        let is_of_tests = self.text.contains("\n#[test]\n");
+        is_of_tests || self.path.ends_with("tests.rs") || self.path.contains("/tests/")
     }
 
     /// Its module path, as `[journal, record]`.
@@ -286,6 +288,12 @@ fn removals(source: &Source) -> Vec<String> {
     source.misplaced("files", removes)
 }
 
+/// What prints, outside the module that survives a full disk and keeps control characters out.
+fn prints(source: &Source) -> Vec<String> {
+    let words = ["print!(", "println!(", "dbg!(", "io::stdout", "io::stderr"];
+    source.misplaced("terminal", |line| words.iter().any(|word| line.contains(word)))
+}
+
 fn too_long(source: &Source) -> Vec<String> {
     let lines = source.text.lines().count();
     let found = (lines > MOST_LINES).then(|| format!("src/{} has {lines} lines", source.path));
@@ -308,10 +316,11 @@ fn too_wide(source: &Source) -> Vec<String> {
 
 type Rule = fn(&Source) -> Vec<String>;
 
-const RULES: [(Rule, &str); 4] = [
+const RULES: [(Rule, &str); 5] = [
     (unsafe_outside_device, "unsafe code lies in src/device"),
     (names_of_experiments, "ask the type or its view: src/experiments"),
     (removals, "use night_sweep::files"),
+    (prints, "use night_sweep::terminal"),
     (too_long, "divide it"),
 ];
 
@@ -342,6 +351,8 @@ fn everything_lies_where_it_belongs() {
         let found: Vec<String> = sources.iter().flat_map(rule).collect();
         assert_none(&found, instead);
     }
+    let benches = read(&["benches"], &["rs"], "");
+    assert_none(&benches.iter().flat_map(prints).collect::<Vec<_>>(), "use night_sweep::terminal");
 }
 
 fn source(path: &str, text: &str) -> Source {
@@ -391,12 +402,14 @@ fn what_lies_in_the_wrong_place_is_found() {
         "fn f() { unsafe { g() } }".to_owned(),
         "match group { \"S1\" => 1 }".to_owned(),
         "fs::remove_dir_all(path)".to_owned(),
+        "eprintln!(\"{name}\")".to_owned(),
         "\n".repeat(MOST_LINES + 1),
     ];
     for ((rule, _), text) in RULES.iter().zip(&broken) {
         assert_eq!(rule(&source("run/mod.rs", text)).len(), 1, "{text}");
     }
-    let allowed = ["device/cpu.rs", "experiments/sdpa_dense.rs", "files/owned.rs"];
+    let allowed =
+        ["device/cpu.rs", "experiments/sdpa_dense.rs", "files/owned.rs", "terminal/text.rs"];
     for ((rule, _), (text, path)) in RULES.iter().zip(broken.iter().zip(allowed)) {
         assert!(rule(&source(path, text)).is_empty(), "{path}");
         assert!(rule(&source("run/mod.rs", &format!("// {text}"))).is_empty(), "{text}");

@@ -4,6 +4,8 @@ use super::Advice;
 use super::budget::{Comparison, Plan};
 use super::recommend::Recommendation;
 use crate::render::table::{table, wrapped};
+use crate::terminal::text::cell;
+use crate::terminal::width;
 use crate::units::{list, percent, ratio, time};
 use anyhow::Result;
 use clap::ValueEnum;
@@ -11,7 +13,7 @@ use clap::ValueEnum;
 /// A way to write advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For a person, at most 100 columns wide.
+    /// For a person, as wide as the terminal, from 60 to 100 columns.
     Table,
     /// Everything, by the names of the fields of [`Advice`].
     Json,
@@ -22,13 +24,13 @@ pub enum Format {
 /// Writes advice, without a newline at the end.
 pub fn render(advice: &Advice, format: Format) -> Result<String> {
     Ok(match format {
-        Format::Table => as_table(advice),
+        Format::Table => as_table(advice, width()),
         Format::Json => serde_json::to_string_pretty(advice)?,
         Format::Csv => as_csv(advice)?,
     })
 }
 
-fn as_table(advice: &Advice) -> String {
+fn as_table(advice: &Advice, width: usize) -> String {
     let name = advice.operation.dim_name();
     let [first, last] = advice.measured_dims;
     let title = format!(
@@ -38,18 +40,18 @@ fn as_table(advice: &Advice) -> String {
         advice.curve,
         percent(advice.max_overhead_pct)
     );
-    let mut paragraphs = vec![wrapped("", &title), answers(advice)];
+    let mut paragraphs = vec![wrapped("", &title, width), answers(advice, width)];
     paragraphs.extend(advice.recommendations.iter().map(|r| {
         let name = r.name.as_ref().map_or_else(String::new, |name| format!("{name}, "));
-        wrapped("- ", &format!("{name}{}: {}", r.dim, r.reason))
+        wrapped("- ", &format!("{name}{}: {}", r.dim, r.reason), width)
     }));
     if let Some(comparison) = &advice.budget {
-        paragraphs.extend(plans(comparison));
+        paragraphs.extend(plans(comparison, width));
     }
     paragraphs.join("\n")
 }
 
-fn answers(advice: &Advice) -> String {
+fn answers(advice: &Advice, width: usize) -> String {
     let name = advice.operation.dim_name();
     let mut header = vec![name, "median", "use", "median", "saved", "95 % interval", "memory"];
     let named = advice.recommendations.iter().any(|r| r.name.is_some());
@@ -59,7 +61,7 @@ fn answers(advice: &Advice) -> String {
     if advice.budget.is_some() {
         header.push("in budget");
     }
-    let mut table = table(&header);
+    let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for (at, r) in advice.recommendations.iter().enumerate() {
         let median = |ms: Option<f64>| ms.map_or_else(dash, time);
         let interval = r.saved_ci95_ms.filter(|_| r.recommended_dim != Some(r.dim));
@@ -76,16 +78,17 @@ fn answers(advice: &Advice) -> String {
             cells.insert(0, r.name.clone().unwrap_or_default());
         }
         cells.extend(advice.budget.iter().map(|budget| budget.optimised.dims[at].to_string()));
-        table.add_row(cells);
+        rows.push(cells);
     }
-    table.trim_fmt()
+    table(1 + usize::from(named), &rows, width)
 }
 
-fn plans(comparison: &Comparison) -> Vec<String> {
-    let mut table = table(&["plan", "sum of dims", "sum of medians", "of as is", "loss", "fits"]);
+fn plans(comparison: &Comparison, width: usize) -> Vec<String> {
+    let header = ["plan", "sum of dims", "sum of medians", "of as is", "loss", "fits"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
     for (name, plan) in named_plans(comparison) {
         let of_as_is = plan.total_ms.zip(comparison.as_is.total_ms);
-        table.add_row([
+        rows.push(vec![
             name.replace('_', " "),
             plan.total_dims.to_string(),
             plan.total_ms.map_or_else(dash, time),
@@ -94,7 +97,7 @@ fn plans(comparison: &Comparison) -> Vec<String> {
             if plan.within_budget { "yes" } else { "no" }.to_owned(),
         ]);
     }
-    let mut paragraphs = vec![format!("Within {}:", comparison.budget), table.trim_fmt()];
+    let mut paragraphs = vec![format!("Within {}:", comparison.budget), table(1, &rows, width)];
     if !comparison.without_times.is_empty() {
         paragraphs.push(wrapped(
             "! ",
@@ -102,6 +105,7 @@ fn plans(comparison: &Comparison) -> Vec<String> {
                 "nothing near {} was measured: kept, and not in the medians",
                 list(&comparison.without_times)
             ),
+            width,
         ));
     }
     paragraphs
@@ -147,7 +151,7 @@ fn as_csv(advice: &Advice) -> Result<String> {
 fn csv_fields(r: &Recommendation) -> Vec<String> {
     let change = r.kernel_change.as_ref();
     vec![
-        r.name.clone().unwrap_or_default(),
+        cell(r.name.as_deref().unwrap_or_default()),
         r.dim.to_string(),
         r.recommended_dim.map(|dim| dim.to_string()).unwrap_or_default(),
         number(r.p50_ms),
@@ -157,9 +161,9 @@ fn csv_fields(r: &Recommendation) -> Vec<String> {
         number(r.saved_ci95_ms.map(|[_, high]| high)),
         number(r.saved_pct),
         number(r.memory_overhead_pct),
-        change.map(|change| change.from.join(" + ")).unwrap_or_default(),
-        change.map(|change| change.to.join(" + ")).unwrap_or_default(),
-        r.reason.clone(),
+        change.map(|change| cell(&change.from.join(" + "))).unwrap_or_default(),
+        change.map(|change| cell(&change.to.join(" + "))).unwrap_or_default(),
+        cell(&r.reason),
     ]
 }
 

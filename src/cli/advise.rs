@@ -52,7 +52,7 @@ pub fn run(arguments: &AdviseArgs) -> Result<u8> {
     };
     let runs: Vec<_> =
         arguments.runs.iter().map(|run| input::read_run(run)).collect::<Result<_>>()?;
-    print(&(output::render(&advise(&runs, &request)?, arguments.format)? + "\n"))?;
+    print(&output::render(&advise(&runs, &request)?, arguments.format)?)?;
     Ok(0)
 }
 

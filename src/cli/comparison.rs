@@ -3,7 +3,7 @@
 use crate::compare::comparison::Comparison;
 use crate::compare::output::{self, Format};
 use crate::files;
-use crate::terminal::print;
+use crate::terminal::{print, print_commands};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,11 @@ impl Output {
         if let Some(out) = &self.out {
             output::write(comparison, out)?;
         }
-        print(&output::render(comparison, self.format)?)?;
+        let text = output::render(comparison, self.format)?;
+        match self.format {
+            Format::Github => print_commands(&text)?,
+            _ => print(&text)?,
+        }
         Ok(comparison.outcome as u8)
     }
 }

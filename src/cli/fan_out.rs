@@ -1,10 +1,10 @@
 use crate::device::{DeviceChoice, cuda};
 use crate::fan_out::Request;
 use crate::fan_out::place::Gpus;
-use crate::process::executable::{self, Executable};
-use crate::run::settings::Settings;
+use crate::process::executable::Executable;
+use crate::run::settings::{ALL, Settings};
 use crate::spec::Source;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub struct FanOutArgs {
     gpus: Gpus,
     /// Where the bench is: a checkout, target/release/deps, any folder of executables, or an
     /// executable (a bench, or night-sweep). Default: beside night-sweep, where cargo builds it,
-    /// else night-sweep.
+    /// else this program.
     #[arg(long)]
     build: Option<PathBuf>,
     /// First run a few cases on each GPU alone and then on all at once: says how much they slow
@@ -60,6 +60,10 @@ pub fn run(arguments: &FanOutArgs) -> Result<u8> {
             "NIGHT_SWEEP_{name}: a fan-out makes the shards and goes on with them itself; unset it"
         );
     }
+    ensure!(
+        settings.experiment.as_deref() != Some(ALL),
+        "NIGHT_SWEEP_EXPERIMENT={ALL}: a fan-out runs one experiment: name it"
+    );
     let is_cpu = matches!(arguments.gpus, Gpus::Cpu(_));
     let other = match settings.device {
         DeviceChoice::Auto => false,
@@ -75,10 +79,13 @@ pub fn run(arguments: &FanOutArgs) -> Result<u8> {
         ensure!(!NO_RUN.contains(&name), "{name} measures nothing: give it to the bench itself");
     }
     let places = arguments.gpus.places(|| cuda::list().map_err(|error| error.message))?;
-    let place = arguments.build.clone().map_or_else(executable::beside_this_program, Ok)?;
+    let executable = match &arguments.build {
+        Some(place) => Executable::find(place, &arguments.bench).context("--build")?,
+        None => Executable::here(&arguments.bench)?,
+    };
     crate::fan_out::run(&Request {
         bench: arguments.bench.clone(),
-        executable: Executable::find(&place, &arguments.bench)?,
+        executable,
         spec: Source::of(settings.spec.as_deref(), is_cpu)?,
         experiment: settings.experiment,
         places,

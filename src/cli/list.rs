@@ -1,8 +1,10 @@
 use super::device::{device, is_cpu};
 use crate::journal::home::runs_folder;
 use crate::journal::runs::{self, Unfinished};
+use crate::render::table::table;
 use crate::spec::{Experiment, Source, Spec};
-use crate::terminal::{print, say};
+use crate::terminal::text::{cell, path, plain, shell};
+use crate::terminal::{print, say, width};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -40,12 +42,13 @@ pub fn run(arguments: &ListArgs) -> Result<u8> {
     }
     let choice = device(&arguments.device)?;
     let named = arguments.spec.as_deref();
-    let spec = Spec::of(&Source::of(named, is_cpu(choice))?)?;
+    let source = Source::of(named, is_cpu(choice))?;
+    let spec = Spec::of(&source)?;
     let each = spec.experiments().map(|experiment| match arguments.format {
-        Format::Text => described(experiment, named),
+        Format::Text => described(experiment, named, source.is_file),
         Format::Tsv => format!(
             "{}\t{}\t{}\t{}\n",
-            experiment.name,
+            cell(&experiment.name),
             experiment.kind.name,
             experiment.group(),
             experiment.bench_target()
@@ -57,17 +60,22 @@ pub fn run(arguments: &ListArgs) -> Result<u8> {
     Ok(0)
 }
 
-fn described(experiment: &Experiment, spec: Option<&Path>) -> String {
+/// The command is one for a shell in this folder; without a repository there is no `cargo bench`.
+fn described(experiment: &Experiment, spec: Option<&Path>, in_repository: bool) -> String {
     let name = &experiment.name;
+    // Cargo runs a bench in the folder of its package.
+    let spec = spec.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     let variable =
-        spec.map(|path| format!("NIGHT_SWEEP_SPEC={} ", path.display())).unwrap_or_default();
-    let description = experiment.description.iter().map(|text| format!("    {text}\n"));
-    format!(
-        "{name} ({})\n{}    {variable}NIGHT_SWEEP_EXPERIMENT={name} cargo bench --bench {}\n",
-        experiment.kind.name,
-        description.collect::<String>(),
-        experiment.bench_target()
-    )
+        spec.map(|path| format!("NIGHT_SWEEP_SPEC={} ", shell(&path))).unwrap_or_default();
+    let command = match in_repository {
+        true => format!(
+            "{variable}NIGHT_SWEEP_EXPERIMENT={name} cargo bench --bench {}",
+            experiment.bench_target()
+        ),
+        false => format!("night-sweep run {name}"),
+    };
+    let description = experiment.description.iter().map(|text| format!("    {}\n", plain(text)));
+    format!("{name} ({})\n{}    {command}\n", experiment.kind.name, description.collect::<String>())
 }
 
 fn list_runs() -> Result<u8> {
@@ -76,13 +84,12 @@ fn list_runs() -> Result<u8> {
         say(&format!("night-sweep: left out: {broken}"));
     }
     if unfinished.is_empty() {
-        print(&format!("no run in {} can be resumed", runs_folder().display()))?;
+        print(&format!("no run in {} can be resumed", path(&runs_folder())))?;
         return Ok(0);
     }
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
-    table.set_header(["run id", "experiment", "device", "trials", "last written", ""]);
-    table.add_rows(unfinished.into_iter().map(row));
+    let header = ["run id", "experiment", "device", "trials", "last written", ""];
+    let rows = [header.map(str::to_owned)].into_iter().chain(unfinished.into_iter().map(row));
+    let table = table(1, &rows.map(Vec::from).collect::<Vec<_>>(), width());
     print(&format!(
         "{table}\nNIGHT_SWEEP_RESUME=<run id> with the bench of its experiment goes on with one."
     ))?;

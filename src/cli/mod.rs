@@ -18,7 +18,8 @@ mod validate;
 
 use crate::process::{child::RUN_BENCH, exit::REFUSED};
 use crate::run::settings::VARIABLES;
-use crate::terminal;
+use crate::terminal::{print, refuse};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -52,27 +53,38 @@ pub fn main() -> ExitCode {
     if let Ok(bench) = std::env::var(RUN_BENCH) {
         return crate::run::bench(&bench);
     }
-    let done = match Cli::parse().command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Report(arguments) => report::run(&arguments),
-        Command::Summary(arguments) => summary::run(&arguments),
-        Command::Merge(arguments) => merge::run(&arguments),
-        Command::List(arguments) => list::run(&arguments),
-        Command::Validate(arguments) => validate::run(&arguments),
-        Command::Advise(arguments) => advise::run(&arguments),
-        Command::Model(arguments) => model::run(&arguments),
-        Command::Compare(arguments) => compare::run(&arguments),
-        Command::Gate(arguments) => gate::run(&arguments),
-        Command::FanOut(arguments) => fan_out::run(&arguments),
-        Command::Env(arguments) => env::run(&arguments),
-    };
-    match done {
-        Ok(code) => ExitCode::from(code),
-        // `| head` ends a command without a word.
-        Err(error) if terminal::is_closed(&error) => ExitCode::SUCCESS,
+    ExitCode::from(run().unwrap_or_else(|error| {
+        refuse(&format!("night-sweep: {error:#}"));
+        REFUSED
+    }))
+}
+
+fn run() -> Result<u8> {
+    match Cli::try_parse().map(|cli| cli.command) {
+        Ok(command) => command.run(),
+        Err(asked) if !asked.use_stderr() => print(&asked.render().to_string()).map(|()| 0),
         Err(error) => {
-            terminal::say(&format!("night-sweep: {error:#}"));
-            ExitCode::from(REFUSED)
+            error.render().to_string().lines().for_each(refuse);
+            Ok(REFUSED)
+        }
+    }
+}
+
+impl Command {
+    fn run(&self) -> Result<u8> {
+        match self {
+            Command::Run(arguments) => run::run(arguments),
+            Command::Report(arguments) => report::run(arguments),
+            Command::Summary(arguments) => summary::run(arguments),
+            Command::Merge(arguments) => merge::run(arguments),
+            Command::List(arguments) => list::run(arguments),
+            Command::Validate(arguments) => validate::run(arguments),
+            Command::Advise(arguments) => advise::run(arguments),
+            Command::Model(arguments) => model::run(arguments),
+            Command::Compare(arguments) => compare::run(arguments),
+            Command::Gate(arguments) => gate::run(arguments),
+            Command::FanOut(arguments) => fan_out::run(arguments),
+            Command::Env(arguments) => env::run(arguments),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::files::cannot;
 use crate::model::assign::{self, Assigned, DimsAre};
 use crate::model::{config, shapes, spec, written};
 use crate::spec::Spec;
-use crate::terminal::{print, say};
+use crate::terminal::{print, say, width};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
     // What the files do not say, the spec's own checks do.
     let parsed = Spec::parse(&text, Path::new("the model's spec"))?;
     let experiment = parsed.experiments().next().context("an entry")?;
-    print(&(shapes::of(&serde_json::from_value(experiment.sweep.to_json())?) + "\n"))?;
+    print(&(shapes::of(&serde_json::from_value(experiment.sweep.to_json())?, width()) + "\n"))?;
     if let Some(path) = &arguments.spec {
         std::fs::write(path, &text).with_context(cannot("write", path))?;
         let shown = path.display();

@@ -1,7 +1,7 @@
 use crate::journal::home::criterion_home;
 use crate::journal::runs;
 use crate::render;
-use crate::terminal::{print, say};
+use crate::terminal::{print, say, text};
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,6 @@ fn write_index(results_root: &Path, reference: Option<&Path>) -> Result<u8> {
     for broken in &index.broken {
         say(&format!("night-sweep: left out: {broken}"));
     }
-    print(&format!("{} runs: {}", index.runs, index.path.display()))?;
+    print(&format!("{} runs: {}", index.runs, text::path(&index.path)))?;
     Ok(0)
 }

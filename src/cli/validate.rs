@@ -1,5 +1,5 @@
 use crate::spec::Spec;
-use crate::terminal::{print, say};
+use crate::terminal::{print, say, text};
 use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub fn run(arguments: &ValidateArgs) -> Result<u8> {
     for path in &arguments.specs {
         match Spec::load(path).and_then(|spec| Ok((spec.runnable()?, spec))) {
             Ok((count, spec)) => {
-                print(&format!("{}: {count} experiments", path.display()))?;
+                print(&format!("{}: {count} experiments", text::path(path)))?;
                 spec.say_other_types();
             }
             Err(error) => {

@@ -3,15 +3,17 @@
 
 use super::quiet;
 use crate::measure::{CRITERION_SAMPLES, DeviceTime};
+use crate::terminal::say;
 use crate::workload::case::Case;
-use criterion::measurement::Measurement;
+use anyhow::Result;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
-use std::io::Result;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 /// What stands for Criterion's warm-up, by which it decides how many iterations a sample has.
 const WARM_UP: Duration = Duration::from_micros(20);
 
+/// A log that cannot be written is said once, and ends nothing.
 pub fn feed(
     criterion: &mut Criterion<DeviceTime>,
     case: &Case,
@@ -20,7 +22,7 @@ pub fn feed(
     let values_ns = criterion_samples(trials_ms);
     let mut next = values_ns.iter();
     let mut is_warm = false;
-    quiet::during(|| {
+    let ((), printed) = quiet::during(|| {
         let mut group = group_of(criterion, case);
         group.sampling_mode(SamplingMode::Flat);
         group.sample_size(values_ns.len());
@@ -34,7 +36,17 @@ pub fn feed(
                 true => next.next().copied().unwrap_or_default() * iterations as f64,
             });
         });
-    })
+    })?;
+    if let Err(error) = printed {
+        static SAID: Once = Once::new();
+        let why = error.root_cause();
+        SAID.call_once(|| {
+            say(&format!(
+                "night-sweep: Criterion's lines cannot be printed ({why}); the run goes on"
+            ))
+        });
+    }
+    Ok(())
 }
 
 /// Criterion's samples in nanoseconds: means of as many of ours each, trial by trial, so that their
@@ -59,29 +71,17 @@ fn warm_up() -> f64 {
     WARM_UP.as_nanos() as f64
 }
 
-pub fn launch(
-    criterion: &mut Criterion<DeviceTime>,
-    time: &DeviceTime,
-    case: &Case,
-    plan: &mut dyn crate::ops::plan::Plan,
-) {
-    bench(&mut group_of(criterion, case), case, |bencher| {
-        bencher.iter_custom(|iterations| {
-            let start = time.start();
-            let launched = (0..iterations).try_for_each(|_| plan.launch());
-            let elapsed_ns = time.end(start);
-            time.value_or_fault(launched.map(|()| elapsed_ns))
-        });
-    });
-}
-
-/// Lets Criterion list the cases, or analyse what it saved of them; nothing is measured.
-pub fn replay(criterion: &mut Criterion<DeviceTime>, cases: &[Case]) {
+/// Lets Criterion analyse what it saved of the cases; nothing is measured.
+pub fn analyse(criterion: &mut Criterion<DeviceTime>, cases: &[Case]) -> Result<()> {
     for case in cases {
-        bench(&mut group_of(criterion, case), case, |_| {
-            unreachable!("Criterion measures nothing in this mode")
-        });
+        let ((), printed) = quiet::during(|| {
+            bench(&mut group_of(criterion, case), case, |_| {
+                unreachable!("Criterion measures nothing in this mode")
+            });
+        })?;
+        printed?;
     }
+    Ok(())
 }
 
 fn group_of<'a>(

@@ -2,18 +2,22 @@
 //! `println!` panics where standard output cannot be written, a log on a full disk say. So while it
 //! is at work, and nothing else is, its status goes nowhere and its results go to memory first.
 
-use crate::terminal::say;
+use crate::terminal::{flush, print_bytes, text};
+use anyhow::Result;
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::stdio::{dup2_stderr, dup2_stdout, stderr, stdout};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Result, Seek, Write};
-use std::sync::Once;
+use std::io::{self, Read, Seek, Write};
 
 /// Runs `work`, and then prints what it wrote to standard output. A pipe would have to be read
 /// meanwhile; memory takes whatever a library's thread may add.
-pub fn during<T>(work: impl FnOnce() -> T) -> Result<T> {
-    let _ = std::io::stdout().flush();
+///
+/// # Errors
+/// The outer one if the streams cannot be redirected, and then nothing was done; the inner one if
+/// standard output cannot be written.
+pub fn during<T>(work: impl FnOnce() -> T) -> io::Result<(T, Result<()>)> {
+    flush();
     let nowhere = OpenOptions::new().write(true).open("/dev/null")?;
     let mut results = File::from(memfd_create("criterion", MemfdFlags::CLOEXEC)?);
     let saved = Saved { stdout: rustix::io::dup(stdout())?, stderr: rustix::io::dup(stderr())? };
@@ -24,13 +28,7 @@ pub fn during<T>(work: impl FnOnce() -> T) -> Result<T> {
     let mut text = Vec::new();
     results.rewind()?;
     results.read_to_end(&mut text)?;
-    if let Err(error) = std::io::stdout().write_all(&text) {
-        static SAID: Once = Once::new();
-        let what =
-            format!("night-sweep: standard output cannot be written ({error}); the run goes on");
-        SAID.call_once(|| say(&what));
-    }
-    Ok(done)
+    Ok((done, print_bytes(&text)))
 }
 
 /// From here on a panic is reported on today's stderr, wherever that is redirected to then:
@@ -41,8 +39,9 @@ pub fn report_panics() {
     std::panic::set_hook(Box::new(move |panic| {
         let _ = writeln!(
             &stderr,
-            "night-sweep: {panic}\nnight-sweep: this is a bug, here or in Criterion. Nothing \
-             measured before is lost: `night-sweep list --runs` shows what can be resumed"
+            "{}\nnight-sweep: this is a bug, here or in Criterion. Nothing \
+             measured before is lost: `night-sweep list --runs` shows what can be resumed",
+            text::line(&format!("night-sweep: {panic}"))
         );
     }));
 }
@@ -56,7 +55,7 @@ struct Saved {
 impl Drop for Saved {
     fn drop(&mut self) {
         // Nothing could be said of a failure: the stream to say it on is the one that failed.
-        let _ = std::io::stdout().flush();
+        flush();
         let _ = dup2_stdout(&self.stdout);
         let _ = dup2_stderr(&self.stderr);
     }

@@ -20,7 +20,7 @@ use crate::process::child::RUN_BENCH;
 use crate::process::signals::Signals;
 use crate::render::{self, run_folder::RunFolder};
 use crate::spec::{Source, Spec};
-use crate::terminal::{print, say};
+use crate::terminal::{print, say, text};
 use anyhow::{Context, Result, ensure};
 use place::Place;
 pub(crate) use request::Request;
@@ -75,7 +75,7 @@ pub(crate) fn run(request: &Request) -> Result<u8> {
     let journal = merge(&run_ids, Some(&state.run_id))?;
     let merged_s = start.elapsed().as_secs_f64() - measured_s;
     if !request.report {
-        print(&journal.display().to_string())?;
+        print(&text::path(&journal))?;
         return Ok(0);
     }
     let written = render::write(&journal, &criterion_home(), &request.results_root)
@@ -88,7 +88,7 @@ pub(crate) fn run(request: &Request) -> Result<u8> {
     if let Some(interference) = interference {
         let path = interference.write_beside(&written.folder)?;
         let text = interference::output::text(&interference);
-        render::terminal::print(&format!("{text}{}\n", path.display()))?;
+        render::terminal::print(&format!("{text}{}\n", text::path(&path)))?;
     }
     render::terminal::print_report(&written)?;
     Ok(0)

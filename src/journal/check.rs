@@ -3,6 +3,7 @@
 
 use crate::files::plain_name;
 use crate::journal::record::Header;
+use crate::terminal::text::plain;
 use crate::workload::case::Case;
 use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
 use crate::workload::operation::{Gemm, Operation, Sdpa};
@@ -30,9 +31,11 @@ pub fn header(header: &Header) -> Result<()> {
 fn check_case(case: &Case) -> Result<()> {
     let parts: Vec<&str> = case.id.split('/').collect();
     let is_plain = |part: &&str| !part.is_empty() && !part.starts_with('.');
+    // Criterion prints it as it is.
     ensure!(
-        parts.len() == 3 && parts.iter().all(is_plain),
-        "an id is group/series/point, none of which starts with a dot"
+        parts.len() == 3 && parts.iter().all(is_plain) && plain(&case.id) == case.id,
+        "an id is group/series/point in at most 200 printable characters, and no part starts with \
+         a dot"
     );
     ensure!((1..MAX_ELEMENTS).contains(&case.dim), "its dim is {}", case.dim);
     check_operation(&case.operation)

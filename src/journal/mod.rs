@@ -14,6 +14,7 @@ pub(crate) mod shard;
 use crate::files::{cannot, not_a_link, remove_own, rename_own, sync_dir};
 use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
 use crate::measure::record::{Cold, Secondary, Trial};
+use crate::terminal::text::shell;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -293,7 +294,7 @@ fn advice(header: &Header, path: &Path, number: usize) -> String {
         );
     }
     // Every line stands for itself.
-    format!("the others can be used without it: `sed -i.bak {number}d {}`", path.display())
+    format!("the others can be used without it: `sed -i.bak {number}d {}`", shell(path))
 }
 
 /// The version is looked at first: another major version may well have other fields.

@@ -13,10 +13,10 @@ use indexmap::{IndexMap, IndexSet};
 const ALIGNED: usize = 8;
 
 /// The distinct GEMMs, totals for each number of tokens and for each plan.
-pub fn of(model: &ModelLayers) -> String {
+pub fn of(model: &ModelLayers, width: usize) -> String {
     let layers = model.layers();
-    let mut paragraphs = vec![gemms(model, &layers), totals(model, &layers), plans(model, &layers)];
-    paragraphs.push(wrapped("", &misaligned(model, &layers)));
+    let mut paragraphs = [gemms, totals, plans].map(|of| of(model, &layers, width)).to_vec();
+    paragraphs.push(wrapped("", &misaligned(model, &layers), width));
     paragraphs.join("\n")
 }
 
@@ -47,15 +47,16 @@ fn distinct(model: &ModelLayers, layers: &[LayerDims]) -> IndexMap<(usize, usize
     found
 }
 
-fn gemms(model: &ModelLayers, layers: &[LayerDims]) -> String {
-    let mut table = table(&["GEMM", "N", "K", "layers", "times", "weights", ""]);
+fn gemms(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
+    let mut rows =
+        vec![["GEMM", "N", "K", "layers", "times", "weights", ""].map(str::to_owned).to_vec()];
     let mut found: Vec<_> = distinct(model, layers).into_iter().collect();
     found.sort_by_key(|((n, k), gemm)| (std::cmp::Reverse(gemm.count), *n, *k));
     for ((n, k), gemm) in &found {
         let modules: Vec<&str> = gemm.modules.iter().copied().collect();
         let bad = [("N", n), ("K", k)].into_iter().filter(|(_, dim)| *dim % ALIGNED != 0);
         let bad: Vec<&str> = bad.map(|(name, _)| name).collect();
-        table.add_row([
+        rows.push(vec![
             modules.join(", "),
             n.to_string(),
             k.to_string(),
@@ -65,30 +66,30 @@ fn gemms(model: &ModelLayers, layers: &[LayerDims]) -> String {
             if bad.is_empty() { String::new() } else { format!("{} misaligned", bad.join(", ")) },
         ]);
     }
-    format!("{} distinct GEMMs of {}\n{}", found.len(), model.model.name, table.trim_fmt())
+    format!("{} distinct GEMMs of {}\n{}", found.len(), model.model.name, table(1, &rows, width))
 }
 
-fn totals(model: &ModelLayers, layers: &[LayerDims]) -> String {
+fn totals(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
     let setting = model.setting();
-    let mut table = table(&["tokens", "operations", "TFLOP", "GB"]);
+    let mut rows = vec![["tokens", "operations", "TFLOP", "GB"].map(str::to_owned).to_vec()];
     for step in model.steps() {
         let parts = layers.iter().flat_map(|layer| setting.layer(layer, step));
         let parts = parts.map(|(_, part)| part).chain([setting.lm_head(step)]);
         let operations: Vec<_> = parts.map(|part| part.operation(model.provider)).collect();
         let flops: f64 = operations.iter().map(Operation::flops).sum();
         let bytes: f64 = operations.iter().map(|it| it.bytes(model.dtype.into())).sum();
-        table.add_row([
+        rows.push(vec![
             step.words(),
             operations.len().to_string(),
             format!("{:.3}", flops / 1e12),
             format!("{:.2}", bytes / 1e9),
         ]);
     }
-    table.trim_fmt()
+    table(1, &rows, width)
 }
 
-fn plans(model: &ModelLayers, layers: &[LayerDims]) -> String {
-    let mut table = table(&["plan", "parameters", "of dense"]);
+fn plans(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
+    let mut rows = vec![["plan", "parameters", "of dense"].map(str::to_owned).to_vec()];
     let parameters = |plan| -> usize {
         let planned = layers.iter().map(|layer| model.planned(plan, layer));
         planned.map(|layer| layer.parameters(&model.model)).sum::<usize>()
@@ -98,9 +99,9 @@ fn plans(model: &ModelLayers, layers: &[LayerDims]) -> String {
     for plan in Plan::ALL {
         let own = parameters(plan) as f64;
         let share = format!("{:.1} %", own / dense * 100.0);
-        table.add_row([plan.name().to_owned(), format!("{:.3} B", own / 1e9), share]);
+        rows.push(vec![plan.name().to_owned(), format!("{:.3} B", own / 1e9), share]);
     }
-    table.trim_fmt()
+    table(1, &rows, width)
 }
 
 /// How much is misaligned, and what of it only the split over GPUs makes so.

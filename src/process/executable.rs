@@ -46,6 +46,14 @@ impl Executable {
         Ok(Executable { path, within })
     }
 
+    /// What runs `bench` where no build is named: that beside this program, else this program.
+    pub fn here(bench: &str) -> Result<Executable> {
+        let program = std::env::current_exe().context("cannot find the folder of this program")?;
+        let folder = program.parent().unwrap_or(Path::new(".")).to_owned();
+        Executable::find(&folder, bench)
+            .or_else(|_| Ok(Executable { path: program, within: Some(bench.to_owned()) }))
+    }
+
     /// What changes when it is built anew: its path, its size and its time.
     pub fn identity(&self) -> Result<Value> {
         let path = &self.path;
@@ -54,11 +62,6 @@ impl Executable {
         let modified_ns = modified.unwrap_or(Duration::ZERO).as_nanos().to_string();
         Ok(json!({ "executable": path, "bytes": metadata.len(), "modified_ns": modified_ns }))
     }
-}
-
-pub fn beside_this_program() -> Result<PathBuf> {
-    let program = std::env::current_exe().context("cannot find the folder of this program")?;
-    Ok(program.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
 fn newest(place: &Path, folders: &[&str], is_it: impl Fn(&str) -> bool) -> Option<PathBuf> {

@@ -22,7 +22,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Written {
     pub folder: PathBuf,
-    /// What a terminal shows of it, without colour, at most [`table::WIDTH`] columns wide.
+    /// What a terminal shows of it, without colour, as wide as that is.
     pub table: String,
 }
 
@@ -67,5 +67,8 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
         }
         files::sync_dir(&dir)
     })?;
-    Ok(Written { folder: run_folder.path, table: table::of(&raw, &summary) })
+    Ok(Written {
+        folder: run_folder.path,
+        table: table::of(&raw, &summary, crate::terminal::width()),
+    })
 }

@@ -9,13 +9,13 @@ use crate::units::{percent, ratio, time};
 pub const MOST_MODULES: usize = 10;
 
 /// A table for each number of tokens, whether a layer agrees with its parts, and what to change.
-pub fn of(summary: &Summary) -> String {
+pub fn of(summary: &Summary, width: usize) -> String {
     let Some(model) = &summary.model else { return "There is no report on a model.".to_owned() };
     let mut paragraphs: Vec<String> =
-        model.steps.iter().map(|step| step_table(model, step)).collect();
-    paragraphs.extend(agreement(model).map(|text| wrapped("", &text)));
-    paragraphs.extend(modules(model));
-    paragraphs.extend(model.notes.iter().map(|note| wrapped("! ", note)));
+        model.steps.iter().map(|step| step_table(model, step, width)).collect();
+    paragraphs.extend(agreement(model).map(|text| wrapped("", &text, width)));
+    paragraphs.extend(modules(model, width));
+    paragraphs.extend(model.notes.iter().map(|note| wrapped("! ", note, width)));
     paragraphs.join("\n")
 }
 
@@ -44,14 +44,17 @@ pub fn interval(plan: &PlanTime) -> String {
     half.unwrap_or_default()
 }
 
-fn step_table(model: &ModelReport, step: &StepTimes) -> String {
+fn step_table(model: &ModelReport, step: &StepTimes, width: usize) -> String {
     let title = title(model, step);
-    let mut table =
-        table(&["plan", "parameters", "time", "another run", "dense / it", "as is / it"]);
+    let mut rows = vec![
+        ["plan", "parameters", "time", "another run", "dense / it", "as is / it"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for plan in &step.plans {
         let speedup = |value: Option<f64>| value.map(ratio).unwrap_or_default();
         let total = plan.total_ms.map_or_else(|| "-".to_owned(), time);
-        table.add_row([
+        rows.push(vec![
             plan.plan.clone(),
             parameters(model, &plan.plan),
             total,
@@ -61,8 +64,8 @@ fn step_table(model: &ModelReport, step: &StepTimes) -> String {
         ]);
     }
     let missing = step.plans.iter().find_map(|plan| plan.missing.as_ref());
-    let missing = missing.map(|why| format!("\n{}", wrapped("! ", why))).unwrap_or_default();
-    format!("{title}\n{}{missing}", table.trim_fmt())
+    let missing = missing.map(|why| format!("\n{}", wrapped("! ", why, width))).unwrap_or_default();
+    format!("{title}\n{}{missing}", table(1, &rows, width))
 }
 
 /// How far the sums of parts are from whole layers.
@@ -83,12 +86,12 @@ pub fn agreement(model: &ModelReport) -> Option<String> {
     ))
 }
 
-fn modules(model: &ModelReport) -> Option<String> {
+fn modules(model: &ModelReport, width: usize) -> Option<String> {
     let losing = || model.modules.iter().filter(|module| module.saved_pct > 0.0);
     losing().next()?;
-    let mut table = table(&["module", "layers", "now", "set to", "saves"]);
+    let mut rows = vec![["module", "layers", "now", "set to", "saves"].map(str::to_owned).to_vec()];
     for module in losing().take(MOST_MODULES) {
-        table.add_row([
+        rows.push(vec![
             module.module.clone(),
             layers(&module.layers),
             dims(&module.dims),
@@ -98,7 +101,7 @@ fn modules(model: &ModelReport) -> Option<String> {
     }
     let rest = losing().count().saturating_sub(MOST_MODULES);
     let rest = if rest > 0 { format!("\nand {rest} more") } else { String::new() };
-    Some(format!("modules that lose most\n{}{rest}", table.trim_fmt()))
+    Some(format!("modules that lose most\n{}{rest}", table(1, &rows, width)))
 }
 
 /// `0-3, 7`.

@@ -6,25 +6,22 @@ use crate::results::raw::{Raw, Row, marked};
 use crate::results::summary::{Curve, DimTime, Summary};
 use crate::results::view::{Bars, Layout};
 use crate::results::{checks, compared};
+use crate::terminal::text::{paragraph, plain};
 use crate::units::{ratio, time};
 use crate::workload::{ErrorKind, Precision};
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,
 };
 
-pub const WIDTH: u16 = 100;
-
-/// That of a terminal that nobody has widened.
-const NARROW: usize = 80;
-
 /// Spaces before the content of a cell, beside the one that separates columns.
 const PADDING: usize = 1;
 
 const FINDINGS: usize = 3;
 
-/// A title, a table as the view of the run's type has it, failures by kind, warnings and findings;
-/// no colour, no newline at the end.
-pub fn of(raw: &Raw, summary: &Summary) -> String {
+/// A title, a table as the view of the run's type has it, failures by kind, warnings and findings,
+/// no wider than `width` columns; no colour, no newline at the end.
+pub fn of(raw: &Raw, summary: &Summary, width: usize) -> String {
+    let wrapped = |bullet: &str, text: &str| wrapped(bullet, text, width);
     let metadata = &raw.metadata;
     let partial =
         if metadata.status == crate::journal::record::Status::Partial { ", partial" } else { "" };
@@ -45,10 +42,10 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
     } else {
         let view = experiments::view(&raw.config);
         paragraphs.push(match view.layout {
-            Layout::Sweep => curves(&summary.curves, view.dim),
-            Layout::Columns => columns(raw, view.dim),
-            Layout::Bars(of) => bars(raw, of, view.dim),
-            Layout::Model => model_table::of(summary),
+            Layout::Sweep => curves(&summary.curves, view.dim, width),
+            Layout::Columns => columns(raw, view.dim, width),
+            Layout::Bars(of) => bars(raw, of, view.dim, width),
+            Layout::Model => model_table::of(summary, width),
         });
     }
     if !summary.failures_by_kind.is_empty() {
@@ -75,32 +72,32 @@ pub fn of(raw: &Raw, summary: &Summary) -> String {
     paragraphs.join("\n")
 }
 
-fn curves(curves: &[Curve], dim: &str) -> String {
+fn curves(curves: &[Curve], dim: &str, width: usize) -> String {
     let (fastest, slowest) = (format!("fastest {dim}"), format!("slowest {dim}"));
-    let mut table =
-        table(&["curve", "points", &fastest, &slowest, "worst vs multiple of 8", "cliffs"]);
+    let header = ["curve", "points", &fastest, &slowest, "worst vs multiple of 8", "cliffs"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
     let at = |point: Option<DimTime>| {
         point.map_or_else(|| "-".to_owned(), |p| format!("{}: {}", p.dim, time(p.p50_ms)))
     };
-    for curve in curves {
+    rows.extend(curves.iter().map(|curve| {
         let worst = curve.worst_penalty.map_or_else(
             || "-".to_owned(),
             |p| format!("{}: {} of {}", p.dim, ratio(p.ratio), p.next_dim),
         );
-        table.add_row([
+        vec![
             curve.marked(),
             curve.points.to_string(),
             at(curve.fastest),
             at(curve.slowest),
             worst,
             curve.cliffs.len().to_string(),
-        ]);
-    }
-    table.trim_fmt()
+        ]
+    }));
+    table(1, &rows, width)
 }
 
 /// Backends side by side, or one below the other where there are too many.
-fn columns(raw: &Raw, dim: &str) -> String {
+fn columns(raw: &Raw, dim: &str, width: usize) -> String {
     let (backends, by_dim) = raw.by_backend();
     let stand_ins = raw.stand_ins();
     let heads = backends.into_iter().map(|name| marked(name, stand_ins.contains(name)));
@@ -110,68 +107,22 @@ fn columns(raw: &Raw, dim: &str) -> String {
         let cells = cells.into_iter().map(|row| row.map_or_else(|| "-".to_owned(), median));
         rows.push([dim.to_string()].into_iter().chain(cells).collect());
     }
-    let widths = narrowest(&rows);
-    if widths.iter().sum::<usize>() + widths.len() > NARROW {
+    if total(&narrowest(1, &rows, width)) > width {
         rows = (0..rows[0].len())
             .map(|column| rows.iter().map(|row| row[column].clone()).collect())
             .collect();
     }
-    blocks(&rows)
+    table(1, &rows, width)
 }
 
-/// The width of each column at which no word of the first row or the first column is broken, and no
-/// other cell at all.
-fn narrowest(rows: &[Vec<String>]) -> Vec<usize> {
-    let length = |word: &str| word.chars().count();
-    let least = |(row, column): (usize, usize)| match &rows[row][column] {
-        header if row == 0 || column == 0 => header.split(' ').map(length).max(),
-        cell => Some(length(cell)),
-    };
-    let column = |at: usize| (0..rows.len()).filter_map(|row| least((row, at))).max().unwrap_or(0);
-    (0..rows[0].len()).map(|at| PADDING + column(at)).collect()
-}
-
-/// Rows, the first of them the header, no wider than [`NARROW`]: in several tables, each with the
-/// first column, where one would be wider.
-fn blocks(rows: &[Vec<String>]) -> String {
-    let widths = narrowest(rows);
-    let mut blocks: Vec<Vec<usize>> = Vec::new();
-    for column in 1..widths.len() {
-        let fits = |block: &Vec<usize>| {
-            let used: usize = block.iter().map(|&column| widths[column]).sum();
-            widths[0] + used + widths[column] + block.len() < NARROW
-        };
-        match blocks.last_mut() {
-            Some(block) if fits(block) => block.push(column),
-            _ => blocks.push(vec![column]),
-        }
-    }
-    let block = |columns: &Vec<usize>| {
-        let columns: Vec<usize> = [0].into_iter().chain(columns.iter().copied()).collect();
-        let cells = |row: &Vec<String>| -> Vec<String> {
-            columns.iter().map(|&column| row[column].clone()).collect()
-        };
-        let header = cells(&rows[0]);
-        let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
-        table.set_width(NARROW as u16);
-        for (column, &of) in table.column_iter_mut().zip(&columns) {
-            column.set_padding((PADDING as u16, 0));
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(widths[of] as u16)));
-        }
-        table.add_rows(rows[1..].iter().map(cells));
-        table.trim_fmt()
-    };
-    blocks.iter().map(block).collect::<Vec<_>>().join("\n")
-}
-
-fn bars(raw: &Raw, bars: &Bars, dim: &str) -> String {
+fn bars(raw: &Raw, bars: &Bars, dim: &str, width: usize) -> String {
     let compared = compared::of(raw, bars);
     let variants = bars.variants_of(raw);
     let mut header = if bars.by_curve { vec!["curve"] } else { vec![] };
     header.extend([bars.name.unwrap_or(dim), bars.row.column, bars.ratio.column]);
     header.extend(bars.note.column);
     header.extend(variants.iter().flat_map(|bar| [Some(bar.column), bar.ratio_column]).flatten());
-    let mut table = table(&header);
+    let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for row in &raw.measurements {
         let point = row.point();
         let found = compared.get(&*point.case_id);
@@ -193,11 +144,12 @@ fn bars(raw: &Raw, bars: &Bars, dim: &str) -> String {
                 cells.push(of_base(found.and_then(|f| f.variants.get(bar.variant)).copied()));
             }
         }
-        table.add_row(cells);
+        rows.push(cells);
     }
+    let table = table(1 + usize::from(bars.by_curve), &rows, width);
     match bars.ratio.note {
-        None => table.trim_fmt(),
-        Some(note) => format!("{}\n{note}", table.trim_fmt()),
+        None => table,
+        Some(note) => format!("{table}\n{}", wrapped("", note, width)),
     }
 }
 
@@ -214,31 +166,74 @@ const RULES: [TableComponent; 6] = [
     TableComponent::BottomBorderIntersections,
 ];
 
-/// Headed, framed sparely, numbers to the right.
-pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
-        .set_header(header);
-    for line in RULES {
-        table.set_style(line, '─');
+/// A table of `rows`, the first of them the header, framed sparely, numbers to the right. The first
+/// `keys` columns say what a row is about. Where it would be wider than `width` it becomes several,
+/// each with those columns, so that no word is broken.
+pub(crate) fn table(keys: usize, rows: &[Vec<String>], width: usize) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+    let widths = narrowest(keys, &rows, width);
+    let of = |columns: &[usize]| columns.iter().map(|&column| widths[column]).collect::<Vec<_>>();
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    for column in keys..widths.len() {
+        match blocks.last_mut() {
+            Some(block) if total(&of(&[&block[..], &[column]].concat())) <= width => {
+                block.push(column);
+            }
+            _ => blocks.push((0..keys).chain([column]).collect()),
+        }
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+    let text = |block: &Vec<usize>| {
+        let cells = |row: &Vec<String>| block.iter().map(|&at| row[at].clone()).collect::<Vec<_>>();
+        let mut table = Table::new();
+        table
+            .load_preset(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width as u16)
+            .set_header(cells(&rows[0]))
+            .add_rows(rows[1..].iter().map(cells));
+        RULES.iter().for_each(|&line| _ = table.set_style(line, '─'));
+        for (column, &at) in table.column_iter_mut().zip(block) {
+            column.set_padding((PADDING as u16, 0));
+            let least = Width::Fixed(widths[at] as u16);
+            column.set_constraint(ColumnConstraint::LowerBoundary(least));
+            let side = if at == 0 { CellAlignment::Left } else { CellAlignment::Right };
+            column.set_cell_alignment(side);
+        }
+        table.trim_fmt()
+    };
+    blocks.iter().map(text).collect::<Vec<_>>().join("\n")
 }
 
-/// A paragraph no wider than [`WIDTH`], its later lines indented below `bullet`.
-pub(crate) fn wrapped(bullet: &str, text: &str) -> String {
+/// The width of each column at which no word of the header or of a key is broken, and no other cell
+/// at all; unless the keys took more than two thirds of a line.
+fn narrowest(keys: usize, rows: &[Vec<String>], width: usize) -> Vec<usize> {
+    let length = |word: &str| console::measure_text_width(word);
+    let least = |row: usize, column: usize| match &rows[row][column] {
+        words if row == 0 || column < keys => words.split(' ').map(length).max().unwrap_or(0),
+        cell => length(cell),
+    };
+    let column = |at: usize| {
+        // With the space that divides it from the next.
+        let most = if at < keys { width * 2 / 3 / keys } else { width / 3 } - 1;
+        PADDING + (0..rows.len()).map(|row| least(row, at)).max().unwrap_or(0).min(most - PADDING)
+    };
+    (0..rows[0].len()).map(column).collect()
+}
+
+/// The width of a line: columns are divided by a space.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + widths.len()
+}
+
+/// A paragraph no wider than `width`, its later lines indented below `bullet`.
+pub(crate) fn wrapped(bullet: &str, text: &str, width: usize) -> String {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
-        .add_row([bullet.trim_end(), text]);
+        .set_width(width as u16)
+        .add_row([bullet.trim_end(), &paragraph(text)]);
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 1));
     });
@@ -254,10 +249,24 @@ mod tests {
         let words = |words: &str| words.split(',').map(str::to_owned).collect::<Vec<_>>();
         let dims = (0..20).map(|dim| format!(",{}", 1000 + dim)).collect::<String>();
         let row = |name: &str| words(&(name.to_owned() + &",99.9 ms".repeat(20)));
-        let text = blocks(&[words(&format!("head_dim{dims}")), row("NS_FLASH"), row("FLASH (x)")]);
-        assert!(text.lines().all(|line| line.chars().count() <= NARROW), "{text}");
-        let count = |word: &str| text.split_whitespace().filter(|known| *known == word).count();
-        assert_eq!([count("head_dim"), count("NS_FLASH"), count("ms")], [3, 3, 40], "{text}");
-        assert!((1000..1020).all(|dim| count(&dim.to_string()) == 1), "{text}");
+        let rows = [words(&format!("head_dim{dims}")), row("NS_FLASH"), row("FLASH (x)")];
+        for (width, tables) in [(60, 4), (80, 3), (100, 2)] {
+            let text = table(1, &rows, width);
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            let count = |word: &str| text.split_whitespace().filter(|known| *known == word).count();
+            let counts = [count("head_dim"), count("NS_FLASH"), count("ms")];
+            assert_eq!(counts, [tables, tables, 40], "{text}");
+            assert!((1000..1020).all(|dim| count(&dim.to_string()) == 1), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_from_outside_makes_a_table_wider_or_commands_the_terminal() {
+        let name = format!("\u{1b}[2J\n::error::{}", "x".repeat(100_000));
+        let rows = [vec!["name".to_owned(), "median".to_owned()], vec![name.clone(), name.clone()]];
+        for text in [table(1, &rows, 60), wrapped("- ", &name, 60)] {
+            assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+            assert!(text.len() < 3000 && !text.contains('\u{1b}'), "{text}");
+        }
     }
 }

@@ -3,21 +3,16 @@
 use super::{Written, table};
 use crate::results::raw::Raw;
 use crate::results::summary::Summary;
+use crate::terminal::{print_styled, text, width};
 use anyhow::{Context, Result};
 use console::Style;
 use serde::de::DeserializeOwned;
-use std::io::Write;
 use std::path::Path;
 
 /// Prints the table of a run: in colour on a terminal, plain into a file, a pipe, or with
 /// `NO_COLOR` set.
 pub fn print(table: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    for (number, line) in table.lines().enumerate() {
-        writeln!(out, "{}", style(number, line).apply_to(line))
-            .context("cannot print the table")?;
-    }
-    Ok(())
+    print_styled(table, style)
 }
 
 /// Prints the table of a report that was just written, and its folder as the last line.
@@ -25,11 +20,8 @@ pub fn print(table: &str) -> Result<()> {
 /// # Errors
 /// If standard output cannot be written; the message has the folder.
 pub fn print_report(written: &Written) -> Result<()> {
-    let folder = written.folder.display();
-    let print_folder =
-        || writeln!(std::io::stdout(), "{folder}").context("cannot print its folder");
-    print(&written.table)
-        .and_then(|()| print_folder())
+    let folder = text::path(&written.folder);
+    print(&format!("{}\n{folder}", written.table))
         .with_context(|| format!("the report is in {folder}"))
 }
 
@@ -45,7 +37,7 @@ fn style(number: usize, line: &str) -> Style {
 pub fn table_of(folder: &Path) -> Result<String> {
     let (raw, summary): (Raw, Summary) =
         (read(&folder.join("raw.json"))?, read(&folder.join("summary.json"))?);
-    Ok(table::of(&raw, &summary))
+    Ok(table::of(&raw, &summary, width()))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {

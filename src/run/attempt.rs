@@ -1,24 +1,29 @@
-//! `--test` and `--profile-time`: each case is launched, and nothing is kept.
+//! `--test` and `--profile-time`: each case is launched, and nothing is kept. Criterion has no part
+//! in it: it would panic where its words cannot be printed.
 
-use crate::criterion::feed;
-use crate::measure::{DeviceTime, Instruments};
+use crate::measure::Instruments;
+use crate::ops::plan::Plan;
 use crate::terminal::{print, say};
 use crate::workload::case::Case;
 use crate::workload::{CaseError, ErrorKind};
 use anyhow::Result;
-use criterion::Criterion;
+use criterion::measurement::Measurement;
+use std::time::{Duration, Instant};
 
-/// Verifies each case and launches it. A case that the device does not support is said, and is no
-/// failure. Returns the exit code.
-pub fn try_each(
-    with: &Instruments,
-    criterion: &mut Criterion<DeviceTime>,
-    cases: &[Case],
-) -> Result<u8> {
+/// Launches between two looks at the clock.
+const LAUNCHES: usize = 100;
+
+/// Verifies each case and launches it: once, or for as long as it is to be profiled. A case that
+/// the device does not support is said, and is no failure. Returns the exit code.
+pub fn try_each(with: &Instruments, cases: &[Case], profiled: Option<Duration>) -> Result<u8> {
     let mut failed = 0;
     for case in cases {
-        match try_once(with, criterion, case) {
-            Ok(()) => {}
+        match profiled {
+            None => print(&format!("Testing {}", case.id))?,
+            Some(time) => print(&format!("Profiling {} for {time:?}", case.id))?,
+        }
+        match try_once(with, case, profiled) {
+            Ok(()) => print("Success\n\n")?,
             Err(CaseError { kind: ErrorKind::Unsupported, message }) => {
                 print(&format!("Skipping {}: {message}", case.id))?;
             }
@@ -35,13 +40,25 @@ pub fn try_each(
     Ok(1)
 }
 
-fn try_once(
-    with: &Instruments,
-    criterion: &mut Criterion<DeviceTime>,
-    case: &Case,
-) -> Result<(), CaseError> {
+fn try_once(with: &Instruments, case: &Case, profiled: Option<Duration>) -> Result<(), CaseError> {
     let mut planned = with.plan(case)?;
     planned.plan.verify()?;
-    feed::launch(criterion, &with.time, case, planned.plan.as_mut());
+    let begun = Instant::now();
+    match profiled {
+        None => launch(with, planned.plan.as_mut(), 1)?,
+        Some(time) => {
+            while begun.elapsed() < time {
+                launch(with, planned.plan.as_mut(), LAUNCHES)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn launch(with: &Instruments, plan: &mut dyn Plan, times: usize) -> Result<(), CaseError> {
+    let start = with.time.start();
+    (0..times).try_for_each(|_| plan.launch())?;
+    // Waits for the last of them.
+    with.time.end(start);
     with.time.take_fault().map_or(Ok(()), Err)
 }

@@ -26,19 +26,19 @@ use crate::measure::record::ProtocolKind;
 use crate::process::exit::{PANICKED, REFUSED};
 use crate::process::signals::STOPPED;
 use crate::spec::{Experiment, Source, Spec};
-use crate::terminal::say;
+use crate::terminal::refuse;
 use anyhow::{Error, Result};
 use list::{List, first_failure, say_not_begun};
 use session::Session;
-use settings::Settings;
+use settings::{ALL, Settings};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 use sweep::Ended;
 
 /// The `main` of the bench target `bench`: runs the first entry of the spec that is of one of its
-/// types, or the one that the environment names; or, as `night-sweep run`, several one after the
-/// other.
+/// types, the one that the environment names, or all of its types; or, as `night-sweep run`,
+/// several one after the other.
 ///
 /// The process ends with 0, with 1 if `--test` found a case that does not run, with 2 for bad
 /// input, with 75 if SIGTERM or SIGUSR1 stopped it before it was done or its GPU is gone, or with
@@ -48,13 +48,13 @@ pub fn bench(bench: &str) -> ExitCode {
 }
 
 fn refused(error: Error) -> u8 {
-    say(&format!("night-sweep: {error:#}"));
+    refuse(&format!("night-sweep: {error:#}"));
     REFUSED
 }
 
 fn try_bench(bench: &str) -> Result<u8> {
     let start = Instant::now();
-    let arguments = Arguments::from_process()?;
+    let Some(arguments) = Arguments::from_process()? else { return Ok(0) };
     let settings = Settings::from_env()?;
     let code = settings.list.as_ref().map_or(0, |list| list.code);
     let ended = run(bench, arguments, settings, start).unwrap_or_else(refused);
@@ -114,8 +114,14 @@ fn experiments(bench: &str, settings: &Settings, device: &Device) -> Result<Vec<
         Some(list) => {
             list.names.iter().map(|name| spec.experiment(name)).collect::<Result<_, _>>()?
         }
-        None => vec![spec.experiment_of(bench, settings.experiment.as_deref())?],
+        None => match settings.experiment.as_deref() {
+            Some(ALL) => spec.experiments_of(bench)?,
+            name => vec![spec.experiment_of(bench, name)?],
+        },
     };
+    if found.len() > 1 && settings.lost_case.is_none() {
+        settings.ensure_names_no_run()?;
+    }
     Ok(found.into_iter().map(|experiment| as_set(experiment, settings)).collect())
 }
 

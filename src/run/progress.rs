@@ -1,9 +1,9 @@
 //! How far a run is: a bar with the time left on a terminal, a line every tenth of the way in a
 //! log.
 
-use crate::terminal::say;
+use crate::terminal::text::plain;
+use crate::terminal::{has_bars, say};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 
 pub struct Progress {
     bar: ProgressBar,
@@ -12,7 +12,7 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(name: &str, done: usize, total: usize) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = has_bars();
         let target =
             if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(total as u64), target);
@@ -27,7 +27,7 @@ impl Progress {
         done: usize,
         total: usize,
     ) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = has_bars();
         let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
         let bar = if terminal { others.insert(place, bar) } else { bar };
         Self::on(bar, terminal, name, done)
@@ -38,13 +38,13 @@ impl Progress {
         let style =
             ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {eta:>4} left  {msg}");
         bar.set_style(style.expect("the template is well-formed"));
-        bar.set_prefix(name.to_owned());
+        bar.set_prefix(plain(name));
         bar.reset_eta();
         Progress { bar, tenths: (!terminal).then_some(0) }
     }
 
     pub fn under_way(&self, id: &str) {
-        self.bar.set_message(id.to_owned());
+        self.bar.set_message(plain(id));
     }
 
     pub fn advance(&mut self) {

@@ -19,7 +19,7 @@ use crate::measure::{DeviceTime, Instruments, calibrate, settle, with_peaks_of};
 use crate::ops::planner::Planner;
 use crate::process::signals::Signals;
 use crate::spec::Experiment;
-use crate::terminal::say;
+use crate::terminal::{print, say};
 use crate::workload::{CaseError, Precision};
 use anyhow::{Context, Result, bail};
 use criterion::Criterion;
@@ -80,12 +80,7 @@ impl Session {
                 quiet::report_panics();
                 Some(Signals::listen_in_a_bench().context("cannot listen for signals")?)
             }
-            Mode::List => {
-                // `--list | head` ends without a word; Criterion's printing would panic.
-                sigpipe::reset();
-                None
-            }
-            Mode::Test | Mode::Profile | Mode::Load => None,
+            Mode::List | Mode::Test | Mode::Profile(_) | Mode::Load => None,
         };
         Ok(Session {
             settings,
@@ -127,30 +122,48 @@ impl Session {
         let start = Instant::now();
         let Session { arguments, with, .. } = &*self;
         let mode = arguments.mode;
+        if arguments.selects_nothing() {
+            return Ok(Ended::With(0));
+        }
         let part = Part::of(experiment, &self.settings, &with.device, |case| {
             arguments.selects(&case.id) && with.planner.offers(case)
         })?;
-        self.notes.refuse_pytorch_asked_for(experiment, &part.cases)?;
+        let cases = &part.cases;
+        self.notes.refuse_pytorch_asked_for(experiment, cases)?;
         if mode != Mode::List {
-            self.notes.say_once(&part.cases);
+            self.notes.say_once(cases);
         }
-        let mut criterion = Criterion::default()
+        let mut required = self.arguments.required_baselines.iter();
+        match mode {
+            Mode::List => {
+                let ids = cases.iter().map(|case| format!("{}: benchmark\n", case.id));
+                print(&ids.collect::<String>())?;
+                Ok(Ended::With(0))
+            }
+            Mode::Test => try_each(&self.with, cases, None).map(Ended::With),
+            Mode::Profile(time) => try_each(&self.with, cases, Some(time)).map(Ended::With),
+            Mode::Load => {
+                required.try_for_each(|baseline| require(cases, baseline))?;
+                feed::analyse(&mut self.criterion(), cases)?;
+                Ok(Ended::With(0))
+            }
+            Mode::Measure => {
+                required.try_for_each(|baseline| require(cases, baseline))?;
+                self.measure(experiment, part, self.criterion(), start)
+            }
+        }
+    }
+
+    fn criterion(&self) -> Criterion<DeviceTime> {
+        let criterion = Criterion::default()
             .with_measurement(self.with.time.clone())
             .without_plots()
             .nresamples(RESAMPLES)
             .configure_from_args();
-        if matches!(mode, Mode::Load | Mode::Measure) {
-            let mut required = self.arguments.required_baselines.iter();
-            required.try_for_each(|baseline| require(&part.cases, baseline))?;
+        match self.arguments.has_colours() {
+            Some(has_colours) => criterion.with_output_color(has_colours),
+            None => criterion,
         }
-        if mode.launches_nothing() {
-            feed::replay(&mut criterion, &part.cases);
-            return Ok(Ended::With(0));
-        }
-        if mode != Mode::Measure {
-            return try_each(&self.with, &mut criterion, &part.cases).map(Ended::With);
-        }
-        self.measure(experiment, part, criterion, start)
     }
 
     fn measure(

@@ -34,7 +34,11 @@ pub const VARIABLES: [(&str, &str, &str); 13] = [
         "a YAML file",
         "default: experiments/night_sweep.yaml, on the CPU night_sweep_cpu.yaml",
     ),
-    ("NIGHT_SWEEP_EXPERIMENT", "a name in the spec", "another entry of the type this bench runs"),
+    (
+        "NIGHT_SWEEP_EXPERIMENT",
+        "a name in the spec, all",
+        "another entry of the types that this bench runs, or each of them; default: the first",
+    ),
     (
         "NIGHT_SWEEP_RUN_ID",
         "letters, digits, . _ -",
@@ -77,6 +81,9 @@ pub const VARIABLES: [(&str, &str, &str); 13] = [
          lose the device",
     ),
 ];
+
+/// The value of `NIGHT_SWEEP_EXPERIMENT` for each entry that a bench can run.
+pub(crate) const ALL: &str = "all";
 
 /// By this a bench that lost its device hands the case that did it to the process that goes on.
 pub(crate) const LOST_CASE: &str = "NIGHT_SWEEP_LOST_CASE";
@@ -122,7 +129,10 @@ impl Settings {
         // Criterion would take the folder it is started in.
         let is_empty = std::env::var_os("CRITERION_HOME").is_some_and(|home| home.is_empty());
         ensure!(!is_empty, "CRITERION_HOME is empty: unset it for the default");
-        Self::parse(found).map_err(Error::msg)
+        let mut settings = Self::parse(found).map_err(Error::msg)?;
+        // Cargo runs a bench in the folder of its package, which need not be where its user is.
+        settings.results_root = std::path::absolute(settings.results_root)?;
+        Ok(settings)
     }
 
     fn parse(found: impl IntoIterator<Item = (String, String)>) -> Result<Self, String> {
@@ -191,15 +201,17 @@ impl Settings {
         if settings.resume.is_some() && settings.run_id.is_some() {
             return Err("NIGHT_SWEEP_RESUME names a run already: unset NIGHT_SWEEP_RUN_ID".into());
         }
-        let is_several = settings.list.as_ref().is_some_and(|list| list.names.len() > 1);
-        let is_named = settings.run_id.is_some() || settings.resume.is_some();
-        // A process that goes on after a lost device goes on with the first of several.
-        if is_several && is_named && settings.lost_case.is_none() {
-            return Err("NIGHT_SWEEP_RUN_ID and NIGHT_SWEEP_RESUME, --run-id and --resume, name \
-                        one run: give one experiment"
-                .into());
-        }
         Ok(settings)
+    }
+
+    /// Refuses a name of one run where there are several.
+    pub fn ensure_names_no_run(&self) -> Result<()> {
+        ensure!(
+            self.run_id.is_none() && self.resume.is_none(),
+            "NIGHT_SWEEP_RUN_ID and NIGHT_SWEEP_RESUME, --run-id and --resume, name one run: give \
+             one experiment"
+        );
+        Ok(())
     }
 
     /// What names one run does not name the one after it.

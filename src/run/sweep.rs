@@ -14,7 +14,7 @@ use crate::measure::record::ProtocolKind;
 use crate::measure::{DeviceTime, Instruments, Which, secondary, trial};
 use crate::process::signals::{Asked, Signals};
 use crate::render;
-use crate::terminal::say;
+use crate::terminal::{print, say, text};
 use crate::workload::CaseError;
 use anyhow::{Context, Result};
 use criterion::Criterion;
@@ -22,7 +22,6 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
-use std::io::Write;
 use std::time::Instant;
 
 /// How a run ended.
@@ -233,17 +232,19 @@ fn order(cases: usize, seed: u64, trial: usize) -> Vec<usize> {
 
 /// Writes the report, unless nobody wants it: then the last line is the journal.
 fn report(run: &State, settings: &Settings) -> Result<()> {
-    let journal = run.journal();
+    // As the folder of results is.
+    let journal = &std::path::absolute(run.journal())?;
     if !settings.report {
-        return writeln!(std::io::stdout(), "{}", journal.display())
+        return print(&text::path(journal))
             .with_context(|| format!("cannot print where the journal is: {}", journal.display()));
     }
     let written =
         render::write(journal, &criterion_home(), &settings.results_root).with_context(|| {
             format!(
-                "everything measured is in {0}, and `night-sweep report {0}` reports it once that \
-                 is mended",
-                journal.display()
+                "everything measured is in {}, and `night-sweep report {}` reports it once that is \
+                 mended",
+                journal.display(),
+                text::shell(journal)
             )
         })?;
     render::terminal::print_report(&written)

@@ -100,11 +100,23 @@ impl Spec {
                 format!("{name} is of type {}: {advice}", kind.name)
             }
             None => {
-                let names = self.names().join(", ");
-                format!("no experiment is run by the bench {bench}; there are {names}")
+                let benches = self.experiments().map(|experiment| {
+                    format!("{} of {}", experiment.name, experiment.bench_target())
+                });
+                let benches = benches.collect::<Vec<_>>().join(", ");
+                format!(
+                    "the bench {bench} runs no experiment of it; NIGHT_SWEEP_EXPERIMENT names one \
+                     for its bench: there are {benches}"
+                )
             }
         };
         self.no_such(problem)
+    }
+
+    /// All that the bench target `bench` can run.
+    pub fn experiments_of(&self, bench: &str) -> Result<Vec<&Experiment>, SpecError> {
+        self.experiment_of(bench, None)?;
+        Ok(self.experiments().filter(|experiment| experiment.bench_target() == bench).collect())
     }
 
     fn names(&self) -> Vec<&str> {

@@ -32,15 +32,12 @@ fn list_prints_the_ids_and_nothing_else() {
 fn a_list_that_nobody_reads_on_ends_without_a_word() {
     let sandbox = Sandbox::new();
     let night_sweep = Path::new(env!("CARGO_BIN_EXE_night-sweep"));
-    // Criterion prints the list of a bench: the signal of a closed pipe ends that.
-    for (program, argument, code) in
-        [(bench("g3_gemm_k_dense"), "--list", None), (night_sweep, "list", Some(0))]
-    {
+    for (program, argument) in [(bench("g3_gemm_k_dense"), "--list"), (night_sweep, "list")] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut command = sandbox.command(program);
         let ended = command.arg(argument).stdout(Stdio::from(writer)).output().unwrap();
-        assert_eq!(ended.status.code(), code, "{ended:?}");
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
         assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{argument}");
     }
 }
@@ -126,6 +123,9 @@ fn baselines_are_saved_compared_and_loaded() {
 #[test]
 fn options_without_effect_are_refused_with_the_reason() {
     let sandbox = Sandbox::new();
+    for option in [&["--quick"][..], &["--sample-size", "10"], &["--warm-up-time", "0"]] {
+        sandbox.g3(option).refused_for(&[option[0], "NIGHT_SWEEP_PROTOCOL=adaptive", "--test"]);
+    }
     for (option, reason) in [
         (&["--quick"][..], "one launch a sample"),
         (&["--sample-size", "50"], "`measure` and `trials`"),
@@ -150,6 +150,51 @@ fn what_criterion_does_not_know_is_an_error() {
         assert!(ran.stderr.contains(part) && !ran.stderr.contains("panicked"), "{}", ran.stderr);
     }
     let help = sandbox.g3_plain(&["--help"]).succeeded();
-    assert_contains(&help.stdout, &["--save-baseline"]);
+    let says = ["--save-baseline", "--quick, --sample-size", "NIGHT_SWEEP_PROTOCOL=adaptive"];
+    assert_contains(&help.stdout, &says);
+    assert!(!help.stdout.contains("  --quick"), "it is offered:\n{}", help.stdout);
+    sandbox.assert_untouched();
+}
+
+/// Criterion panics at some of them.
+#[test]
+fn every_value_of_an_option_is_taken_or_refused_in_one_line() {
+    let sandbox = Sandbox::new();
+    let fractions = &["0", "-1", "1", "nan", "inf", "1e30", "x", ""];
+    for (option, values) in [
+        ("--nresamples", &["0", "1", "-1", "0.5", "1e3", "10000000", "99999999999999999999"][..]),
+        ("--confidence-level", fractions),
+        ("--significance-level", fractions),
+        ("--noise-threshold", &["0", "-0.1", "nan", "inf", "1e30", "x"]),
+        ("--profile-time", &["0", "0.5", "-1", "nan", "inf", "1e30", "x"]),
+        ("--sample-size", &["0", "-1", "x"]),
+        ("--warm-up-time", &["0", "-1", "nan"]),
+        ("--measurement-time", &["0", "-1", "inf"]),
+        ("--output-format", &["", "json"]),
+        ("--color", &["", "blue"]),
+        ("--format", &["json"]),
+        ("--plotting-backend", &["", "x"]),
+    ] {
+        for value in values {
+            sandbox.g3(&[option, value]).refused_for(&[option]);
+        }
+        sandbox.g3(&[option]).refused_for(&[option]);
+    }
+    for both in [["--list", "--test"], ["--test", "--profile-time=1"], ["--verbose", "--quiet"]] {
+        sandbox.g3(&both).refused_for(&["cannot be used with"]);
+    }
+    sandbox.g3(&["--load-baseline", "x"]).refused_for(&["--baseline"]);
+    sandbox.assert_untouched();
+    let fine = "--nresamples 100 --confidence-level 0.5 --significance-level 0.5 \
+                --noise-threshold 0.5 --color always --output-format criterion K8$";
+    sandbox.g3(&fine.split_whitespace().collect::<Vec<_>>()).succeeded();
+}
+
+/// As nextest asks, which lists what is ignored as well.
+#[test]
+fn nothing_is_ignored() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.g3_plain(&["--list", "--format", "terse", "--ignored"]).succeeded();
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""));
     sandbox.assert_untouched();
 }

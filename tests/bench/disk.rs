@@ -210,6 +210,7 @@ fn a_log_that_cannot_be_written_does_not_end_the_run() {
     let output = sandbox.g3_command(&[]).stdout(full()).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(stderr.matches("standard output cannot be written").count(), 1, "{stderr}");
+    assert_eq!(stderr.matches("the run goes on").count(), 1, "{stderr}");
     let line = stderr.lines().last().unwrap();
     assert_contains(line, &["the report is in /", "No space left"]);
 }

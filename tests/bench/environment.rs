@@ -1,6 +1,6 @@
 //! The variables that steer a bench: a wrong one is refused before anything is measured.
 
-use crate::sandbox::{Sandbox, assert_contains, finish};
+use crate::sandbox::{Ran, SPEC, Sandbox, assert_contains, finish};
 use night_sweep::device::cuda;
 use night_sweep::run::settings::VARIABLES;
 
@@ -41,6 +41,39 @@ fn an_experiment_has_to_exist_and_be_of_the_benchs_type() {
     assert_contains(&line, &["did you mean \"G3_gemm_k_dense\"?"]);
     let line = refusal("NIGHT_SWEEP_EXPERIMENT", "S1_sdpa_dense_sweep");
     assert_contains(&line, &["`cargo bench --bench s1_sdpa_dense`"]);
+}
+
+#[test]
+fn a_spec_of_ones_own_runs_its_first_entry_or_all_of_the_benchs_types() {
+    let sandbox = Sandbox::new();
+    let (s1, g3) = SPEC.split_once("  G3_gemm_k_dense:").unwrap();
+    let own =
+        |name: &str, n: usize| format!("  {name}:{}", g3.replace("N: 16", &format!("N: {n}")));
+    let of_one = |ran: Ran, title: &str| assert_contains(&ran.succeeded().stdout, &[title]);
+    sandbox.write_spec(&(s1.to_owned() + &own("mine", 32)));
+    of_one(sandbox.g3(&["K8$"]), "mine on ");
+
+    sandbox.write_spec(&(s1.to_owned() + &own("mine", 32) + &own("other", 64)));
+    of_one(sandbox.g3(&["K8$"]), "mine on ");
+    of_one(sandbox.g3_with(&[("NIGHT_SWEEP_EXPERIMENT", "other")], &["K8$"]), "other on ");
+    let all = ("NIGHT_SWEEP_EXPERIMENT", "all");
+    let ran = sandbox.g3_with(&[all], &["K8$"]).succeeded();
+    assert_contains(&ran.stdout, &["mine on ", "other on "]);
+    assert!(!ran.stdout.contains("S1_"), "{}", ran.stdout);
+    let fault = ("NIGHT_SWEEP_FAULT", "sticky:M16_N32_fp16/K8");
+    let ran = sandbox.g3_with(&[all, fault], &[]).succeeded();
+    assert_contains(&ran.stdout, &["mine on ", ", 1 failed", "other on "]);
+    sandbox
+        .g3_with(&[all, ("NIGHT_SWEEP_RUN_ID", "x")], &[])
+        .refused_for(&["name one run: give one experiment"]);
+
+    sandbox.write_spec(s1);
+    sandbox
+        .g3_with(&[("NIGHT_SWEEP_EXPERIMENT", "all")], &[])
+        .refused_for(&["NIGHT_SWEEP_EXPERIMENT", "S1_sdpa_dense_sweep of s1_sdpa_dense"]);
+    sandbox
+        .g3(&[])
+        .refused_for(&["NIGHT_SWEEP_EXPERIMENT", "S1_sdpa_dense_sweep of s1_sdpa_dense"]);
 }
 
 #[test]

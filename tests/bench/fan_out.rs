@@ -25,6 +25,30 @@ fn fan_out(sandbox: &Sandbox, gpus: &str, arguments: &[&str]) -> Ran {
     finish(command(sandbox, gpus, arguments))
 }
 
+/// As `cargo install` and a copy under another name leave it.
+#[test]
+fn a_program_that_lies_alone_runs_every_bench() {
+    let sandbox = Sandbox::new();
+    let place = sandbox.dir().join("my programs");
+    fs::create_dir(&place).unwrap();
+    for name in ["night-sweep", "sweeps"] {
+        fs::copy(env!("CARGO_BIN_EXE_night-sweep"), place.join(name)).unwrap();
+        let start = |arguments: &[&str]| {
+            let mut command = sandbox.command(&place.join(name));
+            command.args(["fan-out", "--gpus", "cpu:1"]).args(arguments);
+            finish(command)
+        };
+        start(&["g3_gemm_k_dense"]).succeeded();
+        start(&["nosuch"]).refused_for(&["no experiment is run by a bench nosuch"]);
+        let build = ["g3_gemm_k_dense", "--build", "nosuch"];
+        start(&build).refused_for(&["--build: nosuch", "cargo bench --no-run"]);
+        fs::remove_file(place.join(name)).unwrap();
+    }
+    let mut command = command(&sandbox, "cpu:1", &[]);
+    command.env("NIGHT_SWEEP_EXPERIMENT", "all");
+    finish(command).refused_for(&["a fan-out runs one experiment"]);
+}
+
 #[test]
 fn shards_side_by_side_become_one_run() {
     let sandbox = Sandbox::with_sweep(18, 2);

@@ -22,4 +22,6 @@ mod stopped;
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
+mod text;
 mod variants;

@@ -175,7 +175,7 @@ fn run_journal(is_long: bool) {
         let view = experiments::view(&raw.config);
         let summary = summarise::of(&raw, &run, view, warnings);
         let _ = page::of(&raw, &summary, &run.env());
-        table::of(&raw, &summary);
+        table::of(&raw, &summary, 80);
         // Drawing takes a second.
         if bytes.len() % 64 == 0 {
             let _ = plot::draw(&raw, &summary);

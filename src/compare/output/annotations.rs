@@ -2,21 +2,22 @@
 
 use super::words::{answer, said};
 use crate::compare::comparison::{Comparison, Outcome};
+use crate::terminal::text::{paragraph, plain};
 
 /// GitHub shows ten errors of a step.
 const ERRORS: usize = 9;
 
 pub fn of(comparison: &Comparison) -> String {
     let errors = comparison.failing().take(ERRORS).map(|row| {
-        let title = property(&format!("{} {}", row.verdict, row.case_id));
-        format!("::error title={title}::{}\n", message(&said(row, true).join(" ")))
+        let title = property(&plain(&format!("{} {}", row.verdict, row.case_id)));
+        format!("::error title={title}::{}\n", message(&paragraph(&said(row, true).join(" "))))
     });
     let level = match comparison.outcome {
         Outcome::Passed => "notice",
         Outcome::Regressed => "error",
         Outcome::Inconclusive => "warning",
     };
-    let notes = comparison.notes.iter().map(|note| format!("\n- {note}"));
+    let notes = comparison.notes.iter().map(|note| format!("\n- {}", paragraph(note)));
     let said = message(&format!("{}{}", answer(comparison), notes.collect::<String>()));
     format!("{}::{level} title=night-sweep::{said}\n", errors.collect::<String>())
 }

@@ -2,6 +2,7 @@
 
 use super::words::{answer, said, title};
 use crate::compare::comparison::{Comparison, Outcome, Row, Verdict};
+use crate::terminal::text::paragraph;
 
 /// A suite with a test case per case. The suite as a whole, and an answer that could not be given,
 /// are cases too.
@@ -51,17 +52,15 @@ fn case(row: &Row) -> String {
     format!("    <testcase classname=\"{class}\" name=\"{name}\"{time}>{inside}</testcase>\n")
 }
 
-/// `text` for inside an attribute or an element; what XML does not allow at all is left out.
+/// `text` for inside an attribute or an element.
 fn xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in paragraph(text).chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            '\n' | '\r' | '\t' => escaped.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
             c => escaped.push(c),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::words::{answer, cells, counts, reasons, title};
 use crate::compare::comparison::{Comparison, Outcome, Row, Verdict};
+use crate::terminal::text::paragraph;
 
 /// Rows of the folded table; a comment holds 65,536 characters.
 const ROWS: usize = 200;
@@ -10,7 +11,7 @@ pub fn of(comparison: &Comparison) -> String {
     let mark = match comparison.outcome {
         Outcome::Passed => "✅",
         Outcome::Regressed => "❌",
-        Outcome::Inconclusive => "⚠️",
+        Outcome::Inconclusive => "⚠",
     };
     let (failing, others): (Vec<&Row>, Vec<&Row>) =
         comparison.rows.iter().partition(|row| row.fails);
@@ -51,14 +52,12 @@ fn table(rows: &[&Row]) -> String {
 /// Text that stays text: a kernel's name or an error may hold anything.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in paragraph(text).chars() {
         match c {
-            '\n' | '\r' => plain.push(' '),
             '<' => plain.push_str("&lt;"),
             '>' => plain.push_str("&gt;"),
             '&' => plain.push_str("&amp;"),
             c if r"|*_`[]\@#".contains(c) => plain.extend(['\\', c]),
-            c if c.is_control() => {}
             c => plain.push(c),
         }
     }

@@ -12,6 +12,7 @@ mod words;
 
 use super::comparison::Comparison;
 use crate::files::{self, Kind};
+use crate::terminal::width;
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::Path;
@@ -19,7 +20,7 @@ use std::path::Path;
 /// A way to write a comparison.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Format {
-    /// For a person, at most 100 columns wide.
+    /// For a person, as wide as the terminal, from 60 to 100 columns.
     Table,
     /// Everything: comparison.json.
     Json,
@@ -35,7 +36,7 @@ pub enum Format {
 
 pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
     Ok(match format {
-        Format::Table => table::of(comparison),
+        Format::Table => table::of(comparison, width()),
         Format::Json => serde_json::to_string_pretty(comparison)? + "\n",
         Format::Markdown => markdown::of(comparison),
         Format::Junit => junit::of(comparison),

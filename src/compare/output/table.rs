@@ -7,16 +7,18 @@ use crate::render::table::{table, wrapped};
 /// Rows shown; comparison.json has them all.
 const ROWS: usize = 40;
 
-pub fn of(comparison: &Comparison) -> String {
+pub fn of(comparison: &Comparison, width: usize) -> String {
+    let wrapped = |bullet: &str, text: &str| wrapped(bullet, text, width);
     let mut paragraphs =
         vec![wrapped("", &format!("{}: {}", title(comparison), counts(comparison)))];
     let told = |row: &&Row| row.verdict != Verdict::Same || !row.remarks.is_empty();
     let rows: Vec<&Row> = comparison.rows.iter().filter(told).collect();
     let shown = &rows[..rows.len().min(ROWS)];
     if !rows.is_empty() {
-        let mut cases = table(&["case", "base", "candidate", "change", "95 % interval", "verdict"]);
-        cases.add_rows(shown.iter().map(|row| cells(row, "-")));
-        paragraphs.push(cases.trim_fmt());
+        let header = ["case", "base", "candidate", "change", "95 % interval", "verdict"];
+        let rows = shown.iter().map(|row| cells(row, "-").to_vec());
+        let rows: Vec<_> = [header.map(str::to_owned).to_vec()].into_iter().chain(rows).collect();
+        paragraphs.push(table(1, &rows, width));
     }
     if rows.len() > ROWS {
         paragraphs.push(format!("... and {} more; --out writes all of them", rows.len() - ROWS));

@@ -3,6 +3,7 @@
 use super::Interference;
 use super::gpu::{Conditions, Gpu};
 use crate::render::table::{table, wrapped};
+use crate::terminal::width;
 
 pub fn text(found: &Interference) -> String {
     let title = format!(
@@ -11,7 +12,7 @@ pub fn text(found: &Interference) -> String {
         found.cases.len(),
         found.gpus.len()
     );
-    let mut rows = table(&[
+    let header = [
         "",
         "alone vs median",
         "side by side (95 %)",
@@ -20,12 +21,12 @@ pub fn text(found: &Interference) -> String {
         "power W",
         "°C",
         "enqueue µs",
-    ]);
-    for gpu in &found.gpus {
-        rows.add_row(row(gpu));
-    }
-    let mut paragraphs = vec![wrapped("", &title), rows.trim_fmt()];
-    paragraphs.extend(found.findings.iter().map(|finding| wrapped("- ", finding)));
+    ];
+    let width = width();
+    let rows = [header.map(str::to_owned)].into_iter().chain(found.gpus.iter().map(row));
+    let rows: Vec<_> = rows.map(Vec::from).collect();
+    let mut paragraphs = vec![wrapped("", &title, width), table(1, &rows, width)];
+    paragraphs.extend(found.findings.iter().map(|finding| wrapped("- ", finding, width)));
     paragraphs.join("\n") + "\n"
 }
 
