@@ -127,11 +127,11 @@ fn cut_at_any_byte_it_keeps_its_whole_lines_and_can_go_on() {
         let path = dir.path().join(FILE_NAME);
         fs::write(&path, &bytes[..cut]).unwrap();
         if cut < header_bytes {
-            assert!(Journal::reopen(dir.path()).is_err(), "cut at {cut}");
+            assert!(Journal::reopen(dir.path(), |_| Ok(())).is_err(), "cut at {cut}");
             continue;
         }
         let whole = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count() - 1;
-        let (mut journal, run) = Journal::reopen(dir.path()).unwrap();
+        let (mut journal, run) = Journal::reopen(dir.path(), |_| Ok(())).unwrap();
         let events = run.trials.len() + run.failures.len() + usize::from(run.end.is_some());
         assert_eq!(events, whole, "cut at {cut}");
         lines()[whole..].iter().for_each(|line| journal.append(line).unwrap());
@@ -332,8 +332,10 @@ fn links_are_not_followed() {
     drop(Journal::create(&elsewhere, header()).unwrap());
     std::os::unix::fs::symlink(&elsewhere, &run).unwrap();
     let before = fs::read(elsewhere.join(FILE_NAME)).unwrap();
-    for error in [Journal::reopen(&run).unwrap_err(), Journal::create(&run, header()).unwrap_err()]
-    {
+    for error in [
+        Journal::reopen(&run, |_| Ok(())).unwrap_err(),
+        Journal::create(&run, header()).unwrap_err(),
+    ] {
         assert!(error.to_string().contains("symbolic link"), "{error:#}");
     }
     assert_eq!(fs::read(elsewhere.join(FILE_NAME)).unwrap(), before);

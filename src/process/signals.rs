@@ -36,6 +36,8 @@ const HEARD: [(i32, Asked); 4] = [
 pub struct Signals {
     came: [Arc<AtomicBool>; HEARD.len()],
     last: Cell<Option<Asked>>,
+    /// Whether a signal ends the process at once.
+    is_starting: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -43,8 +45,15 @@ impl Signals {
         Signals::listen_to(&HEARD)
     }
 
-    /// The same for a bench: SIGHUP ends it, and so does the second Ctrl-C, at once.
+    /// The same for a bench: SIGHUP ends it, and so does the second Ctrl-C, at once. Until
+    /// [`Signals::begin`] each of them does, with its exit code: a driver may take long to start,
+    /// and there is nothing to lose yet.
     pub fn listen_in_a_bench() -> Result<Signals> {
+        let is_starting = Arc::new(AtomicBool::new(true));
+        for (number, asked) in &HEARD[..3] {
+            let is_starting = Arc::clone(&is_starting);
+            flag::register_conditional_shutdown(*number, asked.code.into(), is_starting)?;
+        }
         let interrupted = Arc::new(AtomicBool::new(false));
         // In this order: the first Ctrl-C must not yet see what it sets.
         flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&interrupted))?;
@@ -52,11 +61,20 @@ impl Signals {
         // A file that outgrows the limit of `ulimit -f` is then an error of its write, and not the
         // end of the process.
         flag::register(SIGXFSZ, Arc::default())?;
-        Signals::listen_to(&HEARD[..3])
+        Ok(Signals { is_starting, ..Signals::listen_to(&HEARD[..3])? })
+    }
+
+    /// From now on a signal waits until it is asked for.
+    pub fn begin(&self) {
+        self.is_starting.store(false, Ordering::Relaxed);
     }
 
     fn listen_to(heard: &[(i32, Asked)]) -> Result<Signals> {
-        let signals = Signals { came: Default::default(), last: Cell::new(None) };
+        let signals = Signals {
+            came: Default::default(),
+            last: Cell::new(None),
+            is_starting: Arc::default(),
+        };
         for (flag, (number, _)) in signals.came.iter().zip(heard) {
             flag::register(*number, Arc::clone(flag))?;
         }

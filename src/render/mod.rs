@@ -13,6 +13,7 @@ use crate::experiments;
 use crate::files;
 use crate::journal;
 use crate::results::{breakdown, build, summarise};
+use crate::terminal::say;
 use anyhow::{Context, Result};
 use run_folder::RunFolder;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
     summary.breakdown = breakdown::of(&run, start.elapsed().as_secs_f64());
     let page = page::of(&raw, &summary, &run.header.env)?;
 
-    run_folder.replace(|dir| {
+    let is_written = run_folder.replace(raw.metadata.status, |dir| {
         for (name, bytes) in [
             ("config.json", serde_json::to_vec_pretty(&run.header.config)?),
             ("env.json", serde_json::to_vec_pretty(&run.env())?),
@@ -66,5 +67,14 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
         }
         files::sync_dir(&dir)
     })?;
+    if !is_written {
+        let folder = run_folder.path;
+        say(&format!(
+            "night-sweep: {}: this is the report of the complete run, and is kept; what was read \
+             now is partial",
+            folder.display()
+        ));
+        return Ok(Written { table: terminal::table_of(&folder)?, folder });
+    }
     Ok(Written { folder: run_folder.path, table: table::of(&raw, &summary) })
 }

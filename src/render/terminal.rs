@@ -1,6 +1,7 @@
 //! The closing table on a terminal: the same text, with colour where it is looked at.
 
 use super::{Written, table};
+use crate::files;
 use crate::results::raw::Raw;
 use crate::results::summary::Summary;
 use anyhow::{Context, Result};
@@ -49,9 +50,9 @@ pub fn table_of(folder: &Path) -> Result<String> {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path)
+    let bytes = files::read(path, files::RUN_BYTES)
         .with_context(|| format!("cannot read {}: is this a run folder?", path.display()))?;
-    serde_json::from_str(&text)
+    serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is no report of this version", path.display()))
 }
 

@@ -51,6 +51,7 @@ impl Session {
         opened: Opened,
         arguments: Arguments,
         settings: Settings,
+        signals: Option<Signals>,
         began: Instant,
     ) -> Result<Session> {
         let Opened { device, torch, note } = opened;
@@ -75,18 +76,12 @@ impl Session {
             injector: settings.fault.clone().map(|fault| Injector::new(fault, device.clone())),
             device,
         };
-        let signals = match arguments.mode {
-            Mode::Measure => {
-                quiet::report_panics();
-                Some(Signals::listen_in_a_bench().context("cannot listen for signals")?)
-            }
-            Mode::List => {
-                // `--list | head` ends without a word; Criterion's printing would panic.
-                sigpipe::reset();
-                None
-            }
-            Mode::Test | Mode::Profile | Mode::Load => None,
-        };
+        match arguments.mode {
+            Mode::Measure => quiet::report_panics(),
+            // `--list | head` ends without a word; Criterion's printing would panic.
+            Mode::List => sigpipe::reset(),
+            Mode::Test | Mode::Profile | Mode::Load => {}
+        }
         Ok(Session {
             settings,
             arguments,
@@ -167,8 +162,9 @@ impl Session {
         self.with.planner.compile_ahead(&part.cases);
         let header = header_of(experiment, device, env, &self.settings, part);
         let kind = header.protocol.kind;
-        let run = State::open(header, &self.settings, || self.calibration(kind))?;
         let signals = self.signals.as_ref().context("nobody listens for signals")?;
+        signals.begin();
+        let run = State::open(header, &self.settings, || self.calibration(kind))?;
         sweep(&self.with, run, criterion, signals, &self.settings, start)
     }
 

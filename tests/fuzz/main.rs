@@ -167,7 +167,7 @@ fn run_journal(is_long: bool) {
     fuzz("journal", &corpus, is_long, |bytes| {
         fs::write(&path, bytes).unwrap();
         let Ok(run) = journal::read(&path) else {
-            assert!(Journal::reopen(dir.path()).is_err());
+            assert!(Journal::reopen(dir.path(), |_| Ok(())).is_err());
             return;
         };
         run.open_trials();
@@ -180,7 +180,7 @@ fn run_journal(is_long: bool) {
         if bytes.len() % 64 == 0 {
             let _ = plot::draw(&raw, &summary);
         }
-        assert_eq!(Journal::reopen(dir.path()).unwrap().1, run);
+        assert_eq!(Journal::reopen(dir.path(), |_| Ok(())).unwrap().1, run);
     });
 }
 

@@ -103,7 +103,7 @@ pub fn dim_ticks(dims: &[usize]) -> Vec<f64> {
     let (Some(&first), Some(&last)) = (dims.first(), dims.last()) else { return Vec::new() };
     let few = dims.len() <= SPARSE;
     let step = (3..).map(|i| 1usize << i).find(|step| (last - first) / step < 16).unwrap_or(8);
-    let grid: Vec<usize> = (first..=last).filter(|dim| dim % step == 0).collect();
+    let grid: Vec<usize> = (first.next_multiple_of(step)..=last).step_by(step).collect();
     let ticks = if few || grid.len() < 2 { dims } else { grid };
     ticks.into_iter().map(|dim| dim as f64).collect()
 }
@@ -137,6 +137,9 @@ mod tests {
         assert_eq!(dim_ticks(&[96, 104, 107]), [96.0, 104.0, 107.0]);
         let wide: Vec<usize> = (1..=4096).collect();
         assert!(dim_ticks(&wide).len() <= 17);
+        // No integer between them is looked at.
+        let far: Vec<usize> = (0..10).map(|i| (i << 36) + 1).collect();
+        assert!((2..=17).contains(&dim_ticks(&far).len()));
         assert!(dim_ticks(&[]).is_empty());
     }
 }
