@@ -20,7 +20,9 @@ pub fn run_id(text: &str) -> Result<String, String> {
 pub fn journal_of(run: &str) -> Result<PathBuf> {
     let path = Path::new(run);
     let inside = path.join(journal::FILE_NAME);
-    if let Some(journal) = [path, &inside].into_iter().find(|path| path.is_file()) {
+    // What is there and no file is refused by name when it is read.
+    let is_there = |path: &&Path| path.exists() && !path.is_dir();
+    if let Some(journal) = [path, &inside].into_iter().find(is_there) {
         return Ok(journal.to_path_buf());
     }
     // The folder of a report has the name of its run.

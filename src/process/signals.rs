@@ -2,11 +2,13 @@
 //! on.
 
 use super::exit::{INTERRUPTED, TRY_AGAIN};
+use crate::device::exec;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 use std::cell::Cell;
-use std::io::Result;
+use std::io::{Error, Result};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,7 +63,17 @@ impl Signals {
         // A file that outgrows the limit of `ulimit -f` is then an error of its write, and not the
         // end of the process.
         flag::register(SIGXFSZ, Arc::default())?;
-        Ok(Signals { is_starting, ..Signals::listen_to(&HEARD[..3])? })
+        let signals = Signals { is_starting, ..Signals::listen_to(&HEARD[..3])? };
+        exec::unblock(HEARD.iter().map(|(number, _)| *number));
+        Ok(signals)
+    }
+
+    /// Puts another program in the place of this process, which hears what comes meanwhile. Returns
+    /// only if it cannot be started, or a signal came before.
+    pub fn exec(&self, command: &mut Command) -> Error {
+        let came = self.came.clone();
+        let is_to_stop = move || came.iter().any(|flag| flag.load(Ordering::Relaxed));
+        exec::exec(command, HEARD.iter().map(|(number, _)| *number), is_to_stop)
     }
 
     /// From now on a signal waits until it is asked for.

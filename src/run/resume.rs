@@ -10,6 +10,7 @@ use crate::journal::record::{Failure, Header};
 use crate::measure::fault::Fault;
 use crate::process::child::RUN_LIST;
 use crate::process::exit::TRY_AGAIN;
+use crate::process::signals::Signals;
 use crate::render;
 use crate::run::env::executable;
 use crate::run::settings::{LOST_CASE, Settings};
@@ -74,6 +75,7 @@ pub fn start_anew(
     lost: Option<&Lost>,
     device: &Device,
     settings: &Settings,
+    signals: &Signals,
 ) -> Result<u8> {
     let mut command = Command::new(executable()?);
     let mut arguments = std::env::args_os();
@@ -92,7 +94,12 @@ pub fn start_anew(
     if let Some(Fault::Vanished { .. }) = settings.fault {
         command.env("CUDA_VISIBLE_DEVICES", "");
     }
-    let error = command.exec();
+    let error = signals.exec(&mut command);
+    if let Some(asked) = signals.asked() {
+        say(&format!("night-sweep: stopped by {} before that", asked.by));
+        say_not_begun(&left.names);
+        return Ok(asked.code);
+    }
     Err(error).with_context(|| match lost {
         Some(Lost { run_id, .. }) => format!("go on by hand with NIGHT_SWEEP_RESUME={run_id}"),
         None => format!("these are left to run: {}", left.names.join(", ")),

@@ -114,7 +114,8 @@ impl Session {
         };
         let remaining = if lost.is_some() { "cases" } else { "experiments" };
         say(&format!("night-sweep: {what}; starting anew for the remaining {remaining}"));
-        start_anew(&left, lost.as_ref(), &self.with.device, &self.settings)
+        let signals = self.signals.as_ref().context("nobody listens for signals")?;
+        start_anew(&left, lost.as_ref(), &self.with.device, &self.settings, signals)
     }
 
     /// Runs an experiment: from its cases to its report.
