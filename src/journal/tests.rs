@@ -356,3 +356,62 @@ fn a_sweep_of_20000_cases_is_looked_through_once() {
     }
     assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
 }
+
+#[test]
+fn nothing_is_written_that_a_reader_would_refuse() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(dir.path(), header()).unwrap();
+    let before = fs::read(journal.path()).unwrap();
+    let sound = lines().into_iter().find(|line| matches!(line, Line::Trial(_))).unwrap();
+    let Line::Trial(sound) = sound else { unreachable!("it is a trial") };
+    let with = |change: fn(&mut Trial)| {
+        let mut trial = sound.clone();
+        change(&mut trial);
+        Line::Trial(trial)
+    };
+    let failure = |error: &str| {
+        Line::Failure(Failure {
+            case_id: sound.case_id.clone(),
+            trial: 0,
+            error_kind: crate::workload::ErrorKind::Cuda,
+            error: error.to_owned(),
+        })
+    };
+    let end = |wall_s, criterion_s| Line::End(End { status: Status::Partial, wall_s, criterion_s });
+    let long = "\\".repeat(check::MAX_TEXT_BYTES / 2 + 1);
+    for (line, says) in [
+        (with(|trial| trial.samples_ms.clear()), "has no sample"),
+        (with(|trial| trial.samples_ms[0] = 0.0), "sample 0 of trial"),
+        (with(|trial| trial.samples_ms[0] = f64::NAN), "is NaN ms"),
+        (with(|trial| trial.wall_s = -1.0), "a trial took -1 s"),
+        (with(|trial| trial.wall_s = f64::INFINITY), "a trial took inf s"),
+        (end(f64::NAN, None), "a run took NaN s"),
+        (end(1.0, Some(-0.5)), "Criterion took -0.5 s"),
+        (failure(&long), "a text of 60002 bytes: allowed are up to 60000"),
+    ] {
+        let error = format!("{:#}", journal.append(&line).unwrap_err());
+        assert!(error.contains(says), "{says}: {error}");
+    }
+    assert_eq!(fs::read(journal.path()).unwrap(), before);
+    journal.append(&failure(&check::shortened(&long))).unwrap();
+    read(journal.path()).unwrap();
+
+    // What somebody else wrote.
+    let mut text = String::from_utf8(before).unwrap();
+    text += &serde_json::to_string(&failure(&long)).unwrap();
+    fs::write(journal.path(), text + "\n").unwrap();
+    let error = format!("{:#}", read(journal.path()).unwrap_err());
+    assert!(error.contains("journal.jsonl:2: a text of 60002 bytes"), "{error}");
+    let names: [fn(&mut Header); 4] = [
+        |header| header.experiment = "x".repeat(1001),
+        |header| header.device = "x".repeat(1001),
+        |header| header.cases[0].curve = "x".repeat(1001),
+        |header| header.env["host"] = serde_json::json!({"cpu": "x".repeat(1001)}),
+    ];
+    for change in names {
+        let mut header = header();
+        change(&mut header);
+        let error = Journal::create(&dir.path().join("new"), header).unwrap_err();
+        assert!(format!("{error:#}").contains("a name of 1001 bytes"), "{error:#}");
+    }
+}

@@ -54,9 +54,6 @@ fn nothing_but_a_file_of_some_size_is_read() {
     let other_text = other.to_str().unwrap();
 
     assert_refused_for_each(&sandbox.spec(), || sandbox.g3(&[]));
-    assert_refused_for_each(&sandbox.spec(), || {
-        sandbox.night_sweep(&["validate", sandbox.spec().to_str().unwrap()])
-    });
     let journal = sandbox.journal(RUN_ID);
     assert_refused_for_each(&journal, || sandbox.report(journal.to_str().unwrap()));
     assert_refused_for_each(&journal, || sandbox.resume(RUN_ID));
