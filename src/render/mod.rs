@@ -6,6 +6,7 @@ pub mod index;
 pub mod page;
 pub mod plot;
 pub(crate) mod run_folder;
+pub mod stored;
 pub mod table;
 pub mod terminal;
 
@@ -74,7 +75,7 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
              now is partial",
             folder.display()
         ));
-        return Ok(Written { table: terminal::table_of(&folder)?, folder });
+        return Ok(Written { table: stored::table_of(&folder)?, folder });
     }
     Ok(Written { folder: run_folder.path, table: table::of(&raw, &summary) })
 }
