@@ -5,11 +5,15 @@
 
 mod apart;
 mod owned;
+mod read;
 mod replace;
 
 pub use apart::{ensure_apart, plain};
 pub use owned::{Kind, MARK, claim, clear, ensure_ours, ensure_replaceable, listed};
-pub use replace::replace;
+pub use read::{
+    LARGE_BYTES, RUN_BYTES, SMALL_BYTES, open, open_dir, open_to_append, read, read_text,
+};
+pub use replace::{replace, replace_unless};
 
 use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
@@ -63,7 +67,7 @@ pub fn replace_file(path: &Path, bytes: &[u8], is_ours: impl Fn(&[u8]) -> bool) 
 
 pub fn ensure_replaceable_file(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> Result<()> {
     not_a_link(path)?;
-    match fs::read(path) {
+    match read(path, RUN_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error).with_context(cannot("read", path)),
         Ok(found) => {
@@ -97,7 +101,7 @@ pub fn rename_own(new: &Path, path: &Path) -> std::io::Result<()> {
 
 /// What is in a JSON file; none if there is none. One that cannot be read is said to be `broken`.
 pub fn read_json<T: DeserializeOwned>(path: &Path, broken: &str) -> Result<Option<T>> {
-    match fs::read(path) {
+    match read(path, LARGE_BYTES) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
             .with_context(|| format!("{} is {broken}: remove it", path.display())),
@@ -129,7 +133,7 @@ pub fn make_dir(path: &Path) -> Result<PathBuf> {
 
 /// Makes the names in a folder last through a power failure.
 pub fn sync_dir(path: &Path) -> Result<()> {
-    File::open(path).and_then(|dir| dir.sync_all()).with_context(cannot("sync", path))
+    open_dir(path).and_then(|dir| dir.sync_all()).with_context(cannot("sync", path))
 }
 
 #[cfg(test)]

@@ -1,4 +1,20 @@
-//! Numbers as a person reads them.
+//! Numbers as a person reads them, and the time of day.
+
+use jiff::Timestamp;
+use std::time::SystemTime;
+
+/// The time of day; the nearest that has a date where the clock is far off.
+pub fn now() -> Timestamp {
+    let now = SystemTime::now();
+    let end = if now < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::try_from(now).unwrap_or(end)
+}
+
+/// Whether the clock is before 1970, where Criterion panics, or beyond the last year with four
+/// digits.
+pub fn is_clock_off() -> bool {
+    !(Timestamp::UNIX_EPOCH..Timestamp::MAX).contains(&now())
+}
 
 /// A time of `ms` milliseconds with three significant digits, in microseconds below 1 ms.
 pub fn time(ms: f64) -> String {

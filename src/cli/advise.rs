@@ -3,7 +3,7 @@ use crate::advise::input::{self, Item};
 use crate::advise::output::{self, Format};
 use crate::advise::times::Operation;
 use crate::advise::{Request, advise};
-use crate::files::cannot;
+use crate::files::{self, cannot};
 use crate::terminal::{print, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -61,7 +61,8 @@ fn items(dims: Option<&str>, file: Option<&Path>) -> Result<Vec<Item>> {
     match (dims, file) {
         (Some(dims), _) => input::dims(dims).context("--dims"),
         (None, Some(file)) => {
-            let text = std::fs::read_to_string(file).with_context(cannot("read", file))?;
+            let text =
+                files::read_text(file, files::LARGE_BYTES).with_context(cannot("read", file))?;
             let read = dims_file::read(&text).with_context(|| file.display().to_string())?;
             if !read.left_out.is_empty() {
                 let left_out: Vec<String> = read.left_out.into_iter().collect();

@@ -1,7 +1,7 @@
 use crate::advise::dims_file::{self, DimsFile};
 use crate::advise::input;
 use crate::experiments::model_layers::architecture::Architecture;
-use crate::files::cannot;
+use crate::files::{self, cannot};
 use crate::model::assign::{self, Assigned, DimsAre};
 use crate::model::{config, shapes, spec, written};
 use crate::spec::Spec;
@@ -96,7 +96,7 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
 
 fn architecture(path: &Path) -> Result<Architecture> {
     let file = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
-    let text = std::fs::read_to_string(&file).with_context(cannot("read", &file))?;
+    let text = files::read_text(&file, files::LARGE_BYTES).with_context(cannot("read", &file))?;
     let name = match file.file_stem().and_then(|stem| stem.to_str()) {
         Some("config") => file.parent().and_then(|folder| folder.file_name()?.to_str()),
         stem => stem,
@@ -105,7 +105,7 @@ fn architecture(path: &Path) -> Result<Architecture> {
 }
 
 fn dims(path: &Path) -> Result<(String, DimsFile)> {
-    let text = std::fs::read_to_string(path).with_context(cannot("read", path))?;
+    let text = files::read_text(path, files::LARGE_BYTES).with_context(cannot("read", path))?;
     let file = dims_file::read(&text).with_context(|| path.display().to_string())?;
     Ok((text, file))
 }

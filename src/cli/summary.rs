@@ -1,4 +1,4 @@
-use crate::render::terminal;
+use crate::render::{stored, terminal};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -11,6 +11,6 @@ pub struct SummaryArgs {
 }
 
 pub fn run(arguments: &SummaryArgs) -> Result<u8> {
-    terminal::print(&terminal::table_of(&arguments.folder)?)?;
+    terminal::print(&stored::table_of(&arguments.folder)?)?;
     Ok(0)
 }

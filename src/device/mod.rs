@@ -7,6 +7,7 @@ pub mod cuda;
 pub mod cudnn;
 pub mod cupti;
 mod error;
+pub(crate) mod exec;
 pub mod kernel;
 pub mod libraries;
 pub(crate) mod nvml;

@@ -10,7 +10,7 @@ mod request;
 mod side_by_side;
 mod state;
 
-use crate::files::{cannot, remove_if};
+use crate::files::{self, cannot, remove_if};
 use crate::journal::home::{criterion_home, runs_folder};
 use crate::journal::merge::merge;
 use crate::journal::record::Status;
@@ -27,7 +27,6 @@ pub(crate) use request::Request;
 use side_by_side::{Ended, Job, failed, side_by_side};
 use state::FanOut;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -160,7 +159,8 @@ impl Part<'_> {
             "shard {} is still being measured by a process of an earlier start: wait, or stop it",
             self.shard
         );
-        let bytes = fs::read(&self.journal).with_context(cannot("read", &self.journal))?;
+        let bytes = files::read(&self.journal, files::RUN_BYTES)
+            .with_context(cannot("read", &self.journal))?;
         if bytes.contains(&b'\n') {
             return Ok("NIGHT_SWEEP_RESUME");
         }

@@ -1,6 +1,6 @@
 //! Benches side by side: started, watched, stopped together.
 
-use crate::files::cannot;
+use crate::files::{self, cannot};
 use crate::journal::record::Line;
 use crate::process::child::last_lines;
 use crate::process::signals::{STOPPED, Signals};
@@ -107,7 +107,7 @@ impl Running {
     /// say so.
     fn read_on(&mut self, bars: &MultiProgress) {
         if self.file.is_none() {
-            self.file = File::open(&self.job.journal).ok().map(BufReader::new);
+            self.file = files::open(&self.job.journal).ok().map(BufReader::new);
         }
         let Some(file) = &mut self.file else { return };
         loop {
@@ -150,7 +150,7 @@ impl Ended {
         match &self.outcome {
             Err(error) => format!("{name}: {error:#}"),
             Ok(status) => {
-                let last = last_lines(&std::fs::read(log).unwrap_or_default());
+                let last = last_lines(&files::read(log, files::LARGE_BYTES).unwrap_or_default());
                 format!("{name} ended with {status}: {last} (all of it: {})", log.display())
             }
         }

@@ -128,7 +128,7 @@ pub fn listed(paths: &[PathBuf]) -> String {
 fn mark(dir: &Path) -> Option<Vec<u8>> {
     let path = dir.join(MARK);
     let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-    is_file.then(|| fs::read(path).ok()).flatten()
+    is_file.then(|| super::read(&path, super::SMALL_BYTES).ok()).flatten()
 }
 
 fn is_empty(dir: &Path) -> Result<bool> {

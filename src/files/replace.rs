@@ -1,9 +1,10 @@
 //! A folder written whole or not at all.
 
 use super::owned::{Kind, ensure_replaceable, listed, remove, write_mark};
-use super::{PREFIX, cannot, sync_dir};
+use super::{PREFIX, cannot, open_dir, sync_dir};
 use anyhow::{Context, Result, bail, ensure};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +13,16 @@ use std::time::Duration;
 const LEFT_BEHIND: Duration = Duration::from_secs(60);
 
 /// Lets `fill` write into a new folder beside `target`, marks it, and puts it in place of `target`
-/// in one rename. After an error `target` is as it was, and nothing is left beside it.
-pub fn replace(target: &Path, kind: &Kind, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+/// in one rename: there is a folder of this name at all times. After an error `target` is as it
+/// was, and nothing is left beside it.
+///
+/// Returns false, and replaces nothing, where what is in the place by then is to be kept.
+pub fn replace_unless(
+    target: &Path,
+    kind: &Kind,
+    is_kept: impl FnOnce(&Path) -> bool,
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<bool> {
     let target = &super::plain(target);
     let parent = target.parent().context("a folder needs a folder to lie in")?;
     ensure_replaceable(target, kind)?;
@@ -26,22 +35,59 @@ pub fn replace(target: &Path, kind: &Kind, fill: impl FnOnce(&Path) -> Result<()
         .with_context(cannot("write", target))?;
     sync_dir(&new.path)?;
 
-    // `fill` takes a while.
+    // `fill` takes a while, and another process may have been faster.
+    let _turn = turn(parent);
     ensure_replaceable(target, kind)?;
-    if target.exists() {
-        step_aside(target, &new, kind)?;
-    } else {
-        fs::rename(&new.path, target)
-            .with_context(|| format!("cannot put {} in place", target.display()))?;
+    if is_kept(target) {
+        return Ok(false);
     }
-    sync_dir(parent)
+    let context = || format!("cannot put {} in place", target.display());
+    loop {
+        // So that no other process takes it for one that was left behind, once it is aside.
+        let _old = lock(target);
+        match renameat_with(CWD, &new.path, CWD, target, RenameFlags::EXCHANGE) {
+            Ok(()) => {
+                remove_old(target, &new.keep(), kind)?;
+                break;
+            }
+            Err(Errno::NOENT) => match fs::rename(&new.path, target) {
+                // Another process put one there just now.
+                Err(_) if target.exists() => {}
+                done => break done.with_context(context)?,
+            },
+            // A file system that cannot exchange two names.
+            Err(_) => {
+                step_aside(target, &new, kind)?;
+                break;
+            }
+        }
+    }
+    sync_dir(parent)?;
+    Ok(true)
+}
+
+/// [`replace_unless`] nothing is to be kept.
+pub fn replace(target: &Path, kind: &Kind, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    replace_unless(target, kind, |_| false, fill).map(drop)
+}
+
+/// Waits for the other processes that put something in place in this folder: for a second at most,
+/// as some file systems have no locks.
+fn turn(parent: &Path) -> Option<File> {
+    let dir = open_dir(parent).ok()?;
+    for _ in 0..100 {
+        match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(10)),
+            taken => return taken.ok().map(|()| dir),
+        }
+    }
+    None
 }
 
 /// A folder that is not empty cannot be renamed over: the old one steps aside, and is removed.
 fn step_aside(target: &Path, new: &Temporary, kind: &Kind) -> Result<()> {
     let context = || format!("cannot replace {}", target.display());
     let parent = target.parent().with_context(context)?;
-    let _locked = lock(target);
     // One that is empty can.
     let aside = Temporary::new(parent, kind)?;
     fs::rename(target, &aside.path).with_context(context)?;
@@ -52,7 +98,12 @@ fn step_aside(target: &Path, new: &Temporary, kind: &Kind) -> Result<()> {
         }
         return Err(error).with_context(context);
     }
-    let strangers = remove(&aside.keep(), kind)?;
+    remove_old(target, &aside.keep(), kind)
+}
+
+/// Removes what was in the place of `target`, and is in `old` now.
+fn remove_old(target: &Path, old: &Path, kind: &Kind) -> Result<()> {
+    let strangers = remove(old, kind)?;
     ensure!(
         strangers.is_empty(),
         "{} was written to as it was replaced; what night-sweep did not write is kept: {}",
@@ -100,7 +151,7 @@ impl Drop for Temporary<'_> {
 /// Says that a process is at this folder, until the file is dropped or the process ends; none where
 /// the file system has no locks.
 fn lock(dir: &Path) -> Option<File> {
-    let dir = File::open(dir).ok()?;
+    let dir = open_dir(dir).ok()?;
     flock(&dir, FlockOperation::NonBlockingLockExclusive).ok()?;
     Some(dir)
 }

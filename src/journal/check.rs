@@ -1,8 +1,9 @@
-//! What a header has to keep, whoever wrote it: its names become folders, and its sizes are
-//! multiplied.
+//! What the lines of a journal have to keep, whoever wrote them: names become folders, sizes are
+//! multiplied, times divide. The same is checked of a line that is written and of one that is read.
 
 use crate::files::plain_name;
-use crate::journal::record::Header;
+use crate::journal::record::{End, Failure, Header, Line};
+use crate::measure::record::{Cold, Secondary, Trial};
 use crate::terminal::text::plain;
 use crate::workload::case::Case;
 use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
@@ -11,7 +12,85 @@ use crate::workload::shape::{GemmShape, SdpaShape};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::HashSet;
 
+/// A text of a journal, as JSON, is no longer. Texts are laid out in columns and drawn, which takes
+/// time by the square of their length.
+pub const MAX_TEXT_BYTES: usize = 60_000;
+
+/// Names are shorter still: each stands in titles, tables and plots.
+const MAX_NAME_BYTES: usize = 1000;
+
+/// So much of an error is written: it may quote the log of a compiler.
+const MAX_ERROR_CHARS: usize = 5000;
+
+pub fn shortened(error: &str) -> String {
+    match error.char_indices().nth(MAX_ERROR_CHARS) {
+        Some((end, _)) => format!("{}...", &error[..end]),
+        None => error.to_owned(),
+    }
+}
+
+pub fn line(line: &Line) -> Result<()> {
+    match line {
+        Line::Header(header) => self::header(header),
+        Line::Trial(trial) => {
+            seconds("a trial", trial.wall_s)?;
+            samples(trial)
+        }
+        Line::Secondary(secondary) => {
+            seconds("secondary timings", secondary.wall_s)?;
+            self::secondary(secondary)
+        }
+        Line::Failure(Failure { .. }) | Line::Start(_) => Ok(()),
+        Line::End(End { wall_s, criterion_s, .. }) => {
+            seconds("a run", *wall_s)?;
+            seconds("Criterion", criterion_s.unwrap_or_default())
+        }
+    }
+}
+
+/// Refuses JSON with a text of more than [`MAX_TEXT_BYTES`].
+pub fn texts(json: &[u8]) -> Result<()> {
+    let (mut start, mut is_escaped) = (None, false);
+    for (at, &byte) in json.iter().enumerate() {
+        match (byte, start) {
+            _ if is_escaped => is_escaped = false,
+            (b'\\', Some(_)) => is_escaped = true,
+            (b'"', Some(from)) => {
+                let length = at - from - 1;
+                ensure!(
+                    length <= MAX_TEXT_BYTES,
+                    "a text of {length} bytes: allowed are up to {MAX_TEXT_BYTES}"
+                );
+                start = None;
+            }
+            (b'"', None) => start = Some(at),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn seconds(what: &str, seconds: f64) -> Result<()> {
+    ensure!(seconds.is_finite() && seconds >= 0.0, "{what} took {seconds} s");
+    Ok(())
+}
+
+fn name(what: &str, name: &str) -> Result<()> {
+    let length = name.len();
+    ensure!(
+        length <= MAX_NAME_BYTES,
+        "{what}: a name of {length} bytes, allowed are up to {MAX_NAME_BYTES}"
+    );
+    Ok(())
+}
+
 pub fn header(header: &Header) -> Result<()> {
+    name("the experiment", &header.experiment)?;
+    name("the device", &header.device)?;
+    name("the device", &header.device_name())?;
+    for (what, value) in [("config", &header.config), ("env", &header.env)] {
+        ensure!(value.is_object(), "{what} is no JSON object");
+    }
     for (what, name) in [("run id", &header.run_id), ("group", &header.group)] {
         plain_name(name).map_err(|allowed| anyhow!("{what} {name:?}: allowed is {allowed}"))?;
     }
@@ -23,6 +102,7 @@ pub fn header(header: &Header) -> Result<()> {
     let mut ids = HashSet::new();
     for case in &header.cases {
         ensure!(ids.insert(&case.id), "two cases have the id {}", case.id);
+        name("a case", &case.id)?;
         check_case(case).with_context(|| case.id.clone())?;
     }
     Ok(())
@@ -37,6 +117,13 @@ fn check_case(case: &Case) -> Result<()> {
         "an id is group/series/point in at most 200 printable characters, and no part starts with \
          a dot"
     );
+    name("its row", &case.row)?;
+    name("its curve", &case.curve)?;
+    name("its variant", case.variant.as_deref().unwrap_or_default())?;
+    for (label, value) in &case.labels {
+        name("its label", label)?;
+        name("its label", value.as_str().unwrap_or_default())?;
+    }
     ensure!((1..MAX_ELEMENTS).contains(&case.dim), "its dim is {}", case.dim);
     check_operation(&case.operation)
 }
@@ -115,5 +202,33 @@ fn tensor(dims: &[usize]) -> Result<()> {
     let elements = dims.iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
     let fits = elements.is_some_and(|elements| (1..MAX_ELEMENTS).contains(&elements));
     ensure!(fits, "a tensor of {dims:?} is none that can be measured");
+    Ok(())
+}
+
+fn secondary(secondary: &Secondary) -> Result<()> {
+    let cold = match &secondary.cold {
+        Cold::Samples { samples_ms, .. } => &samples_ms[..],
+        Cold::NotApplicable { .. } => &[],
+    };
+    let mut times = [&secondary.isolated_ms, &secondary.per_call_ms, cold].into_iter().flatten();
+    let is_broken = |ms: &&f64| !(ms.is_finite() && **ms > 0.0);
+    match times.find(is_broken) {
+        None => Ok(()),
+        Some(ms) => bail!("{}: a secondary time of {ms} ms", secondary.case_id),
+    }
+}
+
+/// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should
+/// hide it.
+fn samples(trial: &Trial) -> Result<()> {
+    ensure!(!trial.samples_ms.is_empty(), "{} has no sample", trial.case_id);
+    for (index, &sample) in trial.samples_ms.iter().enumerate() {
+        ensure!(
+            sample.is_finite() && sample > 0.0,
+            "{}: sample {index} of trial {} is {sample} ms",
+            trial.case_id,
+            trial.trial
+        );
+    }
     Ok(())
 }

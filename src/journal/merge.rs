@@ -1,17 +1,16 @@
 //! The shards of a sweep become one run: `night-sweep merge`. Nothing is joined that one process
 //! could not have measured, and nothing is left out: every shard is there once and complete.
 
-use crate::files::{self, Kind};
 use crate::journal::home::runs_folder;
 use crate::journal::record::{End, Header, Line, Status};
 use crate::journal::runs;
 use crate::journal::shard::Shard;
-use crate::journal::{self, Run};
+use crate::journal::{self, Claim, Run};
 use crate::measure::record::Trial;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Joins the journals of `shards`, which are run ids or paths, into that of a new run, and returns
 /// where it lies.
@@ -21,27 +20,16 @@ pub fn merge(shards: &[String], run_id: Option<&str>) -> Result<PathBuf> {
     let runs = in_order(runs)?;
     complete(&runs)?;
 
-    let given = run_id.is_some();
     let run_id = match run_id {
         Some(run_id) => runs::run_id(run_id)
             .map_err(|allowed| anyhow!("--run-id {run_id:?}: allowed is {allowed}"))?,
         None => runs::free_run_id(&runs[0].header.experiment)?,
     };
-    let dir = runs_folder().join(&run_id);
-    ensure!(!given || !dir.exists(), "there is a run {run_id} already: choose another --run-id");
-    let mut text = String::new();
-    for line in joined(&runs, run_id.clone())? {
-        text += &serde_json::to_string(&line)?;
-        text.push('\n');
-    }
-    // Only an empty folder is replaced: that of a free run id.
-    ensure!(!dir.join(journal::FILE_NAME).exists(), "there is a run {run_id} already");
-    let is_ours = |name: &Path, is_dir: bool| !is_dir && name == Path::new(journal::FILE_NAME);
-    let kind = Kind { identity: &run_id, ..Kind::of("the journal of a merged run", is_ours) };
-    files::replace(&dir, &kind, |new| {
-        files::write_file(&new.join(journal::FILE_NAME), text.as_bytes())
-    })?;
-    Ok(dir.join(journal::FILE_NAME))
+    // As a run does: of two processes one has the claim, and what is there is never replaced.
+    let claim = Claim::of(&runs_folder().join(&run_id))
+        .with_context(|| format!("cannot begin the run {run_id}: choose another --run-id"))?;
+    let journal = claim.start_with(&joined(&runs, run_id)?)?;
+    Ok(journal.path().to_owned())
 }
 
 fn in_order(runs: Vec<Run>) -> Result<Vec<Run>> {
@@ -96,6 +84,7 @@ pub fn differences(a: &Header, b: &Header) -> Vec<String> {
         }
     };
     let kind = |header: &Header| json!(header.device.split(':').next());
+    compare("the group", &json!(a.group), &json!(b.group));
     compare("the experiment", &json!(a.experiment), &json!(b.experiment));
     for key in keys(&a.config, &b.config) {
         compare(&format!("{key} of the spec entry"), &a.config[&key], &b.config[&key]);

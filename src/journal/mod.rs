@@ -4,16 +4,16 @@
 //! last line without one, which is dropped; anything else that cannot be read is an error with its
 //! line number. A journal that is there at all has its header: it gets its name only then.
 
-mod check;
+pub(crate) mod check;
 pub(crate) mod home;
 pub(crate) mod merge;
 pub mod record;
 pub(crate) mod runs;
 pub(crate) mod shard;
 
-use crate::files::{cannot, not_a_link, remove_own, rename_own, sync_dir};
+use crate::files::{self, RUN_BYTES, cannot, not_a_link, remove_own, rename_own, sync_dir};
 use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
-use crate::measure::record::{Cold, Secondary, Trial};
+use crate::measure::record::{Secondary, Trial};
 use crate::terminal::text::shell;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
@@ -87,19 +87,22 @@ impl Claim {
 
     /// Starts `<dir>/journal.jsonl` with its header.
     pub fn start(self, header: Header) -> Result<Journal> {
+        self.start_with(&[Line::Header(Box::new(header))])
+    }
+
+    /// The same with these lines, the first of which is the header.
+    pub fn start_with(self, lines: &[Line]) -> Result<Journal> {
         let (path, new) = (self.dir.join(FILE_NAME), self.dir.join(NEW_FILE_NAME));
         let context = || format!("cannot start the journal {}", path.display());
-        let inode =
-            |metadata: std::io::Result<Metadata>| metadata.map(|file| (file.dev(), file.ino()));
         ensure!(
-            inode(fs::metadata(&new)).ok() == inode(self.file.metadata()).ok(),
+            inode(fs::metadata(&new)) == inode(self.file.metadata()),
             "{} was replaced by another process as this run started",
             self.dir.display()
         );
         // What a process left that was killed before its header was whole.
         self.file.set_len(0).with_context(context)?;
         let mut journal = Journal { file: self.file, path: path.clone() };
-        journal.append(&Line::Header(Box::new(header)))?;
+        journal.write(&lines.iter().map(text).collect::<Result<String>>()?)?;
         // Never in place of a file: file systems without locks have that at least.
         rename_own(&new, &path).with_context(context)?;
         sync_dir(&self.dir)?;
@@ -113,16 +116,20 @@ impl Journal {
         Claim::of(dir)?.start(header)
     }
 
-    /// Opens `<dir>/journal.jsonl` to go on with its run; a last line cut short is removed.
-    pub fn reopen(dir: &Path) -> Result<(Journal, Run)> {
+    /// Opens `<dir>/journal.jsonl` to go on with its run, if `is_allowed` lets it; then a last line
+    /// cut short is removed. A journal that is refused is left as it is.
+    pub fn reopen(
+        dir: &Path,
+        is_allowed: impl FnOnce(&Run) -> Result<()>,
+    ) -> Result<(Journal, Run)> {
         let path = dir.join(FILE_NAME);
         not_a_link(dir)?;
         not_a_link(&path)?;
-        let file =
-            OpenOptions::new().append(true).open(&path).with_context(cannot("append to", &path))?;
+        let file = files::open_to_append(&path).with_context(cannot("append to", &path))?;
         lock(&file, &path)?;
         let bytes = read_bytes(&path)?;
         let run = parse(&path, &bytes)?;
+        is_allowed(&run)?;
         file.set_len(whole_lines(&bytes).len() as u64).with_context(cannot("truncate", &path))?;
         Ok((Journal { file, path }, run))
     }
@@ -133,12 +140,26 @@ impl Journal {
     }
 
     /// Adds a line, and returns once it is on disk.
+    ///
+    /// # Errors
+    /// If it cannot be written, a reader would refuse it, or the journal is no longer there.
     pub fn append(&mut self, line: &Line) -> Result<()> {
-        if let Line::Trial(trial) = line {
-            check_samples(trial)?;
-        }
-        let mut text = serde_json::to_string(line)?;
-        text.push('\n');
+        self.write(&text(line)?)?;
+        ensure!(
+            self.is_there(),
+            "{} was removed or replaced as the run went on, and what it held with it",
+            self.path.display()
+        );
+        Ok(())
+    }
+
+    /// Whether the file that is written to still has its name.
+    pub fn is_there(&self) -> bool {
+        inode(fs::metadata(&self.path))
+            .is_some_and(|there| Some(there) == inode(self.file.metadata()))
+    }
+
+    fn write(&mut self, text: &str) -> Result<()> {
         self.file
             .write_all(text.as_bytes())
             .and_then(|()| self.file.sync_data())
@@ -240,11 +261,23 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
 /// Whether a process is writing to the journal.
 pub fn is_being_written(path: &Path) -> bool {
     let lock = |file: File| flock(&file, FlockOperation::NonBlockingLockShared);
-    File::open(path).is_ok_and(|file| lock(file) == Err(Errno::WOULDBLOCK))
+    files::open(path).is_ok_and(|file| lock(file) == Err(Errno::WOULDBLOCK))
+}
+
+/// A line as it is on disk; nothing that [`read`] would refuse.
+fn text(line: &Line) -> Result<String> {
+    check::line(line)?;
+    let text = serde_json::to_string(line)?;
+    check::texts(text.as_bytes())?;
+    Ok(text + "\n")
+}
+
+fn inode(metadata: std::io::Result<Metadata>) -> Option<(u64, u64)> {
+    metadata.ok().map(|file| (file.dev(), file.ino()))
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(cannot("read the journal", path))
+    files::read(path, RUN_BYTES).with_context(cannot("read the journal", path))
 }
 
 fn whole_lines(bytes: &[u8]) -> &[u8] {
@@ -276,8 +309,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run> {
     let mut measured = HashSet::new();
     for (index, line) in lines.enumerate() {
         let number = index + 2;
-        serde_json::from_slice(line)
-            .context("not a line of a run journal")
+        check::texts(line)
+            .and_then(|()| serde_json::from_slice(line).context("not a line of a run journal"))
             .and_then(|line| add(&mut run, line, &known, &mut measured))
             .map_err(|e| anyhow!("{}: {e:#}; {}", at(number), advice(&run.header, path, number)))?;
     }
@@ -309,7 +342,10 @@ fn parse_header(line: &[u8]) -> Result<Header> {
          that wrote it"
     );
     match serde_json::from_value(value)? {
-        Line::Header(header) => check::header(&header).map(|()| *header),
+        Line::Header(header) => {
+            check::texts(line)?;
+            check::header(&header).map(|()| *header)
+        }
         _ => Err(anyhow!("the first line is no header")),
     }
 }
@@ -320,6 +356,7 @@ fn add(
     known: &HashSet<String>,
     measured: &mut HashSet<(String, usize)>,
 ) -> Result<()> {
+    check::line(&line)?;
     match line {
         Line::Header(_) => bail!("a second header"),
         Line::Trial(trial) => {
@@ -332,7 +369,6 @@ fn add(
                 trial.case_id,
                 trial.trial
             );
-            check_samples(&trial)?;
             // A resumed run goes on behind its End: only one that nothing follows says how the run
             // ended.
             run.end = None;
@@ -343,7 +379,6 @@ fn add(
             ensure!(known.contains(id), "the header has no case {id}");
             let is_new = measured.insert((id.clone(), usize::MAX));
             ensure!(is_new, "secondary timings of {id}, again");
-            check_secondary(&secondary)?;
             run.end = None;
             run.secondary.push(*secondary);
         }
@@ -357,37 +392,8 @@ fn add(
             run.starts.push(start);
         }
         Line::End(end) => {
-            ensure!(end.wall_s.is_finite() && end.wall_s >= 0.0, "it took {} s", end.wall_s);
             run.end = Some(end);
         }
-    }
-    Ok(())
-}
-
-fn check_secondary(secondary: &Secondary) -> Result<()> {
-    let cold = match &secondary.cold {
-        Cold::Samples { samples_ms, .. } => &samples_ms[..],
-        Cold::NotApplicable { .. } => &[],
-    };
-    let mut times = [&secondary.isolated_ms, &secondary.per_call_ms, cold].into_iter().flatten();
-    let is_broken = |ms: &&f64| !(ms.is_finite() && **ms > 0.0);
-    match times.find(is_broken) {
-        None => Ok(()),
-        Some(ms) => bail!("{}: a secondary time of {ms} ms", secondary.case_id),
-    }
-}
-
-/// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should
-/// hide it.
-fn check_samples(trial: &Trial) -> Result<()> {
-    ensure!(!trial.samples_ms.is_empty(), "{} has no sample", trial.case_id);
-    for (index, &sample) in trial.samples_ms.iter().enumerate() {
-        ensure!(
-            sample.is_finite() && sample > 0.0,
-            "{}: sample {index} of trial {} is {sample} ms",
-            trial.case_id,
-            trial.trial
-        );
     }
     Ok(())
 }

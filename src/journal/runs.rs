@@ -4,6 +4,7 @@ use crate::files::{cannot, plain_name};
 use crate::journal;
 use crate::journal::home::runs_folder;
 use crate::journal::record::Status;
+use crate::units::now;
 use anyhow::{Context, Result, anyhow};
 use std::fs;
 use std::io::ErrorKind;
@@ -19,7 +20,9 @@ pub fn run_id(text: &str) -> Result<String, String> {
 pub fn journal_of(run: &str) -> Result<PathBuf> {
     let path = Path::new(run);
     let inside = path.join(journal::FILE_NAME);
-    if let Some(journal) = [path, &inside].into_iter().find(|path| path.is_file()) {
+    // What is there and no file is refused by name when it is read.
+    let is_there = |path: &&Path| path.exists() && !path.is_dir();
+    if let Some(journal) = [path, &inside].into_iter().find(is_there) {
         return Ok(journal.to_path_buf());
     }
     // The folder of a report has the name of its run.
@@ -31,7 +34,10 @@ pub fn journal_of(run: &str) -> Result<PathBuf> {
 }
 
 pub fn new_run_id(experiment: &str) -> Result<String> {
-    let name = format!("{}_{experiment}", jiff::Zoned::now().strftime("%Y%m%d_%H%M%S"));
+    let name = format!(
+        "{}_{experiment}",
+        now().to_zoned(jiff::tz::TimeZone::system()).strftime("%Y%m%d_%H%M%S")
+    );
     run_id(&name)
         .map_err(|allowed| anyhow!("{allowed}"))
         .with_context(|| format!("the experiment's name {experiment:?} cannot be part of a run id"))

@@ -126,11 +126,11 @@ fn cut_at_any_byte_it_keeps_its_whole_lines_and_can_go_on() {
         let path = dir.path().join(FILE_NAME);
         fs::write(&path, &bytes[..cut]).unwrap();
         if cut < header_bytes {
-            assert!(Journal::reopen(dir.path()).is_err(), "cut at {cut}");
+            assert!(Journal::reopen(dir.path(), |_| Ok(())).is_err(), "cut at {cut}");
             continue;
         }
         let whole = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count() - 1;
-        let (mut journal, run) = Journal::reopen(dir.path()).unwrap();
+        let (mut journal, run) = Journal::reopen(dir.path(), |_| Ok(())).unwrap();
         let events = run.trials.len() + run.failures.len() + usize::from(run.end.is_some());
         assert_eq!(events, whole, "cut at {cut}");
         lines()[whole..].iter().for_each(|line| journal.append(line).unwrap());
@@ -329,8 +329,10 @@ fn links_are_not_followed() {
     drop(Journal::create(&elsewhere, header()).unwrap());
     std::os::unix::fs::symlink(&elsewhere, &run).unwrap();
     let before = fs::read(elsewhere.join(FILE_NAME)).unwrap();
-    for error in [Journal::reopen(&run).unwrap_err(), Journal::create(&run, header()).unwrap_err()]
-    {
+    for error in [
+        Journal::reopen(&run, |_| Ok(())).unwrap_err(),
+        Journal::create(&run, header()).unwrap_err(),
+    ] {
         assert!(error.to_string().contains("symbolic link"), "{error:#}");
     }
     assert_eq!(fs::read(elsewhere.join(FILE_NAME)).unwrap(), before);
@@ -350,4 +352,63 @@ fn a_sweep_of_20000_cases_is_looked_through_once() {
         assert_eq!(&by_case.failure(id).unwrap().case_id, id);
     }
     assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn nothing_is_written_that_a_reader_would_refuse() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(dir.path(), header()).unwrap();
+    let before = fs::read(journal.path()).unwrap();
+    let sound = lines().into_iter().find(|line| matches!(line, Line::Trial(_))).unwrap();
+    let Line::Trial(sound) = sound else { unreachable!("it is a trial") };
+    let with = |change: fn(&mut Trial)| {
+        let mut trial = sound.clone();
+        change(&mut trial);
+        Line::Trial(trial)
+    };
+    let failure = |error: &str| {
+        Line::Failure(Failure {
+            case_id: sound.case_id.clone(),
+            trial: 0,
+            error_kind: crate::workload::ErrorKind::Cuda,
+            error: error.to_owned(),
+        })
+    };
+    let end = |wall_s, criterion_s| Line::End(End { status: Status::Partial, wall_s, criterion_s });
+    let long = "\\".repeat(check::MAX_TEXT_BYTES / 2 + 1);
+    for (line, says) in [
+        (with(|trial| trial.samples_ms.clear()), "has no sample"),
+        (with(|trial| trial.samples_ms[0] = 0.0), "sample 0 of trial"),
+        (with(|trial| trial.samples_ms[0] = f64::NAN), "is NaN ms"),
+        (with(|trial| trial.wall_s = -1.0), "a trial took -1 s"),
+        (with(|trial| trial.wall_s = f64::INFINITY), "a trial took inf s"),
+        (end(f64::NAN, None), "a run took NaN s"),
+        (end(1.0, Some(-0.5)), "Criterion took -0.5 s"),
+        (failure(&long), "a text of 60002 bytes: allowed are up to 60000"),
+    ] {
+        let error = format!("{:#}", journal.append(&line).unwrap_err());
+        assert!(error.contains(says), "{says}: {error}");
+    }
+    assert_eq!(fs::read(journal.path()).unwrap(), before);
+    journal.append(&failure(&check::shortened(&long))).unwrap();
+    read(journal.path()).unwrap();
+
+    // What somebody else wrote.
+    let mut text = String::from_utf8(before).unwrap();
+    text += &serde_json::to_string(&failure(&long)).unwrap();
+    fs::write(journal.path(), text + "\n").unwrap();
+    let error = format!("{:#}", read(journal.path()).unwrap_err());
+    assert!(error.contains("journal.jsonl:2: a text of 60002 bytes"), "{error}");
+    let names: [fn(&mut Header); 4] = [
+        |header| header.experiment = "x".repeat(1001),
+        |header| header.device = "x".repeat(1001),
+        |header| header.cases[0].curve = "x".repeat(1001),
+        |header| header.env["host"] = serde_json::json!({"cpu": "x".repeat(1001)}),
+    ];
+    for change in names {
+        let mut header = header();
+        change(&mut header);
+        let error = Journal::create(&dir.path().join("new"), header).unwrap_err();
+        assert!(format!("{error:#}").contains("a name of 1001 bytes"), "{error:#}");
+    }
 }

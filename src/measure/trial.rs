@@ -5,6 +5,7 @@ use super::record::{Protocol, Ran, Spent, Trial};
 use super::{Sampler, Sampling};
 use crate::device::Clocks;
 use crate::ops::sdpa;
+use crate::units::now;
 use crate::workload::{Case, CaseError};
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ pub fn trial(
     case: &Case,
     which: Which,
 ) -> Result<Trial, CaseError> {
-    let (started_at, start) = (jiff::Timestamp::now(), Instant::now());
+    let (started_at, start) = (now(), Instant::now());
     let mut spent = Spent::default();
 
     // Plan and data, at another place in memory than before. The result has to be right.

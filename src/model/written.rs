@@ -4,7 +4,7 @@ use super::assign::Place;
 use crate::advise::dims_file;
 use crate::advise::input::Item;
 use crate::experiments::model_layers::architecture::Linear;
-use crate::files::cannot;
+use crate::files::{self, cannot};
 use crate::results::model::ModuleLoss;
 use crate::results::summary::Summary;
 use anyhow::{Context, Result};
@@ -21,7 +21,7 @@ pub struct Written {
 /// What the run of a folder advises, module by module.
 pub fn read(folder: &Path) -> Result<Vec<ModuleLoss>> {
     let file = folder.join("summary.json");
-    let text = std::fs::read_to_string(&file).with_context(cannot("read", &file))?;
+    let text = files::read_text(&file, files::RUN_BYTES).with_context(cannot("read", &file))?;
     let summary: Summary = serde_json::from_str(&text).with_context(cannot("read", &file))?;
     let model =
         summary.model.with_context(|| format!("{} is no run of a model", file.display()))?;

@@ -2,11 +2,13 @@
 //! on.
 
 use super::exit::{INTERRUPTED, TRY_AGAIN};
+use crate::device::exec;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
 use std::cell::Cell;
-use std::io::Result;
+use std::io::{Error, Result};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,6 +38,8 @@ const HEARD: [(i32, Asked); 4] = [
 pub struct Signals {
     came: [Arc<AtomicBool>; HEARD.len()],
     last: Cell<Option<Asked>>,
+    /// Whether a signal ends the process at once.
+    is_starting: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -43,8 +47,15 @@ impl Signals {
         Signals::listen_to(&HEARD)
     }
 
-    /// The same for a bench: SIGHUP ends it, and so does the second Ctrl-C, at once.
+    /// The same for a bench: SIGHUP ends it, and so does the second Ctrl-C, at once. Until
+    /// [`Signals::begin`] each of them does, with its exit code: a driver may take long to start,
+    /// and there is nothing to lose yet.
     pub fn listen_in_a_bench() -> Result<Signals> {
+        let is_starting = Arc::new(AtomicBool::new(true));
+        for (number, asked) in &HEARD[..3] {
+            let is_starting = Arc::clone(&is_starting);
+            flag::register_conditional_shutdown(*number, asked.code.into(), is_starting)?;
+        }
         let interrupted = Arc::new(AtomicBool::new(false));
         // In this order: the first Ctrl-C must not yet see what it sets.
         flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&interrupted))?;
@@ -52,11 +63,30 @@ impl Signals {
         // A file that outgrows the limit of `ulimit -f` is then an error of its write, and not the
         // end of the process.
         flag::register(SIGXFSZ, Arc::default())?;
-        Signals::listen_to(&HEARD[..3])
+        let signals = Signals { is_starting, ..Signals::listen_to(&HEARD[..3])? };
+        exec::unblock(HEARD.iter().map(|(number, _)| *number));
+        Ok(signals)
+    }
+
+    /// Puts another program in the place of this process, which hears what comes meanwhile. Returns
+    /// only if it cannot be started, or a signal came before.
+    pub fn exec(&self, command: &mut Command) -> Error {
+        let came = self.came.clone();
+        let is_to_stop = move || came.iter().any(|flag| flag.load(Ordering::Relaxed));
+        exec::exec(command, HEARD.iter().map(|(number, _)| *number), is_to_stop)
+    }
+
+    /// From now on a signal waits until it is asked for.
+    pub fn begin(&self) {
+        self.is_starting.store(false, Ordering::Relaxed);
     }
 
     fn listen_to(heard: &[(i32, Asked)]) -> Result<Signals> {
-        let signals = Signals { came: Default::default(), last: Cell::new(None) };
+        let signals = Signals {
+            came: Default::default(),
+            last: Cell::new(None),
+            is_starting: Arc::default(),
+        };
         for (flag, (number, _)) in signals.came.iter().zip(heard) {
             flag::register(*number, Arc::clone(flag))?;
         }

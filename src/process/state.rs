@@ -1,7 +1,7 @@
 //! A measurement that can be interrupted: a folder with its plan and what is measured so far. The
 //! same command goes on with it, and no other does.
 
-use crate::files::{read_json, write_atomically};
+use crate::files::{open_dir, read_json, write_atomically};
 use crate::journal::lock;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -34,7 +34,7 @@ impl State {
     /// the measurement that was interrupted there. Plans are JSON objects.
     pub fn open(dir: &Path, plan: &Value, purpose: &Purpose) -> Result<State> {
         let context = || format!("cannot read {}", dir.display());
-        let file = File::open(dir).with_context(context)?;
+        let file = open_dir(dir).with_context(context)?;
         lock(&file, dir).with_context(|| format!("this {} is under way", purpose.what))?;
         let before = read_plan(dir)?;
         let is_resumed = before.as_ref() == Some(plan);

@@ -7,6 +7,7 @@ pub(crate) mod model_table;
 pub mod page;
 pub mod plot;
 pub(crate) mod run_folder;
+pub mod stored;
 pub mod table;
 pub mod terminal;
 
@@ -14,6 +15,7 @@ use crate::experiments;
 use crate::files;
 use crate::journal;
 use crate::results::{breakdown, build, summarise};
+use crate::terminal::{say, width};
 use anyhow::{Context, Result};
 use run_folder::RunFolder;
 use std::path::{Path, PathBuf};
@@ -50,7 +52,7 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
     summary.breakdown = breakdown::of(&run, start.elapsed().as_secs_f64());
     let page = page::of(&raw, &summary, &run.header.env)?;
 
-    run_folder.replace(|dir| {
+    let is_written = run_folder.replace(raw.metadata.status, |dir| {
         for (name, bytes) in [
             ("config.json", serde_json::to_vec_pretty(&run.header.config)?),
             ("env.json", serde_json::to_vec_pretty(&run.env())?),
@@ -67,8 +69,14 @@ pub fn write(journal: &Path, criterion_home: &Path, results_root: &Path) -> Resu
         }
         files::sync_dir(&dir)
     })?;
-    Ok(Written {
-        folder: run_folder.path,
-        table: table::of(&raw, &summary, crate::terminal::width()),
-    })
+    if !is_written {
+        let folder = run_folder.path;
+        say(&format!(
+            "night-sweep: {}: this is the report of the complete run, and is kept; what was read \
+             now is partial",
+            folder.display()
+        ));
+        return Ok(Written { table: stored::table_of(&folder)?, folder });
+    }
+    Ok(Written { folder: run_folder.path, table: table::of(&raw, &summary, width()) })
 }

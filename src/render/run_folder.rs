@@ -1,12 +1,10 @@
 //! The folder of a run below the results root, and whose it is.
 
 use crate::files::{self, Kind};
-use crate::journal::record::Header;
+use crate::journal::record::{Header, Status};
 use crate::results::raw::Metadata;
 use anyhow::Result;
 use serde::Deserialize;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 /// `<results root>/<group>/<run id>`.
@@ -43,9 +41,16 @@ impl RunFolder {
         self.with_kind(|kind| files::ensure_replaceable(&self.path, kind))
     }
 
-    pub fn replace(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    /// Returns false where the complete report of the run is kept: a partial one, of a process that
+    /// read the journal before the run ended, never takes its place.
+    pub fn replace(&self, status: Status, fill: impl FnOnce(&Path) -> Result<()>) -> Result<bool> {
         self.ensure_free()?;
-        self.with_kind(|kind| files::replace(&self.path, kind, fill))
+        let is_kept = |dir: &Path| {
+            status == Status::Partial
+                && metadata(dir)
+                    .is_some_and(|found| found.status == Status::Complete && self.is_of(&found))
+        };
+        self.with_kind(|kind| files::replace_unless(&self.path, kind, is_kept, fill))
     }
 
     fn with_kind<T>(&self, act: impl FnOnce(&Kind) -> T) -> T {
@@ -54,21 +59,24 @@ impl RunFolder {
             what: "the results of the run",
             identity: &identity,
             is_ours,
-            unmarked: &|dir| self.is_in(dir),
+            unmarked: &|dir| metadata(dir).is_some_and(|found| self.is_of(&found)),
         })
     }
 
-    fn is_in(&self, dir: &Path) -> bool {
-        #[derive(Deserialize)]
-        struct Raw {
-            metadata: Metadata,
-        }
-        let Ok(file) = File::open(dir.join("raw.json")) else { return false };
-        serde_json::from_reader(BufReader::new(file)).is_ok_and(|Raw { metadata }| {
-            (&metadata.run_id, &metadata.group, &metadata.started_at)
-                == (&self.run_id, &self.group, &self.started_at)
-        })
+    fn is_of(&self, metadata: &Metadata) -> bool {
+        (&metadata.run_id, &metadata.group, &metadata.started_at)
+            == (&self.run_id, &self.group, &self.started_at)
     }
+}
+
+/// Of the report in a folder, if there is one.
+fn metadata(dir: &Path) -> Option<Metadata> {
+    #[derive(Deserialize)]
+    struct Raw {
+        metadata: Metadata,
+    }
+    let bytes = files::read(&dir.join("raw.json"), files::RUN_BYTES).ok()?;
+    serde_json::from_slice(&bytes).map(|Raw { metadata }| metadata).ok()
 }
 
 fn is_ours(name: &Path, is_dir: bool) -> bool {

@@ -1,13 +1,9 @@
 //! The closing table on a terminal: the same text, with colour where it is looked at.
 
-use super::{Written, table};
-use crate::results::raw::Raw;
-use crate::results::summary::Summary;
-use crate::terminal::{print_styled, text, width};
+use super::Written;
+use crate::terminal::{print_styled, text};
 use anyhow::{Context, Result};
 use console::Style;
-use serde::de::DeserializeOwned;
-use std::path::Path;
 
 /// Prints the table of a run: in colour on a terminal, plain into a file, a pipe, or with
 /// `NO_COLOR` set.
@@ -32,19 +28,6 @@ fn style(number: usize, line: &str) -> Style {
         _ if line.starts_with("! ") || line.starts_with("failed: ") => Style::new().yellow(),
         _ => Style::new(),
     }
-}
-
-pub fn table_of(folder: &Path) -> Result<String> {
-    let (raw, summary): (Raw, Summary) =
-        (read(&folder.join("raw.json"))?, read(&folder.join("summary.json"))?);
-    Ok(table::of(&raw, &summary, width()))
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}: is this a run folder?", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{} is no report of this version", path.display()))
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 //! They are undocumented: the fields are those of the version pinned in Cargo.toml. Times there are
 //! nanoseconds, since that is what the suite's measurement hands to Criterion.
 
+use crate::files;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -93,7 +93,7 @@ fn folder_name(part: &str) -> String {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::read(path) {
+    match files::read(path, files::LARGE_BYTES) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
             .with_context(|| format!("{}: not as Criterion writes it", path.display())),
@@ -105,6 +105,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn folders_are_named_as_criterion_names_them() {

@@ -2,10 +2,10 @@
 
 use crate::device::torch::{Installation, Session};
 use crate::device::{Device, cudnn, libraries, nvml::Monitor};
+use crate::files;
 use crate::journal::record::CRITERION_VERSION;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
@@ -63,7 +63,7 @@ pub fn executable() -> std::io::Result<PathBuf> {
 /// By this a build is known: two of one git revision may differ in their flags, or in what was not
 /// committed.
 fn executable_sha256() -> Option<String> {
-    let (mut file, mut hash) = (File::open(executable().ok()?).ok()?, Sha256::new());
+    let (mut file, mut hash) = (files::open(&executable().ok()?).ok()?, Sha256::new());
     std::io::copy(&mut file, &mut hash).ok()?;
     Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

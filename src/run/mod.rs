@@ -19,15 +19,15 @@ pub mod settings;
 mod state;
 mod sweep;
 
-use crate::criterion::arguments::Arguments;
+use crate::criterion::arguments::{Arguments, Mode};
 use crate::device::{Device, Opened};
 use crate::measure::ADAPTIVE_TRIALS;
 use crate::measure::record::ProtocolKind;
 use crate::process::exit::{PANICKED, REFUSED};
-use crate::process::signals::STOPPED;
+use crate::process::signals::{STOPPED, Signals};
 use crate::spec::{Experiment, Source, Spec};
 use crate::terminal::refuse;
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use list::{List, first_failure, say_not_begun};
 use session::Session;
 use settings::{ALL, Settings};
@@ -55,13 +55,22 @@ fn refused(error: Error) -> u8 {
 fn try_bench(bench: &str) -> Result<u8> {
     let start = Instant::now();
     let Some(arguments) = Arguments::from_process()? else { return Ok(0) };
+    // Heard from the start: a large spec and a driver take their time.
+    let signals = (arguments.mode == Mode::Measure).then(Signals::listen_in_a_bench).transpose();
+    let signals = signals.context("cannot listen for signals")?;
     let settings = Settings::from_env()?;
     let code = settings.list.as_ref().map_or(0, |list| list.code);
-    let ended = run(bench, arguments, settings, start).unwrap_or_else(refused);
+    let ended = run(bench, arguments, settings, signals, start).unwrap_or_else(refused);
     Ok(first_failure(code, ended))
 }
 
-fn run(bench: &str, arguments: Arguments, settings: Settings, start: Instant) -> Result<u8> {
+fn run(
+    bench: &str,
+    arguments: Arguments,
+    settings: Settings,
+    signals: Option<Signals>,
+    start: Instant,
+) -> Result<u8> {
     let opened = match (Opened::new(settings.device, &settings.torch), &settings.resume) {
         (Err(reason), Some(run_id)) if settings.lost_case.is_some() => {
             return resume::end_without_device(run_id, &reason.message, &settings);
@@ -69,7 +78,7 @@ fn run(bench: &str, arguments: Arguments, settings: Settings, start: Instant) ->
         (opened, _) => opened.map_err(Error::msg)?,
     };
     let experiments = experiments(bench, &settings, &opened.device)?;
-    one_after_the_other(Session::open(opened, arguments, settings, start)?, &experiments)
+    one_after_the_other(Session::open(opened, arguments, settings, signals, start)?, &experiments)
 }
 
 /// A failure of one keeps no other from being run; what stops one stops them all.
@@ -82,6 +91,11 @@ fn one_after_the_other(mut session: Session, experiments: &[Experiment]) -> Resu
         let ended = match ended {
             Ok(Ok(Ended::With(ended))) => ended,
             Ok(Ok(Ended::Lost(lost))) => {
+                // The case is not recorded yet, and none is to blame.
+                if let Some(stopped) = session.stopped() {
+                    say_not_begun(&List::of(later, code).names);
+                    return Ok(first_failure(code, stopped));
+                }
                 return session.start_anew(List::of(these, code), Some(lost));
             }
             Ok(Err(error)) => refused(error),

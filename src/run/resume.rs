@@ -10,6 +10,7 @@ use crate::journal::record::{Failure, Header};
 use crate::measure::fault::Fault;
 use crate::process::child::RUN_LIST;
 use crate::process::exit::TRY_AGAIN;
+use crate::process::signals::Signals;
 use crate::render;
 use crate::run::env::executable;
 use crate::run::settings::{LOST_CASE, Settings};
@@ -19,14 +20,18 @@ use serde_json::json;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+const FAULT: &str = "NIGHT_SWEEP_FAULT";
+
 /// Refuses to mix two runs in one journal: the spec entry, the executable and the device have to be
 /// those of its start.
 pub fn ensure_same_run(old: &Header, new: &Header) -> Result<()> {
     let mut differs = differences(old, new);
     let shards = [old, new].map(|header| header.shard.clone().unwrap_or("none".to_owned()));
     let uuids = [old, new].map(|header| header.env["gpu"]["uuid"].to_string());
-    for (what, [a, b]) in [("the shard", shards), ("the GPU's uuid", uuids)] {
-        if a != b {
+    let faults = [old, new].map(|header| header.env["settings"][FAULT].to_string());
+    for (what, [a, b]) in [("the shard", shards), ("the GPU's uuid", uuids), (FAULT, faults)] {
+        // A GPU that vanished may be back.
+        if a != b && !(what == FAULT && a.starts_with("\"vanished:") && b == "null") {
             differs.push(format!("{what} ({a} and {b})"));
         }
     }
@@ -45,7 +50,7 @@ pub fn ensure_same_run(old: &Header, new: &Header) -> Result<()> {
     };
     ensure!(
         differs.is_empty(),
-        "cannot resume {0}, which would be two runs in one; these differ from its start: {1}. Go \
+        "{0} would be two runs in one; these differ from its start: {1}. Go \
          on with what it was started with{how}, or start a new run without NIGHT_SWEEP_RESUME; \
          `night-sweep report {0}` reports what it has",
         old.run_id,
@@ -70,6 +75,7 @@ pub fn start_anew(
     lost: Option<&Lost>,
     device: &Device,
     settings: &Settings,
+    signals: &Signals,
 ) -> Result<u8> {
     let mut command = Command::new(executable()?);
     let mut arguments = std::env::args_os();
@@ -88,7 +94,12 @@ pub fn start_anew(
     if let Some(Fault::Vanished { .. }) = settings.fault {
         command.env("CUDA_VISIBLE_DEVICES", "");
     }
-    let error = command.exec();
+    let error = signals.exec(&mut command);
+    if let Some(asked) = signals.asked() {
+        say(&format!("night-sweep: stopped by {} before that", asked.by));
+        say_not_begun(&left.names);
+        return Ok(asked.code);
+    }
     Err(error).with_context(|| match lost {
         Some(Lost { run_id, .. }) => format!("go on by hand with NIGHT_SWEEP_RESUME={run_id}"),
         None => format!("these are left to run: {}", left.names.join(", ")),
@@ -140,6 +151,9 @@ mod tests {
         again.device = "cuda:3".to_owned();
         again.started_at = "2026-01-02T00:00:00Z".to_owned();
         ensure_same_run(&header(), &again).unwrap();
+        let mut vanished = header();
+        vanished.env["settings"] = json!({FAULT: "vanished:K8"});
+        ensure_same_run(&vanished, &again).unwrap();
 
         let gpu = |key: &str, value: &str| refusal(|h| h.env["gpu"][key] = value.into());
         for (line, says) in [
@@ -153,6 +167,10 @@ mod tests {
             (refusal(|h| h.device = "cpu".to_owned()), "the device (\"cuda\" and \"cpu\")"),
             (refusal(|h| h.shard = Some("1/2".to_owned())), "the shard (none and 1/2)"),
             (refusal(|h| h.seed = 7), "the seed (42 and 7)"),
+            (
+                refusal(|h| h.env["settings"] = json!({FAULT: "slow:K8:3"})),
+                "NIGHT_SWEEP_FAULT (null and \"slow:K8:3\")",
+            ),
         ] {
             assert!(line.contains(says) && !line.contains("git checkout"), "{line}");
         }

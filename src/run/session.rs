@@ -51,6 +51,7 @@ impl Session {
         opened: Opened,
         arguments: Arguments,
         settings: Settings,
+        signals: Option<Signals>,
         began: Instant,
     ) -> Result<Session> {
         let Opened { device, torch, note } = opened;
@@ -75,13 +76,9 @@ impl Session {
             injector: settings.fault.clone().map(|fault| Injector::new(fault, device.clone())),
             device,
         };
-        let signals = match arguments.mode {
-            Mode::Measure => {
-                quiet::report_panics();
-                Some(Signals::listen_in_a_bench().context("cannot listen for signals")?)
-            }
-            Mode::List | Mode::Test | Mode::Profile(_) | Mode::Load => None,
-        };
+        if arguments.mode == Mode::Measure {
+            quiet::report_panics();
+        }
         Ok(Session {
             settings,
             arguments,
@@ -114,7 +111,8 @@ impl Session {
         };
         let remaining = if lost.is_some() { "cases" } else { "experiments" };
         say(&format!("night-sweep: {what}; starting anew for the remaining {remaining}"));
-        start_anew(&left, lost.as_ref(), &self.with.device, &self.settings)
+        let signals = self.signals.as_ref().context("nobody listens for signals")?;
+        start_anew(&left, lost.as_ref(), &self.with.device, &self.settings, signals)
     }
 
     /// Runs an experiment: from its cases to its report.
@@ -183,8 +181,9 @@ impl Session {
         // Of all cases, so that the shards of a sweep have the same peaks.
         let precisions: Vec<_> = experiment.cases().iter().map(|case| case.dtype).collect();
         let calibration = || self.calibration(kind, &precisions);
-        let run = State::open(header, &self.settings, calibration)?;
         let signals = self.signals.as_ref().context("nobody listens for signals")?;
+        signals.begin();
+        let run = State::open(header, &self.settings, calibration)?;
         sweep(&self.with, run, criterion, signals, &self.settings, start)
     }
 

@@ -7,10 +7,11 @@ use crate::device::Device;
 use crate::journal::home::runs_folder;
 use crate::journal::record::{End, Failure, Header, Line, Start, Status};
 use crate::journal::runs::free_run_id;
-use crate::journal::{Claim, FILE_NAME, Journal};
+use crate::journal::{Claim, FILE_NAME, Journal, Run};
 use crate::measure::record::{Calibration, Trial};
 use crate::render::run_folder::RunFolder;
 use crate::spec::Experiment;
+use crate::units::{is_clock_off, now};
 use crate::workload::case::Case;
 use crate::workload::{CaseError, Operation};
 use anyhow::{Context, Result, ensure};
@@ -45,6 +46,7 @@ impl State {
         settings: &Settings,
         calibrate: impl FnOnce() -> Result<Option<Calibration>, CaseError>,
     ) -> Result<State> {
+        ensure!(!is_clock_off(), "the system's clock says {}: set it (`date -s`)", now());
         if settings.report {
             writable(&settings.results_root)?;
         }
@@ -138,6 +140,9 @@ impl State {
     pub fn keep(&mut self, line: &Line) -> Result<()> {
         self.journal.append(line).with_context(|| {
             let how = self.how_to_go_on();
+            if !self.journal.is_there() {
+                return "this run ends here".to_owned();
+            }
             format!(
                 "this run ends here, and nothing measured before is lost: {how} once that is mended"
             )
@@ -184,11 +189,7 @@ impl State {
     }
 }
 
-fn reopen(
-    run_id: &str,
-    now: &Header,
-    settings: &Settings,
-) -> Result<(Journal, crate::journal::Run)> {
+fn reopen(run_id: &str, now: &Header, settings: &Settings) -> Result<(Journal, Run)> {
     let dir = runs_folder().join(run_id);
     ensure!(
         dir.join(FILE_NAME).exists(),
@@ -196,13 +197,13 @@ fn reopen(
          there are",
         runs_folder().display()
     );
-    let (journal, run) =
-        Journal::reopen(&dir).with_context(|| format!("cannot resume {run_id}"))?;
-    if settings.report {
-        RunFolder::of(&run.header, &settings.results_root).ensure_free()?;
-    }
-    ensure_same_run(&run.header, now)?;
-    Ok((journal, run))
+    let is_allowed = |run: &Run| {
+        if settings.report {
+            RunFolder::of(&run.header, &settings.results_root).ensure_free()?;
+        }
+        ensure_same_run(&run.header, now)
+    };
+    Journal::reopen(&dir, is_allowed).with_context(|| format!("cannot resume {run_id}"))
 }
 
 fn new_run_id(header: &Header, settings: &Settings) -> Result<String> {
@@ -236,7 +237,7 @@ pub fn header_of(
         protocol: experiment.protocol,
         shard: settings.shard.map(|shard| shard.to_string()),
         sweep: part.sweep,
-        started_at: jiff::Timestamp::now().to_string(),
+        started_at: now().to_string(),
         env,
         calibration: None,
         cases: part.cases,

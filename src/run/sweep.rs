@@ -8,6 +8,7 @@ use super::settings::Settings;
 use super::state::State;
 use crate::criterion::feed::feed;
 use crate::device::{Clocks, Device};
+use crate::journal::check::shortened;
 use crate::journal::home::criterion_home;
 use crate::journal::record::{Failure, Line, Status};
 use crate::measure::record::ProtocolKind;
@@ -15,6 +16,7 @@ use crate::measure::{DeviceTime, Instruments, Which, secondary, trial};
 use crate::process::signals::{Asked, Signals};
 use crate::render;
 use crate::terminal::{print, say, text};
+use crate::units::is_clock_off;
 use crate::workload::CaseError;
 use anyhow::{Context, Result};
 use criterion::Criterion;
@@ -53,14 +55,30 @@ pub fn sweep(
         Measured::All => {
             let fed = Instant::now();
             // A gate reads the journal, and throws Criterion's files away.
-            if run.header.protocol.kind != ProtocolKind::Gate {
-                run.complete()
-                    .try_for_each(|(case, trials_ms)| feed(&mut criterion, case, &trials_ms))
-                    .context("cannot redirect Criterion's output")?;
+            let mut asked = None;
+            let is_fed = run.header.protocol.kind != ProtocolKind::Gate;
+            if is_fed && is_clock_off() {
+                say("night-sweep: the system's clock is off, and Criterion gets no samples");
+            } else if is_fed {
+                for (case, trials_ms) in run.complete() {
+                    asked = signals.asked();
+                    if asked.is_some() {
+                        break;
+                    }
+                    feed(&mut criterion, case, &trials_ms)
+                        .context("cannot redirect Criterion's output")?;
+                }
+            }
+            if let Some(asked) = asked {
+                let (by, run_id) = (asked.by, &run.run_id);
+                say(&format!(
+                    "night-sweep: stopped by {by}: everything is measured, and Criterion has not \
+                     got all of it; go on with NIGHT_SWEEP_RESUME={run_id}"
+                ));
             }
             run.end(Status::Complete, start, Some(fed.elapsed().as_secs_f64()))?;
             report(&run, settings)?;
-            Ok(Ended::With(0))
+            Ok(Ended::With(asked.map_or(0, |asked| asked.code)))
         }
         Measured::Stopped(asked) => {
             say(&format!("night-sweep: stopped by {}: {}", asked.by, run.how_to_go_on()));
@@ -181,7 +199,7 @@ fn make_one(pass: Pass, with: &Instruments, run: &State, index: usize) -> Line {
             case_id: case.id.clone(),
             trial: number,
             error_kind: kind,
-            error: message,
+            error: shortened(&message),
         })
     })
 }

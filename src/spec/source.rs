@@ -1,12 +1,8 @@
 //! Where a spec comes from: a file, or this program.
 
 use super::error::{SpecError, invalid};
-use std::fs::File;
-use std::io::{Error, Read};
+use crate::files;
 use std::path::{Path, PathBuf};
-
-/// The largest file that is read: the published spec is a fiftieth of it.
-const MAX_BYTES: u64 = 1_000_000;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
@@ -42,14 +38,8 @@ impl Source {
 }
 
 pub(super) fn read(path: &Path) -> Result<String, SpecError> {
-    let mut bytes = Vec::new();
-    // A byte more than is allowed tells that there are too many, even of a file without an end.
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .and_then(|read| match read as u64 > MAX_BYTES {
-            true => Err(Error::other("it is larger than 1 MB, and no spec")),
-            false => Ok(()),
-        })
+    // The published spec is a fiftieth of the limit.
+    let bytes = files::read(path, files::SMALL_BYTES)
         .map_err(|reason| SpecError::Unreadable { path: path.to_owned(), reason })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

@@ -21,14 +21,38 @@ pub(super) const REFUSALS: [&str; 5] = [TOO_LARGE, TOO_DEEP, TWICE, TAGGED, NOT_
 
 /// The value of a text. All its keys are strings; none stands twice.
 pub(super) fn read(text: &str) -> Result<Value, serde_yaml::Error> {
-    // In the parser below yaml_serde, time is quadratic in the depth of brackets.
-    let depth = text.bytes().try_fold(0usize, |depth, byte| match byte {
-        b'[' | b'{' => (depth < 1000).then_some(depth + 1),
-        b']' | b'}' => Some(depth.saturating_sub(1)),
-        _ => Some(depth),
-    });
-    depth.ok_or_else(|| serde_yaml::Error::custom(TOO_DEEP))?;
+    if is_too_deep(text) {
+        return Err(serde_yaml::Error::custom(TOO_DEEP));
+    }
     visit(text, None, false)
+}
+
+/// In the parser below yaml_serde, time is the length times the depth of brackets. A bracket within
+/// quotes or a comment closes none.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut quote, mut in_comment) = (0usize, None, false);
+    let (mut before, mut is_escaped) = (b'\n', false);
+    for byte in text.bytes() {
+        // Within a word an apostrophe is one.
+        let begins = before.is_ascii_whitespace() || b"[{,:".contains(&before);
+        match (byte, quote) {
+            (b'\n', _) if in_comment => in_comment = false,
+            _ if in_comment => {}
+            _ if is_escaped => is_escaped = false,
+            (b'\\', Some(b'"')) => is_escaped = true,
+            (b'[' | b'{', _) => depth += 1,
+            (_, Some(open)) if byte == open => quote = None,
+            (b']' | b'}', None) => depth = depth.saturating_sub(1),
+            (b'\'' | b'"', None) if begins => quote = Some(byte),
+            (b'#', None) if before.is_ascii_whitespace() => in_comment = true,
+            _ => {}
+        }
+        if depth > 1000 {
+            return true;
+        }
+        before = byte;
+    }
+    false
 }
 
 /// Line and column of the value at `place`, keys and indices, in a text that [`read`] accepts; or
@@ -133,5 +157,20 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
         Err(A::Error::custom(TAGGED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_closes_no_bracket_hides_no_depth() {
+        for deep in ["[", "[']', ", "[\"]\", ", "[\"\\\"]\", ", "[ # ]\n", "{a: '}',\nb: "] {
+            assert!(is_too_deep(&deep.repeat(1001)), "{deep}");
+        }
+        for flat in ["[a], ", "[']'], ", "a: it's [x]\n", "# 'tis [\na: [1]\n", "[\"\\\"\"], "] {
+            assert!(!is_too_deep(&flat.repeat(5000)), "{flat}");
+        }
     }
 }

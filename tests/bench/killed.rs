@@ -218,3 +218,92 @@ fn assert_reported(sandbox: &Sandbox, run: &Run) {
     let timed: HashSet<_> = run.trials.iter().map(|trial| &trial.case_id).collect();
     assert_eq!(untimed, POINTS - timed.len());
 }
+
+#[test]
+fn a_resume_that_is_refused_changes_no_byte() {
+    let sandbox = Sandbox::with_sweep(LAST_K, 2);
+    let mut child = start_quietly(&sandbox, "NIGHT_SWEEP_RUN_ID");
+    wait_for(&sandbox, 3);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let path = sandbox.journal(RUN_ID);
+    // As killed within a line.
+    let mut cut = std::fs::read(&path).unwrap();
+    cut.extend_from_slice(b"{\"line\":\"tri");
+    std::fs::write(&path, &cut).unwrap();
+    let stranger = sandbox.dir().join("elsewhere/G3").join(RUN_ID);
+    std::fs::create_dir_all(&stranger).unwrap();
+    std::fs::write(stranger.join("notes.txt"), "precious").unwrap();
+    let elsewhere = sandbox.dir().join("elsewhere");
+    for (name, value, says) in [
+        ("NIGHT_SWEEP_SEED", "43", "the seed"),
+        ("NIGHT_SWEEP_SHARD", "1/2", "the shard"),
+        ("NIGHT_SWEEP_FAULT", "slow:/K8:50", "NIGHT_SWEEP_FAULT (null and \"slow:/K8:50\")"),
+        ("NIGHT_SWEEP_RESULTS_ROOT", elsewhere.to_str().unwrap(), "is not empty"),
+    ] {
+        let variables = [("NIGHT_SWEEP_RESUME", RUN_ID), (name, value)];
+        sandbox.g3_with(&variables, &[]).refused_for(&["cannot resume killed", says]);
+        assert_eq!(std::fs::read(&path).unwrap(), cut, "{name}");
+    }
+    sandbox.resume(RUN_ID).succeeded();
+}
+
+#[test]
+fn a_run_whose_journal_was_removed_ends_and_says_so() {
+    let sandbox = Sandbox::with_sweep(LAST_K, 50);
+    let mut command = sandbox.g3_command(&[]);
+    command.env("NIGHT_SWEEP_RUN_ID", RUN_ID);
+    let child = start(command);
+    wait_for(&sandbox, 2);
+    std::fs::remove_dir_all(sandbox.runs()).unwrap();
+    let ran = ended(child).ended_with(2);
+    let line = ran.stderr.lines().last().unwrap();
+    assert_contains(line, &["this run ends here", "was removed or replaced as the run went on"]);
+    assert!(!line.contains("nothing measured before is lost"), "{line}");
+    assert!(!sandbox.results().join("G3").exists(), "there is nothing to report");
+}
+
+#[test]
+fn reports_of_a_run_under_way_are_whole_and_the_last_word_is_the_runs() {
+    let sandbox = Sandbox::with_sweep(LAST_K, TRIALS);
+    let child = start_quietly(&sandbox, "NIGHT_SWEEP_RUN_ID");
+    wait_for(&sandbox, 1);
+    sandbox.report(RUN_ID).succeeded();
+    let folder = sandbox.results().join("G3").join(RUN_ID);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    sandbox.report(RUN_ID).succeeded();
+                    let root = sandbox.results();
+                    let root = root.to_str().unwrap();
+                    let index = ["report", "--index", "--results-root", root];
+                    let stderr = sandbox.night_sweep(&index).succeeded().stderr;
+                    assert!(stderr.is_empty(), "{stderr}");
+                }
+            });
+        }
+        let looks = scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                assert!(folder.join("raw.json").exists(), "there is no report for a moment");
+            }
+        });
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success());
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        looks.join().unwrap();
+    });
+    assert_complete(&sandbox, &folder);
+    assert_eq!(names(&sandbox.results().join("G3")), [RUN_ID], "nothing is left beside it");
+
+    // A report of what a process had read before the run ended.
+    let path = sandbox.journal(RUN_ID);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let before = text.lines().count() - 2;
+    let before: String = text.lines().take(before).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&path, before).unwrap();
+    let ran = sandbox.report(RUN_ID).succeeded();
+    assert_contains(&ran.stderr, &["the report of the complete run, and is kept"]);
+    assert_complete(&sandbox, &folder);
+}

@@ -17,6 +17,7 @@ mod run;
 mod run_command;
 mod sandbox;
 mod shards;
+mod special;
 mod specs;
 mod stopped;
 #[allow(dead_code)]

@@ -96,7 +96,7 @@ fn shards_merged_are_the_sweep() {
     assert!(env["settings"].get("NIGHT_SWEEP_SHARD").is_none(), "{env}");
 
     merge(&sandbox, &["part-1", "part-2", "part-3", "--run-id", "whole"])
-        .refused_for(&["a run whole already"]);
+        .refused_for(&["cannot begin the run whole: choose another --run-id"]);
     let unnamed = merge(&sandbox, &["part-1", "part-2", "part-3"]).succeeded();
     assert!(unnamed.run_id().ends_with("_G3_gemm_k_dense"), "{}", unnamed.run_id());
 }
@@ -149,6 +149,9 @@ fn shards_of_different_runs_are_not_merged() {
     };
     refusal("the experiment (\"G3_gemm_k_dense\" and \"G3_x\")", &|h| h.experiment = "G3_x".into());
     refusal("measure of the spec entry (2 and 3)", &|h| h.config["measure"] = 3.into());
+    refusal("env is no JSON object", &|h| h.env = serde_json::json!(["gpu"]));
+    refusal("config is no JSON object", &|h| h.config = serde_json::json!("G3"));
+    refusal("the group (\"G3\" and \"G4\")", &|h| h.group = "G4".into());
     refusal("the seed (42 and 43)", &|h| h.seed = 43);
     refusal("the protocol", &|h| h.protocol.warmup += 1);
     refusal("the device (\"cpu\" and \"cuda\")", &|h| h.device = "cuda:0".into());
@@ -216,4 +219,19 @@ fn a_shard_is_resumed_as_that_shard() {
     assert_eq!(cases.sum::<usize>(), POINTS);
     let unnamed = sandbox.g3_with(&[("NIGHT_SWEEP_SHARD", "1/3")], &[]).succeeded();
     assert!(unnamed.run_id().ends_with("_G3_gemm_k_dense_1of3"), "{}", unnamed.run_id());
+}
+
+#[test]
+fn of_two_merges_into_one_id_one_is_refused() {
+    let sandbox = sharded();
+    let merge = || merge(&sandbox, &["part-1", "part-2", "part-3", "--run-id", "whole"]);
+    let codes = std::thread::scope(|scope| {
+        let both = [scope.spawn(merge), scope.spawn(merge)];
+        let mut codes = both.map(|thread| thread.join().unwrap().code);
+        codes.sort_unstable();
+        codes
+    });
+    assert_eq!(codes, [Some(0), Some(2)]);
+    assert_eq!(names(&sandbox.runs().join("whole")), ["journal.jsonl"]);
+    assert_eq!(sandbox.run("whole").trials.len(), 2 * POINTS);
 }

@@ -20,7 +20,7 @@ use night_sweep::experiments;
 use night_sweep::journal::record::{Header, Line};
 use night_sweep::journal::{self, Journal};
 use night_sweep::measure::record::Cold;
-use night_sweep::render::{index, page, plot, table, terminal};
+use night_sweep::render::{self, index, page, plot, table};
 use night_sweep::results::{build, criterion_files, summarise};
 use night_sweep::spec::{Spec, SpecError};
 use proptest::prelude::*;
@@ -167,7 +167,7 @@ fn run_journal(is_long: bool) {
     fuzz("journal", &corpus, is_long, |bytes| {
         fs::write(&path, bytes).unwrap();
         let Ok(run) = journal::read(&path) else {
-            assert!(Journal::reopen(dir.path()).is_err());
+            assert!(Journal::reopen(dir.path(), |_| Ok(())).is_err());
             return;
         };
         run.open_trials();
@@ -180,7 +180,7 @@ fn run_journal(is_long: bool) {
         if bytes.len() % 64 == 0 {
             let _ = plot::draw(&raw, &summary);
         }
-        assert_eq!(Journal::reopen(dir.path()).unwrap().1, run);
+        assert_eq!(Journal::reopen(dir.path(), |_| Ok(())).unwrap().1, run);
     });
 }
 
@@ -257,7 +257,7 @@ fn run_folder(is_long: bool) {
 }
 
 fn read_folder(sound: &Path, edited: &Path) {
-    let _ = terminal::table_of(edited);
+    let _ = render::stored::table_of(edited);
     let root = edited.parent().and_then(Path::parent).unwrap();
     index::write(root, None).unwrap();
     if let (Ok(base), Ok(cand)) = (runs::read(sound), runs::read(edited)) {

@@ -4,6 +4,7 @@ use super::{Run, Stored, folders_in};
 use crate::advise::input::read_run;
 use crate::compare::comparison::Side;
 use crate::device::torch::Versions;
+use crate::files;
 use crate::measure::record::Protocol;
 use crate::results::raw::{Measured, Raw, Row};
 use anyhow::{Context, Result, ensure};
@@ -104,7 +105,7 @@ fn trials(row: &Measured) -> Option<Run> {
 fn read_env(folder: &Path) -> Result<Value> {
     let folder = if folder.is_file() { folder.parent().unwrap_or(folder) } else { folder };
     let path = folder.join("env.json");
-    match std::fs::read(&path) {
+    match files::read(&path, files::LARGE_BYTES) {
         Err(_) => Ok(Value::Null),
         Ok(bytes) => serde_json::from_slice(&bytes)
             .with_context(|| format!("{} is no env.json of a run", path.display())),

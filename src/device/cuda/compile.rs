@@ -5,7 +5,7 @@
 
 use crate::device::DeviceError;
 use crate::device::libraries::{self, Nvrtc};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 use crate::terminal::say;
 use anyhow::Context;
 use cudarc::nvrtc::sys;
@@ -52,7 +52,8 @@ pub fn compile(file: &str, defines: &[Define], arch: &str) -> Result<Vec<u8>, De
     let cached = root.map(|root| {
         root.join("night-sweep").join(cubin_name(file, &source, defines, arch, nvrtc_version()))
     });
-    if let Some(cubin) = cached.as_ref().and_then(|path| std::fs::read(path).ok()) {
+    if let Some(cubin) = cached.as_ref().and_then(|path| files::read(path, files::LARGE_BYTES).ok())
+    {
         // A cubin is an ELF file; anything else there is not ours.
         if cubin.starts_with(b"\x7fELF") {
             return Ok(cubin);

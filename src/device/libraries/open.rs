@@ -1,9 +1,9 @@
 //! One library that is open.
 
 use crate::device::DeviceError;
+use crate::files;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use std::ffi::{CStr, OsStr, c_char, c_int};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Linux's value: the copy that the process has loaded, or none.
@@ -86,7 +86,7 @@ fn message(error: &libloading::Error) -> String {
 
 /// The file that is mapped at an address of this process.
 fn mapped_file(address: usize) -> Option<PathBuf> {
-    let maps = fs::read("/proc/self/maps").ok()?;
+    let maps = files::read(Path::new("/proc/self/maps"), files::LARGE_BYTES).ok()?;
     file_in(&String::from_utf8_lossy(&maps), address)
 }
 
@@ -104,6 +104,7 @@ fn file_in(maps: &str, address: usize) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_file_at_an_address_is_found_in_the_map() {

@@ -1,9 +1,9 @@
 //! Where the user's PyTorch lies on disk, and which it is. Nothing is loaded here.
 
 use crate::device::libraries;
+use crate::files;
 use regex::Regex;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
@@ -116,7 +116,7 @@ impl Search {
 impl Installation {
     fn read(package: PathBuf) -> Result<Self, String> {
         let path = package.join("version.py");
-        let text = fs::read_to_string(&path)
+        let text = files::read_text(&path, files::SMALL_BYTES)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         // `__version__ = '2.11.0+cu130'`, `cuda: Optional[str] = '13.0'`, `hip = None`.
         let value = |name: &str| {
@@ -210,6 +210,7 @@ fn package_of(python: &str) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// A tree with the files of a wheel that are read here.
     fn environment(version_py: &str) -> (tempfile::TempDir, PathBuf) {

@@ -1,5 +1,6 @@
 //! Published points of other suites and machines: to look at beside a run, never to judge one by.
 
+use crate::files;
 use crate::render::page::escape::visible;
 use anyhow::{Context, Result};
 use indexmap::IndexMap;
@@ -33,7 +34,7 @@ struct Series {
 
 pub fn read(path: &Path) -> Result<Reference> {
     let context = || format!("cannot read the reference {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(context)?;
+    let text = files::read_text(path, files::SMALL_BYTES).with_context(context)?;
     serde_yaml::from_str(&text).with_context(context)
 }
 

@@ -1,6 +1,6 @@
 //! The run folders of a results root, as far as an index needs them: no samples.
 
-use crate::files::plain_name;
+use crate::files::{self, plain_name};
 use crate::journal::record::SCHEMA_VERSION;
 use crate::results::raw::Metadata;
 use crate::results::summary::Summary;
@@ -8,8 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::path::Path;
 
 #[derive(Debug)]
@@ -93,8 +92,8 @@ fn read_one(folder: &Path) -> Result<(Raw, Summary)> {
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let context = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(context)?;
-    serde_json::from_reader(BufReader::new(file)).with_context(context)
+    let bytes = files::read(path, files::RUN_BYTES).with_context(context)?;
+    serde_json::from_slice(&bytes).with_context(context)
 }
 
 fn folders(path: &Path) -> Result<Vec<String>> {

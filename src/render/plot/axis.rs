@@ -144,6 +144,9 @@ mod tests {
         assert_eq!(dim_ticks(&[96, 104, 107]), [96.0, 104.0, 107.0]);
         let wide: Vec<usize> = (1..=4096).collect();
         assert!(dim_ticks(&wide).len() <= 17);
+        // No integer between them is looked at.
+        let far: Vec<usize> = (0..10).map(|i| (i << 36) + 1).collect();
+        assert!((2..=17).contains(&dim_ticks(&far).len()));
         assert!(dim_ticks(&[]).is_empty());
         assert_eq!(dim_ticks(&[4096, 64, 107, 112, 304]), [64.0, 304.0, 4096.0]);
         let far_apart: Vec<usize> = (1..20).map(|i| i << 35).collect();
