@@ -30,6 +30,9 @@ pub struct Output {
     /// anything else is refused.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Let the candidate lack cases that the base has; without this they fail.
+    #[arg(long)]
+    pub allow_missing: bool,
 }
 
 impl Output {

@@ -143,10 +143,16 @@ pub fn require(cases: &[Case], baseline: &str) -> Result<()> {
     let has = |case: &&Case| home.join(&case.id).join(baseline).is_dir();
     let missing: Vec<&Case> = cases.iter().filter(|case| !has(case)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
+    let how = match baseline {
+        // Criterion's own, which no option names.
+        "new" => "run the bench without `--load-baseline` first, which makes it".to_owned(),
+        _ => format!(
+            "save it first with `-- --save-baseline {baseline}`, or compare what there is with \
+             `--baseline-lenient {baseline}`"
+        ),
+    };
     bail!(
-        "{} of {} cases have no baseline {baseline:?} ({} is one): save it first with `-- \
-         --save-baseline {baseline}`, or compare what there is with `--baseline-lenient \
-         {baseline}`",
+        "{} of {} cases have no baseline {baseline:?} ({} is one): {how}",
         missing.len(),
         cases.len(),
         first.id
