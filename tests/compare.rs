@@ -104,7 +104,9 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
     assert_contains(&stdout, &says);
     assert_contains(&stdout, &["ONLY_IN_BASE", "ONLY_IN_CAND"]);
     assert!(stdout.lines().all(|line| line.chars().count() <= 100), "{stdout}");
-    assert!(stdout.ends_with("Regressed: 2 of 27 cases.\n"), "{stdout}");
+    assert!(stdout.ends_with("Regressed: 3 of 27 cases.\n"), "{stdout}");
+    let allowed = compare(&base, &cand, &["--allow-missing"]).ended_with(1).stdout;
+    assert!(allowed.ends_with("Regressed: 2 of 27 cases.\n"), "{allowed}");
 
     let files = ".night-sweep annotations.txt bencher.json comparison.json comparison.md \
                  critcmp-base.json critcmp-cand.json junit.xml ratios.png ratios.svg scatter.png \
@@ -119,17 +121,17 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
     let comparison: Comparison =
         serde_json::from_value(json_of(&out.join("comparison.json"))).unwrap();
     let failing: Vec<&str> = comparison.failing().map(|row| &*row.case_id).collect();
-    assert_eq!(failing, ["G3/fp16/K70", "G3/fp16/K77"]);
-    let slower = comparison.failing().last().unwrap();
+    assert_eq!(failing, ["G3/fp16/K70", "G3/fp16/K77", "G3/fp16/K64"]);
+    let slower = comparison.failing().nth(1).unwrap();
     let [low, high] = slower.ci95.unwrap();
     assert!((slower.ratio.unwrap() - 1.09).abs() < 0.005, "{slower:?}");
     assert!(low < 1.09 && 1.09 < high, "{slower:?}");
     let text = |name: &str| fs::read_to_string(out.join(name)).unwrap();
-    assert_eq!(text("annotations.txt").matches("::error ").count(), 3);
+    assert_eq!(text("annotations.txt").matches("::error ").count(), 4);
     let junit = text("junit.xml");
     assert_eq!(junit.matches("<testcase ").count(), 27);
-    assert_eq!(junit.matches("<failure ").count(), 2);
-    assert!(junit.contains("failures=\"2\""), "{junit}");
+    assert_eq!(junit.matches("<failure ").count(), 3);
+    assert!(junit.contains("failures=\"3\" errors=\"0\" skipped=\"1\""), "{junit}");
     assert!(text("comparison.md").starts_with("### ❌ "));
     let bencher = json_of(&out.join("bencher.json"));
     let latency = &bencher["G3/fp16/K77"]["latency"];

@@ -94,7 +94,9 @@ pub fn compare(
     let ratios = ratios(&clocks.equal(&pairs), is_host);
     let (mut suite, removed) = suite(&ratios, threshold, is_host);
     suite.clock_elasticity = clocks.elasticities.overall;
-    let doubt = is_host.then(|| Doubt::of(load, suite.ratio));
+    let differences: Vec<f64> = ratios.iter().map(|ratio| ratio.difference).collect();
+    let is_doubtful = is_host && !host::are_slower_alike(&differences);
+    let doubt = is_doubtful.then(|| Doubt::of(load, suite.ratio));
     let is_of_cases = doubt.is_some_and(Doubt::is_of_cases);
     // Of Regressed and Passed neither, where the host may be the reason.
     let mut is_open = suite.is_slower && doubt.is_some_and(Doubt::is_of_suite);
@@ -124,6 +126,9 @@ pub fn compare(
         rows.push(row);
     }
     let fails = suite.is_slower || rows.iter().any(|row| row.fails);
+    // That all may have changed by anything is no answer.
+    let mut known = rows.iter().filter(|row| row.ratio.is_some()).peekable();
+    let is_hidden = known.peek().is_some() && known.all(|row| row.verdict == Verdict::Ambiguous);
     let is_missing = |row: &&Row| row.fails && row.verdict == Verdict::OnlyInBase;
     let missing = note_of_missing(rows.iter().filter(is_missing).count(), allowed.missing);
     let comparison = Comparison {
@@ -131,7 +136,7 @@ pub fn compare(
         kind: Kind::Stored,
         outcome: match () {
             () if fails => Outcome::Regressed,
-            () if is_open => Outcome::Inconclusive,
+            () if is_open || is_hidden => Outcome::Inconclusive,
             () => Outcome::Passed,
         },
         base: base.side.clone(),
@@ -144,6 +149,7 @@ pub fn compare(
             .into_iter()
             .chain(doubt.and_then(Doubt::note))
             .chain(missing)
+            .chain(is_hidden.then(|| "no case can be judged: they are too noisy".to_owned()))
             .collect(),
         mismatches,
         rows,
@@ -385,16 +391,16 @@ mod tests {
         let slower = with([1.08; 3], ("d", 1.3));
         assert_eq!((slower.outcome, slower.suite.is_slower), (Outcome::Regressed, false));
         // All cases, for a whole run or in a trial: whatever one of them did beside.
-        for (loads, slower) in [
-            ([1.08; 3], ("none", 1.0)),
-            ([1.3; 3], ("none", 1.0)),
-            ([1.3; 3], ("d", 1.5)),
-            ([1.0, 1.0, 1.4], ("d", 1.5)),
-        ] {
+        for (loads, slower) in [([1.08; 3], ("none", 1.0)), ([1.0, 1.0, 1.4], ("d", 1.5))] {
             let busy = with(loads, slower);
             assert_eq!(busy.outcome, Outcome::Inconclusive, "{loads:?}");
             assert!(busy.failing().next().is_none() && !busy.suite.is_slower);
             assert!(busy.notes.iter().any(|note| note.contains("a busy host")), "{:?}", busy.notes);
+        }
+        // No host slows all of them down by so much, and each as the others.
+        for slower in [("none", 1.0), ("d", 1.5)] {
+            let all = with([1.3; 3], slower);
+            assert!(all.suite.is_slower && all.outcome == Outcome::Regressed, "{:?}", all.notes);
         }
         // On a GPU nobody else moves all cases by 30 %.
         let gpu =
@@ -425,6 +431,7 @@ mod tests {
         cand.cases.get_mut("a").unwrap().runs = vec![Run::of(&trials).unwrap()];
         let comparison = compare(&stored("a", "a 1"), &cand, 0.05, Allowed::default()).unwrap();
         assert_eq!(comparison.rows[0].verdict, Verdict::Ambiguous);
+        assert_eq!(comparison.outcome, Outcome::Inconclusive, "nothing else is known");
     }
 
     #[test]

@@ -100,6 +100,10 @@ impl Arguments {
             run_id(name).map_err(|allowed| anyhow!("--{option} {name:?}: allowed is {allowed}"))?;
             let taken = option == "save-baseline" && ["new", "change"].contains(&name.as_str());
             ensure!(!taken, "--save-baseline {name}: Criterion keeps files of its own there");
+            ensure!(
+                name != "change",
+                "--{option} change: what Criterion keeps there is no baseline"
+            );
         }
         let filter = match value("FILTER") {
             _ if flag("ignored") => Filter::Nothing,
@@ -145,7 +149,7 @@ pub fn require(cases: &[Case], baseline: &str) -> Result<()> {
     let Some(first) = missing.first() else { return Ok(()) };
     let how = match baseline {
         // Criterion's own, which no option names.
-        "new" => "run the bench without `--load-baseline` first, which makes it".to_owned(),
+        "new" => "run the bench once without these options, which makes it".to_owned(),
         _ => format!(
             "save it first with `-- --save-baseline {baseline}`, or compare what there is with \
              `--baseline-lenient {baseline}`"

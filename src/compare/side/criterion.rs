@@ -78,6 +78,7 @@ fn find_all(home: &Path, baseline: &str) -> Result<Found> {
     find(home, baseline, DEPTH, &mut found)?;
     let how = match baseline {
         "new" => "`cargo bench` makes it: it is the newest run".to_owned(),
+        "change" => "what Criterion keeps there are no times".to_owned(),
         _ => format!("`cargo bench -- --save-baseline {baseline}` makes it"),
     };
     ensure!(
