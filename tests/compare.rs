@@ -299,6 +299,65 @@ fn a_slower_build_at_equal_clocks_fails() {
     assert!(!found.notes.iter().any(|note| note.contains("SM clocks")), "{:?}", found.notes);
 }
 
+/// A copy of a run folder whose measured rows are changed; each has the keys `timing_raw` and so on.
+fn edited(folder: &str, change: impl Fn(usize, &mut serde_json::Value)) -> String {
+    let copy = format!("{folder}-edited");
+    fs::create_dir_all(&copy).unwrap();
+    for name in ["raw.json", "env.json"] {
+        fs::copy(Path::new(folder).join(name), Path::new(&copy).join(name)).unwrap();
+    }
+    let path = Path::new(&copy).join("raw.json");
+    let mut raw = json_of(&path);
+    let rows = raw["measurements"].as_array_mut().unwrap().iter_mut();
+    rows.enumerate().for_each(|(at, row)| change(at, row));
+    fs::write(&path, raw.to_string()).unwrap();
+    copy
+}
+
+fn scale(value: &mut serde_json::Value, factor: f64) {
+    match value {
+        serde_json::Value::Array(values) => values.iter_mut().for_each(|v| scale(v, factor)),
+        serde_json::Value::Object(values) => {
+            values.iter_mut().filter(|(k, _)| *k != "count").for_each(|(_, v)| scale(v, factor));
+        }
+        number => *number = json!(number.as_f64().unwrap() * factor),
+    }
+}
+
+#[test]
+fn edited_times_are_slower_or_contradict_each_other() {
+    let runs = Runs::new();
+    let of = |is_cpu: bool| {
+        let cases = sweep((64..90).map(|k| (k, Some(0.1 + k as f64 * 1e-3))));
+        runs.of(if is_cpu { "cpu" } else { "gpu" }, &cases, |header| {
+            if is_cpu {
+                header.device = "cpu".to_owned();
+            }
+        })
+    };
+    const TIMES: [&str; 4] = ["timing", "timing_raw", "trial_p50", "ci95_p50"];
+    for base in [of(false), of(true)] {
+        let scaled = |keys: &'static [&str], factor: f64, only: Option<usize>| {
+            edited(&base, |at, row| {
+                if only.is_none_or(|only| only == at) {
+                    keys.iter().for_each(|key| scale(&mut row[*key], factor));
+                }
+            })
+        };
+        let all = compare(&base, &scaled(&TIMES, 1.3, None), &[]).ended_with(1);
+        assert_contains(&all.stdout, &["the suite as a whole got slower: +30.0 %"]);
+        let one = compare(&base, &scaled(&TIMES, 1.1, Some(7)), &[]).ended_with(1);
+        assert_contains(&one.stdout, &["G3/fp16/K71", "Regressed: 1 of 26 cases."]);
+        for (keys, factor) in
+            [(&["trial_p50"][..], 1.3), (&["trial_p50"], 1.001), (&["timing_raw"], 1.3)]
+        {
+            let keys: &'static [&str] = keys;
+            compare(&base, &scaled(keys, factor, Some(7)), &[])
+                .refused_for(&["G3/fp16/K71", "contradict each other"]);
+        }
+    }
+}
+
 /// The trials of an adaptive run differ in their number of samples.
 #[test]
 fn trials_are_compared_as_they_were() {
@@ -345,7 +404,7 @@ fn criterions_baselines_are_compared_by_name() {
     let home = home.path().join("criterion");
     let names = ["a", "b", "c", "d", "e", "f"];
     criterion_run(&home, "main", &names.map(|name| (name, 10_000)));
-    let slow = |name| (name, if name == "c" { 12_000 } else { 10_000 });
+    let slow = |name| (name, if name == "c" { 12_000 } else { 10_001 });
     criterion_run(&home, "other", &names.map(slow));
     let compare = |base: &str, cand: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_night-sweep"));
@@ -356,6 +415,32 @@ fn criterions_baselines_are_compared_by_name() {
     assert_contains(&stdout, &["group/series/c"]);
     assert_eq!(stdout.matches("REGRESSED").count(), 2, "counted and listed: {stdout}");
     compare("main", "main").succeeded();
+
+    // A file that is broken or missing, on either side: the case is named, the rest compared.
+    let file = |name: &str, file: &str| home.join("group/series").join(name).join(file);
+    for (text, says) in [
+        (Some("{\"mean\":"), "b/new/estimates.json: not as Criterion writes it"),
+        (Some("{\"mean\":null,\"median\":null,\"std_dev\":null}"), "b/new/estimates.json: not"),
+        (None, "b/new: estimates.json is missing"),
+    ] {
+        let path = file("b", "new/estimates.json");
+        match text {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        for (base, cand) in [("main", "new"), ("new", "main")] {
+            let ran = compare(base, cand);
+            assert_contains(&ran.stdout.replace("\n  ", " "), &["left out", says]);
+            assert!(ran.stdout.contains("of 5 cases"), "{base} {cand}: {}", ran.stdout);
+            assert!(!ran.stdout.contains("ONLY_IN"), "{}", ran.stdout);
+        }
+    }
+    // All but one gone.
+    for name in ["a", "b", "d", "e", "f"] {
+        fs::remove_dir_all(file(name, "other")).unwrap();
+    }
+    let ran = compare("main", "other").ended_with(1);
+    assert_contains(&ran.stdout, &["5 ONLY_IN_BASE", "--allow-missing"]);
     compare("main", "mian").refused_for(&["--save-baseline mian"]);
 }
 

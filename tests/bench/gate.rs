@@ -335,3 +335,19 @@ fn a_single_case_that_got_slower_does_not_pass() {
     let ran = gate(&sandbox, &more);
     assert!([Some(1), Some(3)].contains(&ran.code), "{}", ran.stdout);
 }
+
+/// Most got slower: beside those, the others seem to be faster.
+#[test]
+fn cases_that_did_not_change_are_not_improved_because_others_got_slower() {
+    let sandbox = Sandbox::new();
+    let fault = "NIGHT_SWEEP_FAULT=slow:K8|K9|K10:900";
+    let more = ["--cand-env", fault, "--threshold", "60%", "--out", "out"];
+    gate(&sandbox, &more).ended_with(1);
+    let found = comparison(&sandbox, "out");
+    assert!(found.suite.is_slower && !found.counts.contains_key(&Verdict::Improved), "{found:?}");
+    for row in &found.rows {
+        let is_slow = G3_IDS[..3].contains(&&*row.case_id);
+        assert_eq!(row.ratio.unwrap() > 2.0, is_slow, "{row:?}");
+        assert!(is_slow || !row.fails, "{row:?}");
+    }
+}

@@ -90,6 +90,8 @@ pub fn run(
     let comparison = verdicts::of(&gate, &found, floor.as_ref(), (lost, new));
     if request.cand.is_none() {
         let calibration = gate.records().find_map(|record| record.calibration);
+        // Another A/A run may have written it meanwhile.
+        let floor = NoiseFloor::read(&request.noise_floor)?;
         NoiseFloor::with(floor, &place, &comparison, calibration).write(&request.noise_floor)?;
     }
     Ok((comparison, gate.state))
