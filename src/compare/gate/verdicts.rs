@@ -26,6 +26,8 @@ const CLEAN: f64 = 0.95;
 
 /// A case whose noise hides more than this, or than a higher threshold, is not judged.
 const HIDDEN_PCT: f64 = 10.0;
+/// Of so few cases that nothing but its own pairs says how noisy each is.
+const HIDDEN_OF_FEW_PCT: f64 = 5.0;
 
 /// The comparison. `apart` are the cases that only the base has, and those that only the candidate
 /// has.
@@ -61,7 +63,9 @@ pub fn of(
     let fails = suite.is_slower || rows.iter().any(|row| row.fails);
     let is_lost = |row: &Row| matches!(row.verdict, Verdict::NowFails | Verdict::OnlyInBase);
     let threshold_pct = request.rules.threshold.exp_m1() * 100.0;
-    if !fails && !rows.iter().any(|row| is_judged(row, floor, threshold_pct)) {
+    let is_few = gate.ids.len() < MIN_SUITE;
+    let hidden_pct = if is_few { HIDDEN_OF_FEW_PCT } else { HIDDEN_PCT }.max(threshold_pct);
+    if !fails && !rows.iter().any(|row| is_judged(row, floor, hidden_pct)) {
         trouble.push(
             "no case can be judged: their noise hides more than the threshold, or none has its \
              times; more --trials, more cases or a quieter machine can"
@@ -163,11 +167,11 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
 }
 
 /// Whether a slowdown that matters would have been seen in this case.
-fn is_judged(row: &Row, floor: Option<&NoiseFloor>, threshold_pct: f64) -> bool {
+fn is_judged(row: &Row, floor: Option<&NoiseFloor>, most_pct: f64) -> bool {
     let raised_pct = floor.and_then(|floor| floor.quarantine_pct(&row.case_id)).unwrap_or(0.0);
     let hidden_pct = row.mde_pct.map(|seen_pct| seen_pct.max(raised_pct));
     match row.verdict {
-        Verdict::Same => hidden_pct.is_some_and(|pct| pct <= threshold_pct.max(HIDDEN_PCT)),
+        Verdict::Same => hidden_pct.is_some_and(|pct| pct <= most_pct),
         Verdict::Ambiguous | Verdict::OnlyInBase | Verdict::OnlyInCand => false,
         Verdict::NowFails | Verdict::NowRuns | Verdict::Regressed | Verdict::Improved => true,
     }
