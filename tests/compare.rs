@@ -299,7 +299,7 @@ fn a_slower_build_at_equal_clocks_fails() {
     assert!(!found.notes.iter().any(|note| note.contains("SM clocks")), "{:?}", found.notes);
 }
 
-/// A copy of a run folder whose measured rows are changed; each has the keys `timing_raw` and so on.
+/// A copy of a run folder whose measured rows are changed.
 fn edited(folder: &str, change: impl Fn(usize, &mut serde_json::Value)) -> String {
     let copy = format!("{folder}-edited");
     fs::create_dir_all(&copy).unwrap();

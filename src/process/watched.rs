@@ -46,22 +46,30 @@ impl Watched {
         self.asked.get_or_insert_with(Instant::now);
     }
 
-    /// How it ended, if it did. One that was asked to stop and did not is killed.
+    /// How it ended, if it did; what it left running ends with it. One that was asked to stop and
+    /// did not is killed.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
-        let ended = self.child.try_wait()?;
-        if ended.is_none() && self.asked.is_some_and(|asked| asked.elapsed() > self.grace) {
+        if self.is_now(WaitIdOptions::EXITED) {
+            // Before it is waited for: its id is then another's.
+            self.kill();
+            return self.child.wait().map(Some);
+        }
+        if self.asked.is_some_and(|asked| asked.elapsed() > self.grace) {
             self.kill();
         }
-        Ok(ended)
+        Ok(None)
     }
 
     /// Whether somebody has paused it (SIGSTOP) since this was last asked.
     pub fn was_paused(&mut self) -> bool {
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let found = waitid(WaitId::Pid(self.pid()), options);
         let before = self.is_paused;
-        self.is_paused = found.is_ok_and(|status| status.is_some());
+        self.is_paused = self.is_now(WaitIdOptions::STOPPED);
         self.is_paused && !before
+    }
+
+    fn is_now(&self, state: WaitIdOptions) -> bool {
+        let options = state | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(self.pid()), options).is_ok_and(|found| found.is_some())
     }
 
     /// Ends it at once, with what it has started.

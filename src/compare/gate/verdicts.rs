@@ -142,7 +142,8 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
         (Ordering::Greater, _) => (row.verdict, row.fails) = (Verdict::NowFails, true),
         (_, Some(screened)) => {
             judge(&mut row, gate, found, case, screened);
-            as_it_was(&mut row, found, gate.raw(stage, id));
+            let of_clock = found.elasticity * row.clock_ratio.map_or(0.0, f64::ln);
+            as_it_was(&mut row, found, gate.raw(stage, id).map(|raw| raw + of_clock));
         }
         _ => row.verdict = untimed(&errors),
     }
