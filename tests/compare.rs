@@ -104,7 +104,9 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
     assert_contains(&stdout, &says);
     assert_contains(&stdout, &["ONLY_IN_BASE", "ONLY_IN_CAND"]);
     assert!(stdout.lines().all(|line| line.chars().count() <= 100), "{stdout}");
-    assert!(stdout.ends_with("Regressed: 2 of 27 cases.\n"), "{stdout}");
+    assert!(stdout.ends_with("Regressed: 3 of 27 cases.\n"), "{stdout}");
+    let allowed = compare(&base, &cand, &["--allow-missing"]).ended_with(1).stdout;
+    assert!(allowed.ends_with("Regressed: 2 of 27 cases.\n"), "{allowed}");
 
     let files = ".night-sweep annotations.txt bencher.json comparison.json comparison.md \
                  critcmp-base.json critcmp-cand.json junit.xml ratios.png ratios.svg scatter.png \
@@ -119,17 +121,17 @@ fn two_runs_get_verdicts_an_exit_code_and_every_format() {
     let comparison: Comparison =
         serde_json::from_value(json_of(&out.join("comparison.json"))).unwrap();
     let failing: Vec<&str> = comparison.failing().map(|row| &*row.case_id).collect();
-    assert_eq!(failing, ["G3/fp16/K70", "G3/fp16/K77"]);
-    let slower = comparison.failing().last().unwrap();
+    assert_eq!(failing, ["G3/fp16/K70", "G3/fp16/K77", "G3/fp16/K64"]);
+    let slower = comparison.failing().nth(1).unwrap();
     let [low, high] = slower.ci95.unwrap();
     assert!((slower.ratio.unwrap() - 1.09).abs() < 0.005, "{slower:?}");
     assert!(low < 1.09 && 1.09 < high, "{slower:?}");
     let text = |name: &str| fs::read_to_string(out.join(name)).unwrap();
-    assert_eq!(text("annotations.txt").matches("::error ").count(), 3);
+    assert_eq!(text("annotations.txt").matches("::error ").count(), 4);
     let junit = text("junit.xml");
     assert_eq!(junit.matches("<testcase ").count(), 27);
-    assert_eq!(junit.matches("<failure ").count(), 2);
-    assert!(junit.contains("failures=\"2\""), "{junit}");
+    assert_eq!(junit.matches("<failure ").count(), 3);
+    assert!(junit.contains("failures=\"3\" errors=\"0\" skipped=\"1\""), "{junit}");
     assert!(text("comparison.md").starts_with("### ❌ "));
     let bencher = json_of(&out.join("bencher.json"));
     let latency = &bencher["G3/fp16/K77"]["latency"];
@@ -297,6 +299,65 @@ fn a_slower_build_at_equal_clocks_fails() {
     assert!(!found.notes.iter().any(|note| note.contains("SM clocks")), "{:?}", found.notes);
 }
 
+/// A copy of a run folder whose measured rows are changed.
+fn edited(folder: &str, change: impl Fn(usize, &mut serde_json::Value)) -> String {
+    let copy = format!("{folder}-edited");
+    fs::create_dir_all(&copy).unwrap();
+    for name in ["raw.json", "env.json"] {
+        fs::copy(Path::new(folder).join(name), Path::new(&copy).join(name)).unwrap();
+    }
+    let path = Path::new(&copy).join("raw.json");
+    let mut raw = json_of(&path);
+    let rows = raw["measurements"].as_array_mut().unwrap().iter_mut();
+    rows.enumerate().for_each(|(at, row)| change(at, row));
+    fs::write(&path, raw.to_string()).unwrap();
+    copy
+}
+
+fn scale(value: &mut serde_json::Value, factor: f64) {
+    match value {
+        serde_json::Value::Array(values) => values.iter_mut().for_each(|v| scale(v, factor)),
+        serde_json::Value::Object(values) => {
+            values.iter_mut().filter(|(k, _)| *k != "count").for_each(|(_, v)| scale(v, factor));
+        }
+        number => *number = json!(number.as_f64().unwrap() * factor),
+    }
+}
+
+#[test]
+fn edited_times_are_slower_or_contradict_each_other() {
+    let runs = Runs::new();
+    let of = |is_cpu: bool| {
+        let cases = sweep((64..90).map(|k| (k, Some(0.1 + k as f64 * 1e-3))));
+        runs.of(if is_cpu { "cpu" } else { "gpu" }, &cases, |header| {
+            if is_cpu {
+                header.device = "cpu".to_owned();
+            }
+        })
+    };
+    const TIMES: [&str; 4] = ["timing", "timing_raw", "trial_p50", "ci95_p50"];
+    for base in [of(false), of(true)] {
+        let scaled = |keys: &'static [&str], factor: f64, only: Option<usize>| {
+            edited(&base, |at, row| {
+                if only.is_none_or(|only| only == at) {
+                    keys.iter().for_each(|key| scale(&mut row[*key], factor));
+                }
+            })
+        };
+        let all = compare(&base, &scaled(&TIMES, 1.3, None), &[]).ended_with(1);
+        assert_contains(&all.stdout, &["the suite as a whole got slower: +30.0 %"]);
+        let one = compare(&base, &scaled(&TIMES, 1.1, Some(7)), &[]).ended_with(1);
+        assert_contains(&one.stdout, &["G3/fp16/K71", "Regressed: 1 of 26 cases."]);
+        for (keys, factor) in
+            [(&["trial_p50"][..], 1.3), (&["trial_p50"], 1.001), (&["timing_raw"], 1.3)]
+        {
+            let keys: &'static [&str] = keys;
+            compare(&base, &scaled(keys, factor, Some(7)), &[])
+                .refused_for(&["G3/fp16/K71", "contradict each other"]);
+        }
+    }
+}
+
 /// The trials of an adaptive run differ in their number of samples.
 #[test]
 fn trials_are_compared_as_they_were() {
@@ -343,7 +404,7 @@ fn criterions_baselines_are_compared_by_name() {
     let home = home.path().join("criterion");
     let names = ["a", "b", "c", "d", "e", "f"];
     criterion_run(&home, "main", &names.map(|name| (name, 10_000)));
-    let slow = |name| (name, if name == "c" { 12_000 } else { 10_000 });
+    let slow = |name| (name, if name == "c" { 12_000 } else { 10_001 });
     criterion_run(&home, "other", &names.map(slow));
     let compare = |base: &str, cand: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_night-sweep"));
@@ -354,6 +415,32 @@ fn criterions_baselines_are_compared_by_name() {
     assert_contains(&stdout, &["group/series/c"]);
     assert_eq!(stdout.matches("REGRESSED").count(), 2, "counted and listed: {stdout}");
     compare("main", "main").succeeded();
+
+    // A file that is broken or missing, on either side: the case is named, the rest compared.
+    let file = |name: &str, file: &str| home.join("group/series").join(name).join(file);
+    for (text, says) in [
+        (Some("{\"mean\":"), "b/new/estimates.json: not as Criterion writes it"),
+        (Some("{\"mean\":null,\"median\":null,\"std_dev\":null}"), "b/new/estimates.json: not"),
+        (None, "b/new: estimates.json is missing"),
+    ] {
+        let path = file("b", "new/estimates.json");
+        match text {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        for (base, cand) in [("main", "new"), ("new", "main")] {
+            let ran = compare(base, cand);
+            assert_contains(&ran.stdout.replace("\n  ", " "), &["left out", says]);
+            assert!(ran.stdout.contains("of 5 cases"), "{base} {cand}: {}", ran.stdout);
+            assert!(!ran.stdout.contains("ONLY_IN"), "{}", ran.stdout);
+        }
+    }
+    // All but one gone.
+    for name in ["a", "b", "d", "e", "f"] {
+        fs::remove_dir_all(file(name, "other")).unwrap();
+    }
+    let ran = compare("main", "other").ended_with(1);
+    assert_contains(&ran.stdout, &["5 ONLY_IN_BASE", "--allow-missing"]);
     compare("main", "mian").refused_for(&["--save-baseline mian"]);
 }
 

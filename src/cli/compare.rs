@@ -1,7 +1,7 @@
 use super::comparison::{Output, WHICH};
 use crate::advise::input::percentage;
 use crate::compare::side::{criterion, runs};
-use crate::compare::stored;
+use crate::compare::stored::{self, Allowed};
 use crate::journal::home::criterion_home;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -36,16 +36,13 @@ pub fn run(arguments: &CompareArgs) -> Result<u8> {
     };
     arguments.output.ensure_replaceable(&[], sides)?;
     let (base, cand) = match arguments.criterion {
-        true => {
-            let home = criterion_home();
-            let (base, mut cand) = (criterion::read(&home, base)?, criterion::read(&home, cand)?);
-            criterion::leave_out_what_is_of(&base, &mut cand);
-            (base, cand)
-        }
+        true => criterion::read_both(&criterion_home(), base, cand)?,
         false => (runs::read(Path::new(base))?, runs::read(Path::new(cand))?),
     };
     let threshold = percentage(&arguments.threshold).context("--threshold")?;
-    let mut comparison = stored::compare(&base, &cand, threshold, arguments.allow_mismatch)?;
+    let allowed =
+        Allowed { mismatch: arguments.allow_mismatch, missing: arguments.output.allow_missing };
+    let mut comparison = stored::compare(&base, &cand, threshold, allowed)?;
     if arguments.criterion {
         let note = "Criterion's files do not say on which device they were measured, nor which \
                     kernels ran";

@@ -17,8 +17,8 @@ Which one:
   gate     measures two builds in turn on one machine, in minutes, and detects 3 % (1.5 % is the
            least it reports). For pull requests. `gate --aa` first, once a week and on every new
            machine: it finds the machine's noise floor.
-Exit codes: 0 nothing that counts got slower, 1 something did or fails now, 2 bad input, 3 (gate) no
-answer possible.";
+Exit codes: 0 nothing that counts got slower, 1 something did, fails now or is missing, 2 bad input,
+3 no answer possible, 75 (gate) stopped: the same command goes on, 130 by Ctrl-C.";
 
 /// What both take.
 #[derive(Args)]
@@ -30,6 +30,9 @@ pub struct Output {
     /// anything else is refused.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Let the candidate lack cases that the base has; without this they fail.
+    #[arg(long)]
+    pub allow_missing: bool,
 }
 
 impl Output {

@@ -1,20 +1,23 @@
 use super::comparison::{Output, WHICH};
 use super::device::is_cpu;
 use crate::advise::input::percentage;
+use crate::compare::comparison::Outcome;
 use crate::compare::gate::noise_floor::NoiseFloor;
 use crate::compare::gate::pairs::KIND;
 use crate::compare::gate::{self, Request, close, default_state};
 use crate::compare::pair2::Rules;
 use crate::files;
 use crate::measure::record::ProtocolKind;
-use crate::process::child::Bench;
+use crate::process::child::{Bench, Cut};
 use crate::process::executable::Executable;
+use crate::process::signals::Signals;
 use crate::run::settings::Settings;
 use crate::spec::Source;
 use crate::terminal::say;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Measure two builds in turn, and say whether the second got slower.
 #[derive(Args)]
@@ -49,6 +52,11 @@ pub struct GateArgs {
     /// confirmation, on the CPU 12 and 24.
     #[arg(long)]
     trials: Option<usize>,
+    /// Seconds that a process may take before it counts as hanging: the gate then ends it, and ends
+    /// with exit code 3. Default: ten times the longest process before it and at least 60; 1800 for
+    /// the first.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    limit_s: Option<u64>,
     /// Seed of the first pair.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -76,7 +84,24 @@ pub fn run(arguments: &GateArgs) -> Result<u8> {
     let request = request(arguments, is_cpu(settings.device))?;
     ensure_replaceable(arguments, &request)?;
     let request = Request { state: std::path::absolute(&request.state)?, ..request };
-    let (comparison, state) = gate::run(&request, &|line| say(&format!("night-sweep: {line}")))?;
+    let signals = Signals::listen().context("cannot listen for signals")?;
+    let told = |line: &str| say(&format!("night-sweep: {line}"));
+    let (comparison, state) = match gate::run(&request, &signals, &told) {
+        Ok(found) => found,
+        Err(error) => match error.downcast_ref::<Cut>() {
+            Some(Cut::Stopped(asked)) => {
+                told(&format!("{error}; the same command goes on with its pairs"));
+                return Ok(asked.code);
+            }
+            Some(Cut::Hung { .. }) => {
+                told(&format!(
+                    "{error:#}; --limit-s allows more, and the same command goes on with its pairs"
+                ));
+                return Ok(Outcome::Inconclusive as u8);
+            }
+            None => return Err(error),
+        },
+    };
     let code = arguments.output.answer(&comparison)?;
     let strangers = close(state)?;
     if !strangers.is_empty() {
@@ -126,6 +151,8 @@ fn request(arguments: &GateArgs, is_cpu: bool) -> Result<Request> {
             (None, false) => [2, 3],
         },
         rules: Rules { threshold: threshold.ln_1p(), ..rules },
+        limit: arguments.limit_s.map(Duration::from_secs),
+        allow_missing: arguments.output.allow_missing,
         seed: arguments.seed,
         noise_floor,
         state,

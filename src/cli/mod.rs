@@ -16,6 +16,7 @@ mod run;
 mod summary;
 mod validate;
 
+use crate::process::leash::{LEASH, become_child};
 use crate::process::{child::RUN_BENCH, exit::REFUSED};
 use crate::run::settings::VARIABLES;
 use crate::terminal::{print, refuse};
@@ -49,6 +50,10 @@ enum Command {
 
 /// The `main` of `night-sweep`.
 pub fn main() -> ExitCode {
+    // What a gate or a fan-out starts ends with it.
+    if let Ok(parent) = std::env::var(LEASH) {
+        return become_child(&parent);
+    }
     // A process that `run`, a gate or a fan-out started: its arguments are Criterion's.
     if let Ok(bench) = std::env::var(RUN_BENCH) {
         return crate::run::bench(&bench);

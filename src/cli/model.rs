@@ -5,7 +5,7 @@ use crate::files::{self, cannot};
 use crate::model::assign::{self, Assigned, DimsAre};
 use crate::model::{config, shapes, spec, written};
 use crate::spec::Spec;
-use crate::terminal::{print, say, width};
+use crate::terminal::{print, say, text, width};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
     if let (Some(run), Some(to)) = (&arguments.run, &arguments.write_dims) {
         let modules = written::read(run)?;
         let done = written::advised(&modules, &text, &items, &assigned.places)?;
-        std::fs::write(to, &done.text).with_context(cannot("write", to))?;
+        files::replace_file(to, done.text.as_bytes(), |_| false)?;
         done.notes.iter().for_each(|note| say(&format!("night-sweep: {note}")));
         print(&format!(
             "{} of {} dimensions changed: {}\n",
@@ -84,8 +84,8 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
     let experiment = parsed.experiments().next().context("an entry")?;
     print(&(shapes::of(&serde_json::from_value(experiment.sweep.to_json())?, width()) + "\n"))?;
     if let Some(path) = &arguments.spec {
-        std::fs::write(path, &text).with_context(cannot("write", path))?;
-        let shown = path.display();
+        files::replace_file(path, text.as_bytes(), spec::is_ours)?;
+        let shown = text::shell(path);
         print(&format!(
             "measure it: night-sweep run M1_model_layers --spec {shown}\n\
              or: NIGHT_SWEEP_SPEC={shown} cargo bench --bench m1_model_layers\n"

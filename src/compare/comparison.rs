@@ -228,6 +228,15 @@ impl Times {
     }
 }
 
+/// What to say of cases that only the base has.
+pub(super) fn note_of_missing(missing: usize, is_allowed: bool) -> Option<String> {
+    (missing > 0 && !is_allowed).then(|| {
+        format!(
+            "{missing} cases of the base are not in the candidate: --allow-missing lets them be"
+        )
+    })
+}
+
 impl Row {
     pub(super) fn new(case_id: &str, verdict: Verdict) -> Self {
         let fails = matches!(verdict, Verdict::NowFails | Verdict::Regressed);

@@ -55,6 +55,22 @@ const OF_SUITE: f64 = 0.05;
 /// those of few cases included, find a regression.
 const OF_CASES: f64 = 0.15;
 
+/// From here on, cases that all moved alike by so much are the build's: a host moves each by
+/// something else (on two busy cores by 60 % apart, as a robust deviation).
+const OF_BUILD: f64 = 0.20;
+/// So far apart, as a robust deviation, they moved alike.
+const ALIKE: f64 = 0.01;
+
+/// Whether these cases, by `ln` of candidate over base, all got slower by as much as no host does.
+pub fn are_slower_alike(differences: &[f64]) -> bool {
+    let Some(middle) = median(differences).filter(|_| differences.len() >= MIN_SUITE) else {
+        return false;
+    };
+    let distances: Vec<f64> = differences.iter().map(|own| (own - middle).abs()).collect();
+    let apart = median(&distances).map(|distance| 1.4826 * distance);
+    middle >= OF_BUILD.ln_1p() && apart.is_some_and(|apart| apart <= ALIKE)
+}
+
 impl Doubt {
     /// From what [`take_off_load`] says of both sides, and the ratio of their suites.
     pub fn of(load: [Option<f64>; 2], suite: Option<f64>) -> Doubt {

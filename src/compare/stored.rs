@@ -1,7 +1,9 @@
 //! Stored runs against each other. Repeating a case on one day does not average out the day-to-day
 //! variance, so only changes from 5 % up fail the comparison; smaller ones are reported.
 
-use super::comparison::{Comparison, Kind, Mismatch, Outcome, Row, Suite, Verdict};
+use super::comparison::{
+    Comparison, Kind, Mismatch, Outcome, Row, Suite, Verdict, note_of_missing,
+};
 use super::equal_clocks::{Clocks, as_it_was};
 use super::host::{self, Doubt};
 use super::pair2::MIN_SUITE;
@@ -26,13 +28,21 @@ const FALSE_DISCOVERY: f64 = 0.05;
 /// A stored baseline should be of so many runs.
 const RUNS: usize = 5;
 
-/// Compares `cand` with `base`; changes of `threshold` (0.05: 5 %) and more fail. Sides made under
-/// different conditions are refused without `allow_mismatch`.
+/// What a comparison puts up with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allowed {
+    /// Sides made under different conditions, which are refused otherwise.
+    pub mismatch: bool,
+    /// A candidate without some cases of the base, which fail otherwise.
+    pub missing: bool,
+}
+
+/// Compares `cand` with `base`; changes of `threshold` (0.05: 5 %) and more fail.
 pub fn compare(
     base: &Stored,
     cand: &Stored,
     threshold: f64,
-    allow_mismatch: bool,
+    allowed: Allowed,
 ) -> Result<Comparison> {
     ensure!(
         threshold >= LEAST_THRESHOLD,
@@ -41,7 +51,7 @@ pub fn compare(
         LEAST_THRESHOLD * 100.0
     );
     let mismatches = mismatches(&base.conditions, &cand.conditions);
-    if !mismatches.is_empty() && !allow_mismatch {
+    if !mismatches.is_empty() && !allowed.mismatch {
         let list: Vec<String> =
             mismatches.iter().map(|m| format!("{} ({} and {})", m.what, m.base, m.cand)).collect();
         bail!(
@@ -65,7 +75,12 @@ pub fn compare(
             (Some(base), Some(cand)) if is_timed(base) && is_timed(cand) => {
                 timed.push((row(id, Verdict::Same, Some(base), Some(cand)), base, cand));
             }
-            _ => rows.push(row(id, untimed(base, cand), base, cand)),
+            _ => {
+                let mut row = row(id, untimed(base, cand), base, cand);
+                let is_lost = row.verdict == Verdict::OnlyInBase && base.is_some_and(is_timed);
+                row.fails |= is_lost && !allowed.missing;
+                rows.push(row);
+            }
         }
     }
     ensure!(
@@ -79,7 +94,9 @@ pub fn compare(
     let ratios = ratios(&clocks.equal(&pairs), is_host);
     let (mut suite, removed) = suite(&ratios, threshold, is_host);
     suite.clock_elasticity = clocks.elasticities.overall;
-    let doubt = is_host.then(|| Doubt::of(load, suite.ratio));
+    let differences: Vec<f64> = ratios.iter().map(|ratio| ratio.difference).collect();
+    let is_doubtful = is_host && !host::are_slower_alike(&differences);
+    let doubt = is_doubtful.then(|| Doubt::of(load, suite.ratio));
     let is_of_cases = doubt.is_some_and(Doubt::is_of_cases);
     // Of Regressed and Passed neither, where the host may be the reason.
     let mut is_open = suite.is_slower && doubt.is_some_and(Doubt::is_of_suite);
@@ -109,12 +126,17 @@ pub fn compare(
         rows.push(row);
     }
     let fails = suite.is_slower || rows.iter().any(|row| row.fails);
+    // That all may have changed by anything is no answer.
+    let mut known = rows.iter().filter(|row| row.ratio.is_some()).peekable();
+    let is_hidden = known.peek().is_some() && known.all(|row| row.verdict == Verdict::Ambiguous);
+    let is_missing = |row: &&Row| row.fails && row.verdict == Verdict::OnlyInBase;
+    let missing = note_of_missing(rows.iter().filter(is_missing).count(), allowed.missing);
     let comparison = Comparison {
         schema_version: SCHEMA_VERSION.to_owned(),
         kind: Kind::Stored,
         outcome: match () {
             () if fails => Outcome::Regressed,
-            () if is_open => Outcome::Inconclusive,
+            () if is_open || is_hidden => Outcome::Inconclusive,
             () => Outcome::Passed,
         },
         base: base.side.clone(),
@@ -126,6 +148,8 @@ pub fn compare(
         notes: notes(base, cand, &mismatches, &suite, removed)
             .into_iter()
             .chain(doubt.and_then(Doubt::note))
+            .chain(missing)
+            .chain(is_hidden.then(|| "no case can be judged: they are too noisy".to_owned()))
             .collect(),
         mismatches,
         rows,
@@ -288,7 +312,7 @@ mod tests {
     }
 
     fn verdicts(base: &str, cand: &str) -> Comparison {
-        compare(&stored("a", base), &stored("b", cand), 0.05, false).unwrap()
+        compare(&stored("a", base), &stored("b", cand), 0.05, Allowed::default()).unwrap()
     }
 
     #[test]
@@ -303,7 +327,7 @@ mod tests {
             [
                 ("d", Verdict::NowFails, true),
                 ("a", Verdict::Regressed, true),
-                ("f", Verdict::OnlyInBase, false),
+                ("f", Verdict::OnlyInBase, true),
                 ("g", Verdict::OnlyInCand, false),
                 ("e", Verdict::NowRuns, false),
                 ("b", Verdict::Improved, false),
@@ -355,8 +379,9 @@ mod tests {
     fn what_a_host_does_to_all_cases_is_no_regression() {
         let quiet = [1.0, 1.01, 1.0];
         let base = on_host("a", quiet, ("none", 1.0));
-        let with =
-            |loads, slower| compare(&base, &on_host("b", loads, slower), 0.05, false).unwrap();
+        let with = |loads, slower| {
+            compare(&base, &on_host("b", loads, slower), 0.05, Allowed::default()).unwrap()
+        };
         let same = with([1.02, 1.01, 1.0], ("none", 1.0));
         assert_eq!((same.outcome, same.counts[&Verdict::Same]), (Outcome::Passed, 7));
         // One case, and a host that did little else meanwhile.
@@ -366,33 +391,36 @@ mod tests {
         let slower = with([1.08; 3], ("d", 1.3));
         assert_eq!((slower.outcome, slower.suite.is_slower), (Outcome::Regressed, false));
         // All cases, for a whole run or in a trial: whatever one of them did beside.
-        for (loads, slower) in [
-            ([1.08; 3], ("none", 1.0)),
-            ([1.3; 3], ("none", 1.0)),
-            ([1.3; 3], ("d", 1.5)),
-            ([1.0, 1.0, 1.4], ("d", 1.5)),
-        ] {
+        for (loads, slower) in [([1.08; 3], ("none", 1.0)), ([1.0, 1.0, 1.4], ("d", 1.5))] {
             let busy = with(loads, slower);
             assert_eq!(busy.outcome, Outcome::Inconclusive, "{loads:?}");
             assert!(busy.failing().next().is_none() && !busy.suite.is_slower);
             assert!(busy.notes.iter().any(|note| note.contains("a busy host")), "{:?}", busy.notes);
         }
+        // No host slows all of them down by so much, and each as the others.
+        for slower in [("none", 1.0), ("d", 1.5)] {
+            let all = with([1.3; 3], slower);
+            assert!(all.suite.is_slower && all.outcome == Outcome::Regressed, "{:?}", all.notes);
+        }
         // On a GPU nobody else moves all cases by 30 %.
         let gpu =
             |name: &str, loads| Stored { is_host: false, ..on_host(name, loads, ("none", 1.0)) };
-        let slower = compare(&gpu("a", quiet), &gpu("b", [1.3; 3]), 0.05, false).unwrap();
+        let slower =
+            compare(&gpu("a", quiet), &gpu("b", [1.3; 3]), 0.05, Allowed::default()).unwrap();
         assert_eq!(slower.outcome, Outcome::Regressed);
     }
 
     #[test]
     fn a_few_cases_on_a_host_tell_nothing_and_an_error_stays_one() {
         let host = |cases: &str| Stored { is_host: true, ..stored("a", cases) };
-        let few = compare(&host("a 1, b 1"), &host("a 1, b 1.5"), 0.05, false).unwrap();
+        let few =
+            compare(&host("a 1, b 1"), &host("a 1, b 1.5"), 0.05, Allowed::default()).unwrap();
         assert_eq!(few.outcome, Outcome::Inconclusive);
         assert!(few.notes.iter().any(|note| note.contains("fewer than")), "{:?}", few.notes);
-        let same = compare(&host("a 1, b 1"), &host("a 1, b 1"), 0.05, false).unwrap();
+        let same = compare(&host("a 1, b 1"), &host("a 1, b 1"), 0.05, Allowed::default()).unwrap();
         assert_eq!(same.outcome, Outcome::Passed);
-        let failed = compare(&host("a 1, b 1"), &host("a 1, b error"), 0.05, false).unwrap();
+        let failed =
+            compare(&host("a 1, b 1"), &host("a 1, b error"), 0.05, Allowed::default()).unwrap();
         assert_eq!(failed.outcome, Outcome::Regressed);
     }
 
@@ -401,8 +429,9 @@ mod tests {
         let mut cand = stored("b", "a 1");
         let trials: [&[f64]; 3] = [&[0.9, 0.9], &[1.0, 1.0], &[1.2, 1.2]];
         cand.cases.get_mut("a").unwrap().runs = vec![Run::of(&trials).unwrap()];
-        let comparison = compare(&stored("a", "a 1"), &cand, 0.05, false).unwrap();
+        let comparison = compare(&stored("a", "a 1"), &cand, 0.05, Allowed::default()).unwrap();
         assert_eq!(comparison.rows[0].verdict, Verdict::Ambiguous);
+        assert_eq!(comparison.outcome, Outcome::Inconclusive, "nothing else is known");
     }
 
     #[test]
@@ -417,7 +446,7 @@ mod tests {
             flag(&mut cand, case, "drifting");
         }
         flag(&mut cand, "a", "clock_moved");
-        let comparison = compare(&base, &cand, 0.05, false).unwrap();
+        let comparison = compare(&base, &cand, 0.05, Allowed::default()).unwrap();
         let remarks: Vec<&[String]> = comparison.rows.iter().map(|row| &*row.remarks).collect();
         assert_eq!(remarks, [&["clock_moved (candidate), drifting (both)".to_owned()][..], &[]]);
         let counted = |text: &str| comparison.notes.iter().any(|note| note.contains(text));
@@ -440,7 +469,7 @@ mod tests {
     #[test]
     fn sides_without_a_common_case_are_refused() {
         let one = stored("a", "a 1");
-        let error = compare(&one, &stored("b", "z 1"), 0.05, false).unwrap_err();
+        let error = compare(&one, &stored("b", "z 1"), 0.05, Allowed::default()).unwrap_err();
         assert!(error.to_string().contains("no case in common"), "{error:#}");
     }
 }

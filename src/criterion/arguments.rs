@@ -107,6 +107,10 @@ impl Arguments {
             run_id(name).map_err(|allowed| anyhow!("--{option} {name:?}: allowed is {allowed}"))?;
             let taken = option == "save-baseline" && ["new", "change"].contains(&name.as_str());
             ensure!(!taken, "--save-baseline {name}: Criterion keeps files of its own there");
+            ensure!(
+                name != "change",
+                "--{option} change: what Criterion keeps there is no baseline"
+            );
         }
         for (name, allowed, _) in &NUMBERS {
             let (least, most) = (allowed.start(), allowed.end());
@@ -255,10 +259,16 @@ pub fn require(cases: &[Case], baseline: &str) -> Result<()> {
     let has = |case: &&Case| home.join(&case.id).join(baseline).is_dir();
     let missing: Vec<&Case> = cases.iter().filter(|case| !has(case)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
+    let how = match baseline {
+        // Criterion's own, which no option names.
+        "new" => "run the bench once without these options, which makes it".to_owned(),
+        _ => format!(
+            "save it first with `-- --save-baseline {baseline}`, or compare what there is with \
+             `--baseline-lenient {baseline}`"
+        ),
+    };
     bail!(
-        "{} of {} cases have no baseline {baseline:?} ({} is one): save it first with `-- \
-         --save-baseline {baseline}`, or compare what there is with `--baseline-lenient \
-         {baseline}`",
+        "{} of {} cases have no baseline {baseline:?} ({} is one): {how}",
         missing.len(),
         cases.len(),
         first.id

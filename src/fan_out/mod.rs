@@ -16,7 +16,7 @@ use crate::journal::merge::merge;
 use crate::journal::record::Status;
 use crate::journal::shard::Shard;
 use crate::journal::{self, FILE_NAME};
-use crate::process::child::RUN_BENCH;
+use crate::process::environment::relevant;
 use crate::process::signals::Signals;
 use crate::render::{self, run_folder::RunFolder};
 use crate::spec::{Source, Spec};
@@ -26,7 +26,6 @@ use place::Place;
 pub(crate) use request::Request;
 use side_by_side::{Ended, Job, failed, side_by_side};
 use state::FanOut;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -34,7 +33,7 @@ use std::time::Instant;
 /// report is wanted. The exit code is not 0 if somebody asked to stop.
 pub(crate) fn run(request: &Request) -> Result<u8> {
     let (experiment, group) = experiment(request)?;
-    let plan = state::plan(request, &variables())?;
+    let plan = state::plan(request, &relevant(&["DEVICE"]))?;
     let state = FanOut::open(&plan, request.run_id.as_deref(), &experiment)?;
     if request.report {
         RunFolder::of_new_run(&request.results_root, &group, &state.run_id).ensure_free()?;
@@ -108,20 +107,6 @@ fn experiment(request: &Request) -> Result<(String, String)> {
         format!("{}: no experiment is run by a bench {bench}", request.spec.path.display())
     })?;
     Ok((experiment.name.clone(), experiment.group()))
-}
-
-/// The variables that decide what shards measure; the rest is set for each.
-fn variables() -> BTreeMap<String, String> {
-    const SET: [&str; 5] = ["DEVICE", "SPEC", "RUN_ID", "RESULTS_ROOT", "REPORT"];
-    let is_set = |name: &str| {
-        name == RUN_BENCH
-            || name.strip_prefix("NIGHT_SWEEP_").is_none_or(|name| SET.contains(&name))
-    };
-    let variables = std::env::vars_os();
-    let text = variables.map(|(name, value)| {
-        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
-    });
-    text.filter(|(name, _)| !is_set(name)).collect()
 }
 
 struct Part<'a> {

@@ -2,20 +2,22 @@
 
 use crate::files::{self, cannot};
 use crate::journal::record::Line;
-use crate::process::child::last_lines;
+use crate::process::child::{last_lines, paused};
 use crate::process::signals::{STOPPED, Signals};
+use crate::process::watched::{PERIOD, Watched};
 use crate::run::progress::Progress;
+use crate::terminal::say;
 use anyhow::{Context, Result, ensure};
 use indicatif::MultiProgress;
-use rustix::process::{Pid, kill_process};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-const PERIOD: Duration = Duration::from_millis(20);
+/// A shard ends between two trials; one that does not is killed, and its journal is whole.
+const GRACE: Duration = Duration::from_secs(120);
 const JOURNAL_PERIOD: Duration = Duration::from_millis(500);
 
 pub struct Job {
@@ -40,9 +42,8 @@ pub fn side_by_side(jobs: Vec<Job>, signals: &Signals) -> Vec<Ended> {
     let mut looked: Option<Instant> = None;
     while running.iter().any(|running| running.process.is_ok()) {
         if let Some(signal) = signals.take() {
-            for child in running.iter().filter_map(|running| running.process.as_ref().ok()) {
-                // It may have ended this moment; that is seen below.
-                let _ = kill_process(Pid::from_child(child), signal);
+            for child in running.iter_mut().filter_map(|running| running.process.as_mut().ok()) {
+                child.ask(signal);
             }
         }
         let at_journal = looked.is_none_or(|looked| looked.elapsed() >= JOURNAL_PERIOD);
@@ -64,7 +65,7 @@ pub fn side_by_side(jobs: Vec<Job>, signals: &Signals) -> Vec<Ended> {
 /// The process, or how it ended, and how far its journal is.
 struct Running {
     job: Job,
-    process: Result<Child, Result<ExitStatus>>,
+    process: Result<Watched, Result<ExitStatus>>,
     /// Of its bar among the others.
     place: usize,
     file: Option<BufReader<File>>,
@@ -77,15 +78,13 @@ struct Running {
 }
 
 impl Running {
-    fn start(place: usize, mut job: Job) -> Running {
-        let mut start = || -> Result<Child> {
+    fn start(place: usize, job: Job) -> Running {
+        let start = || -> Result<Watched> {
             let log = OpenOptions::new().create(true).append(true).open(&job.log);
             let log = log.with_context(cannot("write to", &job.log))?;
             let program = job.command.get_program().to_string_lossy().into_owned();
-            // Of a process group of its own: a terminal's Ctrl-C reaches it once, through us. Two
-            // end it at once.
-            job.command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-            job.command.spawn().with_context(|| format!("cannot run {program}"))
+            Watched::start(&job.command, [log.try_clone()?, log], GRACE)
+                .with_context(|| format!("cannot run {program}"))
         };
         let (process, line) = (start().map_err(Err), Vec::new());
         Running { job, process, place, file: None, line, done: 0, total: 0, progress: None }
@@ -94,6 +93,9 @@ impl Running {
     fn look(&mut self, bars: &MultiProgress, at_journal: bool) {
         let Ok(child) = &mut self.process else { return };
         let ended = child.try_wait().transpose();
+        if child.was_paused() {
+            say(&paused(&self.job.name, child.id()));
+        }
         if at_journal || ended.is_some() {
             self.read_on(bars);
         }

@@ -56,9 +56,17 @@ pub fn entry(model: &Architecture, assigned: &Assigned, asked: &Asked) -> Map<St
     keys
 }
 
+/// The first line of a spec that this writes, and may replace.
+const WRITTEN: &str = "# Written by night-sweep model.";
+
+/// Whether a file is one that this wrote.
+pub fn is_ours(bytes: &[u8]) -> bool {
+    bytes.starts_with(WRITTEN.as_bytes())
+}
+
 /// The spec as YAML: a key a line, what it holds in the brackets that YAML has of JSON.
 pub fn yaml(entry: &Map<String, Value>) -> Result<String> {
-    let mut text = "experiments:\n  M1_model_layers:\n".to_owned();
+    let mut text = format!("{WRITTEN}\nexperiments:\n  M1_model_layers:\n");
     for (key, value) in entry {
         text += &match value {
             Value::Object(keys) if key == "ranks" => {

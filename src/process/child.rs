@@ -1,10 +1,16 @@
 //! A bench as a child process, for gates, fan-outs and probes.
 
 use super::executable::Executable;
+use super::signals::{Asked, Signals};
+use super::watched::{PERIOD, Watched};
+use crate::terminal::say;
 use anyhow::{Context, Result, anyhow, bail};
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 /// With the name of a bench in this variable, `night-sweep` is that bench: same arguments, same
 /// variables.
@@ -16,6 +22,29 @@ pub const RUN_LIST: &str = "NIGHT_SWEEP_RUN_LIST";
 /// What makes a process another run than that of whoever starts it.
 const NOT_INHERITED: [&str; 5] =
     ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME", "NIGHT_SWEEP_SHARD", RUN_BENCH, RUN_LIST];
+
+/// A process whose work can be done again has so long to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a bench may take to list its cases.
+pub const LIST: Duration = Duration::from_secs(600);
+
+/// How a bench is watched that is waited for.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    pub signals: &'a Signals,
+    /// One that takes longer hangs, and is ended.
+    pub limit: Duration,
+}
+
+/// Why a bench was not waited for to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Cut {
+    #[error("stopped by {}", .0.by)]
+    Stopped(Asked),
+    #[error("{program} was ended: it did not finish within {limit_s} s{}", .said)]
+    Hung { program: String, limit_s: u64, said: String },
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bench {
@@ -78,33 +107,80 @@ impl Bench {
         command
     }
 
-    pub fn run(&self) -> Result<String> {
-        let mut command = self.command();
+    /// Runs it to its end, and returns what it printed.
+    ///
+    /// # Errors
+    /// [`Cut`], if somebody asks to stop or it hangs; another if it fails.
+    pub fn run(&self, watch: &Watch) -> Result<String> {
         let program = self.executable.path.display();
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("cannot run {program}: was it built for this machine?"))?;
-        if !output.status.success() {
-            let said = last_lines(&output.stderr);
-            bail!("{program} ended with {}: {said}", output.status);
+        // Files: a pipe would have to be read while it runs, and lives as long as any process of
+        // its.
+        let file = || tempfile::tempfile().context("cannot make a temporary file");
+        let (mut stdout, mut stderr) = (file()?, file()?);
+        let output = [stdout.try_clone()?, stderr.try_clone()?];
+        let cannot = || format!("cannot run {program}: was it built for this machine?");
+        let child = Watched::start(&self.command(), output, GRACE).with_context(cannot)?;
+        let status = wait(child, watch).with_context(cannot)?;
+        if let Some(asked) = watch.signals.asked() {
+            bail!(Cut::Stopped(asked));
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let said = last_lines(&contents(&mut stderr)?);
+        match status {
+            None => bail!(Cut::Hung {
+                program: program.to_string(),
+                limit_s: watch.limit.as_secs(),
+                said: if said.is_empty() { said } else { format!(" ({said})") },
+            }),
+            Some(status) if !status.success() => bail!("{program} ended with {status}: {said}"),
+            Some(_) => Ok(String::from_utf8_lossy(&contents(&mut stdout)?).into_owned()),
+        }
     }
 
     /// The ids of its cases that match `filter`, in their order; Criterion's filters are regular
     /// expressions too.
-    pub fn cases(&self, filter: Option<&str>) -> Result<Vec<String>> {
+    pub fn cases(&self, filter: Option<&str>, watch: &Watch) -> Result<Vec<String>> {
         let read = |filter: &str| {
             regex::Regex::new(filter)
                 .map_err(|_| anyhow!("--filter {filter:?} is no regular expression"))
         };
         let filter = filter.map(read).transpose()?;
-        let listed = self.clone().arguments(["--list", "--format", "terse"]).run()?;
+        let listed = self.clone().arguments(["--list", "--format", "terse"]).run(watch)?;
         let ids = listed.lines().filter_map(|line| line.strip_suffix(": benchmark"));
         let matches = |id: &&str| filter.as_ref().is_none_or(|filter| filter.is_match(id));
         Ok(ids.filter(matches).map(str::to_owned).collect())
     }
+}
+
+/// None of one that took too long, and is no more.
+fn wait(mut child: Watched, watch: &Watch) -> std::io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        if let Some(signal) = watch.signals.take() {
+            child.ask(signal);
+        }
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() > watch.limit {
+            return Ok(None);
+        }
+        if child.was_paused() {
+            say(&paused("the bench", child.id()));
+        }
+        std::thread::sleep(PERIOD);
+    }
+}
+
+/// What to say of a process that waits for SIGCONT.
+pub fn paused(name: &str, id: u32) -> String {
+    format!("night-sweep: {name} was paused (SIGSTOP): `kill -CONT {id}` lets it go on")
+}
+
+fn contents(file: &mut File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 pub fn exactly<'a>(ids: impl Iterator<Item = &'a str>) -> String {

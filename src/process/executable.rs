@@ -1,11 +1,12 @@
 //! The executable of a bench: found in a folder of builds, and told from another build.
 
-use crate::files::{cannot, plain_name};
+use crate::files::{self, cannot, plain_name};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Where cargo puts benches below a checkout, a target folder and a profile's.
 const BENCHES: [&str; 4] = ["", "deps", "release/deps", "target/release/deps"];
@@ -54,13 +55,13 @@ impl Executable {
             .or_else(|_| Ok(Executable { path: program, within: Some(bench.to_owned()) }))
     }
 
-    /// What changes when it is built anew: its path, its size and its time.
+    /// Its path, and what is in it: size and time may stay when it is built anew.
     pub fn identity(&self) -> Result<Value> {
-        let path = &self.path;
-        let metadata = std::fs::metadata(path).with_context(cannot("read", path))?;
-        let modified = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH);
-        let modified_ns = modified.unwrap_or(Duration::ZERO).as_nanos().to_string();
-        Ok(json!({ "executable": path, "bytes": metadata.len(), "modified_ns": modified_ns }))
+        let (path, mut hash) = (&self.path, Sha256::new());
+        files::open(path)
+            .and_then(|mut file| std::io::copy(&mut file, &mut hash))
+            .with_context(cannot("read", path))?;
+        Ok(json!({ "executable": path, "sha256": format!("{:x}", hash.finalize()) }))
     }
 }
 
@@ -89,6 +90,7 @@ fn is_named(file: &str, bench: &str) -> bool {
 mod tests {
     use super::*;
     use std::fs;
+    use std::time::Duration;
 
     #[test]
     fn the_newest_executable_of_that_name_is_found() {
@@ -124,14 +126,16 @@ mod tests {
             assert_eq!(found.within.as_deref(), Some("s1"));
         }
 
-        let (old, new) = ("0123456789abcdef", "fedcba9876543210");
-        let identity = |hash: &str| {
-            let path = deps.join(format!("g3_gemm-{hash}"));
-            Executable { path, within: None }.identity().unwrap()
-        };
-        assert_ne!(identity(old), identity(new));
-        let before = identity(new);
-        fs::write(deps.join(format!("g3_gemm-{new}")), "rebuilt").unwrap();
-        assert_ne!(identity(new), before);
+        let path = deps.join("g3_gemm-fedcba9876543210");
+        let executable = Executable { path: path.clone(), within: None };
+        let identity = || executable.identity().unwrap();
+        fs::write(&path, "first").unwrap();
+        let before = identity();
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        for (text, is_same) in [("other", false), ("first", true)] {
+            fs::write(&path, text).unwrap();
+            fs::File::open(&path).unwrap().set_modified(modified).unwrap();
+            assert_eq!(identity() == before, is_same, "{text}: of one size and time");
+        }
     }
 }

@@ -76,11 +76,19 @@ pub fn read_plan(dir: &Path) -> Result<Option<Value>> {
     read_json(&dir.join(PLAN), "broken")
 }
 
-fn differing(a: &Value, b: &Value) -> Vec<String> {
+/// The keys at which two objects differ, those of objects within them too: `base.sha256`.
+pub fn differing(a: &Value, b: &Value) -> Vec<String> {
     let keys = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect());
     let all: BTreeSet<String> =
         [a, b].into_iter().filter_map(keys).flat_map(|k: Vec<_>| k).collect();
-    all.into_iter().filter(|key| a[key] != b[key]).collect()
+    let of_key = |key: String| match (&a[&key], &b[&key]) {
+        (a, b) if a == b => Vec::new(),
+        (a @ Value::Object(_), b @ Value::Object(_)) => {
+            differing(a, b).into_iter().map(|inner| format!("{key}.{inner}")).collect()
+        }
+        _ => vec![key],
+    };
+    all.into_iter().flat_map(of_key).collect()
 }
 
 #[cfg(test)]
@@ -109,6 +117,8 @@ mod tests {
         let other = refused(&json!({"bench": "s1", "seed": 1}));
         assert!(other.contains("another gate was interrupted here"), "{other}");
         assert!(other.contains("(bench differ): choose another with --state"), "{other}");
+        let [a, b] = ["1", "2"].map(|sum| json!({"base": {"sha256": sum, "path": "x"}}));
+        assert_eq!(differing(&a, &b), ["base.sha256"]);
         let state = open(&plan).unwrap();
         assert!(state.is_resumed);
         assert_eq!(state.read("pair.json").unwrap(), Some(7));

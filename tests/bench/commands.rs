@@ -168,15 +168,34 @@ fn a_baseline_new_holds_what_the_newest_run_measured() {
     // A run of some cases leaves the others as they were.
     sandbox.night_sweep(&[&g3[..], &["--", "--save-baseline", "other"]].concat()).succeeded();
     sandbox.night_sweep(&[&g3[..], &["--", "K9"]].concat()).succeeded();
-    let some = sandbox.night_sweep(&["compare", "--criterion", "other", "new"]);
-    assert_contains(&some.stdout, &["4 ONLY_IN_BASE", "4 cases of new are those of other"]);
+    let some = ["compare", "--criterion", "other", "new"];
+    let lacks = sandbox.night_sweep(&some).ended_with(1);
+    let says = ["4 ONLY_IN_BASE", "4 cases of new are those of other", "--allow-missing"];
+    assert_contains(&lacks.stdout, &says);
+    let allowed = sandbox.night_sweep(&[&some[..], &["--allow-missing"]].concat());
+    assert!(allowed.code != Some(1) && !allowed.stdout.contains("--allow-missing"));
 
     sandbox.night_sweep(&[&g3[..], &["--fault", "sticky:/K8"]].concat()).succeeded();
     std::fs::write(group.join("K9/new/sample.json"), "{").unwrap();
     std::fs::remove_file(group.join("K10/new/estimates.json")).unwrap();
     let ran = compare().ended_with(1);
-    assert_contains(
-        &ran.stdout,
-        &["1 NOW_FAILS", "2 ONLY_IN_BASE", "K9/new", "K10/new", "missing"],
-    );
+    let says = ["1 NOW_FAILS", "K9/new/sample.json", "K10/new: estimates.json is missing"];
+    assert_contains(&ran.stdout.replace("\n  ", " "), &says);
+    assert!(ran.stdout.contains("of 3 cases") && !ran.stdout.contains("ONLY_IN"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_a_missing_baseline_advises_can_be_typed() {
+    let sandbox = Sandbox::new();
+    let load = ["--load-baseline", "new", "--baseline", "a"];
+    let refused = sandbox.g3(&load);
+    let line = refused.refused();
+    assert!(!line.contains("--save-baseline new") && line.contains("run the bench once without"));
+    sandbox.g3(&["--save-baseline", "a"]).succeeded();
+    sandbox.g3(&["--baseline", "b"]).refused_for(&["`-- --save-baseline b`"]);
+    sandbox.g3(&["--baseline", "change"]).refused_for(&["--baseline change: "]);
+    for (name, says) in [("b", "--save-baseline b`"), ("change", "are no times")] {
+        sandbox.night_sweep(&["compare", "--criterion", "new", name]).refused_for(&[says]);
+    }
+    sandbox.g3(&load).succeeded();
 }

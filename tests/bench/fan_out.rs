@@ -2,7 +2,8 @@
 
 use crate::run::assert_complete;
 use crate::sandbox::{
-    Ran, Sandbox, assert_contains, assert_each_once, bench, ended, finish, send, start,
+    Ran, Sandbox, assert_contains, assert_each_once, bench, ended, finish, pid_in, send, send_to,
+    start, wait_until,
 };
 use crate::support::{assert_matches_schema, assert_valid, json, names};
 use night_sweep::journal::record::Status;
@@ -273,4 +274,26 @@ fn the_folder_of_another_in_place_of_the_runs_is_refused() {
     fan_out(&sandbox, "cpu:2", &["--run-id", "taken"]).refused_for(&["is not empty"]);
     assert_eq!(names(&folder), ["notes.txt"]);
     assert!(!sandbox.journal("taken_1of2").exists(), "nothing was measured");
+}
+
+#[test]
+fn no_shard_outlives_a_fan_out_and_one_that_is_paused_is_told_of() {
+    let sandbox = Sandbox::new();
+    let pid = sandbox.dir().join("pid");
+    let pauses = "[ $NIGHT_SWEEP_SHARD = 2/2 ] && { echo $$ > pid; kill -STOP $$; }; true";
+    let executable = sandbox.script("wrapped", pauses);
+    let arguments = ["--build", executable.to_str().unwrap(), "--run-id", "paused"];
+    let begin = || start(command(&sandbox, "cpu:2", &arguments));
+    let mut child = begin();
+    wait_until("a shard", || pid_in(&pid).is_some());
+    std::thread::sleep(Duration::from_millis(500));
+    child.kill().unwrap();
+    let stderr = ended(child).stderr;
+    assert_contains(&stderr, &["shard 2/2 on cpu process 2 was paused (SIGSTOP): `kill -CONT "]);
+    wait_until("the shard is gone", || pid_in(&pid).is_none());
+
+    let child = begin();
+    wait_until("a shard", || pid_in(&pid).is_some());
+    send_to("CONT", pid_in(&pid).unwrap());
+    ended(child).succeeded();
 }

@@ -1,13 +1,15 @@
 //! `night-sweep gate` over real processes of a bench. Slowdowns here are manifold: what a machine's
 //! noise hides is for the simulations.
 
-use crate::sandbox::{G3_IDS, Ran, Sandbox, assert_contains, bench};
+use crate::sandbox::wait_until;
+use crate::sandbox::{G3_IDS, Ran, Sandbox, assert_contains, bench, ended, pid_in, send, start};
 use crate::support::{assert_matches_schema, json, names};
 use night_sweep::compare::Verdict;
 use night_sweep::compare::comparison::{Comparison, Kind, Outcome};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::Child;
 
 /// The arguments of a gate of the G3 bench with itself, by one trial a process.
 fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -52,12 +54,7 @@ fn a_gate_that_was_killed_goes_on_where_it_was() {
     let more = ["--threshold", "60%", "--state", "state", "--out", "out"];
     let mut child = sandbox.night_sweep_command(&arguments(&more)).spawn().unwrap();
     let state = sandbox.dir().join("state");
-    let start = Instant::now();
-    while !state.join("screen-02.json").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended");
-        assert!(start.elapsed() < Duration::from_secs(100));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("a second pair", || state.join("screen-02.json").exists());
     child.kill().unwrap();
     child.wait().unwrap();
     fs::write(state.join("notes.txt"), "precious").unwrap();
@@ -87,6 +84,18 @@ fn the_noise_floor_is_found_and_no_gate_goes_below_it() {
 
     let ran = gate(&sandbox, &[&["--threshold", "0.01%"], &floor[..]].concat()).ended_with(2);
     assert_contains(&ran.stderr, &["below the noise floor"]);
+    fs::remove_dir_all(sandbox.dir().join("target")).unwrap();
+
+    // All in quarantine: it raises what fails a case, and covers no more.
+    let mut known = found.clone();
+    for id in G3_IDS {
+        known["cases"][id] = serde_json::json!({ "mde_pct": 61.0, "unconfirmed": 4.0 });
+    }
+    fs::write(sandbox.dir().join("floor.json"), known.to_string()).unwrap();
+    let slow = ["--cand-env", "NIGHT_SWEEP_FAULT=slow:K9:900", "--threshold", "60%"];
+    let ran = gate(&sandbox, &[&slow[..], &floor].concat()).ended_with(1);
+    let told = ran.stdout.replace("\n  ", " ");
+    assert_contains(&told, &["5 of 5 cases are in quarantine", "Regressed: 1 of 5 cases."]);
 }
 
 #[test]
@@ -189,4 +198,159 @@ fn what_the_gate_did_not_make_is_refused_before_anything_is_measured() {
     assert_eq!(names(&dir.join("mine")), ["sub", "thesis.tex"]);
     assert!(names(&dir.join("empty")).is_empty());
     sandbox.assert_untouched();
+}
+
+/// A gate of the base with a candidate that runs `lines` of shell first, in the folder `state`.
+fn against(sandbox: &Sandbox, lines: &str, more: &[&str]) -> (PathBuf, Vec<String>) {
+    let cand = sandbox.script("cand", lines);
+    let own = ["--state", "state", "--threshold", "60%"];
+    let mut arguments: Vec<String> =
+        arguments(&[&own[..], more].concat()).into_iter().map(str::to_owned).collect();
+    let at = arguments.iter().position(|argument| argument == "--cand").unwrap();
+    arguments[at + 1] = cand.to_str().unwrap().to_owned();
+    (cand, arguments)
+}
+
+fn begin(sandbox: &Sandbox, arguments: &[String]) -> Child {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    start(sandbox.night_sweep_command(&arguments))
+}
+
+#[test]
+fn signals_end_a_gate_and_its_bench_and_the_pairs_stay() {
+    let sandbox = Sandbox::new();
+    let pid = sandbox.dir().join("pid");
+    // Somebody's wrapper may leave processes of its own.
+    let lines = "sleep 1000 & echo $! > left; echo $$ > pid";
+    let (_, arguments) = against(&sandbox, lines, &["--out", "out"]);
+    for (signal, code) in [("TERM", 75), ("HUP", 75), ("USR1", 75), ("INT", 130)] {
+        let child = begin(&sandbox, &arguments);
+        let first = sandbox.dir().join("state/screen-01.json");
+        wait_until("a pair and a bench", || first.exists() && pid_in(&pid).is_some());
+        if signal == "TERM" {
+            let second = ended(begin(&sandbox, &arguments));
+            assert!(second.refused().contains("this gate is under way"));
+        }
+        send(signal, &child);
+        let ran = ended(child).ended_with(code);
+        assert_contains(&ran.stderr, &["the same command goes on with its pairs"]);
+        assert!(first.exists() && !sandbox.dir().join("out").exists());
+        wait_until("nothing is left", || pid_in(&sandbox.dir().join("left")).is_none());
+        fs::remove_file(&pid).unwrap();
+    }
+    let ran = ended(begin(&sandbox, &arguments)).ended_with(0);
+    assert!(!ran.stderr.contains("screen pair 1:"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_bench_that_hangs_is_ended_and_no_answer_given() {
+    let sandbox = Sandbox::new();
+    // Its own child, too.
+    let hangs = "[ \"$NIGHT_SWEEP_SEED\" = 43 ] && { sleep 1000 & echo $! > pid; wait; }";
+    let (_, arguments) = against(&sandbox, hangs, &["--limit-s", "20"]);
+    let ran = ended(begin(&sandbox, &arguments)).ended_with(3);
+    assert_contains(&ran.stderr, &["cand was ended: it did not finish within 20 s", "--limit-s"]);
+    assert!(sandbox.dir().join("state/screen-01.json").exists());
+    wait_until("its child is gone", || pid_in(&sandbox.dir().join("pid")).is_none());
+}
+
+#[test]
+fn no_bench_outlives_a_gate_and_one_that_is_paused_is_told_of() {
+    let sandbox = Sandbox::new();
+    let pid = sandbox.dir().join("pid");
+    let (_, arguments) = against(&sandbox, "echo $$ > pid; kill -STOP $$", &[]);
+    let mut child = begin(&sandbox, &arguments);
+    // It stops already as it is asked for its cases.
+    wait_until("a bench", || pid_in(&pid).is_some());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    child.kill().unwrap();
+    let stderr = ended(child).stderr;
+    assert_contains(&stderr, &["was paused (SIGSTOP): `kill -CONT "]);
+    wait_until("the bench is gone", || pid_in(&pid).is_none());
+
+    // One that is asked to stop does so, paused or not.
+    let child = begin(&sandbox, &arguments);
+    wait_until("a bench", || pid_in(&pid).is_some());
+    send("TERM", &child);
+    ended(child).ended_with(75);
+    assert_eq!(pid_in(&pid), None);
+}
+
+#[test]
+fn what_changed_since_a_gate_began_is_refused() {
+    let sandbox = Sandbox::new();
+    let changes = "[ \"$NIGHT_SWEEP_SEED\" = 43 ] && [ -e changes ] && echo '#' >> \"$0\"; true";
+    let (cand, arguments) = against(&sandbox, changes, &[]);
+    let text = fs::read_to_string(&cand).unwrap();
+    let modified = fs::metadata(&cand).unwrap().modified().unwrap();
+    let write = |text: &str| {
+        fs::write(&cand, text).unwrap();
+        fs::File::open(&cand).unwrap().set_modified(modified).unwrap();
+    };
+    fs::write(sandbox.dir().join("changes"), "").unwrap();
+    let refused = ended(begin(&sandbox, &arguments)).ended_with(2);
+    assert_contains(&refused.stderr, &["cand changed while the gate ran"]);
+    assert_eq!(names(&sandbox.dir().join("state")).iter().filter(|n| n.contains("-0")).count(), 1);
+    fs::remove_file(sandbox.dir().join("changes")).unwrap();
+
+    // Of the same size and time.
+    write(&text.replace("43", "44"));
+    let line = ended(begin(&sandbox, &arguments)).refused();
+    assert!(line.contains("(cand.sha256 differ)"), "{line}");
+    write(&text);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut command = sandbox.night_sweep_command(&arguments);
+    command.env("LD_LIBRARY_PATH", "/nowhere").env("RAYON_NUM_THREADS", "1");
+    let line = Ran::from(command.output().unwrap()).refused();
+    assert!(line.contains("environment.RAYON_NUM_THREADS differ)"), "{line}");
+    assert!(line.contains("environment.LD_LIBRARY_PATH, "), "{line}");
+    sandbox.night_sweep(&arguments).ended_with(0);
+}
+
+#[test]
+fn a_case_that_fails_in_some_processes_and_one_that_is_missing_fail() {
+    let sandbox = Sandbox::new();
+    let fails = "[ \"$NIGHT_SWEEP_SEED\" = 42 ] || export NIGHT_SWEEP_FAULT=sticky:/K9";
+    let (_, arguments) = against(&sandbox, fails, &["--out", "out"]);
+    ended(begin(&sandbox, &arguments)).ended_with(1);
+    let found = comparison(&sandbox, "out");
+    let row = found.failing().next().unwrap();
+    assert_eq!((&*row.case_id, row.verdict), (G3_IDS[1], Verdict::NowFails));
+    assert!(row.remarks[0].starts_with("candidate, 5 of 6 processes: "), "{row:?}");
+
+    let lacks = "sed 's/^\\( *- \\)12$/\\110/' \"$NIGHT_SWEEP_SPEC\" > less.yaml\nexport \
+                 NIGHT_SWEEP_SPEC=$PWD/less.yaml";
+    let (_, mut arguments) = against(&sandbox, lacks, &["--out", "out"]);
+    ended(begin(&sandbox, &arguments)).ended_with(1);
+    let found = comparison(&sandbox, "out");
+    let lost: Vec<&str> = found.failing().map(|row| &*row.case_id).collect();
+    assert_eq!(lost, [G3_IDS[3], G3_IDS[4]]);
+    assert_eq!(found.counts[&Verdict::OnlyInBase], 2);
+    arguments.push("--allow-missing".to_owned());
+    ended(begin(&sandbox, &arguments)).ended_with(0);
+}
+
+/// With nothing beside it a case is found, or not judged; it does not pass.
+#[test]
+fn a_single_case_that_got_slower_does_not_pass() {
+    let sandbox = Sandbox::new();
+    let more = ["--filter", "K9$", "--cand-env", "NIGHT_SWEEP_FAULT=slow:K9:40"];
+    let ran = gate(&sandbox, &more);
+    assert!([Some(1), Some(3)].contains(&ran.code), "{}", ran.stdout);
+}
+
+/// Most got slower: beside those, the others seem to be faster.
+#[test]
+fn cases_that_did_not_change_are_not_improved_because_others_got_slower() {
+    let sandbox = Sandbox::new();
+    let fault = "NIGHT_SWEEP_FAULT=slow:K8|K9|K10:900";
+    let more = ["--cand-env", fault, "--threshold", "60%", "--out", "out"];
+    gate(&sandbox, &more).ended_with(1);
+    let found = comparison(&sandbox, "out");
+    assert!(found.suite.is_slower && !found.counts.contains_key(&Verdict::Improved), "{found:?}");
+    for row in &found.rows {
+        let is_slow = G3_IDS[..3].contains(&&*row.case_id);
+        assert_eq!(row.ratio.unwrap() > 2.0, is_slow, "{row:?}");
+        assert!(is_slow || !row.fails, "{row:?}");
+    }
 }

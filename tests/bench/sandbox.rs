@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub const G3_IDS: [&str; 5] = [
@@ -190,6 +191,27 @@ pub fn start(mut command: Command) -> Child {
 pub fn send(signal: &str, child: &Child) {
     let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
+}
+
+pub fn send_to(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args(["-s", signal, &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// The process whose id is in a file, while it lives.
+pub fn pid_in(file: &Path) -> Option<u32> {
+    let pid = fs::read_to_string(file).ok()?.trim().parse().ok()?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Nobody may wait for one whose parent is gone.
+    (!stat.contains(") Z ")).then_some(pid)
+}
+
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < Duration::from_secs(180), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 pub fn ended(child: Child) -> Ran {

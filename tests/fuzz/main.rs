@@ -15,7 +15,7 @@ mod synthetic;
 use mutation::edits;
 use night_sweep::advise::{Request, advise, input};
 use night_sweep::compare::side::{criterion as baselines, runs};
-use night_sweep::compare::stored;
+use night_sweep::compare::stored::{self, Allowed};
 use night_sweep::experiments;
 use night_sweep::journal::record::{Header, Line};
 use night_sweep::journal::{self, Journal};
@@ -205,7 +205,7 @@ fn criterion(is_long: bool) {
             let (raw, warnings) = build::raw(&run, home.path()).unwrap();
             summarise::of(&raw, &run, experiments::view(&raw.config), warnings);
             let Ok(side) = baselines::read(home.path(), "new") else { continue };
-            let _ = stored::compare(&side, &side, 0.05, false);
+            let _ = stored::compare(&side, &side, 0.05, Allowed::default());
         }
     });
 }
@@ -260,9 +260,10 @@ fn read_folder(sound: &Path, edited: &Path) {
     let _ = render::stored::table_of(edited);
     let root = edited.parent().and_then(Path::parent).unwrap();
     index::write(root, None).unwrap();
+    let allowed = Allowed { mismatch: true, missing: false };
     if let (Ok(base), Ok(cand)) = (runs::read(sound), runs::read(edited)) {
         for (base, cand) in [(&base, &cand), (&cand, &base)] {
-            let _ = stored::compare(base, cand, 0.05, true);
+            let _ = stored::compare(base, cand, 0.05, allowed);
         }
     }
     let Ok(raw) = input::read_run(edited) else { return };

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A case flagged falsely in so many A/A runs fails no gate any more.
-const QUARANTINE: usize = 3;
+/// From here on a case is in quarantine: it was flagged falsely in each of the last four A/A runs,
+/// or in most of more.
+const QUARANTINE: f64 = 2.9;
+/// What a false flag still counts for an A/A run later.
+const DECAY: f64 = 0.8;
 
 #[derive(Serialize, Deserialize)]
 pub struct NoiseFloor {
@@ -30,8 +33,8 @@ pub struct NoiseFloor {
 pub struct CaseFloor {
     /// Minimum detectable effect; the mean over the gates.
     pub mde_pct: f64,
-    /// Gates in which it was flagged, and not by fresh pairs.
-    pub unconfirmed: usize,
+    /// A/A runs in which it was flagged, the older ones counted less.
+    pub unconfirmed: f64,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,11 +76,11 @@ impl NoiseFloor {
         let mut cases = before.map(|before| before.cases).unwrap_or_default();
         for row in &found.rows {
             let Some(seen) = row.mde_pct else { continue };
-            let new = CaseFloor { mde_pct: seen, unconfirmed: 0 };
+            let new = CaseFloor { mde_pct: seen, unconfirmed: 0.0 };
             let case = cases.entry(row.case_id.clone()).or_insert(new);
             case.mde_pct += (seen - case.mde_pct) / (gates + 1) as f64;
-            case.unconfirmed +=
-                usize::from(matches!(row.verdict, Verdict::Ambiguous | Verdict::Regressed));
+            let is_flagged = matches!(row.verdict, Verdict::Ambiguous | Verdict::Regressed);
+            case.unconfirmed = DECAY * case.unconfirmed + f64::from(u8::from(is_flagged));
         }
         let seen: Vec<f64> = cases.values().map(|case| case.mde_pct).collect();
         NoiseFloor {
@@ -102,7 +105,54 @@ impl NoiseFloor {
         Ok(())
     }
 
-    pub fn is_quarantined(&self, case_id: &str) -> bool {
-        self.cases.get(case_id).is_some_and(|case| case.unconfirmed >= QUARANTINE)
+    /// The least slowdown, in per cent, that fails a case in quarantine: what it can show.
+    pub fn quarantine_pct(&self, case_id: &str) -> Option<f64> {
+        let case = self.cases.get(case_id)?;
+        (case.unconfirmed >= QUARANTINE).then_some(case.mde_pct)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::comparison::{Outcome, Row, Side, Suite};
+
+    fn floor(before: Option<NoiseFloor>, verdict: Verdict) -> NoiseFloor {
+        let side = || Side { name: String::new(), runs: Vec::new(), device: None };
+        let row = |id, verdict| Row { mde_pct: Some(4.0), ..Row::new(id, verdict) };
+        let found = Comparison {
+            schema_version: SCHEMA_VERSION.to_owned(),
+            kind: Kind::NoiseFloor,
+            outcome: Outcome::Passed,
+            base: side(),
+            cand: side(),
+            threshold_pct: 1.0,
+            suite: Suite::default(),
+            gate: None,
+            counts: BTreeMap::new(),
+            mismatches: Vec::new(),
+            notes: Vec::new(),
+            rows: vec![row("a", verdict), row("b", Verdict::Same)],
+        };
+        let [bench, device, driver] = ["g3", "a CPU", "none"].map(str::to_owned);
+        NoiseFloor::with(before, &Place { bench, device, driver }, &found, None)
+    }
+
+    #[test]
+    fn a_quarantine_comes_of_false_flags_and_goes_with_time() {
+        let mut now = floor(None, Verdict::Ambiguous);
+        for _ in 0..3 {
+            assert_eq!(now.quarantine_pct("a"), None);
+            now = floor(Some(now), Verdict::Regressed);
+        }
+        assert_eq!((now.quarantine_pct("a"), now.quarantine_pct("b")), (Some(4.0), None));
+        now = floor(Some(now), Verdict::Same);
+        assert_eq!(now.quarantine_pct("a"), None, "it decays");
+        // One flag in five, as noise gives on a host, is none however long it goes on.
+        for gate in 0..60 {
+            let verdict = if gate % 5 == 0 { Verdict::Ambiguous } else { Verdict::Same };
+            now = floor(Some(now), verdict);
+            assert_eq!(now.quarantine_pct("a"), None, "{gate}");
+        }
     }
 }

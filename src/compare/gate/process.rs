@@ -8,7 +8,7 @@ use crate::files::{self, Kind, MARK};
 use crate::journal::home::is_of_a_bench;
 use crate::journal::{self, ByCase, Run};
 use crate::measure::record::Calibration;
-use crate::process::child::Bench;
+use crate::process::child::{Bench, Watch};
 use crate::stats::{mean, median};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub struct Record {
     /// The versions of PyTorch that ran, or `none`: the two sides may differ in them, where that is
     /// what is compared.
     pub pytorch: String,
+    /// The libraries that it loaded, by version; they too may be what is compared.
+    pub libraries: String,
     pub device_name: String,
     pub wall_s: f64,
     /// What event timing costs; absent on the CPU.
@@ -65,6 +67,7 @@ pub fn measure(
     filter: Option<&str>,
     seed: u64,
     home: &Path,
+    watch: &Watch,
 ) -> Result<Record> {
     const RUN_ID: &str = "gate";
     // Of a gate that was killed.
@@ -80,7 +83,7 @@ pub fn measure(
         .set("NIGHT_SWEEP_RUN_ID", RUN_ID)
         .set("NIGHT_SWEEP_SEED", seed.to_string());
     let start = std::time::Instant::now();
-    bench.run()?;
+    bench.run(watch)?;
     let wall_s = start.elapsed().as_secs_f64();
     let path = home.join("criterion/night-sweep").join(RUN_ID).join(journal::FILE_NAME);
     let run = journal::read(&path)?;
@@ -113,6 +116,7 @@ fn record(run: &Run) -> Record {
     Record {
         conditions: conditions.map(|(what, value)| (what.to_owned(), value)).into(),
         pytorch: Versions::list(run.trials.iter().filter_map(|trial| trial.ran.pytorch.as_ref())),
+        libraries: header.env["libraries"].to_string(),
         device_name: header.device_name(),
         wall_s: 0.0,
         calibration: header.calibration,

@@ -5,6 +5,7 @@ use crate::measure::record::ProtocolKind;
 use crate::process::child::Bench;
 use crate::spec::Source;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub struct Request {
     pub bench: String,
@@ -19,6 +20,10 @@ pub struct Request {
     /// Trials of a process, in the screen and in the confirmation.
     pub trials: [usize; 2],
     pub rules: Rules,
+    /// How long a process may take; none derives it from those before it.
+    pub limit: Option<Duration>,
+    /// A case that the candidate lacks fails nothing.
+    pub allow_missing: bool,
     /// Of the first pair; each further one has the next.
     pub seed: u64,
     pub state: PathBuf,

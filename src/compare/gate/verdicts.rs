@@ -2,10 +2,10 @@
 
 use super::measuring::Gate;
 use super::noise_floor::NoiseFloor;
-use super::process::Case;
 use super::request::variables;
 use crate::compare::comparison::{
     Comparison, Kind, Measured, Mismatch, Outcome, Row, Side, Suite, Times, Verdict,
+    note_of_missing,
 };
 use crate::compare::pair2::floor::mde;
 use crate::compare::pair2::screen::{Direction, Screened};
@@ -16,12 +16,18 @@ use crate::process::child::Bench;
 use crate::results::curve::kernel::KernelChange;
 use crate::stats::median;
 use crate::stats::student::{false_discovery, t95};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 const PYTORCH: &str = "PyTorch";
 
 /// So many cases have to have a time to be trusted in every pair of the screen.
 const CLEAN: f64 = 0.95;
+
+/// A case whose noise hides more than this, or than a higher threshold, is not judged.
+const HIDDEN_PCT: f64 = 10.0;
+/// Of so few cases that nothing but its own pairs says how noisy each is.
+const HIDDEN_OF_FEW_PCT: f64 = 5.0;
 
 /// The comparison. `apart` are the cases that only the base has, and those that only the candidate
 /// has.
@@ -41,7 +47,9 @@ pub fn of(
             row.q_value = row.p_value.is_some().then_some(q);
         }
     }
-    rows.extend(apart.0.iter().map(|id| Row::new(id, Verdict::OnlyInBase)));
+    let lost =
+        |id: &String| Row { fails: !request.allow_missing, ..Row::new(id, Verdict::OnlyInBase) };
+    rows.extend(apart.0.iter().map(lost));
     rows.extend(apart.1.iter().map(|id| Row::new(id, Verdict::OnlyInCand)));
 
     let mismatches = given(gate);
@@ -50,10 +58,23 @@ pub fn of(
     };
     let pytorch = mismatches.iter().filter(|mismatch| mismatch.what == PYTORCH);
     let mut notes: Vec<String> = pytorch.map(differs).collect();
-    let trouble = trouble(gate, &apart);
+    let mut trouble = trouble(gate);
     let (suite, is_clock) = suite(gate, found, &mut notes);
     let fails = suite.is_slower || rows.iter().any(|row| row.fails);
+    let is_lost = |row: &Row| matches!(row.verdict, Verdict::NowFails | Verdict::OnlyInBase);
+    let threshold_pct = request.rules.threshold.exp_m1() * 100.0;
+    let is_few = gate.ids.len() < MIN_SUITE;
+    let hidden_pct = if is_few { HIDDEN_OF_FEW_PCT } else { HIDDEN_PCT }.max(threshold_pct);
+    if !fails && !rows.iter().any(|row| is_judged(row, floor, hidden_pct)) {
+        trouble.push(
+            "no case can be judged: their noise hides more than the threshold, or none has its \
+             times; more --trials, more cases or a quieter machine can"
+                .to_owned(),
+        );
+    }
     let outcome = match () {
+        // Whatever the machine did to the times.
+        () if rows.iter().any(|row| row.fails && is_lost(row)) => Outcome::Regressed,
         () if !trouble.is_empty() || is_clock => Outcome::Inconclusive,
         () if fails => Outcome::Regressed,
         () if found.screen.is_none() => Outcome::Inconclusive,
@@ -61,6 +82,7 @@ pub fn of(
     };
     notes.extend(trouble);
     notes.extend(remarks(gate, found, floor));
+    notes.extend(note_of_missing(apart.0.len(), request.allow_missing));
     let side = |name: &str, build: &Bench| Side {
         name: name.to_owned(),
         runs: vec![build.executable.path.display().to_string()],
@@ -75,7 +97,7 @@ pub fn of(
         outcome,
         base: side("base", &request.base),
         cand: side("candidate", cand),
-        threshold_pct: request.rules.threshold.exp_m1() * 100.0,
+        threshold_pct,
         suite,
         gate: Some(Measured {
             pairs: found.pairs,
@@ -114,16 +136,71 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
         row.clock_ratio = Some(clock.exp());
         row.cycles_ratio = Some((time + clock).exp());
     }
-    if let Some(screened) = screened {
-        judge(&mut row, gate, found, case, screened);
-    } else {
-        untimed(&mut row, gate, id);
+    let errors = [false, true].map(|is_cand| gate.errors(is_cand, id));
+    let more = errors[1].0.len().cmp(&errors[0].0.len());
+    match (more, screened) {
+        (Ordering::Greater, _) => (row.verdict, row.fails) = (Verdict::NowFails, true),
+        (_, Some(screened)) => {
+            judge(&mut row, gate, found, case, screened);
+            let of_clock = found.elasticity * row.clock_ratio.map_or(0.0, f64::ln);
+            as_it_was(&mut row, found, gate.raw(stage, id).map(|raw| raw + of_clock));
+        }
+        _ => row.verdict = untimed(&errors),
     }
-    if row.fails && floor.is_some_and(|floor| floor.is_quarantined(id)) {
+    for (side, (errors, all)) in ["base", "candidate"].into_iter().zip(&errors) {
+        if let Some(error) = errors.first() {
+            row.remarks.push(format!("{side}, {} of {all} processes: {error}", errors.len()));
+        }
+    }
+    if screened.is_none() && errors.iter().all(|(errors, _)| errors.is_empty()) {
+        row.remarks.push("the card was slowed down in some pairs".to_owned());
+    }
+    if let (Verdict::Regressed, Some(least_pct)) =
+        (row.verdict, floor.and_then(|floor| floor.quarantine_pct(id)))
+        && row.ratio.is_some_and(|ratio| (ratio - 1.0) * 100.0 < least_pct)
+    {
         row.fails = false;
-        row.remarks.push("quarantined: it was flagged falsely in 3 A/A runs".to_owned());
+        row.remarks.push(format!(
+            "in quarantine, as it was flagged falsely in A/A runs: fails from {least_pct:.1} % on"
+        ));
     }
     row
+}
+
+/// Whether a slowdown that matters would have been seen in this case.
+fn is_judged(row: &Row, floor: Option<&NoiseFloor>, most_pct: f64) -> bool {
+    let raised_pct = floor.and_then(|floor| floor.quarantine_pct(&row.case_id)).unwrap_or(0.0);
+    let hidden_pct = row.mde_pct.map(|seen_pct| seen_pct.max(raised_pct));
+    match row.verdict {
+        Verdict::Same => hidden_pct.is_some_and(|pct| pct <= most_pct),
+        Verdict::Ambiguous | Verdict::OnlyInBase | Verdict::OnlyInCand => false,
+        Verdict::NowFails | Verdict::NowRuns | Verdict::Regressed | Verdict::Improved => true,
+    }
+}
+
+/// Undoes what comparing a case with the others makes of one that stayed what it was while they
+/// moved; `raw` is `ln` of its time, candidate over base, whatever the others did.
+fn as_it_was(row: &mut Row, found: &Found, raw: Option<f64>) {
+    let shift = found.shift.filter(|shift| shift.cause == Cause::Build).map(|shift| shift.shift);
+    let (Some(raw), Some(beside)) = (raw, row.ratio.map(f64::ln)) else { return };
+    let is_others = (raw - beside).abs() > beside.abs() / 2.0;
+    let is_undone = match row.verdict {
+        Verdict::Improved => is_others && raw > beside,
+        Verdict::Regressed => is_others && raw < beside && shift.is_some_and(|shift| shift < 0.0),
+        _ => false,
+    };
+    if is_undone {
+        (row.verdict, row.fails) = (Verdict::Same, false);
+        row.remarks.push("the other cases moved, and this one did not".to_owned());
+    }
+    let Some(shift) = shift else { return };
+    // Fresh pairs say that the suite moved: each case is told with what it did together with it.
+    row.ratio = Some(raw.exp());
+    row.ci95 = row.ci95.map(|ends| ends.map(|end| end * (raw - beside).exp()));
+    let is_slower = shift > 0.0 && row.ci95.is_some_and(|[low, _]| low > 1.0);
+    if is_slower && raw >= shift / 2.0 && !is_undone {
+        (row.verdict, row.fails) = (Verdict::Regressed, true);
+    }
 }
 
 fn judge(row: &mut Row, gate: &Gate, found: &Found, case: usize, screened: &Screened) {
@@ -152,39 +229,22 @@ fn judge(row: &mut Row, gate: &Gate, found: &Found, case: usize, screened: &Scre
     } else if found.beyond.contains(&case) && screened.difference > 0.0 {
         row.verdict = Verdict::Ambiguous;
         row.remarks.push("beyond the flagged cases that fresh pairs looked into".to_owned());
+    } else if found.untimed.contains(&case) {
+        row.verdict = Verdict::Ambiguous;
+        row.remarks.push("flagged, and without enough times in fresh pairs".to_owned());
     }
 }
 
-fn untimed(row: &mut Row, gate: &Gate, id: &str) {
-    let errors = |is_cand| -> Vec<&str> {
-        let error =
-            gate.side(Stage::Screen, is_cand).filter_map(|record| match record.cases.get(id) {
-                Some(Case::Timed(_)) => None,
-                Some(Case::Failed { error }) => Some(error.as_str()),
-                None => Some("not in the journal"),
-            });
-        error.collect()
-    };
-    let (base, cand) = (errors(false), errors(true));
-    let all = gate.side(Stage::Screen, false).count();
-    row.verdict = match (base.len(), cand.len()) {
-        (0, failed) if failed == all => Verdict::NowFails,
-        (failed, 0) if failed == all => Verdict::NowRuns,
-        (a, b) if a == all && b == all => Verdict::Same,
+/// Of a case that was not timed in every pair, nor failed more often in the candidate.
+fn untimed([(base, all), (cand, _)]: &[(Vec<&str>, usize); 2]) -> Verdict {
+    match (base.len(), cand.len()) {
+        (failed, 0) if failed == *all => Verdict::NowRuns,
+        (a, b) if a == *all && b == a => Verdict::Same,
         _ => Verdict::Ambiguous,
-    };
-    row.fails = row.verdict == Verdict::NowFails;
-    for (side, errors) in [("base", &base), ("candidate", &cand)] {
-        if let Some(error) = errors.first() {
-            row.remarks.push(format!("{side}, {} of {all} processes: {error}", errors.len()));
-        }
-    }
-    if base.is_empty() && cand.is_empty() {
-        row.remarks.push("the card was slowed down in some pairs".to_owned());
     }
 }
 
-fn trouble(gate: &Gate, (lost, new): &(Vec<String>, Vec<String>)) -> Vec<String> {
+fn trouble(gate: &Gate) -> Vec<String> {
     let mut trouble = Vec::new();
     for (what, expected) in gate.records().next().iter().flat_map(|first| &first.conditions) {
         let mut values = gate.records().filter_map(|record| record.conditions.get(what));
@@ -205,14 +265,6 @@ fn trouble(gate: &Gate, (lost, new): &(Vec<String>, Vec<String>)) -> Vec<String>
     if base != cand && !is_asked_for {
         let (base, cand) = (list(&base), list(&cand));
         trouble.push(format!("PyTorch is not the same on both sides: {base} and {cand}"));
-    }
-    if !lost.is_empty() || !new.is_empty() {
-        trouble.push(format!(
-            "the builds do not have the same cases: {} only in the base, {} only in the \
-             candidate; --filter can leave them out",
-            lost.len(),
-            new.len()
-        ));
     }
     let is_throttled = |id: &str| {
         let mut sides =
@@ -281,6 +333,10 @@ fn remarks(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>) -> Vec<String
         ));
         return notes;
     };
+    let quarantined = gate.ids.iter().filter(|id| floor.quarantine_pct(id).is_some()).count();
+    if quarantined > 0 {
+        notes.push(format!("{quarantined} of {} cases are in quarantine", gate.ids.len()));
+    }
     let threshold = request.rules.threshold.exp_m1() * 100.0;
     let noisy = floor.cases.values().filter(|case| case.mde_pct > threshold).count();
     if noisy > 0 {

@@ -34,7 +34,7 @@ pub fn of(comparison: &Comparison) -> String {
 }
 
 fn is_skipped(row: &Row) -> bool {
-    matches!(row.verdict, Verdict::OnlyInBase | Verdict::OnlyInCand)
+    !row.fails && matches!(row.verdict, Verdict::OnlyInBase | Verdict::OnlyInCand)
 }
 
 fn case(row: &Row) -> String {

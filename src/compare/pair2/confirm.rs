@@ -1,6 +1,6 @@
 //! The confirmation: the flagged cases alone, in fresh processes, judged by those alone.
 
-use super::rules::mean_clock;
+use super::rules::{self, mean_clock};
 use super::screen::{Direction, Screen};
 use super::shift::evenly;
 use super::{MIN_SUITE, Pair, Rules};
@@ -77,7 +77,7 @@ fn judge(pairs: &[Pair], flagged: usize, level: f64, rules: &Rules) -> Vec<Optio
             let variances: Vec<f64> =
                 means.iter().flatten().map(|mean| mean.deviation.powi(2)).collect();
             let kept = means.iter().flatten().map(|mean| mean.count).min().unwrap_or_default();
-            Prior::of(&variances, kept as f64 - 1.0)
+            rules::prior(&variances, kept as f64 - 1.0)
         }
     };
     let confirmed = |at: usize, mean: Mean, count: usize| {

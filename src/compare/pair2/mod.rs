@@ -37,6 +37,8 @@ pub struct Found {
     pub screen: Option<Screen>,
     pub confirmed: Vec<(usize, Direction, Confirmed)>,
     pub beyond: Vec<usize>,
+    /// Flagged, and without the times in fresh pairs to say more.
+    pub untimed: Vec<usize>,
     pub shift: Option<SuiteShift>,
     /// Times are compared at equal clocks, by this exponent of the clock or that of their kernel.
     pub elasticity: f64,
@@ -76,6 +78,9 @@ pub fn run(
             Ok(measured.into_iter().map(|pair| pair.at_equal_clocks(&elasticities)).collect())
         })?,
     };
+    let is_open =
+        |case: &usize| confirmed.iter().all(|(own, ..): &(usize, _, Confirmed)| own != case);
+    let untimed = directions.iter().map(|(case, _)| *case).filter(is_open).collect();
     let shift = match screen.is_shifted {
         false => None,
         true => {
@@ -90,6 +95,7 @@ pub fn run(
         screen: Some(screen),
         confirmed,
         beyond,
+        untimed,
         shift,
         elasticity: elasticities.overall,
         pairs: asked,

@@ -1,6 +1,7 @@
 //! The numbers of the algorithm, and what it asks for.
 
 use crate::compare::clock::{Difference, Elasticities, Kind};
+use crate::stats::moderation::Prior;
 use crate::stats::{mean, median};
 
 /// With fewer cases than this the median over the cases says nothing of the suite: one slow case
@@ -159,6 +160,14 @@ impl Pair {
 pub fn mean_clock(pairs: &[Pair], case: usize) -> f64 {
     let clocks: Vec<f64> = pairs.iter().filter_map(|pair| pair.clocks[case]).collect();
     mean(&clocks).unwrap_or_default()
+}
+
+/// What the variances of all cases say about that of each; nothing where they are too few.
+pub fn prior(variances: &[f64], freedom: f64) -> Option<Prior> {
+    match variances.len() {
+        1..MIN_SUITE => Some(Prior { freedom: 0.0, variance: median(variances)? }),
+        _ => Prior::of(variances, freedom),
+    }
 }
 
 /// By how each case moves from pair to pair, beyond what all cases of a pair do.

@@ -1,6 +1,6 @@
 //! The screen: a few pairs of processes over all cases, to find the few that deserve more.
 
-use super::rules::mean_clock;
+use super::rules::{mean_clock, prior};
 use super::{MIN_SUITE, Pair, Rules};
 use crate::compare::clock::{self, Elasticities};
 use crate::stats::moderation::Prior;
@@ -53,7 +53,7 @@ pub fn screen(pairs: Vec<Pair>, elasticities: &Elasticities, rules: &Rules) -> O
     let known: Vec<Option<(f64, f64)>> =
         complete.iter().map(|case| case.as_ref().and_then(statistics)).collect();
     let variances: Vec<f64> = known.iter().flatten().map(|(_, variance)| *variance).collect();
-    let prior = Prior::of(&variances, freedom)?;
+    let prior = prior(&variances, freedom)?;
     let judge = |case: usize, (difference, variance): (f64, f64)| {
         let of_clock = kept.sqrt() * clock::error(mean_clock(&pairs, case));
         let deviation = prior.moderate(variance, freedom).sqrt().hypot(of_clock);

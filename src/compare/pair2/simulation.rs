@@ -4,6 +4,7 @@
 //! its cases, times a sensitivity of the case from 0 to 2; a linear drift over the session, times
 //! the same; 1 % of the launches 5 to 50 % slower; bursts that slow 2 % of the trials.
 
+use super::floor::mde;
 use super::screen::Direction;
 use super::shift::Cause;
 use super::{Ask, Found, Pair, Rules, Stage, run};
@@ -287,6 +288,32 @@ fn a_busy_host_has_no_false_positive_and_detects_twice_its_noise() {
         assert!(failing <= 4, "{failing} of 400 gates of {cases} identical cases");
         let detected = (0..50).filter(|&seed| regressed(&gate(seed, 0.08)) == [3]).count();
         assert!(detected >= least, "{detected} of 50 detected among {cases} cases");
+    }
+}
+
+/// Nothing says what the machine did meanwhile. 5 % hides too much for a verdict on so few.
+#[test]
+fn a_case_alone_is_found_or_too_noisy_to_judge() {
+    for noise in [0.01, 0.05, 0.1, 0.2] {
+        let gate = |seed: u64, slowdown: f64| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let measure = |ask: Ask| {
+                let differences =
+                    ask.cases.iter().map(|_| Some(slowdown.ln_1p() + noise * normal(&mut rng)));
+                let (differences, clocks) = (differences.collect(), vec![None; ask.cases.len()]);
+                Ok(Pair { differences, clocks, kinds: kinds(ask.cases.len()) })
+            };
+            run(1, &Rules::on_host(), measure).unwrap()
+        };
+        let failing = (0..400).filter(|&seed| fails(&gate(seed, 0.0))).count();
+        assert!(failing <= 4, "{noise}: {failing} of 400 gates of an identical case");
+        let passes = |found: &Found| {
+            let screened = found.screen.as_ref().unwrap().cases[0].unwrap();
+            let is_open = found.confirmed.iter().any(|(_, way, _)| *way == Direction::Slower);
+            !is_open && mde(screened.deviation, 12, 1) <= 0.05
+        };
+        let passing = (0..400).filter(|&seed| passes(&gate(seed, 0.2))).count();
+        assert_eq!(passing, 0, "{noise}: {passing} of 400 gates of a slower case pass");
     }
 }
 

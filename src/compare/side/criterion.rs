@@ -7,10 +7,13 @@ use crate::journal::{self, runs};
 use crate::results::criterion_files::{self, CBenchmark};
 use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Criterion's folders are this deep at most: group, function and value.
 const DEPTH: usize = 3;
+
+/// What Criterion writes of a benchmark, and what is read of it.
+const FILES: [&str; 3] = ["benchmark.json", "estimates.json", "sample.json"];
 
 /// Consecutive parts that a sample is cut into: Criterion's files do not say what a trial is.
 const PARTS: usize = 3;
@@ -22,25 +25,33 @@ const JOURNALS: usize = 50;
 /// measure has no time, though Criterion keeps that of a run before it. A benchmark whose files are
 /// broken is named and left out.
 pub fn read(home: &Path, baseline: &str) -> Result<Stored> {
-    let mut found = Found::default();
-    let is_name =
-        !baseline.is_empty() && !baseline.contains(['/', '\\']) && !baseline.starts_with('.');
-    ensure!(is_name, "{baseline:?} is no name of a baseline");
-    find(home, baseline, DEPTH, &mut found)?;
-    ensure!(
-        !found.benchmarks.is_empty(),
-        "{}: no benchmark has a baseline {baseline:?}; `cargo bench -- --save-baseline \
-         {baseline}` makes it, and `new` is the newest run{}",
-        home.display(),
-        found.broken.first().map(|broken| format!(" ({broken})")).unwrap_or_default()
-    );
-    let cases = found.benchmarks.into_iter();
+    stored(home, baseline, find_all(home, baseline)?)
+}
+
+/// As [`read`], of two baselines: what is left out of one is left out of the other.
+pub fn read_both(home: &Path, base: &str, cand: &str) -> Result<(Stored, Stored)> {
+    let (mut found, other) = (find_all(home, base)?, find_all(home, cand)?);
+    let broken: BTreeSet<PathBuf> =
+        found.broken.iter().chain(&other.broken).map(|(folder, _)| folder.clone()).collect();
+    let without = |found: Found| {
+        let kept = found.benchmarks.into_iter().filter(|(folder, _)| !broken.contains(folder));
+        Found { benchmarks: kept.collect(), ..found }
+    };
+    found = without(found);
+    let (base, mut cand) = (stored(home, base, found)?, stored(home, cand, without(other))?);
+    leave_out_what_is_of(&base, &mut cand);
+    Ok((base, cand))
+}
+
+fn stored(home: &Path, baseline: &str, found: Found) -> Result<Stored> {
+    let cases = found.benchmarks.iter();
     let mut cases: BTreeMap<String, Case> =
-        cases.map(|benchmark| (benchmark.id.full_id.clone(), case(&benchmark))).collect();
+        cases.map(|(_, benchmark)| (benchmark.id.full_id.clone(), case(benchmark))).collect();
     if baseline == "new" {
         leave_out_what_the_newest_run_lacks(home, &mut cases);
     }
-    let notes = found.broken.into_iter().map(|broken| format!("left out of {baseline}: {broken}"));
+    let notes = found.broken.into_iter();
+    let notes = notes.map(|(_, broken)| format!("left out, as {baseline} is broken: {broken}"));
     Ok(Stored {
         side: Side { name: baseline.to_owned(), runs: vec![baseline.to_owned()], device: None },
         is_host: is_host(home),
@@ -53,9 +64,30 @@ pub fn read(home: &Path, baseline: &str) -> Result<Stored> {
 
 #[derive(Default)]
 struct Found {
-    benchmarks: Vec<CBenchmark>,
+    /// By their folders.
+    benchmarks: Vec<(PathBuf, CBenchmark)>,
     /// What is wrong with those that cannot be read.
-    broken: Vec<String>,
+    broken: Vec<(PathBuf, String)>,
+}
+
+fn find_all(home: &Path, baseline: &str) -> Result<Found> {
+    let mut found = Found::default();
+    let is_name =
+        !baseline.is_empty() && !baseline.contains(['/', '\\']) && !baseline.starts_with('.');
+    ensure!(is_name, "{baseline:?} is no name of a baseline");
+    find(home, baseline, DEPTH, &mut found)?;
+    let how = match baseline {
+        "new" => "`cargo bench` makes it: it is the newest run".to_owned(),
+        "change" => "what Criterion keeps there are no times".to_owned(),
+        _ => format!("`cargo bench -- --save-baseline {baseline}` makes it"),
+    };
+    ensure!(
+        !found.benchmarks.is_empty(),
+        "{}: no benchmark has a baseline {baseline:?}; {how}{}",
+        home.display(),
+        found.broken.first().map(|(_, broken)| format!(" ({broken})")).unwrap_or_default()
+    );
+    Ok(found)
 }
 
 /// The newest run that has a case says whether it was measured.
@@ -80,7 +112,7 @@ fn leave_out_what_the_newest_run_lacks(home: &Path, cases: &mut BTreeMap<String,
 
 /// Leaves out of `cand` what is the measurement of `base` itself: the candidate's run had not these
 /// cases, as with a filter. Two names of one run stay what they are.
-pub fn leave_out_what_is_of(base: &Stored, cand: &mut Stored) {
+fn leave_out_what_is_of(base: &Stored, cand: &mut Stored) {
     let is_of_base = |(id, case): (&String, &Case)| {
         base.cases.get(id).is_some_and(|own| !own.runs.is_empty() && own.runs == case.runs)
     };
@@ -106,13 +138,17 @@ fn is_host(home: &Path) -> bool {
 
 fn find(dir: &Path, baseline: &str, depth: usize, found: &mut Found) -> Result<()> {
     let files = dir.join(baseline);
+    let is_begun = || FILES.iter().any(|name| files.join(name).exists());
     match criterion_files::read_folder(&files) {
-        Ok(Some(benchmark)) => found.benchmarks.push(benchmark),
-        Ok(None) if files.join("benchmark.json").exists() => {
-            found.broken.push(format!("{}: a file of it is missing", files.display()));
+        Ok(Some(benchmark)) => found.benchmarks.push((dir.to_owned(), benchmark)),
+        Ok(None) if is_begun() => {
+            let is_missing = |name: &&&str| !files.join(name).exists();
+            let missing: Vec<&str> = FILES.iter().filter(is_missing).copied().collect();
+            let (files, missing) = (files.display(), missing.join(" and "));
+            found.broken.push((dir.to_owned(), format!("{files}: {missing} is missing")));
         }
         Ok(None) => {}
-        Err(error) => found.broken.push(format!("{error:#}")),
+        Err(error) => found.broken.push((dir.to_owned(), format!("{error:#}"))),
     }
     if depth == 0 {
         return Ok(());

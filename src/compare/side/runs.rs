@@ -7,6 +7,7 @@ use crate::device::torch::Versions;
 use crate::files;
 use crate::measure::record::Protocol;
 use crate::results::raw::{Measured, Raw, Row};
+use crate::stats::median;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -84,6 +85,8 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
                 case.error = Some(format!("{}: {}", failed.error_kind.name(), failed.error));
             }
             Row::Measured(row) => {
+                ensure_consistent(row)
+                    .with_context(|| format!("{}: {}", folder.display(), row.point.case_id))?;
                 case.runs.extend(trials(row));
                 case.kernels = row.kernels.iter().map(|kernel| kernel.name.clone()).collect();
                 let new = row.flags.iter().filter(|flag| !case.flags.contains(flag));
@@ -99,6 +102,42 @@ fn add(side: &mut Stored, folder: &Path) -> Result<()> {
 fn trials(row: &Measured) -> Option<Run> {
     let run = Run::of_trials(&row.trial_p50, row.timing_raw.clone())?;
     Some(run.with_clocks(&row.trial_sm_mhz))
+}
+
+/// Refuses a row whose times contradict each other: somebody changed some of them.
+fn ensure_consistent(row: &Measured) -> Result<()> {
+    let Measured { timing_raw, trial_p50, timing, .. } = row;
+    let says = "contradict each other: `night-sweep report` writes the folder again";
+    let Some(middle) = median(timing_raw) else { return Ok(()) };
+    ensure!(is_close(middle, timing.p50), "timing_raw and the p50 of timing {says}");
+    // Which samples a trial has is not known, but the median of all lies among those of the trials.
+    let low = trial_p50.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = trial_p50.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let is_among =
+        (low <= middle && middle <= high) || [low, high].iter().any(|p50| is_close(*p50, middle));
+    let mut sorted = timing_raw.clone();
+    sorted.sort_by(f64::total_cmp);
+    let is_same = is_among && trial_p50.iter().all(|p50| is_median(*p50, &sorted));
+    ensure!(is_same, "timing_raw and trial_p50 {says}");
+    Ok(())
+}
+
+/// Whether it can be the median of some of these: it is one of them, or in the middle of two.
+fn is_median(value: f64, sorted: &[f64]) -> bool {
+    let (mut low, mut high) = (0, sorted.len() - 1);
+    while low <= high {
+        match sorted[low] / 2.0 + sorted[high] / 2.0 {
+            middle if is_close(middle, value) => return true,
+            middle if middle < value => low += 1,
+            _ if high == 0 => return false,
+            _ => high -= 1,
+        }
+    }
+    false
+}
+
+fn is_close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
 /// Null for a raw.json on its own.

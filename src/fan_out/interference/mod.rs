@@ -20,7 +20,7 @@ use crate::journal::home::is_of_a_bench;
 use crate::journal::record::SCHEMA_VERSION;
 use crate::journal::{self, FILE_NAME, Run};
 use crate::measure::record::{Protocol, ProtocolKind};
-use crate::process::child::exactly;
+use crate::process::child::{Cut, LIST, Watch, exactly};
 use crate::process::signals::Signals;
 use crate::terminal::say;
 use anyhow::{Context, Result, ensure};
@@ -98,7 +98,11 @@ fn probe(
         bench.set("NIGHT_SWEEP_BURN_IN", BURN_IN_S)
     };
     let first = request.places.first().context("a fan-out has a place")?;
-    let ids = evenly(&probe(first).cases(request.filter.as_deref())?, CASES);
+    let watch = Watch { signals, limit: LIST };
+    let ids = match probe(first).cases(request.filter.as_deref(), &watch) {
+        Err(error) if matches!(error.downcast_ref(), Some(Cut::Stopped(_))) => return Ok(None),
+        ids => evenly(&ids?, CASES),
+    };
     ensure!(!ids.is_empty(), "no case has an id that the filter matches");
     let filter = exactly(ids.iter().map(|id| &**id));
 
