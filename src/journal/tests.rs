@@ -250,7 +250,7 @@ fn headers_that_no_spec_could_have_made_are_refused() {
     }
     let padded = Gemm { shape: GemmShape { k: 72, ..dense.shape }, ..dense };
     let batch = Operation::GemmOnTheFly(Gemm { batch: 2, ..padded });
-    refused(&|h| h.cases[0].operation = batch.clone(), "with padding is one, and no batch");
+    refused(&|h| h.cases[0].operation = batch.clone(), "a batch of GEMMs has no padding");
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub fn start_anew(
     lost: Option<&Lost>,
     device: &Device,
     settings: &Settings,
-    signals: &Signals,
+    signals: Option<&Signals>,
 ) -> Result<u8> {
     let mut command = Command::new(executable()?);
     let mut arguments = std::env::args_os();
@@ -94,8 +94,12 @@ pub fn start_anew(
     if let Some(Fault::Vanished { .. }) = settings.fault {
         command.env("CUDA_VISIBLE_DEVICES", "");
     }
-    let error = signals.exec(&mut command);
-    if let Some(asked) = signals.asked() {
+    // Nobody listens where nothing is measured.
+    let error = match signals {
+        Some(signals) => signals.exec(&mut command),
+        None => command.exec().into(),
+    };
+    if let Some(asked) = signals.and_then(Signals::asked) {
         say(&format!("night-sweep: stopped by {} before that", asked.by));
         say_not_begun(&left.names);
         return Ok(asked.code);

@@ -111,8 +111,8 @@ impl Session {
         };
         let remaining = if lost.is_some() { "cases" } else { "experiments" };
         say(&format!("night-sweep: {what}; starting anew for the remaining {remaining}"));
-        let signals = self.signals.as_ref().context("nobody listens for signals")?;
-        start_anew(&left, lost.as_ref(), &self.with.device, &self.settings, signals)
+        let (device, signals) = (&self.with.device, self.signals.as_ref());
+        start_anew(&left, lost.as_ref(), device, &self.settings, signals)
     }
 
     /// Runs an experiment: from its cases to its report.
