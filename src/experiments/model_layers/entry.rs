@@ -185,7 +185,7 @@ impl ModelLayers {
         let operation = Operation::Cold(Box::new(Operation::Layer(operations)));
         let series = format!("layer_{}_{}{}", plan.name(), dtype.name(), self.provider.suffix());
         Case::row(group, &series, &step.name(), step.tokens, dtype, operation)
-            .on_curve(format!("layer {at}, {}", plan.name()))
+            .on_curve(format!("layer {at} in {}, {}", step.phase.name(), plan.name()))
             .label("plan", plan.name())
             .label("layer", at)
     }

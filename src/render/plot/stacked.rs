@@ -30,7 +30,11 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot) -> Result<()
         (kind, Box::new(key))
     });
     let top = legend(area, [42, 44], entries)?;
-    caption(area, raw, "Sum of the medians of all layers' operations. 1.2×: as fast as dense.")?;
+    caption(
+        area,
+        raw,
+        "Sum of the medians of all layers' operations and lm_head. The factor: as fast as dense.",
+    )?;
     let count = model.steps.len().max(1) as i32;
     for (index, step) in model.steps.iter().enumerate() {
         let width = (WIDTH as i32 - MARGIN) / count;
@@ -42,10 +46,7 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot) -> Result<()
 }
 
 fn color(at: usize) -> RGBColor {
-    let base = PALETTE[at % PALETTE.len()];
-    // A second round of the colours is paler.
-    let paler = |channel: u8| if at < PALETTE.len() { channel } else { 128 + channel / 2 };
-    RGBColor(paler(base.0), paler(base.1), paler(base.2))
+    PALETTE.get(at).copied().unwrap_or(MUTED)
 }
 
 fn panel(
