@@ -128,7 +128,7 @@ impl Setting<'_> {
             let by = if linear == Linear::DownProj { Swept::K } else { Swept::N };
             return vec![Part::Linear { m, n: out, k: into, by }];
         };
-        // With tensor parallelism a GPU has as many groups as it has of the outputs.
+        // With tensor parallelism a GPU has as many groups as it has of the outputs: the first GPU.
         let ranks = match ranks.len() {
             1 => &ranks[..],
             groups => &ranks[..(groups / self.tp).max(1)],
