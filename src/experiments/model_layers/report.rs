@@ -192,6 +192,7 @@ impl<'a> Times<'a> {
 
     fn whole_layers(&self, layers: &[LayerDims]) -> Vec<WholeLayer> {
         let (of, at) = (self.of, self.of.whole_layer());
+        let is_cpu = self.raw.metadata.device == "cpu";
         let mut found = Vec::new();
         for step in of.steps() {
             for plan in Plan::ALL {
@@ -213,7 +214,7 @@ impl<'a> Times<'a> {
                     graph_ms,
                     parts_ms,
                     difference_pct,
-                    note: differs.then(|| difference(difference_pct).to_owned()),
+                    note: differs.then(|| difference(difference_pct, is_cpu).to_owned()),
                 });
             }
         }
@@ -273,13 +274,22 @@ fn dims_of(unit: Unit, dims: &LayerDims) -> Option<Vec<usize>> {
     }
 }
 
-fn difference(pct: f64) -> &'static str {
-    if pct > 0.0 {
-        "a layer's operations find the results of those before in the L2 cache; timed apart they \
-         come from memory"
-    } else {
-        "kernels of one kind in a row keep the clock and the caches in another state than those of \
-         a whole layer"
+/// What may be the reason.
+fn difference(pct: f64, is_cpu: bool) -> &'static str {
+    match (pct > 0.0, is_cpu) {
+        (true, false) => {
+            "operations of a layer may find the results of those before in the L2 cache; timed \
+             apart, their operands come from memory"
+        }
+        (false, false) => {
+            "timed apart, launches of one kernel follow each other; in a layer the clock, the \
+             caches and the gaps between kernels may be others"
+        }
+        (false, true) => {
+            "timed apart, an operation's operands may stay in the processor's caches; in a layer \
+             those of all others come in between"
+        }
+        (true, true) => "why, is not known",
     }
 }
 
@@ -333,17 +343,19 @@ fn sentences(report: &ModelReport) -> Vec<String> {
             () if high < 1.0 => "compression does not pay",
             () => "whether compression pays is undecided",
         };
+        let another = match (ratio(low), ratio(high)) {
+            (low, high) if low == high => String::new(),
+            (low, high) => format!(" (another run: {low} to {high})"),
+        };
         let advised = of(ADVISED).and_then(|plan| plan.speedup_over_dense);
         let advised = advised.map_or_else(String::new, |advised| {
             format!("; with the advised dimensions {}", ratio(advised))
         });
         sentences.push(format!(
-            "{} {}: {paid}: {} as fast as dense (another run: {} to {}){advised}.",
+            "{} {}: {paid}: {} as fast as dense{another}{advised}.",
             step.phase,
             step.tokens,
-            ratio(as_is),
-            ratio(low),
-            ratio(high)
+            ratio(as_is)
         ));
     }
     sentences.extend(report.modules.first().filter(|worst| worst.saved_pct > 0.0).map(|worst| {
