@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
+#[path = "../browser/mod.rs"]
+mod browser;
 mod refused;
 mod report;
 mod run;

@@ -3,7 +3,7 @@
 
 use crate::support::{assert_contains, assert_valid, json};
 use crate::synthetic::{self, Outcome};
-use crate::{DIMS, Model};
+use crate::{DIMS, Model, browser};
 use night_sweep::render;
 use night_sweep::spec::Spec;
 use night_sweep::workload::case::Case;
@@ -208,4 +208,27 @@ fn a_run_of_another_model_advises_nothing() {
     write(&folder).refused_for(&["the run is of another model: layers.0.v_proj"]);
     write(&model.text("none")).refused_for(&["cannot read", "none/summary.json"]);
     assert!(!model.path("advised").exists());
+}
+
+#[test]
+#[ignore = "needs chromium"]
+fn the_page_draws_the_curves_and_lists_the_rest() {
+    let model = Model::new();
+    let folder = measured(&model, &[], |case| Ok(ms(case)));
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    let seen = browser::seen(&page);
+    // One point each: attention, and a whole layer in each phase.
+    let data = browser::data(&page);
+    let drawn: Vec<&str> =
+        data["panels"].as_array().unwrap().iter().map(|title| title.as_str().unwrap()).collect();
+    let of = |m| [format!("M={m} K=64, over N"), format!("M={m} N=64, over K")];
+    assert_eq!(drawn, [of(8), of(128)].concat());
+    assert_eq!(seen["panels"], 4);
+    let points = data["points"].as_array().unwrap().iter();
+    let on_panels = points.filter(|point| point.get("panel").is_some()).count();
+    assert_eq!(seen["dots"], on_panels);
+    let key_right = seen["key_right"].as_str().unwrap();
+    assert!(key_right.contains("M=8 K=64, over N"), "{key_right}");
+    assert_eq!(seen["too_wide"], false);
+    assert!(seen["dots_one_off"].as_u64().unwrap() < on_panels as u64);
 }

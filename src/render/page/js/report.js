@@ -136,7 +136,8 @@ function drawCurves(host, controls) {
     const ink = (index) => (isSweep ? "var(--muted)" : `var(--c${data.curves[index].color})`);
     const mark = (at) => curveMark(style(drawn[at]), ink(drawn[at]));
     const hide = ({ hidden }) => change({ hidden: new Set([...hidden].map((at) => drawn[at])) });
-    controls.append(curveBoxes("Curves", drawn.map((index) => data.curves[index].name), mark, hide));
+    const shown = drawn.map((index) => data.curves[index].name);
+    controls.append(curveBoxes("Curves", shown, mark, hide));
   }
   change({ isLog });
   host.parentElement.before(key(isSweep, rows));
