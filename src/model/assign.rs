@@ -99,7 +99,7 @@ pub fn assign(
             None => is_width,
         };
         let into: Vec<usize> = layer.map_or_else(|| (0..layers).collect(), |layer| vec![layer]);
-        if is_width && layer.is_some() {
+        if is_width && (layer.is_some() || !linears.is_empty()) {
             for layer in into {
                 let known = widths.insert(layer, item.dim);
                 let other = known.filter(|known| *known != item.dim);

@@ -63,6 +63,9 @@ fn widths_are_of_the_mlp() {
     let items = [("layers.1.mlp.gate_proj", 501), ("layers.1.mlp.up_proj", 501)];
     let found = assigned(&items, Some(DimsAre::Widths), 1).unwrap();
     assert_eq!((found.mlp_widths.unwrap()[1], found.ranks.len()), (501, 0));
+    // Of all layers where none is named.
+    let found = assigned(&[("gate+up+down", 501)], Some(DimsAre::Widths), 1).unwrap();
+    assert_eq!((found.mlp_widths, found.ranks.len()), (Some(vec![501; 4]), 0));
 }
 
 #[test]
