@@ -66,7 +66,7 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
     assigned.notes.iter().for_each(|note| say(&format!("night-sweep: {note}")));
     if let (Some(run), Some(to)) = (&arguments.run, &arguments.write_dims) {
         let modules = written::read(run)?;
-        let done = written::advised(&modules, &text, &items, &assigned.places)?;
+        let done = written::advised(&modules, &text, &items, &assigned.places, &model)?;
         let is_there = to.symlink_metadata().is_ok();
         ensure!(!is_there, "{}: there is a file of that name: give another", to.display());
         files::write_atomically(to, done.text.as_bytes())?;

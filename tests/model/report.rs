@@ -179,6 +179,8 @@ fn the_advised_dimensions_are_written_in_the_form_that_came_in() {
         r#"{"head_wise_ranks": {"model.layers.0.self_attn.q_proj": [21]}, "kept": "as it is"}"#,
         r#"[{"name": "layers.0.q_proj", "dim": 21}, {"name": "layers.1.mlp", "dim": 67}]"#,
         "name,dim,why\nlayers.0.q_proj,21,asvd\nlayers.1.mlp,67,pruned\n",
+        // The first layer is dense, and stays so.
+        r#"{"block_configs": [{"ffn": {"intermediate_size": 96}}, {"ffn": {"intermediate_size": 67}}]}"#,
     ];
     for form in forms {
         let model = Model::new();
@@ -186,8 +188,9 @@ fn the_advised_dimensions_are_written_in_the_form_that_came_in() {
         let folder = measured(&model, &[], |case| Ok(ms(case)));
         let (folder, out) = (folder.to_str().unwrap().to_owned(), model.text("advised"));
         let ran = model.compressed(&["--run", &folder, "--write-dims", &out]).succeeded();
-        let count = form.matches("21").count() + form.matches("67").count();
-        assert_contains(&ran.stdout, &[&format!("{count} of {count} dimensions changed: {out}")]);
+        let all = ["21", "67", "96"].map(|dim| form.matches(dim).count());
+        let (changed, all) = (all[0] + all[1], all.iter().sum::<usize>());
+        assert_contains(&ran.stdout, &[&format!("{changed} of {all} dimensions changed: {out}")]);
         let bare = |text: &str| text.replace(char::is_whitespace, "");
         let expected = form.replace("21", "24").replace("67", "72");
         assert_eq!(bare(&model.read("advised")), bare(&expected));
@@ -205,7 +208,7 @@ fn a_run_of_another_model_advises_nothing() {
     let out = model.text("advised");
     let write = |run: &str| model.compressed(&["--run", run, "--write-dims", &out]);
     model.write("dims", r#"{"layers.0.v_proj": 21}"#);
-    write(&folder).refused_for(&["the run is of another model: layers.0.v_proj"]);
+    write(&folder).refused_for(&["no advice for layers.0.v_proj: it is of another model"]);
     write(&model.text("none")).refused_for(&["cannot read", "none/summary.json"]);
     assert!(!model.path("advised").exists());
 }
