@@ -180,7 +180,8 @@ fn the_advised_dimensions_are_written_in_the_form_that_came_in() {
         r#"[{"name": "layers.0.q_proj", "dim": 21}, {"name": "layers.1.mlp", "dim": 67}]"#,
         "name,dim,why\nlayers.0.q_proj,21,asvd\nlayers.1.mlp,67,pruned\n",
         // The first layer is dense, and stays so.
-        r#"{"block_configs": [{"ffn": {"intermediate_size": 96}}, {"ffn": {"intermediate_size": 67}}]}"#,
+        r#"{"block_configs": [
+            {"ffn": {"intermediate_size": 96}}, {"ffn": {"intermediate_size": 67}}]}"#,
     ];
     for form in forms {
         let model = Model::new();

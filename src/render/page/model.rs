@@ -9,7 +9,7 @@ use crate::results::summary::Summary;
 use crate::units::{percent, ratio, time};
 use indexmap::IndexSet;
 
-pub fn of(summary: &Summary, title: &str) -> String {
+pub fn of(summary: &Summary, title: &'static str) -> String {
     let Some(model) = &summary.model else { return String::new() };
     let kinds: IndexSet<&str> = model
         .steps
@@ -18,7 +18,7 @@ pub fn of(summary: &Summary, title: &str) -> String {
         .flat_map(|plan| plan.by_kind_ms.keys().map(String::as_str))
         .collect();
     let steps: String = model.steps.iter().map(|step| self::step(model, step, &kinds)).collect();
-    let (title, legend) = (html(title), legend(&kinds));
+    let legend = legend(&kinds);
     format!(
         "<section aria-labelledby=\"plans-title\"><h2 id=\"plans-title\">{title}</h2><p \
          class=\"note\">Sum of the operations of all layers, on one GPU, and lm_head.</p>\
