@@ -120,6 +120,16 @@ fn the_findings_say_whether_it_paid_and_what_to_change() {
 }
 
 #[test]
+fn a_model_that_is_not_compressed_has_nothing_to_pay_for() {
+    let model = Model::new();
+    model.write("dims", r#"{"layers.0.mlp.width": 96}"#);
+    let summary = summary(&measured(&model, &[], |case| Ok(ms(case))));
+    let findings = summary["findings"].to_string();
+    assert_contains(&findings, &["Nothing of this model is compressed"]);
+    assert!(!findings.contains("compression pays"), "{findings}");
+}
+
+#[test]
 fn a_plan_that_is_faster_and_too_large_is_explained() {
     let model = Model::new();
     let folder = measured(&model, &["--max-overhead", "1%"], |case| Ok(ms(case)));

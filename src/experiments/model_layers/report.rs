@@ -20,7 +20,12 @@ const AGREE_PCT: f64 = 5.0;
 pub fn add(summary: &mut Summary, raw: &Raw, _: &View) {
     let Some(of) = ModelLayers::of_config(&raw.config) else { return };
     let report = Times::of(&of, raw).report();
-    summary.findings.extend(sentences(&report));
+    if of.layers().iter().all(|layer| layer.units(&of.model).is_empty()) {
+        let all = "Nothing of this model is compressed: all plans are the dense one.";
+        summary.findings.push(all.to_owned());
+    } else {
+        summary.findings.extend(sentences(&report));
+    }
     summary.model = Some(report);
 }
 
