@@ -33,6 +33,17 @@ pub fn ratio(value: f64) -> String {
     if value < 1.0 { format!("{value:.2}×") } else { format!("{}×", three_digits(value)) }
 }
 
+/// A number of weights in millions, or in billions from one on.
+pub fn count(weights: usize) -> String {
+    let millions = weights as f64 / 1e6;
+    // As it will be rounded: 999.9996 M is 1.000 B.
+    if millions < 999.9995 {
+        format!("{millions:.3} M")
+    } else {
+        format!("{:.3} B", millions / 1e3)
+    }
+}
+
 /// Per cent with one decimal.
 pub fn percent(value: f64) -> String {
     format!("{value:.1} %")
@@ -80,6 +91,12 @@ mod tests {
         ] {
             assert_eq!(time(ms), text);
         }
+    }
+
+    #[test]
+    fn weights_are_millions_or_billions() {
+        let shown = [3_199_744, 999_999_499, 999_999_500, 8_030_261_248].map(count);
+        assert_eq!(shown, ["3.200 M", "999.999 M", "1.000 B", "8.030 B"]);
     }
 
     #[test]

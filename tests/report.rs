@@ -9,7 +9,7 @@ mod synthetic;
 
 use night_sweep::journal::record::{Failure, Header, Line};
 use night_sweep::measure::record::{Calibration, Cold, ProtocolKind, Settled};
-use night_sweep::render::{self, Written, plot};
+use night_sweep::render::{self, Written, plot, table};
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
 use night_sweep::workload::Case;
@@ -487,17 +487,20 @@ fn many_backends_fit_a_narrow_terminal_without_a_broken_word() {
     for (lines, root) in [(lines, lasting("nine")), (without, lasting("nine_stand-ins"))] {
         let is_stand_in = root.ends_with("nine_stand-ins");
         let written = Bench::new(header.clone(), &lines).try_write(&root).unwrap();
-        let table: Vec<&str> = written.table.lines().skip(1).collect();
+        let raw: Raw = serde_json::from_value(json(&written.folder.join("raw.json"))).unwrap();
+        let summary = json(&written.folder.join("summary.json"));
+        let narrow = table::of(&raw, &serde_json::from_value(summary).unwrap(), 80);
+        let table: Vec<&str> = narrow.lines().skip(1).collect();
         let is_rule = |line: &&str| line.starts_with('─');
         let last = table.iter().rposition(is_rule).unwrap();
-        assert!(table[..last].iter().all(|line| line.chars().count() <= 80), "{}", written.table);
+        assert!(table[..last].iter().all(|line| line.chars().count() <= 80), "{}", narrow);
         let words: Vec<&str> = table[..last].iter().flat_map(|line| line.split(' ')).collect();
         let count = |word: &str| words.iter().filter(|known| **known == word).count();
         for name in ["AUTO", "FLASH", "NS_FLASH", "MEM_EFFICIENT", "NS_MEM_EFFICIENT", "NS_CUDNN"] {
-            assert_eq!(count(name), 1, "{name} in {}", written.table);
+            assert_eq!(count(name), 1, "{name} in {}", narrow);
         }
         assert_eq!((count("unsupported"), count("head_dim"), count("128")), (4, 1, 1));
-        assert_eq!(count("(stand-in)"), if is_stand_in { 5 } else { 0 }, "{}", written.table);
+        assert_eq!(count("(stand-in)"), if is_stand_in { 5 } else { 0 }, "{}", narrow);
     }
 }
 

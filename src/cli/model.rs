@@ -4,9 +4,9 @@ use crate::experiments::model_layers::architecture::Architecture;
 use crate::files::{self, cannot};
 use crate::model::assign::{self, Assigned, DimsAre};
 use crate::model::{config, shapes, spec, written};
-use crate::spec::Spec;
+use crate::spec::{Spec, SpecError};
 use crate::terminal::{print, say, text, width};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -66,8 +66,10 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
     assigned.notes.iter().for_each(|note| say(&format!("night-sweep: {note}")));
     if let (Some(run), Some(to)) = (&arguments.run, &arguments.write_dims) {
         let modules = written::read(run)?;
-        let done = written::advised(&modules, &text, &items, &assigned.places)?;
-        files::replace_file(to, done.text.as_bytes(), |_| false)?;
+        let done = written::advised(&modules, &text, &items, &assigned.places, &model)?;
+        let is_there = to.symlink_metadata().is_ok();
+        ensure!(!is_there, "{}: there is a file of that name: give another", to.display());
+        files::write_atomically(to, done.text.as_bytes())?;
         done.notes.iter().for_each(|note| say(&format!("night-sweep: {note}")));
         print(&format!(
             "{} of {} dimensions changed: {}\n",
@@ -80,11 +82,13 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
     let entry = spec::entry(&model, &assigned, &asked(arguments)?);
     let text = spec::yaml(&entry)?;
     // What the files do not say, the spec's own checks do.
-    let parsed = Spec::parse(&text, Path::new("the model's spec"))?;
+    let parsed = Spec::parse(&text, Path::new("spec")).map_err(of_the_model)?;
     let experiment = parsed.experiments().next().context("an entry")?;
-    print(&(shapes::of(&serde_json::from_value(experiment.sweep.to_json())?, width()) + "\n"))?;
     if let Some(path) = &arguments.spec {
         files::replace_file(path, text.as_bytes(), spec::is_ours)?;
+    }
+    print(&(shapes::of(&serde_json::from_value(experiment.sweep.to_json())?, width()) + "\n"))?;
+    if let Some(path) = &arguments.spec {
         let shown = text::shell(path);
         print(&format!(
             "measure it: night-sweep run M1_model_layers --spec {shown}\n\
@@ -92,6 +96,17 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
         ))?;
     }
     Ok(0)
+}
+
+/// Without the place in a spec that nobody wrote.
+fn of_the_model(error: SpecError) -> anyhow::Error {
+    match error {
+        SpecError::Invalid { problem, .. } => {
+            let prefix = format!("experiments.{}.", spec::NAME);
+            anyhow!("{}", problem.strip_prefix(&prefix).unwrap_or(&problem))
+        }
+        other => other.into(),
+    }
 }
 
 fn architecture(path: &Path) -> Result<Architecture> {
@@ -125,8 +140,12 @@ fn asked(arguments: &ModelArgs) -> Result<spec::Asked> {
             .map(|path| path.display().to_string())
             .collect(),
     };
-    for tokens in input::dims(&arguments.tokens).context("--tokens")? {
-        let tokens = tokens.dim;
+    for tokens in arguments.tokens.split(',') {
+        let tokens = tokens.trim();
+        let tokens: usize =
+            tokens.parse().ok().filter(|tokens| *tokens > 0).with_context(|| {
+                format!("--tokens: {tokens:?} is no number of tokens; a list is like 1,16,512")
+            })?;
         let is_decode = tokens <= arguments.decode_up_to;
         let counts = if is_decode { &mut asked.decode } else { &mut asked.prefill };
         ensure!(!counts.contains(&tokens), "--tokens: {tokens} stands twice");

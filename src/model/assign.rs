@@ -99,14 +99,14 @@ pub fn assign(
             None => is_width,
         };
         let into: Vec<usize> = layer.map_or_else(|| (0..layers).collect(), |layer| vec![layer]);
-        if is_width && layer.is_some() {
+        if is_width && (layer.is_some() || !linears.is_empty()) {
             for layer in into {
                 let known = widths.insert(layer, item.dim);
                 let other = known.filter(|known| *known != item.dim);
                 ensure!(other.is_none(), "{name}: layer {layer} has another width too");
                 assigned.places[at].push(Place { layer, linear: None, group: 0 });
             }
-        } else if linears.is_empty() && layer.is_none() {
+        } else if linears.is_empty() && layer.is_none() && !name.contains('.') {
             in_turn.push((at, is_width));
         } else if linears.is_empty() {
             nowhere.push(name);
@@ -121,7 +121,7 @@ pub fn assign(
     }
     let taken = widths.len() + ranks.len();
     if taken > 0 {
-        nowhere.extend(in_turn.iter().map(|(at, _)| items[*at].name.as_deref().unwrap_or("?")));
+        nowhere.extend(in_turn.iter().map(|(at, _)| name_of(&items[*at])));
     } else {
         give_in_turn(model, items, &in_turn, &mut ranks, &mut widths, &mut assigned);
     }
@@ -182,15 +182,21 @@ fn give_in_turn(
         of[layer].insert(0, items[at].dim);
         assigned.places[at].push(Place { layer, linear: Some(linear), group: 0 });
     }
-    let what = |count: usize, what: &str| format!("{count} dimensions name no module: {what}");
-    if !as_widths.is_empty() {
-        let text = "taken as widths of the MLP, given to the layers in turn";
-        assigned.notes.push(what(as_widths.len(), text));
-    }
-    if !as_ranks.is_empty() {
-        let text = "taken as ranks, given in turn to the linear layers in which they save weights";
-        assigned.notes.push(what(as_ranks.len(), text));
-    }
+    let mut note = |places: &[usize], taken: &str| {
+        if !places.is_empty() {
+            let names: Vec<&str> = places.iter().map(|at| name_of(&items[*at])).collect();
+            assigned.notes.push(format!("no module is named by {}: {taken}", some_of(&names)));
+        }
+    };
+    note(&as_widths, "taken as widths of the MLP, given to the layers in turn");
+    note(
+        &as_ranks,
+        "taken as ranks, given in turn to the linear layers in which they save weights",
+    );
+}
+
+fn name_of(item: &Item) -> &str {
+    item.name.as_deref().filter(|name| !name.is_empty()).unwrap_or("one without a name")
 }
 
 fn some_of(names: &[&str]) -> String {

@@ -6,6 +6,7 @@ use crate::experiments::model_layers::part::{Kind, Part};
 use crate::experiments::model_layers::{ModelLayers, Plan};
 use crate::experiments::value::one;
 use crate::render::table::{table, wrapped};
+use crate::units::{count, percent, three_digits};
 use crate::workload::Operation;
 use indexmap::{IndexMap, IndexSet};
 
@@ -62,7 +63,7 @@ fn gemms(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
             k.to_string(),
             gemm.layers.len().to_string(),
             gemm.count.to_string(),
-            format!("{:.1} M", (n * k * gemm.count) as f64 / 1e6),
+            count(n * k * gemm.count),
             if bad.is_empty() { String::new() } else { format!("{} misaligned", bad.join(", ")) },
         ]);
     }
@@ -81,8 +82,8 @@ fn totals(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
         rows.push(vec![
             step.words(),
             operations.len().to_string(),
-            format!("{:.3}", flops / 1e12),
-            format!("{:.2}", bytes / 1e9),
+            three_digits(flops / 1e12),
+            three_digits(bytes / 1e9),
         ]);
     }
     table(1, &rows, width)
@@ -97,9 +98,8 @@ fn plans(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
     };
     let dense = parameters(Plan::Dense) as f64;
     for plan in Plan::ALL {
-        let own = parameters(plan) as f64;
-        let share = format!("{:.1} %", own / dense * 100.0);
-        rows.push(vec![plan.name().to_owned(), format!("{:.3} B", own / 1e9), share]);
+        let share = percent(parameters(plan) as f64 / dense * 100.0);
+        rows.push(vec![plan.name().to_owned(), count(parameters(plan)), share]);
     }
     table(1, &rows, width)
 }
@@ -107,16 +107,16 @@ fn plans(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
 /// How much is misaligned, and what of it only the split over GPUs makes so.
 fn misaligned(model: &ModelLayers, layers: &[LayerDims]) -> String {
     let is_bad = |(n, k): &(usize, usize)| n % ALIGNED != 0 || k % ALIGNED != 0;
-    let count = |found: &IndexMap<(usize, usize), Gemm>| -> (usize, usize) {
+    let how_many = |found: &IndexMap<(usize, usize), Gemm>| -> (usize, usize) {
         let all = found.values().map(|gemm| gemm.count).sum();
         (found.iter().filter(|(dims, _)| is_bad(dims)).map(|(_, gemm)| gemm.count).sum(), all)
     };
-    let (bad, all) = count(&distinct(model, layers));
+    let (bad, all) = how_many(&distinct(model, layers));
     let mut text =
         format!("{bad} of {all} GEMMs have a dimension that is no multiple of {ALIGNED}.");
     if model.tp.get() > 1 {
         let alone = ModelLayers { tp: one(), ..model.clone() };
-        let (before, _) = count(&distinct(&alone, layers));
+        let (before, _) = how_many(&distinct(&alone, layers));
         text += &format!(" Before the split over {} GPUs: {before}.", model.tp);
     }
     text

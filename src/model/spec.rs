@@ -18,6 +18,9 @@ pub struct Asked {
     pub sources: Vec<String>,
 }
 
+/// What it is called.
+pub const NAME: &str = "M1_model_layers";
+
 /// The keys of the entry.
 pub fn entry(model: &Architecture, assigned: &Assigned, asked: &Asked) -> Map<String, Value> {
     let mut keys = Map::new();
@@ -66,7 +69,7 @@ pub fn is_ours(bytes: &[u8]) -> bool {
 
 /// The spec as YAML: a key a line, what it holds in the brackets that YAML has of JSON.
 pub fn yaml(entry: &Map<String, Value>) -> Result<String> {
-    let mut text = format!("{WRITTEN}\nexperiments:\n  M1_model_layers:\n");
+    let mut text = format!("{WRITTEN}\nexperiments:\n  {NAME}:\n");
     for (key, value) in entry {
         text += &match value {
             Value::Object(keys) if key == "ranks" => {

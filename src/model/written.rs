@@ -3,11 +3,11 @@
 use super::assign::Place;
 use crate::advise::dims_file;
 use crate::advise::input::Item;
-use crate::experiments::model_layers::architecture::Linear;
+use crate::experiments::model_layers::architecture::{Architecture, Linear};
 use crate::files::{self, cannot};
 use crate::results::model::ModuleLoss;
 use crate::results::summary::Summary;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -34,6 +34,7 @@ pub fn advised(
     text: &str,
     items: &[Item],
     places: &[Vec<Place>],
+    model: &Architecture,
 ) -> Result<Written> {
     let mut advised: HashMap<(usize, &str), &ModuleLoss> = HashMap::new();
     for module in modules {
@@ -45,12 +46,23 @@ pub fn advised(
         let name = item.name.as_deref().unwrap_or("a dimension");
         let mut found: Vec<usize> = Vec::new();
         for place in places {
-            let module = place.linear.map_or_else(|| "mlp".to_owned(), Linear::path);
-            let module = advised.get(&(place.layer, &*module));
-            let module = module.with_context(|| format!("the run is of another model: {name}"))?;
-            match &module.advised {
-                Some(dims) => found.extend(dims.get(place.group)),
-                None => notes.push(format!(
+            let is_dense = item.dim == model.intermediate_size.get();
+            if place.linear.is_none() && is_dense {
+                continue;
+            }
+            let path = place.linear.map_or_else(|| "mlp".to_owned(), Linear::path);
+            let module = advised.get(&(place.layer, &*path));
+            let is_within = path.starts_with("mlp.") && advised.contains_key(&(place.layer, "mlp"));
+            match module.map(|module| &module.advised) {
+                None if is_within => notes.push(format!(
+                    "{name}: the width of the MLP in layer {} was cut too, its rank is left",
+                    place.layer
+                )),
+                None => bail!(
+                    "the run has no advice for {name}: it is of another model, or lacks a time"
+                ),
+                Some(Some(dims)) => found.extend(dims.get(place.group)),
+                Some(None) => notes.push(format!(
                     "{name}: the dense layer is advised in layer {}, its rank is left",
                     place.layer
                 )),

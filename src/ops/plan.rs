@@ -98,3 +98,39 @@ pub struct Verification {
     /// Rows compared.
     pub rows: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// Writes down its number when it is launched.
+    struct Numbered(usize, Rc<RefCell<Vec<usize>>>);
+
+    impl Plan for Numbered {
+        fn launch(&mut self) -> Result<(), CaseError> {
+            self.1.borrow_mut().push(self.0);
+            Ok(())
+        }
+
+        fn verify(&mut self) -> Result<Verification, CaseError> {
+            Ok(Verification { max_rel_error: 0.0, tolerance: 1.0, rows: self.0 })
+        }
+    }
+
+    #[test]
+    fn sets_of_operands_take_turns() {
+        let launched = Rc::new(RefCell::new(Vec::new()));
+        let set = |number| Box::new(Numbered(number, Rc::clone(&launched))) as Box<dyn Plan>;
+        let mut plan = Rotating::new((0..3).map(set).collect());
+        assert_eq!(plan.turns(), 3);
+        (0..7).for_each(|_| plan.launch().unwrap());
+        assert_eq!(*launched.borrow(), [0, 1, 2, 0, 1, 2, 0]);
+        // A whole layer is one launch of each of its operations.
+        let mut layer = Rotating::new(vec![Box::new(Sequence(vec![set(5), set(6)]))]);
+        layer.launch().unwrap();
+        assert_eq!((launched.borrow()[7..].to_vec(), layer.turns()), (vec![5, 6], 1));
+        assert_eq!(layer.verify().unwrap().rows, 11);
+    }
+}

@@ -3,7 +3,7 @@
 use super::table::{table, wrapped};
 use crate::results::model::{ModelReport, PlanTime, StepTimes};
 use crate::results::summary::Summary;
-use crate::units::{percent, ratio, time};
+use crate::units::{count, percent, ratio, time};
 
 /// Modules that are named.
 pub const MOST_MODULES: usize = 10;
@@ -23,16 +23,18 @@ pub fn of(summary: &Summary, width: usize) -> String {
 pub fn title(model: &ModelReport, step: &StepTimes) -> String {
     match step.phase.as_str() {
         "decode" => {
-            format!("decode, {} sequences at context {}", step.tokens, model.context)
+            let sequences = if step.tokens == 1 { "sequence" } else { "sequences" };
+            format!("decode, {} {sequences} at context {}", step.tokens, model.context)
         }
+        _ if step.tokens == 1 => "prefill, 1 token".to_owned(),
         _ => format!("prefill, {} tokens", step.tokens),
     }
 }
 
-/// Its parameters in billions.
+/// Its parameters in millions or billions.
 pub fn parameters(model: &ModelReport, plan: &str) -> String {
     let size = model.plans.iter().find(|size| size.plan == plan);
-    size.map_or_else(String::new, |size| format!("{:.3} B", size.parameters as f64 / 1e9))
+    size.map_or_else(String::new, |size| count(size.parameters))
 }
 
 /// How far another run's total may lie off.

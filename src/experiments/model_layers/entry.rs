@@ -185,7 +185,7 @@ impl ModelLayers {
         let operation = Operation::Cold(Box::new(Operation::Layer(operations)));
         let series = format!("layer_{}_{}{}", plan.name(), dtype.name(), self.provider.suffix());
         Case::row(group, &series, &step.name(), step.tokens, dtype, operation)
-            .on_curve(format!("layer {at}, {}", plan.name()))
+            .on_curve(format!("layer {at} in {}, {}", step.phase.name(), plan.name()))
             .label("plan", plan.name())
             .label("layer", at)
     }
@@ -243,11 +243,12 @@ impl Sweep for ModelLayers {
         if steps.is_empty() {
             return Err("neither decode nor prefill is given: give token counts".to_owned());
         }
-        let largest = steps.iter().map(|step| step.tokens).max().unwrap_or(1);
-        let largest = largest.max(self.context.get());
-        if largest > MAX_SIZE {
-            let what = format!("{largest} tokens are too many: up to {MAX_SIZE}");
-            return Err(problem("prefill", what));
+        let counts = steps.iter().map(|step| (step.phase.name(), step.tokens));
+        for (key, tokens) in counts.chain([("context", self.context.get())]) {
+            if tokens > MAX_SIZE {
+                let what = format!("{tokens} tokens are too many: up to {MAX_SIZE}");
+                return Err(problem(key, what));
+            }
         }
         if !(0.0..=100.0).contains(&self.max_overhead_pct) {
             let what = format!("{} is no percentage from 0 to 100", self.max_overhead_pct);

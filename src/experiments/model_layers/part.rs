@@ -23,6 +23,15 @@ pub enum Phase {
     Prefill,
 }
 
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Decode => "decode",
+            Phase::Prefill => "prefill",
+        }
+    }
+}
+
 impl Step {
     /// `decode of 16`, `prompt of 512`.
     pub fn words(self) -> String {
@@ -34,10 +43,7 @@ impl Step {
 
     /// `decode16`, as ids have it.
     pub fn name(self) -> String {
-        match self.phase {
-            Phase::Decode => format!("decode{}", self.tokens),
-            Phase::Prefill => format!("prefill{}", self.tokens),
-        }
+        format!("{}{}", self.phase.name(), self.tokens)
     }
 }
 
@@ -122,7 +128,7 @@ impl Setting<'_> {
             let by = if linear == Linear::DownProj { Swept::K } else { Swept::N };
             return vec![Part::Linear { m, n: out, k: into, by }];
         };
-        // With tensor parallelism a GPU has as many groups as it has of the outputs.
+        // With tensor parallelism a GPU has as many groups as it has of the outputs: the first GPU.
         let ranks = match ranks.len() {
             1 => &ranks[..],
             groups => &ranks[..(groups / self.tp).max(1)],

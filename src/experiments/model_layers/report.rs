@@ -3,7 +3,7 @@
 use super::choose::Chooser;
 use super::entry::{ModelLayers, Plan};
 use super::layer::{LayerDims, Unit};
-use super::part::{Kind, Part, Phase, Step};
+use super::part::{Kind, Part, Step};
 use crate::results::model::{ModelReport, ModuleLoss, PlanSize, PlanTime, StepTimes, WholeLayer};
 use crate::results::raw::{Raw, Row};
 use crate::results::summary::Summary;
@@ -20,7 +20,12 @@ const AGREE_PCT: f64 = 5.0;
 pub fn add(summary: &mut Summary, raw: &Raw, _: &View) {
     let Some(of) = ModelLayers::of_config(&raw.config) else { return };
     let report = Times::of(&of, raw).report();
-    summary.findings.extend(sentences(&report));
+    if of.layers().iter().all(|layer| layer.units(&of.model).is_empty()) {
+        let all = "Nothing of this model is compressed: all plans are the dense one.";
+        summary.findings.push(all.to_owned());
+    } else {
+        summary.findings.extend(sentences(&report));
+    }
     summary.model = Some(report);
 }
 
@@ -112,7 +117,7 @@ impl<'a> Times<'a> {
             tp: of.tp.get(),
             context: of.context.get(),
             max_overhead_pct: of.max_overhead_pct,
-            notes: notes(&steps, &sizes, of.max_overhead_pct),
+            notes: notes(&steps, &sizes, of),
             whole_layers: self.whole_layers(&layers),
             modules: self.modules(&layers, &advised),
             plans: sizes,
@@ -127,38 +132,63 @@ impl<'a> Times<'a> {
             found.iter().find(|known| known.plan == name).and_then(|known| known.total_ms)
         };
         let [dense, as_is] = [Plan::Dense, Plan::AsIs].map(|plan| total(plan.name()));
-        for plan in &mut found {
+        let of_dense = self.counts(step, &vec![LayerDims::dense(&self.of.model); plans[0].1.len()]);
+        for (plan, (_, dims)) in found.iter_mut().zip(plans) {
             let over = |other: Option<f64>| Some(other? / plan.total_ms?);
             (plan.speedup_over_dense, plan.speedup_over_as_is) = (over(dense), over(as_is));
+            let mut differ = self.counts(step, dims);
+            of_dense.iter().for_each(|(part, n)| *differ.entry(*part).or_default() -= n);
+            let half = self.half_of(&differ);
+            plan.ci95_over_dense = plan
+                .speedup_over_dense
+                .zip(plan.total_ms)
+                .map(|(ratio, ms)| [ratio - half / ms, ratio + half / ms]);
         }
-        let phase = phase(step);
-        StepTimes { phase: phase.to_owned(), tokens: step.tokens, plans: found }
+        StepTimes { phase: step.phase.name().to_owned(), tokens: step.tokens, plans: found }
+    }
+
+    /// The parts of all layers, and the last one.
+    fn all_parts(&self, step: Step, dims: &[LayerDims]) -> Vec<(Kind, Part)> {
+        let setting = self.of.setting();
+        let of_layers = dims.iter().flat_map(|layer| setting.layer(layer, step));
+        of_layers.chain([(Kind::LmHead, setting.lm_head(step))]).collect()
+    }
+
+    /// How often each part runs.
+    fn counts(&self, step: Step, dims: &[LayerDims]) -> HashMap<Part, i64> {
+        let mut counts = HashMap::new();
+        for (_, part) in self.all_parts(step, dims) {
+            *counts.entry(part).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How far their sum may lie off in another run. Parts are wrong independently of each other,
+    /// the same part in all layers alike.
+    fn half_of(&self, counts: &HashMap<Part, i64>) -> f64 {
+        let half = |(part, count): (&Part, &i64)| {
+            (*count as f64 * self.half_ms.get(part).copied().unwrap_or_default()).powi(2)
+        };
+        counts.iter().map(half).sum::<f64>().sqrt()
     }
 
     fn plan(&self, step: Step, plan: &str, dims: &[LayerDims]) -> PlanTime {
-        let setting = self.of.setting();
-        let of_layers = dims.iter().flat_map(|layer| setting.layer(layer, step));
-        let mut counts: IndexMap<Part, usize> = IndexMap::new();
         let mut by_kind_ms: IndexMap<String, f64> = IndexMap::new();
         let mut missing = None;
-        for (kind, part) in of_layers.chain([(Kind::LmHead, setting.lm_head(step))]) {
-            *counts.entry(part).or_default() += 1;
+        for (kind, part) in self.all_parts(step, dims) {
             match self.p50_ms.get(&part) {
                 Some(ms) => *by_kind_ms.entry(kind.name().to_owned()).or_default() += ms,
                 None => missing = missing.or_else(|| self.missing.get(&part).cloned()),
             }
         }
         let total_ms = missing.is_none().then(|| by_kind_ms.values().sum::<f64>());
-        // Parts are wrong independently of each other, the same part in all layers alike.
-        let half = |(part, count): (&Part, &usize)| {
-            (*count as f64 * self.half_ms.get(part).copied().unwrap_or_default()).powi(2)
-        };
-        let half_ms = counts.iter().map(half).sum::<f64>().sqrt();
+        let half_ms = self.half_of(&self.counts(step, dims));
         PlanTime {
             plan: plan.to_owned(),
             total_ms,
             ci95_ms: total_ms.map(|total| [total - half_ms, total + half_ms]),
             speedup_over_dense: None,
+            ci95_over_dense: None,
             speedup_over_as_is: None,
             by_kind_ms,
             missing,
@@ -167,6 +197,7 @@ impl<'a> Times<'a> {
 
     fn whole_layers(&self, layers: &[LayerDims]) -> Vec<WholeLayer> {
         let (of, at) = (self.of, self.of.whole_layer());
+        let is_cpu = self.raw.metadata.device == "cpu";
         let mut found = Vec::new();
         for step in of.steps() {
             for plan in Plan::ALL {
@@ -182,13 +213,13 @@ impl<'a> Times<'a> {
                 let differs = difference_pct.abs() > AGREE_PCT;
                 found.push(WholeLayer {
                     plan: plan.name().to_owned(),
-                    phase: phase(step).to_owned(),
+                    phase: step.phase.name().to_owned(),
                     tokens: step.tokens,
                     layer: at,
                     graph_ms,
                     parts_ms,
                     difference_pct,
-                    note: differs.then(|| difference(difference_pct).to_owned()),
+                    note: differs.then(|| difference(difference_pct, is_cpu).to_owned()),
                 });
             }
         }
@@ -248,27 +279,31 @@ fn dims_of(unit: Unit, dims: &LayerDims) -> Option<Vec<usize>> {
     }
 }
 
-fn phase(step: Step) -> &'static str {
-    match step.phase {
-        Phase::Decode => "decode",
-        Phase::Prefill => "prefill",
-    }
-}
-
-fn difference(pct: f64) -> &'static str {
-    if pct > 0.0 {
-        "a layer's operations find the results of those before in the L2 cache; timed apart they \
-         come from memory"
-    } else {
-        "kernels of one kind in a row keep the clock and the caches in another state than those of \
-         a whole layer"
+/// What may be the reason.
+fn difference(pct: f64, is_cpu: bool) -> &'static str {
+    match (pct > 0.0, is_cpu) {
+        (true, false) => {
+            "operations of a layer may find the results of those before in the L2 cache; timed \
+             apart, their operands come from memory"
+        }
+        (false, false) => {
+            "timed apart, launches of one kernel follow each other; in a layer the clock, the \
+             caches and the gaps between kernels may be others"
+        }
+        (false, true) => {
+            "timed apart, an operation's operands may stay in the processor's caches; in a layer \
+             those of all others come in between"
+        }
+        (true, true) => "why, is not known",
     }
 }
 
 /// Where a fixed plan is faster than the advised one, why.
-fn notes(steps: &[StepTimes], sizes: &[PlanSize], max_overhead_pct: f64) -> Vec<String> {
+fn notes(steps: &[StepTimes], sizes: &[PlanSize], of: &ModelLayers) -> Vec<String> {
+    // What the budget is of: without the embedding.
     let parameters = |plan: &str| {
-        sizes.iter().find(|size| size.plan == plan).map_or(0, |size| size.parameters) as f64
+        let size = sizes.iter().find(|size| size.plan == plan).map_or(0, |size| size.parameters);
+        size.saturating_sub(of.model.embedding_parameters()) as f64
     };
     let mut notes = Vec::new();
     for step in steps {
@@ -282,8 +317,12 @@ fn notes(steps: &[StepTimes], sizes: &[PlanSize], max_overhead_pct: f64) -> Vec<
                 continue;
             }
             let more = (parameters(plan) / parameters(Plan::AsIs.name()) - 1.0) * 100.0;
-            let why = match parameters(plan) > parameters(ADVISED) && more > max_overhead_pct {
-                true => format!("it has {} more parameters than allowed", percent(more)),
+            let why = match more > of.max_overhead_pct {
+                true => format!(
+                    "its layers have {} more parameters than as is; {} are allowed",
+                    percent(more),
+                    percent(of.max_overhead_pct)
+                ),
                 false => "advised weighs all token counts together".to_owned(),
             };
             let (name, faster) = (&step.phase, percent((own / other - 1.0) * 100.0));
@@ -297,18 +336,28 @@ fn sentences(report: &ModelReport) -> Vec<String> {
     let mut sentences = Vec::new();
     for step in &report.steps {
         let of = |plan: &str| step.plans.iter().find(|known| known.plan == plan);
-        let Some(as_is) = of(Plan::AsIs.name()).and_then(|plan| plan.speedup_over_dense) else {
+        let as_is = of(Plan::AsIs.name());
+        let known = as_is.and_then(|plan| plan.speedup_over_dense.zip(plan.ci95_over_dense));
+        let Some((as_is, [low, high])) = known else {
             let missing = step.plans.iter().find_map(|plan| plan.missing.clone());
             sentences.extend(missing.map(|why| format!("{} {}: {why}", step.phase, step.tokens)));
             continue;
         };
-        let paid = if as_is > 1.0 { "compression pays" } else { "compression does not pay" };
+        let paid = match () {
+            () if low > 1.0 => "compression pays",
+            () if high < 1.0 => "compression does not pay",
+            () => "whether compression pays is undecided",
+        };
+        let another = match (ratio(low), ratio(high)) {
+            (low, high) if low == high => String::new(),
+            (low, high) => format!(" (another run: {low} to {high})"),
+        };
         let advised = of(ADVISED).and_then(|plan| plan.speedup_over_dense);
         let advised = advised.map_or_else(String::new, |advised| {
             format!("; with the advised dimensions {}", ratio(advised))
         });
         sentences.push(format!(
-            "{} {}: {paid}: {} as fast as dense{advised}.",
+            "{} {}: {paid}: {} as fast as dense{another}{advised}.",
             step.phase,
             step.tokens,
             ratio(as_is)
@@ -316,10 +365,13 @@ fn sentences(report: &ModelReport) -> Vec<String> {
     }
     sentences.extend(report.modules.first().filter(|worst| worst.saved_pct > 0.0).map(|worst| {
         let to = worst.advised.as_ref().map_or_else(|| "the dense layer".to_owned(), |to| dims(to));
+        let layers = match worst.layers[..] {
+            [one] => format!("layer {one}"),
+            _ => format!("{} layers", worst.layers.len()),
+        };
         format!(
-            "Most is lost in {} of {} layers: {} to {to} saves {} of the model's time.",
+            "Most is lost in {} of {layers}: {} to {to} saves {} of the model's time.",
             worst.module,
-            worst.layers.len(),
             dims(&worst.dims),
             percent(worst.saved_pct)
         )

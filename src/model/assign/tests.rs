@@ -63,6 +63,9 @@ fn widths_are_of_the_mlp() {
     let items = [("layers.1.mlp.gate_proj", 501), ("layers.1.mlp.up_proj", 501)];
     let found = assigned(&items, Some(DimsAre::Widths), 1).unwrap();
     assert_eq!((found.mlp_widths.unwrap()[1], found.ranks.len()), (501, 0));
+    // Of all layers where none is named.
+    let found = assigned(&[("gate+up+down", 501)], Some(DimsAre::Widths), 1).unwrap();
+    assert_eq!((found.mlp_widths, found.ranks.len()), (Some(vec![501; 4]), 0));
 }
 
 #[test]
@@ -80,7 +83,8 @@ fn dimensions_without_a_module_are_given_in_turn_and_said_to_be() {
         (first(Linear::GateProj), first(Linear::UpProj)),
         (Some(vec![191]), Some(vec![127]))
     );
-    assert!(found.notes[0].contains("2 dimensions name no module"), "{:?}", found.notes);
+    let note = "no module is named by asvd_k_127, one without a name: taken as ranks";
+    assert!(found.notes[0].starts_with(note), "{:?}", found.notes);
 }
 
 #[test]
@@ -95,6 +99,7 @@ fn what_does_not_fit_is_told_in_a_line() {
     says(&[("layers.0.mlp", 769)], &["layer 0", "769 is above the dense one, 768"]);
     says(&[("L0.k_proj", 8), ("layers.0.k_proj", 9)], &["another rank too"]);
     says(&[("layers.0.experts", 8)], &["none of these names", "layers.0.experts"]);
+    says(&[("transformer.wte", 64)], &["none of these names", "transformer.wte"]);
     let found = assigned(&[("L0.k_proj", 8), ("visual.blocks", 9)], None, 1).unwrap();
     assert_eq!(found.notes, ["left out, as they name no module: visual.blocks"]);
 }

@@ -72,8 +72,9 @@ pub fn of(raw: &Raw, summary: &Summary, view: &View) -> Data {
         let medians = measured.map(|m| (m.point.dim, m.timing.p50)).collect();
         for row in rows {
             let shape = || shapes[index].clone();
-            let title = bars.map_or_else(shape, |bars| words::panel(bars, row.point(), &name));
-            let panel = data.panels.insert_full(title).0;
+            let bar = |bars: &Bars| Some(words::panel(bars, row.point(), &name));
+            let title = bars.map_or_else(shape, bar);
+            let panel = title.map(|title| data.panels.insert_full(title).0);
             let found = compared.get(&*row.point().case_id);
             by_dtype.insert((panel, row.point().dtype.name()));
             by_backend.insert((panel, row.backend()));
@@ -102,9 +103,12 @@ pub fn of(raw: &Raw, summary: &Summary, view: &View) -> Data {
 }
 
 /// The title of each curve's panel: the part of its shape that other curves do not share, where
-/// these are few.
-fn panel_titles(raw: &Raw, view: &View) -> Vec<String> {
+/// these are few. Of a model's operations the name, none where there is no curve to draw.
+fn panel_titles(raw: &Raw, view: &View) -> Vec<Option<String>> {
     const MOST: usize = 4;
+    if matches!(view.layout, Layout::Model) {
+        return raw.curves().iter().map(|((_, name), rows)| of_operation(name, rows)).collect();
+    }
     let common = common_fields(raw);
     let title = |rows: &[&Row]| {
         rows.first().map(|row| differing(row.point(), view.dim, &common)).unwrap_or_default()
@@ -112,14 +116,22 @@ fn panel_titles(raw: &Raw, view: &View) -> Vec<String> {
     let titles: Vec<String> = raw.curves().iter().map(|(_, rows)| title(rows)).collect();
     let distinct: IndexSet<&String> = titles.iter().collect();
     if view.is_sweep() && distinct.len() > MOST {
-        return vec![String::new(); titles.len()];
+        return vec![Some(String::new()); titles.len()];
     }
-    titles
+    titles.into_iter().map(Some).collect()
+}
+
+/// The curves of a whole layer under its plans share a panel.
+fn of_operation(name: &str, rows: &[&Row]) -> Option<String> {
+    let dims: IndexSet<usize> = rows.iter().map(|row| row.point().dim).collect();
+    let plan = rows.first()?.point().labels.get("plan").and_then(Value::as_str);
+    let of_layer = plan.and_then(|plan| name.strip_suffix(plan)?.strip_suffix(", "));
+    (dims.len() > 1).then(|| visible(of_layer.unwrap_or(name)))
 }
 
 fn add(
     data: &mut Data,
-    (panel, curve): (usize, usize),
+    (panel, curve): (Option<usize>, usize),
     row: &Row,
     medians: &BTreeMap<usize, f64>,
     (bars, found): (Option<&Bars>, Option<&Compared>),

@@ -45,6 +45,12 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
             "Point at a dot; or reach a drawing with the Tab key, then use the arrow keys."
         }
     };
+    // What a model takes says more than the drawings of its operations.
+    let tables = tables::of(raw, summary, view);
+    let (first, chart_title, tables) = match view.layout {
+        Layout::Model => (tables, "Its operations, each timed by itself", String::new()),
+        _ => (String::new(), view.title, tables),
+    };
     let title = format!("{} · {}", raw.experiment, raw.metadata.device_title());
     template::fill(
         include_str!("report.html"),
@@ -63,10 +69,11 @@ pub fn of(raw: &Raw, summary: &Summary, env: &Value) -> Result<String> {
                 ),
             ),
             ("findings", &sections::findings(&summary.findings)),
-            ("chart_title", view.title),
+            ("first", &first),
+            ("chart_title", chart_title),
             ("hint", hint),
             ("interval", INTERVAL),
-            ("tables", &tables::of(raw, summary, view)),
+            ("tables", &tables),
             ("checks", &sections::checks(&summary.checks)),
             ("protocol", &sections::protocol(raw)),
             ("environment", &sections::facts(env)),

@@ -1,7 +1,7 @@
 //! A model under its plans, on a page: bars stacked by kind of module, and tables.
 
 use super::escape::html;
-use super::tables::{header, number, row, section};
+use super::tables::{header, number, row, scrolled, section};
 use crate::render::model_table::{self, MOST_MODULES};
 use crate::render::plot::PALETTE;
 use crate::results::model::{ModelReport, PlanTime, StepTimes};
@@ -9,7 +9,7 @@ use crate::results::summary::Summary;
 use crate::units::{percent, ratio, time};
 use indexmap::IndexSet;
 
-pub fn of(summary: &Summary) -> String {
+pub fn of(summary: &Summary, title: &'static str) -> String {
     let Some(model) = &summary.model else { return String::new() };
     let kinds: IndexSet<&str> = model
         .steps
@@ -18,26 +18,28 @@ pub fn of(summary: &Summary) -> String {
         .flat_map(|plan| plan.by_kind_ms.keys().map(String::as_str))
         .collect();
     let steps: String = model.steps.iter().map(|step| self::step(model, step, &kinds)).collect();
-    format!("{}{steps}{}{}", legend(&kinds), modules(model), layers(model))
+    let legend = legend(&kinds);
+    format!(
+        "<section aria-labelledby=\"plans-title\"><h2 id=\"plans-title\">{title}</h2><p \
+         class=\"note\">Sum of the operations of all layers, on one GPU, and lm_head.</p>\
+         {legend}{steps}</section>{}{}",
+        modules(model),
+        layers(model)
+    )
 }
 
 fn color(kinds: &IndexSet<&str>, kind: &str) -> String {
     let at = kinds.get_index_of(kind).unwrap_or(0);
-    let color = PALETTE[at % PALETTE.len()];
-    // A second round of the colours is paler.
-    let opacity = if at < PALETTE.len() { "1" } else { "0.5" };
-    format!("rgba({}, {}, {}, {opacity})", color.0, color.1, color.2)
+    // Those of the style sheet are as many, and lighter in the dark.
+    if at < PALETTE.len() { format!("var(--c{at})") } else { "var(--muted)".to_owned() }
 }
 
 fn legend(kinds: &IndexSet<&str>) -> String {
     let keys = kinds.iter().map(|kind| {
-        format!(
-            "<span class=\"key\"><i style=\"background: {}\"></i>{}</span>",
-            color(kinds, kind),
-            html(kind)
-        )
+        format!("<li><i style=\"background: {}\"></i>{}</li>", color(kinds, kind), html(kind))
     });
-    format!("<p class=\"note keys\">{}</p>", keys.collect::<String>())
+    let keys: String = keys.collect();
+    format!("<ul class=\"key\" aria-label=\"Colours: kinds of module\">{keys}</ul>")
 }
 
 fn step(model: &ModelReport, step: &StepTimes, kinds: &IndexSet<&str>) -> String {
@@ -56,7 +58,7 @@ fn step(model: &ModelReport, step: &StepTimes, kinds: &IndexSet<&str>) -> String
                     number(&model_table::interval(plan)),
                     speedup(plan.speedup_over_dense),
                     speedup(plan.speedup_over_as_is),
-                    format!("<td>{}</td>", bar(plan, most, kinds)),
+                    format!("<td class=\"stacked\">{}</td>", bar(plan, most, kinds)),
                 ],
             )
         })
@@ -74,9 +76,13 @@ fn step(model: &ModelReport, step: &StepTimes, kinds: &IndexSet<&str>) -> String
     );
     let title = html(&model_table::title(model, step));
     let missing = step.plans.iter().find_map(|plan| plan.missing.as_deref());
-    let note = missing.unwrap_or("Sum of the operations of all layers, on one GPU, and lm_head.");
+    let missing = missing.map(|why| format!("<p class=\"note\">{}</p>", html(why)));
     let id = format!("{}{}", step.phase, step.tokens);
-    section(&id, &title, &html(note), &head, &rows)
+    let table = scrolled(&id, &head, &rows);
+    format!(
+        "<h3 id=\"{id}-title\" class=\"step\">{title}</h3>{}{table}",
+        missing.unwrap_or_default()
+    )
 }
 
 fn bar(plan: &PlanTime, most: f64, kinds: &IndexSet<&str>) -> String {
@@ -133,7 +139,10 @@ fn layers(model: &ModelReport) -> String {
                 number(&time(layer.graph_ms)),
                 number(&time(layer.parts_ms)),
                 number(&format!("{:+.1} %", layer.difference_pct)),
-                format!("<td>{}</td>", html(layer.note.as_deref().unwrap_or_default())),
+                format!(
+                    "<td class=\"finding\">{}</td>",
+                    html(layer.note.as_deref().unwrap_or_default())
+                ),
             ];
             row(&what, cells)
         })

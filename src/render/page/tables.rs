@@ -17,7 +17,7 @@ pub fn of(raw: &Raw, summary: &Summary, view: &View) -> String {
         Layout::Sweep => format!("{}{}", padding_advice(summary, view.dim), tiers(summary)),
         Layout::Columns => columns(raw, summary, view.dim),
         Layout::Bars(_) => String::new(),
-        Layout::Model => model::of(summary),
+        Layout::Model => model::of(summary, view.title),
     }
 }
 
@@ -217,10 +217,17 @@ pub(super) fn header(first: &str, columns: &[(&str, bool)]) -> String {
 }
 
 pub(super) fn section(id: &str, title: &str, note: &str, head: &str, rows: &str) -> String {
+    let table = scrolled(id, head, rows);
     format!(
         "<section aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2><p \
-         class=\"note\">{note}</p>\
-         <div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-         aria-labelledby=\"{id}-title\"><table>{head}<tbody>{rows}</tbody></table></div></section>"
+         class=\"note\">{note}</p>{table}</section>"
+    )
+}
+
+/// A table below the title `{id}-title`.
+pub(super) fn scrolled(id: &str, head: &str, rows: &str) -> String {
+    format!(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         aria-labelledby=\"{id}-title\"><table>{head}<tbody>{rows}</tbody></table></div>"
     )
 }

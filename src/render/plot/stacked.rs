@@ -13,6 +13,11 @@ use indexmap::IndexSet;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
+/// Above the highest bar there are two lines of text.
+const HEADROOM: f64 = 1.3;
+/// More beside each other leave no room for the names of plans.
+const MOST_COLUMNS: usize = 4;
+
 pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot) -> Result<()> {
     let Some(model) = &summary.model else { return nothing(area, raw) };
     let metadata = &raw.metadata;
@@ -30,22 +35,26 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot) -> Result<()
         (kind, Box::new(key))
     });
     let top = legend(area, [42, 44], entries)?;
-    caption(area, raw, "Sum of the medians of all layers' operations. 1.2×: as fast as dense.")?;
-    let count = model.steps.len().max(1) as i32;
+    caption(
+        area,
+        raw,
+        "Sum of the medians of all layers' operations and lm_head. The factor: as fast as dense.",
+    )?;
+    let columns = model.steps.len().clamp(1, MOST_COLUMNS);
+    let rows = model.steps.len().div_ceil(columns).max(1);
+    let width = (WIDTH as i32 - MARGIN) / columns as i32;
+    let height = (HEIGHT as i32 - 80 - top) / rows as i32;
     for (index, step) in model.steps.iter().enumerate() {
-        let width = (WIDTH as i32 - MARGIN) / count;
-        let corner = (20 + width * index as i32, top);
-        let sheet = area.clone().shrink(corner, (width as u32, (HEIGHT as i32 - 80 - top) as u32));
+        let (column, row) = ((index % columns) as i32, (index / columns) as i32);
+        let corner = (20 + width * column, top + height * row);
+        let sheet = area.clone().shrink(corner, (width as u32, height as u32));
         panel(area, sheet, model, step, &kinds)?;
     }
     Ok(())
 }
 
 fn color(at: usize) -> RGBColor {
-    let base = PALETTE[at % PALETTE.len()];
-    // A second round of the colours is paler.
-    let paler = |channel: u8| if at < PALETTE.len() { channel } else { 128 + channel / 2 };
-    RGBColor(paler(base.0), paler(base.1), paler(base.2))
+    PALETTE.get(at).copied().unwrap_or(MUTED)
 }
 
 fn panel(
@@ -57,7 +66,7 @@ fn panel(
 ) -> Result<()> {
     let most = step.plans.iter().filter_map(|plan| plan.total_ms).fold(0.0, f64::max);
     let (factor, unit) = time_unit(most);
-    let high = if most > 0.0 { most * factor * 1.15 } else { 1.0 };
+    let high = if most > 0.0 { most * factor * HEADROOM } else { 1.0 };
     let mut builder = ChartBuilder::on(&sheet);
     builder.margin(16).x_label_area_size(96).y_label_area_size(110);
     let style = bold(26, INK, HPos::Left, VPos::Top);
@@ -86,7 +95,9 @@ fn panel(
         let (right, _) = at(index as f64 + 0.86, 0.0);
         let center = (left + right) / 2;
         let name = font(24, INK, HPos::Center, VPos::Top);
-        area.draw_text(&plan.plan.replace('_', " "), &name, (center, base + 14))?;
+        for (line, word) in plan.plan.split('_').enumerate() {
+            area.draw_text(word, &name, (center, base + 14 + 28 * line as i32))?;
+        }
         let Some(total) = plan.total_ms else {
             let style = font(24, MUTED, HPos::Center, VPos::Bottom);
             area.draw_text("no time", &style, (center, base - 12))?;

@@ -130,10 +130,14 @@ function drawCurves(host, controls) {
   controls.append(
     quantityRadios("ms", (quantity) => change({ quantity })),
     scaleRadios(isLog, (isLog) => change({ isLog })));
-  if (data.curves.length > 1) {
+  // A curve of one point may have no panel.
+  const drawn = panels.flatMap((panel) => panel.series.map((each) => each.index));
+  if (drawn.length > 1) {
     const ink = (index) => (isSweep ? "var(--muted)" : `var(--c${data.curves[index].color})`);
-    const mark = (index) => curveMark(style(index), ink(index));
-    controls.append(curveBoxes("Curves", data.curves.map((curve) => curve.name), mark, change));
+    const mark = (at) => curveMark(style(drawn[at]), ink(drawn[at]));
+    const hide = ({ hidden }) => change({ hidden: new Set([...hidden].map((at) => drawn[at])) });
+    const shown = drawn.map((index) => data.curves[index].name);
+    controls.append(curveBoxes("Curves", shown, mark, hide));
   }
   change({ isLog });
   host.parentElement.before(key(isSweep, rows));
