@@ -195,7 +195,7 @@ impl Part {
         let series = format!("{series}_{kind}{by}");
         let row = Case::row(group, &series, &point, dim, dtype, operation).on_curve(curve);
         match self {
-            Part::Attention(sdpa) => row.label("backend", sdpa.backend.name()),
+            Part::Attention(sdpa) => row.label("backend", sdpa.backend.name()).masked(sdpa.causal),
             Part::Linear { .. } => row,
         }
     }
