@@ -26,7 +26,7 @@ pub fn run(arguments: &ExportArgs) -> Result<u8> {
         print(&written)?;
     } else {
         files::replace_file(out, written.as_bytes(), |found| export::is_ours(found, *format))?;
-        print(&format!("{} runs: {}", sources.len(), text::path(out)))?;
+        print(&text::path(out))?;
     }
     Ok(0)
 }

@@ -45,7 +45,7 @@ struct Line {
     in_features: Option<usize>,
     rank: Option<usize>,
     out_features: Option<usize>,
-    logical_dim: Option<f64>,
+    logical_dim: Option<usize>,
     p50_ms: Option<f64>,
     ci95_low_ms: Option<f64>,
     ci95_high_ms: Option<f64>,
@@ -120,7 +120,7 @@ fn of_point(raw: &Raw, row: &Row) -> Line {
         layout: layout_of(raw, point).as_deref().map(cell),
         batch: batch_of(point),
         causal: causal_of(point),
-        logical_dim: point.number("logical_dim"),
+        logical_dim: point.number("logical_dim").map(|dim| dim as usize),
         ..Line::default()
     };
     match point.shape {

@@ -17,10 +17,15 @@ use std::collections::BTreeMap;
 pub struct Problem {
     pub axis: Axis,
     pub dtype: Precision,
-    pub provider: Provider,
+    /// None of attention by kernels of ours and cuDNN called by us: one curve may have both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Provider>,
     /// The backend that was asked for; of an attention.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
+    /// Whether ours ran under a name of PyTorch's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stand_in: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causal: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +59,10 @@ pub fn curves(sources: &[Source]) -> Vec<Curve<'_>> {
             let problem = Problem {
                 axis,
                 dtype: point.dtype,
-                provider: measured.provider,
+                provider: Some(measured.provider).filter(|provider| {
+                    !is_attention || !matches!(provider, Provider::NightSweep | Provider::Cudnn)
+                }),
+                stand_in: measured.stand_in,
                 backend: is_attention.then(|| row.backend().to_owned()),
                 causal: causal_of(point),
                 layout: layout_of(raw, point),

@@ -1,9 +1,8 @@
 //! What to pad a dimension of a GEMM to: larger ones that are sure to be faster.
 
 use super::curves::{Curve, Problem, curves};
-use super::saving::{MAX_OVERHEAD, Saving, best};
+use super::saving::{Saving, best, larger};
 use super::source::Source;
-use crate::advise::recommend::largest;
 use crate::results::view::Axis;
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -45,9 +44,7 @@ pub fn of(sources: &[Source]) -> Result<Vec<Entry>> {
 fn entry(curve: Curve) -> Entry {
     let (mut pad, mut keep) = (Vec::new(), Vec::new());
     for (&dim, own) in &curve.rows {
-        let larger = curve.rows.range(dim + 1..).map(|(&dim, &row)| (dim, row));
-        let larger = larger.take_while(|(other, _)| *other <= largest(dim, MAX_OVERHEAD));
-        match best(own, larger) {
+        match best(own, larger(&curve.rows, dim).map(|(other, row)| (other, *row))) {
             None => keep.push(dim),
             Some((pad_to, row, saving)) => pad.push(Pad {
                 dim,

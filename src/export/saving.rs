@@ -1,11 +1,13 @@
 //! What another point saves, where it is sure to save something.
 
+use crate::advise::recommend::largest;
 use crate::results::curve::cliff::AS_GOOD;
 use crate::results::raw::Measured;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// How much larger a dimension may become, as a fraction.
-pub const MAX_OVERHEAD: f64 = 0.25;
+const MAX_OVERHEAD: f64 = 0.25;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Saving {
@@ -35,4 +37,10 @@ pub fn best<'a, T>(
     let sure: Vec<(T, &Measured, Saving)> = others.into_iter().filter_map(saving).collect();
     let fastest = sure.iter().map(|(_, row, _)| row.timing.p50).min_by(f64::total_cmp)?;
     sure.into_iter().find(|(_, row, _)| row.timing.p50 <= fastest * AS_GOOD)
+}
+
+/// What may be taken in place of a dimension: those up to 25 % larger.
+pub fn larger<T>(by_dim: &BTreeMap<usize, T>, dim: usize) -> impl Iterator<Item = (usize, &T)> {
+    let others = by_dim.range(dim + 1..).map(|(&other, found)| (other, found));
+    others.take_while(move |(other, _)| *other <= largest(dim, MAX_OVERHEAD))
 }

@@ -1,9 +1,8 @@
 //! Which of PyTorch's attention backends to take at a head_dim, and what to pad it to.
 
 use super::curves::curves;
-use super::saving::{MAX_OVERHEAD, Saving, best};
+use super::saving::{Saving, best, larger};
 use super::source::Source;
-use crate::advise::recommend::largest;
 use crate::results::raw::{Measured, Shape};
 use crate::workload::Precision;
 use crate::workload::operation::Backend;
@@ -30,7 +29,8 @@ pub struct Entry {
     as_is: Timed,
     /// The fastest that is larger, where it is sure to beat AUTO.
     padded: Option<Padded>,
-    /// The fastest of these three; AUTO's own where nothing is sure to beat it.
+    /// The fastest that is padded where it is sure to beat all that are not, else the fastest;
+    /// AUTO's own where nothing is sure to beat it.
     #[serde(rename = "use")]
     choice: Choice,
 }
@@ -81,7 +81,9 @@ pub fn of(sources: &[Source]) -> Result<Vec<Entry>> {
     for curve in curves(sources) {
         let (problem, Shape::Sdpa(shape)) = (&curve.problem, curve.problem.shape) else { continue };
         let asked = problem.backend.as_deref().and_then(named);
-        let Some(asked) = asked.filter(|_| problem.provider == Provider::Pytorch) else { continue };
+        let Some(asked) = asked.filter(|_| problem.provider == Some(Provider::Pytorch)) else {
+            continue;
+        };
         let causal = problem.causal.unwrap_or(false);
         let rows = attentions.entry(Key { shape, dtype: problem.dtype, causal }).or_default();
         for (head_dim, row) in curve.rows.into_iter().filter(|(_, row)| ran(row).is_some()) {
@@ -107,15 +109,13 @@ fn entry(key: &Key, rows: &Rows, head_dim: usize) -> Option<Entry> {
     let own = *here.get(&Backend::Auto)?;
     let (auto, as_is) = (timed(own)?, here.values().copied().min_by(|a, b| faster(a, b))?);
     let other = best(own, [(head_dim, as_is)]);
-    let larger = rows.range(head_dim + 1..=largest(head_dim, MAX_OVERHEAD).max(head_dim + 1));
-    let larger = larger.filter(|(other, _)| **other <= largest(head_dim, MAX_OVERHEAD));
-    let larger = larger.filter_map(|(&pad_to, by_backend)| {
+    let larger = larger(rows, head_dim).filter_map(|(pad_to, by_backend)| {
         Some((pad_to, by_backend.values().copied().min_by(|a, b| faster(a, b))?))
     });
     let padded = best(own, larger);
-    let choices = [other, padded].into_iter().flatten();
-    let chosen = choices.min_by(|(_, a, _), (_, b, _)| faster(a, b));
-    let (pad_to, row, factor) = match chosen {
+    // Memory is spent where that is sure to beat any backend without.
+    let worth_it = padded.filter(|(_, row, _)| Saving::of(as_is, row).is_some());
+    let (pad_to, row, factor) = match worth_it.or(other) {
         Some((pad_to, row, saving)) => (pad_to, row, saving.factor),
         None => (head_dim, own, 1.0),
     };
