@@ -26,6 +26,7 @@
 //! | [`spec`] | a YAML file of experiments |
 //! | [`render`] | table, plots, page and index, of results and a view |
 //! | [`advise`], `model` | which dimensions to take instead; a model's files, and its spec |
+//! | `export` | runs as CSV, and as JSON that other programs load: a file a format |
 //! | `process` | benches as child processes, signals, exit codes |
 //! | [`compare`] | stored runs, and gates of two builds |
 //! | `criterion` | Criterion's arguments, samples and baselines |
@@ -45,6 +46,7 @@ pub mod compare;
 pub(crate) mod criterion;
 pub mod device;
 pub mod experiments;
+pub(crate) mod export;
 pub(crate) mod fan_out;
 pub(crate) mod files;
 pub mod journal;

@@ -11,8 +11,8 @@ use syn::visit::Visit;
 /// The modules of the crate, leaves first: one may use only what stands before it. `lib.rs`
 /// explains them.
 const ORDER: &str = "stats units terminal files workload device ops measure journal results \
-                     experiments spec render advise model process compare criterion run fan_out \
-                     cli";
+                     experiments spec render advise model export process compare criterion run \
+                     fan_out cli";
 
 const MOST_LINES: usize = 500;
 

@@ -32,7 +32,7 @@ pub struct Recommendation {
 }
 
 /// The last dimension that is no more than `max_overhead` above `dim`.
-pub(super) fn largest(dim: usize, max_overhead: f64) -> usize {
+pub(crate) fn largest(dim: usize, max_overhead: f64) -> usize {
     // 10 % of 110 is 11, whatever 0.1 is in binary.
     dim + (dim as f64 * max_overhead + 1e-9) as usize
 }

@@ -104,7 +104,8 @@ fn time(row: &Measured) -> Time {
     }
 }
 
-fn operation_of((run, row): (&Raw, &Row)) -> Option<Operation> {
+/// What a row's dimension is a dimension of; none if there is no advice for it.
+pub(crate) fn operation_of((run, row): (&Raw, &Row)) -> Option<Operation> {
     let point = row.point();
     let mut axes = experiments::view(&run.config).axes.iter().copied();
     axes.find(|axis| axis.of(point.shape) == Some(point.dim))

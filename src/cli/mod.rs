@@ -6,6 +6,7 @@ mod compare;
 mod comparison;
 mod device;
 mod env;
+mod export;
 mod fan_out;
 mod gate;
 mod list;
@@ -42,6 +43,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     Advise(advise::AdviseArgs),
     Model(model::ModelArgs),
+    Export(export::ExportArgs),
     Compare(compare::CompareArgs),
     Gate(gate::GateArgs),
     FanOut(fan_out::FanOutArgs),
@@ -86,6 +88,7 @@ impl Command {
             Command::Validate(arguments) => validate::run(arguments),
             Command::Advise(arguments) => advise::run(arguments),
             Command::Model(arguments) => model::run(arguments),
+            Command::Export(arguments) => export::run(arguments),
             Command::Compare(arguments) => compare::run(arguments),
             Command::Gate(arguments) => gate::run(arguments),
             Command::FanOut(arguments) => fan_out::run(arguments),

@@ -139,7 +139,7 @@ impl Bars {
 }
 
 /// What a dimension is a dimension of, as `advise --op` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Axis {
     /// Attention: head_dim.

@@ -86,8 +86,7 @@ fn a_file_that_is_no_spec_by_its_size_is_not_read() {
     let sandbox = Sandbox::new();
     let path = sandbox.spec();
     std::fs::File::create(&path).unwrap().set_len(100 << 20).unwrap();
-    for (path, why) in
-        [(path.to_str().unwrap(), "larger than 1 MB"), ("/dev/zero", "is a device")]
+    for (path, why) in [(path.to_str().unwrap(), "larger than 1 MB"), ("/dev/zero", "is a device")]
     {
         let line = sandbox.g3_with(&[("NIGHT_SWEEP_SPEC", path)], &[]).refused();
         assert_contains(&line, &[path, why]);

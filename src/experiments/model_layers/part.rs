@@ -201,8 +201,26 @@ impl Part {
         let series = format!("{series}_{kind}{by}");
         let row = Case::row(group, &series, &point, dim, dtype, operation).on_curve(curve);
         match self {
-            Part::Attention(sdpa) => row.label("backend", sdpa.backend.name()),
+            Part::Attention(sdpa) => row.label("backend", sdpa.backend.name()).masked(sdpa.causal),
             Part::Linear { .. } => row,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::llama;
+    use super::*;
+
+    #[test]
+    fn the_row_of_a_prompts_attention_says_that_it_is_masked() {
+        let (model, provider) = (llama(), ProviderChoice::Auto);
+        let setting = Setting { model: &model, context: 4096, tp: 1, provider };
+        let causal = |phase| {
+            let part = setting.attention(Step { phase, tokens: 16 });
+            part.case("M1", DType::Bf16, provider).labels.get("causal").cloned()
+        };
+        assert_eq!(causal(Phase::Prefill), Some(true.into()));
+        assert_eq!(causal(Phase::Decode), None);
     }
 }
