@@ -3,7 +3,7 @@
 
 use crate::files::plain_name;
 use crate::journal::record::{End, Failure, Header, Line};
-use crate::measure::record::{Cold, Secondary, Trial};
+use crate::measure::record::{Cold, Energy, Secondary, Trial};
 use crate::terminal::text::plain;
 use crate::workload::case::Case;
 use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
@@ -39,6 +39,10 @@ pub fn line(line: &Line) -> Result<()> {
         Line::Secondary(secondary) => {
             seconds("secondary timings", secondary.wall_s)?;
             self::secondary(secondary)
+        }
+        Line::Energy(energy) => {
+            seconds("an energy", energy.wall_s)?;
+            self::energy(energy)
         }
         Line::Failure(Failure { .. }) | Line::Start(_) => Ok(()),
         Line::End(End { wall_s, criterion_s, .. }) => {
@@ -216,6 +220,20 @@ fn secondary(secondary: &Secondary) -> Result<()> {
         None => Ok(()),
         Some(ms) => bail!("{}: a secondary time of {ms} ms", secondary.case_id),
     }
+}
+
+fn energy(energy: &Energy) -> Result<()> {
+    let Energy { case_id, joules, seconds, launches, uncertainty_pct, polled_watts, .. } = energy;
+    for (what, value) in [("J", joules), ("s", seconds), ("launches", launches)] {
+        let is_sound = value.is_finite() && *value > 0.0;
+        ensure!(is_sound, "{case_id}: an energy of {value} {what}");
+    }
+    let polled_watts = polled_watts.unwrap_or_default();
+    for (what, value) in [("uncertainty in %", *uncertainty_pct), ("power in W", polled_watts)] {
+        let is_sound = value.is_finite() && value >= 0.0;
+        ensure!(is_sound, "{case_id}: an energy with a {what} of {value}");
+    }
+    Ok(())
 }
 
 /// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should

@@ -37,6 +37,7 @@ pub struct State {
 struct Known {
     trials: Vec<Trial>,
     has_secondary: bool,
+    has_energy: bool,
     has_failed: bool,
 }
 
@@ -60,6 +61,7 @@ impl State {
             state.earlier_wall_s = run.wall_s();
             run.trials.into_iter().for_each(|trial| state.note_trial(trial));
             run.secondary.iter().for_each(|secondary| state.note_secondary(&secondary.case_id));
+            run.energy.iter().for_each(|energy| state.note_energy(&energy.case_id));
             run.failures.iter().for_each(|failure| state.note_failure(failure));
             // What made this process necessary: it has the device, so that the case was at fault.
             if let Some(lost) = settings.lost_case.as_deref().filter(|lost| state.is_new(lost)) {
@@ -111,6 +113,12 @@ impl State {
         is_row && !known.has_secondary && !known.has_failed
     }
 
+    /// Whether its energy is yet to be measured: that of a row is, where it has a time.
+    pub fn lacks_energy(&self, index: usize) -> bool {
+        let known = &self.known[index];
+        self.header.cases[index].variant.is_none() && !known.has_energy && !known.has_failed
+    }
+
     pub fn has_failed(&self, index: usize) -> bool {
         self.known[index].has_failed
     }
@@ -150,6 +158,7 @@ impl State {
         match line {
             Line::Trial(trial) => self.note_trial((**trial).clone()),
             Line::Secondary(secondary) => self.note_secondary(&secondary.case_id),
+            Line::Energy(energy) => self.note_energy(&energy.case_id),
             Line::Failure(failure) => self.note_failure(failure),
             Line::Header(_) | Line::Start(_) | Line::End(_) => {}
         }
@@ -175,6 +184,12 @@ impl State {
     fn note_secondary(&mut self, case_id: &str) {
         if let Some(&index) = self.index_of.get(case_id) {
             self.known[index].has_secondary = true;
+        }
+    }
+
+    fn note_energy(&mut self, case_id: &str) {
+        if let Some(&index) = self.index_of.get(case_id) {
+            self.known[index].has_energy = true;
         }
     }
 

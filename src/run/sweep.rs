@@ -12,7 +12,7 @@ use crate::journal::check::shortened;
 use crate::journal::home::criterion_home;
 use crate::journal::record::{Failure, Line, Status};
 use crate::measure::record::ProtocolKind;
-use crate::measure::{DeviceTime, Instruments, Which, secondary, trial};
+use crate::measure::{DeviceTime, Instruments, Which, energy, secondary, trial};
 use crate::process::signals::{Asked, Signals};
 use crate::render;
 use crate::terminal::{print, say, text};
@@ -117,11 +117,21 @@ fn measure(
             return Ok(ended);
         }
     }
-    if matches!(with.device, Device::Cuda(_)) && protocol.kind != ProtocolKind::Gate {
-        let mut order = order(run.header.cases.len(), run.header.seed, protocol.most_trials());
-        order.retain(|index| run.lacks_secondary(*index));
+    if protocol.kind == ProtocolKind::Gate {
+        return Ok(Measured::All);
+    }
+    let mut last: Vec<(Pass, fn(&State, usize) -> bool)> = Vec::new();
+    if let Device::Cuda(_) = with.device {
+        last.push((Pass::Secondary, State::lacks_secondary));
+    }
+    if with.energy_counter.is_some() {
+        last.push((Pass::Energy, State::lacks_energy));
+    }
+    for (number, (pass, is_open)) in (protocol.most_trials()..).zip(last) {
+        let mut order = order(run.header.cases.len(), run.header.seed, number);
+        order.retain(|index| is_open(run, *index));
         progress.add_trials(order.len());
-        if let Some(ended) = make(Pass::Secondary, with, run, signals, progress, order)? {
+        if let Some(ended) = make(pass, with, run, signals, progress, order)? {
             return Ok(ended);
         }
     }
@@ -135,6 +145,19 @@ enum Pass {
     Trial(usize),
     /// Its secondary timings.
     Secondary,
+    /// Its energy.
+    Energy,
+}
+
+impl Pass {
+    /// What a case lacks that failed in it, and nothing else: its latency is known.
+    fn only(self) -> Option<&'static str> {
+        match self {
+            Pass::Trial(_) => None,
+            Pass::Secondary => Some("secondary times"),
+            Pass::Energy => Some("energy"),
+        }
+    }
 }
 
 /// A pass over these cases, in this order; not all of it if something ends the run.
@@ -157,24 +180,22 @@ fn make(
             queue.push_back((index, times_slowed + 1));
             continue;
         }
-        match next(line, with.is_lost(), signals.asked()) {
-            // Its latency is known: that it cannot be timed in another way takes it away no more.
-            Next::Keep(Line::Failure(failure)) if matches!(pass, Pass::Secondary) => {
-                progress
-                    .say(&format!("{}: no secondary times: {}", failure.case_id, failure.error));
+        match (next(line, with.is_lost(), signals.asked()), pass.only()) {
+            (Next::Keep(Line::Failure(failure)), Some(what)) => {
+                progress.say(&format!("{}: no {what}: {}", failure.case_id, failure.error));
                 progress.advance();
             }
-            Next::Keep(line) => {
+            (Next::Keep(line), _) => {
                 let trials = run.header.protocol.trials;
                 let left = match pass {
                     Pass::Trial(number) => trials.saturating_sub(number).max(1),
-                    Pass::Secondary => 1,
+                    Pass::Secondary | Pass::Energy => 1,
                 };
                 tell(&line, progress, left);
                 run.keep(&line)?;
             }
-            Next::Stop(asked) => return Ok(Some(Measured::Stopped(asked))),
-            Next::StartAnew(failure) => return Ok(Some(Measured::Lost(failure))),
+            (Next::Stop(asked), _) => return Ok(Some(Measured::Stopped(asked))),
+            (Next::StartAnew(failure), _) => return Ok(Some(Measured::Lost(failure))),
         }
     }
     Ok(None)
@@ -185,12 +206,15 @@ fn make_one(pass: Pass, with: &Instruments, run: &State, index: usize) -> Line {
     let earlier = run.trials(index);
     let number = match pass {
         Pass::Trial(number) => number,
-        Pass::Secondary => earlier.len(),
+        Pass::Secondary | Pass::Energy => earlier.len(),
     };
     let which = Which { number, earlier };
-    let made = match (pass, &with.device) {
-        (Pass::Secondary, Device::Cuda(cuda)) => {
+    let made = match (pass, &with.device, &with.energy_counter) {
+        (Pass::Secondary, Device::Cuda(cuda), _) => {
             secondary(with, cuda, protocol.kind, case, which).map(Box::new).map(Line::Secondary)
+        }
+        (Pass::Energy, _, Some(card)) => {
+            energy(with, card, case, which).map(Box::new).map(Line::Energy)
         }
         _ => trial(with, protocol, case, which).map(Box::new).map(Line::Trial),
     };
