@@ -47,9 +47,8 @@ pub fn energy(
     let began = Instant::now();
     let counted = Load::of(sampler).count(card, began)?;
     let telemetry = with.telemetry.as_ref();
-    let polled_watts = telemetry.and_then(|telemetry| {
-        telemetry.mean_watts_since(counted.from.max(began + POWER_LAG))
-    });
+    let polled_watts = telemetry
+        .and_then(|telemetry| telemetry.mean_watts_since(counted.from.max(began + POWER_LAG)));
     // Launches enqueued beyond the last tick: theirs are the errors that are left.
     with.device.synchronize()?;
     spent.gpu_s = began.elapsed().as_secs_f64();

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn ticks_that_come_late_make_it_less_certain() {
-        let late = |k: usize| if k % 2 == 0 { 0.02 } else { 0.0 };
+        let late = |k: usize| if k.is_multiple_of(2) { 0.02 } else { 0.0 };
         let (steady, unsteady) = (ticks(700.0, 0.1, |_| 0.0), ticks(700.0, 0.1, late));
         let (steady, unsteady) = (used(&steady).unwrap(), used(&unsteady).unwrap());
         assert!(unsteady.uncertainty_pct > 5.0 * steady.uncertainty_pct, "{unsteady:?}");

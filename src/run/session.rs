@@ -71,7 +71,7 @@ impl Session {
         let telemetry = monitor.clone().map(Telemetry::start).transpose();
         let has_counter = |card: &&Arc<Monitor>| card.energy_counter().is_some();
         let energy_counter = monitor.as_ref().filter(|_| settings.energy).filter(has_counter);
-        let no_energy = (settings.energy && energy_counter.is_none()).then(|| match &device {
+        let no_energy = (settings.energy && energy_counter.is_none()).then_some(match &device {
             Device::Cpu => "there is no energy counter on the CPU",
             Device::Cuda(_) => "the GPU has no energy counter, or NVML does not show it",
         });

@@ -104,15 +104,15 @@ fn measure(
 ) -> Result<Measured> {
     let protocol = run.header.protocol;
     for number in 0..protocol.most_trials() {
+        let pass = Pass::Trial(number);
         let mut order = order(run.header.cases.len(), run.header.seed, number);
-        order.retain(|index| !run.is_settled(*index, number));
+        order.retain(|index| pass.lacks(run, *index));
         if number >= protocol.trials {
             // What an earlier process measured of this pass was open when it began.
             let open = decide::open(run, number);
             order.retain(|index| open.contains(index));
             progress.add_trials(order.len());
         }
-        let pass = Pass::Trial(number);
         if let Some(ended) = make(pass, with, run, signals, progress, order)? {
             return Ok(ended);
         }
@@ -120,16 +120,12 @@ fn measure(
     if protocol.kind == ProtocolKind::Gate {
         return Ok(Measured::All);
     }
-    let mut last: Vec<(Pass, fn(&State, usize) -> bool)> = Vec::new();
-    if let Device::Cuda(_) = with.device {
-        last.push((Pass::Secondary, State::lacks_secondary));
-    }
-    if with.energy_counter.is_some() {
-        last.push((Pass::Energy, State::lacks_energy));
-    }
-    for (number, (pass, is_open)) in (protocol.most_trials()..).zip(last) {
+    let secondary = matches!(with.device, Device::Cuda(_)).then_some(Pass::Secondary);
+    let energy = with.energy_counter.as_ref().map(|_| Pass::Energy);
+    for (number, pass) in (protocol.most_trials()..).zip([secondary, energy]) {
+        let Some(pass) = pass else { continue };
         let mut order = order(run.header.cases.len(), run.header.seed, number);
-        order.retain(|index| is_open(run, *index));
+        order.retain(|index| pass.lacks(run, *index));
         progress.add_trials(order.len());
         if let Some(ended) = make(pass, with, run, signals, progress, order)? {
             return Ok(ended);
@@ -150,6 +146,15 @@ enum Pass {
 }
 
 impl Pass {
+    /// Whether a case is yet to be measured in it.
+    fn lacks(self, run: &State, index: usize) -> bool {
+        match self {
+            Pass::Trial(number) => !run.is_settled(index, number),
+            Pass::Secondary => run.lacks_secondary(index),
+            Pass::Energy => run.lacks_energy(index),
+        }
+    }
+
     /// What a case lacks that failed in it, and nothing else: its latency is known.
     fn only(self) -> Option<&'static str> {
         match self {

@@ -57,16 +57,19 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
     let top = legend(area, [66, 50], named.map(line).chain(cross))?;
     let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
     let is_sparse = dims.len() <= SPARSE;
-    caption(
-        area,
-        raw,
-        &format!(
+    let lines = match plot.quantity {
+        Quantity::Energy => {
+            "Line: by the GPU's counter, over 1.5 s of launches. Band: how far off that may be."
+                .to_owned()
+        }
+        Quantity::Latency | Quantity::Throughput | Quantity::Bandwidth => format!(
             "Line: median of {}. Bands: another run's median, 19 times in 20; 10th to 90th \
-             percentile. {} dots: multiples of 8.",
+             percentile.",
             trials(&raw.metadata.protocol),
-            if is_sparse { "Filled" } else { "Large" }
         ),
-    )?;
+    };
+    let dots = if is_sparse { "Filled" } else { "Large" };
+    caption(area, raw, &format!("{lines} {dots} dots: multiples of 8."))?;
 
     // The lowest panel is taller by the labels of the axis that all share.
     let labels = if panels.len() > 1 { LABELS } else { 0 };
@@ -158,7 +161,9 @@ fn curve<'a>(name: &'a str, dtype: &'static str, rows: &[&Row], quantity: Quanti
     };
     for row in rows {
         match row {
-            Row::Measured(row) => curve.points.push((row.point.dim, band(row, quantity))),
+            Row::Measured(row) => {
+                curve.points.extend(band(row, quantity).map(|band| (row.point.dim, band)));
+            }
             Row::Failed(row) => curve.failed.push(row.point.dim),
         }
     }
@@ -185,6 +190,7 @@ fn variant_curve<'a>(
                 Some(share) => 100.0 * share.bandwidth,
                 None => derived.bandwidth_gbs_mean,
             },
+            Quantity::Energy => return None,
         };
         Some((row.point().dim, Band { samples: [median; 2], interval: [median; 2], median }))
     };
@@ -194,7 +200,8 @@ fn variant_curve<'a>(
     Curve { points, is_variant: true, ..base }
 }
 
-fn band(row: &Measured, quantity: Quantity) -> Band {
+/// None where the row has no such quantity.
+fn band(row: &Measured, quantity: Quantity) -> Option<Band> {
     let times = sorted(&row.timing_raw);
     let at = |percent| percentile(&times, percent).unwrap_or(row.timing.p50);
     let times = Band {
@@ -202,8 +209,14 @@ fn band(row: &Measured, quantity: Quantity) -> Band {
         interval: row.ci95_p50.unwrap_or([row.timing.p50; 2]),
         median: row.timing.p50,
     };
-    match quantity {
+    Some(match quantity {
         Quantity::Latency => times,
+        Quantity::Energy => {
+            let energy = row.energy?;
+            let (median, off) = (energy.joules_per_launch, energy.uncertainty_pct / 100.0);
+            let interval = [median * (1.0 - off).max(0.0), median * (1.0 + off)];
+            Band { samples: interval, interval, median }
+        }
         Quantity::Throughput => rates(times, row.derived.tflops_mean * row.timing.mean),
         Quantity::Bandwidth => rates(
             times,
@@ -212,7 +225,7 @@ fn band(row: &Measured, quantity: Quantity) -> Band {
                 None => row.derived.bandwidth_gbs_mean * row.timing.mean,
             },
         ),
-    }
+    })
 }
 
 /// What is done in each time.
