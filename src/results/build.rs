@@ -210,8 +210,8 @@ fn row(
 
 fn point(case: &Case) -> Result<Point> {
     const FIELDS: &str = "\
-        isolated cold per_call energy trial_sm_mhz cycles_p50 trial_cycles algorithm case_id series \
-        curve dim shape dtype trials total_measurements launches_per_sample timing \
+        isolated cold per_call energy trial_sm_mhz cycles_p50 trial_cycles algorithm case_id \
+        series curve dim shape dtype trials total_measurements launches_per_sample timing \
         total_latency_ms timing_raw trial_p50 ci95_p50 autocorrelation_lag1 trial_spread_pct \
         criterion provider pytorch kernels backend_selected backend_reason stand_in padded_to \
         verification clocks flags derived variants error error_kind backend_unsupported";
