@@ -413,7 +413,7 @@ fn nothing_is_written_that_a_reader_would_refuse() {
     }
 }
 
-fn energy(case_id: &str) -> Energy {
+pub(crate) fn energy(case_id: &str) -> Energy {
     Energy {
         case_id: case_id.to_owned(),
         joules: 1068.0,

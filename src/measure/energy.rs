@@ -22,10 +22,11 @@ const COUNTED_S: f64 = 1.5;
 const BATCHES: usize = 2;
 /// All of it is given up after this long.
 const LIMIT_S: f64 = 10.0;
-/// Launches between two marks last so long, and so many batches of them are enqueued: the host may
-/// be away for 40 ms.
+/// Launches between two marks last so long, at least.
 const BATCH_NS: f64 = 5e6;
-const IN_FLIGHT: usize = 8;
+/// So much is always enqueued: as long as this the host may be away. At least two batches, of long
+/// launches.
+const AHEAD_NS: f64 = 4e7;
 /// Between two readings of the counter.
 const PAUSE: Duration = Duration::from_micros(300);
 /// NVML's power is a mean over the second before.
@@ -81,6 +82,8 @@ struct Load<'a> {
     sampler: Sampler<'a>,
     /// Samples in a batch.
     samples: usize,
+    /// Batches that are always enqueued.
+    ahead: usize,
     /// Ends of the batches that are enqueued.
     in_flight: VecDeque<Mark>,
     /// How many batches are done, and the end of the last.
@@ -91,7 +94,8 @@ impl<'a> Load<'a> {
     fn of(sampler: Sampler<'a>) -> Self {
         let sample_ns = sampler.launch_ns * sampler.launches_per_sample as f64;
         let samples = (BATCH_NS / sample_ns).ceil().max(1.0) as usize;
-        Load { sampler, samples, in_flight: VecDeque::new(), done: None }
+        let ahead = (AHEAD_NS / (samples as f64 * sample_ns)).ceil().max(2.0) as usize;
+        Load { sampler, samples, ahead, in_flight: VecDeque::new(), done: None }
     }
 
     /// Enqueues as many batches as are done. Whether all were, so that the GPU may have been idle.
@@ -103,7 +107,7 @@ impl<'a> Load<'a> {
             self.done = self.in_flight.pop_front().map(|mark| (before + 1, mark));
         }
         let has_run_dry = self.in_flight.is_empty();
-        while self.in_flight.len() < IN_FLIGHT {
+        while self.in_flight.len() < self.ahead {
             (0..self.samples).try_for_each(|_| self.sampler.enqueue())?;
             self.in_flight.push_back(self.sampler.clock.mark()?);
         }

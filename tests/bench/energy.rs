@@ -39,7 +39,8 @@ fn energy_of(row: &Value) -> [f64; 4] {
     assert!((1.5..3.0).contains(&value("seconds")), "{energy}");
     let per_launch_s = value("seconds") / value("launches");
     let p50_s = row["timing"]["p50"].as_f64().unwrap() * 1e-3;
-    assert!((0.85..1.25).contains(&(per_launch_s / p50_s)), "{per_launch_s} s, {p50_s} s");
+    // A card that works for long may have another clock than in a trial.
+    assert!((0.7..1.6).contains(&(per_launch_s / p50_s)), "{per_launch_s} s, {p50_s} s");
     let joules = value("joules_per_launch");
     assert!((joules / per_launch_s / value("mean_watts") - 1.0).abs() < 1e-6, "{energy}");
     [joules, value("uncertainty_pct"), value("mean_watts"), value("polled_watts")]

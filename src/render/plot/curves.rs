@@ -7,7 +7,7 @@ use super::panel::{Band, Curve, Look, Panel, draw_line};
 use crate::ops::sdpa;
 use crate::results::raw::{Measured, Raw, Row, Variant, marked};
 use crate::results::summary::Summary;
-use crate::results::view::{Plot, Quantity};
+use crate::results::view::{Layout, Plot, Quantity, View};
 use crate::stats::{percentile, sorted};
 use anyhow::Result;
 use indexmap::IndexMap;
@@ -20,8 +20,8 @@ const SAME_SCALE: f64 = 6.0;
 /// Height in pixels that only the lowest of several panels needs.
 const LABELS: i32 = 98;
 
-pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -> Result<()> {
-    let mut panels = panels(raw, summary, plot, dim);
+pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, view: &View) -> Result<()> {
+    let mut panels = panels(raw, summary, plot, view);
     let by_dtype = panels.len() > 1 && panels.iter().all(|panel| unique_dtypes(&panel.curves));
     let mut names: Vec<&str> = Vec::new();
     for curve in panels.iter_mut().flat_map(|panel| &mut panel.curves) {
@@ -86,7 +86,7 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
             has_peak: raw.measured().any(|row| row.derived.of_peak.is_some()),
             scale,
             is_sparse,
-            x_name: if is_last { dim } else { "" },
+            x_name: if is_last { view.dim } else { "" },
         };
         panel.draw(area, &sheet, look)?;
     }
@@ -94,13 +94,17 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
 }
 
 /// One panel, unless there are several shapes whose medians lie far apart.
-fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, dim: &str) -> Vec<Panel<'a>> {
+fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, view: &View) -> Vec<Panel<'a>> {
     let common = common_fields(raw);
     let quantity = plot.quantity;
     let mut by_shape: Vec<Panel> = Vec::new();
     for ((series, name), rows) in raw.curves() {
         let Some(first) = rows.first().map(|row| row.point()) else { continue };
-        let title = differing(first, dim, &common);
+        let title = match view.layout {
+            // Their shapes differ along a curve.
+            Layout::Bars(_) => name.to_owned(),
+            _ => differing(first, view.dim, &common),
+        };
         let at = by_shape.iter().position(|panel| panel.title == title).unwrap_or_else(|| {
             by_shape.push(Panel { title, curves: Vec::new() });
             by_shape.len() - 1

@@ -21,12 +21,12 @@ pub fn draw(raw: &Raw, summary: &Summary) -> Result<Vec<Plot>> {
         _ if summary.successful == 0 => canvas::nothing(area, raw),
         Layout::Bars(bars) => bars::draw(area, raw, plot, bars),
         Layout::Model => stacked::draw(area, raw, summary, plot),
-        Layout::Sweep | Layout::Columns => curves::draw(area, raw, summary, plot, view.dim),
+        Layout::Sweep | Layout::Columns => curves::draw(area, raw, summary, plot, view),
     };
     let own = view.plots.iter().map(|plot| canvas::plot(plot.name, |area| draw(area, plot)));
     let energy = has_energy(raw, view.layout).then(|| {
         let plot = view::Plot::energy();
-        canvas::plot(plot.name, |area| curves::draw(area, raw, summary, &plot, view.dim))
+        canvas::plot(plot.name, |area| curves::draw(area, raw, summary, &plot, view))
     });
     own.chain(energy).collect()
 }
