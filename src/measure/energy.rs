@@ -1,5 +1,5 @@
 //! The energy of a launch, by the card's own counter, in a pass of its own after all others: the
-//! launches of a case run for half a second, until the card draws what it draws, and then for 1.5 s
+//! launches of a case run for half a second, in which power and clock settle, and then for 1.5 s
 //! between two ticks of the counter. All the while enough of them are enqueued that the GPU never
 //! idles.
 
@@ -86,7 +86,7 @@ struct Load<'a> {
     ahead: usize,
     /// Ends of the batches that are enqueued.
     in_flight: VecDeque<Mark>,
-    /// How many batches are done, and the end of the last.
+    /// How many batches are done since the GPU was last idle, and the end of the last.
     done: Option<(usize, Mark)>,
 }
 
@@ -107,6 +107,10 @@ impl<'a> Load<'a> {
             self.done = self.in_flight.pop_front().map(|mark| (before + 1, mark));
         }
         let has_run_dry = self.in_flight.is_empty();
+        if has_run_dry {
+            // A launch after it would seem longer.
+            self.done = None;
+        }
         while self.in_flight.len() < self.ahead {
             (0..self.samples).try_for_each(|_| self.sampler.enqueue())?;
             self.in_flight.push_back(self.sampler.clock.mark()?);
