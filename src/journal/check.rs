@@ -11,6 +11,7 @@ use crate::workload::operation::{Gemm, Operation, Sdpa};
 use crate::workload::shape::{GemmShape, SdpaShape};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 /// A text of a journal, as JSON, is no longer. Texts are laid out in columns and drawn, which takes
 /// time by the square of their length.
@@ -222,15 +223,16 @@ fn secondary(secondary: &Secondary) -> Result<()> {
     }
 }
 
+/// Of these there are ratios, which have to be numbers too.
 fn energy(energy: &Energy) -> Result<()> {
+    const SOUND: RangeInclusive<f64> = 1e-9..=1e15;
     let Energy { case_id, joules, seconds, launches, uncertainty_pct, polled_watts, .. } = energy;
     for (what, value) in [("J", joules), ("s", seconds), ("launches", launches)] {
-        let is_sound = value.is_finite() && *value > 0.0;
-        ensure!(is_sound, "{case_id}: an energy of {value} {what}");
+        ensure!(SOUND.contains(value), "{case_id}: an energy of {value} {what}");
     }
     let polled_watts = polled_watts.unwrap_or_default();
     for (what, value) in [("uncertainty in %", *uncertainty_pct), ("power in W", polled_watts)] {
-        let is_sound = value.is_finite() && value >= 0.0;
+        let is_sound = (0.0..=*SOUND.end()).contains(&value);
         ensure!(is_sound, "{case_id}: an energy with a {what} of {value}");
     }
     Ok(())

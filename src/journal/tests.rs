@@ -461,6 +461,8 @@ fn an_energy_that_cannot_be_is_refused() {
     for broken in [
         Energy { joules: 0.0, ..sound() },
         Energy { seconds: -1.0, ..sound() },
+        Energy { seconds: 1e-300, ..sound() },
+        Energy { joules: 1e300, ..sound() },
         Energy { launches: f64::NAN, ..sound() },
         Energy { uncertainty_pct: f64::INFINITY, ..sound() },
         Energy { polled_watts: Some(-3.0), ..sound() },

@@ -218,7 +218,8 @@ fn band(row: &Measured, quantity: Quantity) -> Option<Band> {
         Quantity::Energy => {
             let energy = row.energy?;
             let (median, off) = (energy.joules_per_launch, energy.uncertainty_pct / 100.0);
-            let interval = [median * (1.0 - off).max(0.0), median * (1.0 + off)];
+            // Above 0, whatever the uncertainty is: the axis may be logarithmic.
+            let interval = [median / (1.0 + off), median * (1.0 + off)];
             Band { samples: interval, interval, median }
         }
         Quantity::Throughput => rates(times, row.derived.tflops_mean * row.timing.mean),
