@@ -28,6 +28,17 @@ pub fn time(ms: f64) -> String {
     }
 }
 
+/// An energy with three significant digits, in millijoules below 1 J and microjoules below 1 mJ.
+pub fn joules(joules: f64) -> String {
+    if joules < 0.9995e-3 {
+        format!("{} µJ", three_digits(joules * 1e6))
+    } else if joules < 0.9995 {
+        format!("{} mJ", three_digits(joules * 1e3))
+    } else {
+        format!("{} J", three_digits(joules))
+    }
+}
+
 /// A ratio: `2.89×`.
 pub fn ratio(value: f64) -> String {
     if value < 1.0 { format!("{value:.2}×") } else { format!("{}×", three_digits(value)) }
@@ -97,6 +108,19 @@ mod tests {
     fn weights_are_millions_or_billions() {
         let shown = [3_199_744, 999_999_499, 999_999_500, 8_030_261_248].map(count);
         assert_eq!(shown, ["3.200 M", "999.999 M", "1.000 B", "8.030 B"]);
+    }
+
+    #[test]
+    fn energies_have_three_digits_and_a_fitting_unit() {
+        for (value, text) in [
+            (9.9994e-4, "1.00 mJ"),
+            (3.2e-5, "32.0 µJ"),
+            (0.0118, "11.8 mJ"),
+            (0.9996, "1.00 J"),
+            (1.234, "1.23 J"),
+        ] {
+            assert_eq!(joules(value), text);
+        }
     }
 
     #[test]

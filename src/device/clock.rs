@@ -21,6 +21,7 @@ pub enum Clock {
 }
 
 /// A point in time on a [`Clock`].
+#[derive(Clone)]
 pub enum Mark {
     /// Read already.
     Host(Instant),
@@ -43,6 +44,14 @@ impl Clock {
                 event.record(stream)?;
                 Ok(Mark::Event(event))
             }
+        }
+    }
+
+    /// Whether the work has got there. Does not wait; an error of work before it shows here.
+    pub fn is_reached(&self, mark: &Mark) -> Result<bool, DeviceError> {
+        match mark {
+            Mark::Host(_) => Ok(true),
+            Mark::Event(event) => Ok(event.try_is_complete()?),
         }
     }
 

@@ -35,6 +35,14 @@ impl Monitor {
         })
     }
 
+    /// Reads the card's energy counter: the millijoules it has used since its driver was loaded.
+    /// None where it has no such counter.
+    pub fn energy_counter(&self) -> Option<impl Fn() -> Option<u64> + '_> {
+        let device = self.nvml.device_by_uuid(self.uuid.as_str()).ok()?;
+        let read = move || device.total_energy_consumption().ok();
+        read().is_some().then_some(read)
+    }
+
     /// What NVML adds to the driver's description of the card; a value it does not know is null.
     pub fn describe(&self) -> Value {
         let Ok(device) = self.nvml.device_by_uuid(self.uuid.as_str()) else { return json!({}) };

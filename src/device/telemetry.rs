@@ -2,6 +2,7 @@
 
 use super::nvml::Monitor;
 use crate::device::Clocks;
+use crate::stats::mean;
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +56,14 @@ impl Telemetry {
             [] => readings.back().map(|(_, clocks)| clocks.clone()),
             inside => Some(together(inside)),
         }
+    }
+
+    /// The mean of the power readings in watts since `start`; none where there are none.
+    pub fn mean_watts_since(&self, start: Instant) -> Option<f64> {
+        let readings = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let watts = readings.iter().filter(|(at, _)| *at >= start);
+        let watts: Vec<f64> = watts.map(|(_, clocks)| f64::from(clocks.power_w)).collect();
+        mean(&watts)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::files::plain_name;
 use crate::journal::record::{End, Failure, Header, Line};
-use crate::measure::record::{Cold, Secondary, Trial};
+use crate::measure::record::{Cold, Energy, Secondary, Trial};
 use crate::terminal::text::plain;
 use crate::workload::case::Case;
 use crate::workload::limits::{MAX_CASES, MAX_ELEMENTS, MAX_TRIALS};
@@ -11,6 +11,7 @@ use crate::workload::operation::{Gemm, Operation, Sdpa};
 use crate::workload::shape::{GemmShape, SdpaShape};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 /// A text of a journal, as JSON, is no longer. Texts are laid out in columns and drawn, which takes
 /// time by the square of their length.
@@ -39,6 +40,10 @@ pub fn line(line: &Line) -> Result<()> {
         Line::Secondary(secondary) => {
             seconds("secondary timings", secondary.wall_s)?;
             self::secondary(secondary)
+        }
+        Line::Energy(energy) => {
+            seconds("an energy", energy.wall_s)?;
+            self::energy(energy)
         }
         Line::Failure(Failure { .. }) | Line::Start(_) => Ok(()),
         Line::End(End { wall_s, criterion_s, .. }) => {
@@ -216,6 +221,21 @@ fn secondary(secondary: &Secondary) -> Result<()> {
         None => Ok(()),
         Some(ms) => bail!("{}: a secondary time of {ms} ms", secondary.case_id),
     }
+}
+
+/// Of these there are ratios, which have to be numbers too.
+fn energy(energy: &Energy) -> Result<()> {
+    const SOUND: RangeInclusive<f64> = 1e-9..=1e15;
+    let Energy { case_id, joules, seconds, launches, uncertainty_pct, polled_watts, .. } = energy;
+    for (what, value) in [("J", joules), ("s", seconds), ("launches", launches)] {
+        ensure!(SOUND.contains(value), "{case_id}: an energy of {value} {what}");
+    }
+    let polled_watts = polled_watts.unwrap_or_default();
+    for (what, value) in [("uncertainty in %", *uncertainty_pct), ("power in W", polled_watts)] {
+        let is_sound = (0.0..=*SOUND.end()).contains(&value);
+        ensure!(is_sound, "{case_id}: an energy with a {what} of {value}");
+    }
+    Ok(())
 }
 
 /// A time of zero, a negative one, an infinity or NaN is a broken clock, and no statistics should

@@ -191,6 +191,8 @@ fn joined(runs: &[Run], run_id: String) -> Result<Vec<Line>> {
     lines.extend(trials.into_iter().map(|trial| Line::Trial(Box::new(trial))));
     let secondary = runs.iter().flat_map(|run| run.secondary.clone());
     lines.extend(secondary.map(|secondary| Line::Secondary(Box::new(secondary))));
+    let energy = runs.iter().flat_map(|run| run.energy.clone());
+    lines.extend(energy.map(|energy| Line::Energy(Box::new(energy))));
     lines.extend(runs.iter().flat_map(|run| run.failures.clone()).map(Line::Failure));
     let wall_s = runs.iter().map(Run::wall_s).fold(0.0, f64::max);
     let criterion_s =

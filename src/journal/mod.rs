@@ -13,7 +13,7 @@ pub(crate) mod shard;
 
 use crate::files::{self, RUN_BYTES, cannot, not_a_link, remove_own, rename_own, sync_dir};
 use crate::journal::record::{End, Failure, Header, Line, SCHEMA_VERSION, Start};
-use crate::measure::record::{Secondary, Trial};
+use crate::measure::record::{Energy, Secondary, Trial};
 use crate::terminal::text::shell;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
@@ -53,6 +53,8 @@ pub struct Run {
     pub trials: Vec<Trial>,
     /// What was timed in other ways as well.
     pub secondary: Vec<Secondary>,
+    /// Whose energy was measured.
+    pub energy: Vec<Energy>,
     /// What could not be timed, in the order met.
     pub failures: Vec<Failure>,
     /// Each process that worked on it, in order; a merged run names only the first of its first
@@ -196,8 +198,9 @@ impl Run {
     /// Wall-clock seconds: to its end, or of its trials alone where it was killed.
     pub fn wall_s(&self) -> f64 {
         let trials = || {
-            let others = self.secondary.iter().map(|secondary| secondary.wall_s);
-            self.trials.iter().map(|trial| trial.wall_s).chain(others).sum()
+            let secondary = self.secondary.iter().map(|secondary| secondary.wall_s);
+            let energy = self.energy.iter().map(|energy| energy.wall_s);
+            self.trials.iter().map(|trial| trial.wall_s).chain(secondary).chain(energy).sum()
         };
         self.end.as_ref().map_or_else(trials, |end| end.wall_s)
     }
@@ -207,6 +210,7 @@ impl Run {
 pub struct ByCase<'a> {
     trials: HashMap<&'a str, Vec<&'a Trial>>,
     secondary: HashMap<&'a str, &'a Secondary>,
+    energy: HashMap<&'a str, &'a Energy>,
     failures: HashMap<&'a str, &'a Failure>,
 }
 
@@ -223,7 +227,8 @@ impl<'a> ByCase<'a> {
         }
         let secondary = run.secondary.iter();
         let secondary = secondary.map(|secondary| (&*secondary.case_id, secondary)).collect();
-        ByCase { trials, secondary, failures }
+        let energy = run.energy.iter().map(|energy| (&*energy.case_id, energy)).collect();
+        ByCase { trials, secondary, energy, failures }
     }
 
     /// The trials of a case, by trial.
@@ -234,6 +239,11 @@ impl<'a> ByCase<'a> {
     /// A case timed in other ways.
     pub fn secondary(&self, case_id: &str) -> Option<&'a Secondary> {
         self.secondary.get(case_id).copied()
+    }
+
+    /// The energy of a case.
+    pub fn energy(&self, case_id: &str) -> Option<&'a Energy> {
+        self.energy.get(case_id).copied()
     }
 
     /// Why a case could not be timed, if it could not: its first failure.
@@ -301,6 +311,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Run> {
         header,
         trials: Vec::new(),
         secondary: Vec::new(),
+        energy: Vec::new(),
         failures: Vec::new(),
         end: None,
         path: path.to_owned(),
@@ -350,11 +361,19 @@ fn parse_header(line: &[u8]) -> Result<Header> {
     }
 }
 
+/// What a journal has once of each case.
+#[derive(PartialEq, Eq, Hash)]
+enum Measured {
+    Trial(usize),
+    Secondary,
+    Energy,
+}
+
 fn add(
     run: &mut Run,
     line: Line,
     known: &HashSet<String>,
-    measured: &mut HashSet<(String, usize)>,
+    measured: &mut HashSet<(String, Measured)>,
 ) -> Result<()> {
     check::line(&line)?;
     match line {
@@ -364,7 +383,7 @@ fn add(
             let trials = run.header.protocol.most_trials();
             ensure!(trial.trial < trials, "trial {} of {trials}, from 0", trial.trial);
             ensure!(
-                measured.insert((trial.case_id.clone(), trial.trial)),
+                measured.insert((trial.case_id.clone(), Measured::Trial(trial.trial))),
                 "a second trial of {} in trial {}",
                 trial.case_id,
                 trial.trial
@@ -377,10 +396,18 @@ fn add(
         Line::Secondary(secondary) => {
             let id = &secondary.case_id;
             ensure!(known.contains(id), "the header has no case {id}");
-            let is_new = measured.insert((id.clone(), usize::MAX));
+            let is_new = measured.insert((id.clone(), Measured::Secondary));
             ensure!(is_new, "secondary timings of {id}, again");
             run.end = None;
             run.secondary.push(*secondary);
+        }
+        Line::Energy(energy) => {
+            let id = &energy.case_id;
+            ensure!(known.contains(id), "the header has no case {id}");
+            let is_new = measured.insert((id.clone(), Measured::Energy));
+            ensure!(is_new, "the energy of {id}, again");
+            run.end = None;
+            run.energy.push(*energy);
         }
         Line::Failure(failure) => {
             ensure!(known.contains(&failure.case_id), "the header has no case {}", failure.case_id);

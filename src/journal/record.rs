@@ -1,7 +1,7 @@
 //! What is on disk of a run before it is a report: the journal, one JSON line per event. A run that
 //! was killed has no [`End`]; one that is resumed has a [`Start`] for each process after the first.
 
-use crate::measure::record::{Calibration, Protocol, Secondary, Trial};
+use crate::measure::record::{Calibration, Energy, Protocol, Secondary, Trial};
 use crate::workload::ErrorKind;
 use crate::workload::case::Case;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub enum Line {
     Trial(Box<Trial>),
     /// A case was timed in other ways as well.
     Secondary(Box<Secondary>),
+    /// The energy of a case was measured.
+    Energy(Box<Energy>),
     /// A case cannot be timed; later trials leave it out.
     Failure(Failure),
     /// Another process goes on with the run.

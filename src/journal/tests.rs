@@ -1,6 +1,6 @@
 use super::*;
 use crate::journal::record::Status;
-use crate::measure::record::{Protocol, ProtocolKind, Ran, Spent};
+use crate::measure::record::{Energy, Protocol, ProtocolKind, Ran, Spent};
 use crate::ops::plan::Verification;
 use crate::workload::ErrorKind;
 use crate::workload::case::Case;
@@ -411,4 +411,65 @@ fn nothing_is_written_that_a_reader_would_refuse() {
         let error = Journal::create(&dir.path().join("new"), header).unwrap_err();
         assert!(format!("{error:#}").contains("a name of 1001 bytes"), "{error:#}");
     }
+}
+
+pub(crate) fn energy(case_id: &str) -> Energy {
+    Energy {
+        case_id: case_id.to_owned(),
+        joules: 1068.0,
+        seconds: 1.5,
+        launches: 7168.25,
+        uncertainty_pct: 0.2,
+        polled_watts: Some(690.5),
+        wall_s: 2.2,
+        spent: Spent::default(),
+    }
+}
+
+fn energy_line(case_id: &str) -> Line {
+    Line::Energy(Box::new(energy(case_id)))
+}
+
+#[test]
+fn energies_are_read_as_written_and_each_is_there_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(dir.path(), header()).unwrap();
+    lines().iter().chain([&energy_line("G3/fp16/K1")]).for_each(|l| journal.append(l).unwrap());
+    let run = read(journal.path()).unwrap();
+    assert_eq!(run.energy, [energy("G3/fp16/K1")]);
+    assert_eq!(run.by_case().energy("G3/fp16/K1"), Some(&energy("G3/fp16/K1")));
+    assert_eq!(run.by_case().energy("G3/fp16/K2"), None);
+    // Measured after the end: it is no longer one.
+    assert_eq!(run.end, None);
+    assert!((run.wall_s() - 3.2).abs() < 1e-9, "{}", run.wall_s());
+    for (line, part) in
+        [(energy_line("G3/fp16/K1"), "K1, again"), (energy_line("G3/fp16/K3"), "no case")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(dir.path(), header()).unwrap();
+        [energy_line("G3/fp16/K1"), line].iter().for_each(|line| journal.append(line).unwrap());
+        let error = format!("{:#}", read(journal.path()).unwrap_err());
+        assert!(error.contains(part) && error.contains("journal.jsonl:3"), "{error}");
+    }
+}
+
+#[test]
+fn an_energy_that_cannot_be_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(dir.path(), header()).unwrap();
+    let sound = || energy("G3/fp16/K1");
+    for broken in [
+        Energy { joules: 0.0, ..sound() },
+        Energy { seconds: -1.0, ..sound() },
+        Energy { seconds: 1e-300, ..sound() },
+        Energy { joules: 1e300, ..sound() },
+        Energy { launches: f64::NAN, ..sound() },
+        Energy { uncertainty_pct: f64::INFINITY, ..sound() },
+        Energy { polled_watts: Some(-3.0), ..sound() },
+        Energy { wall_s: -1.0, ..sound() },
+    ] {
+        let error = journal.append(&Line::Energy(Box::new(broken))).unwrap_err();
+        assert!(error.to_string().contains("energy"), "{error}");
+    }
+    assert_eq!(read(journal.path()).unwrap().energy, []);
 }

@@ -3,10 +3,12 @@
 use super::DeviceTime;
 use super::fault::Injector;
 use super::record::Trial;
+use crate::device::nvml::Monitor;
 use crate::device::{Device, Telemetry};
 use crate::ops::planner::{Planned, Planner};
 use crate::stats::median;
 use crate::workload::{Case, CaseError};
+use std::sync::Arc;
 
 /// The device, and what is made once for all its trials.
 pub struct Instruments {
@@ -18,6 +20,8 @@ pub struct Instruments {
     pub time: DeviceTime,
     /// The card's state, where NVML tells it.
     pub telemetry: Option<Telemetry>,
+    /// The card, where its energy is to be measured and it has a counter.
+    pub energy_counter: Option<Arc<Monitor>>,
     /// Fault injection, where it was asked for.
     pub injector: Option<Injector>,
 }

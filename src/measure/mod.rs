@@ -4,6 +4,7 @@
 mod calibrate;
 mod cold;
 mod device_time;
+mod energy;
 pub(crate) mod fault;
 mod instruments;
 pub mod record;
@@ -11,11 +12,13 @@ mod sampler;
 mod sampling;
 mod secondary;
 mod settle;
+mod ticks;
 mod trial;
 
 pub use calibrate::{calibrate, with_peaks_of};
 pub use cold::cold_ms;
 pub use device_time::DeviceTime;
+pub use energy::energy;
 pub use instruments::{Instruments, Which};
 pub use sampler::Sampler;
 pub use sampling::{ADAPTIVE_TRIALS, CRITERION_SAMPLES, Sampling};

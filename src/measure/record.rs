@@ -194,6 +194,29 @@ pub struct Secondary {
     pub spent: Spent,
 }
 
+/// The energy of a case's launches, by the card's counter, on a GPU that has one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// [`crate::workload::Case::id`].
+    pub case_id: String,
+    /// Joules that the card used from one tick of its counter to another.
+    pub joules: f64,
+    /// Seconds between these ticks.
+    pub seconds: f64,
+    /// Launches in that time: it over the mean time of a launch, between events within it.
+    pub launches: f64,
+    /// How far off `joules` over `launches` may be, in per cent.
+    pub uncertainty_pct: f64,
+    /// Mean of NVML's power readings meanwhile, in watts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub polled_watts: Option<f64>,
+    /// Wall-clock seconds of all that, warm-up included.
+    pub wall_s: f64,
+    /// What they were spent on.
+    #[serde(default)]
+    pub spent: Spent,
+}
+
 /// Times with cold caches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]

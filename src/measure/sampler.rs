@@ -149,20 +149,28 @@ impl<'a> Sampler<'a> {
         Ok(())
     }
 
+    /// Enqueues the launches of a sample.
+    pub(super) fn enqueue(&mut self) -> Result<(), CaseError> {
+        match &self.graph {
+            None => (0..self.launches_per_sample).try_for_each(|_| self.plan.launch())?,
+            Some(graph) => graph.launch()?,
+        }
+        self.launches += self.launches_per_sample;
+        Ok(())
+    }
+
     /// Nanoseconds of `count` samples, all enqueued before the first is waited for.
     fn time_samples(&mut self, count: usize) -> Result<Vec<f64>, CaseError> {
+        let device = self.device;
         let mut enqueue = || -> Result<Vec<(Mark, Mark)>, CaseError> {
             let sample = |_| {
                 let start = self.clock.mark()?;
-                match &self.graph {
-                    None => (0..self.launches_per_sample).try_for_each(|_| self.plan.launch())?,
-                    Some(graph) => graph.launch()?,
-                }
+                self.enqueue()?;
                 Ok((start, self.clock.mark()?))
             };
             (0..count).map(sample).collect()
         };
-        let marks = match self.device {
+        let marks = match device {
             Device::Cpu => enqueue()?,
             Device::Cuda(cuda) => {
                 cuda.kernels().spin(LEAD_IN_NS)?;
@@ -171,7 +179,6 @@ impl<'a> Sampler<'a> {
                 marks
             }
         };
-        self.launches += count * self.launches_per_sample;
         let times_ns = self.clock.elapsed_each_ns(&marks)?;
         self.gpu_ns += times_ns.iter().sum::<f64>();
         Ok(times_ns)

@@ -28,7 +28,8 @@ pub struct Breakdown {
 pub fn of(run: &Run, report_s: f64) -> Breakdown {
     let trials = run.trials.iter().map(|trial| (trial.wall_s, trial.spent));
     let others = run.secondary.iter().map(|secondary| (secondary.wall_s, secondary.spent));
-    let (walls_s, spent): (Vec<f64>, Vec<Spent>) = trials.chain(others).unzip();
+    let energy = run.energy.iter().map(|energy| (energy.wall_s, energy.spent));
+    let (walls_s, spent): (Vec<f64>, Vec<Spent>) = trials.chain(others).chain(energy).unzip();
     let sum = |of: fn(&Spent) -> f64| spent.iter().map(of).sum::<f64>();
     let trials_s: f64 = walls_s.iter().sum();
     let (calibrating_s, run_s) = match run.header.env["shards"].as_array() {

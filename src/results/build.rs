@@ -18,7 +18,7 @@
 use super::raw::{
     CriterionEstimates, Derived, Failed, Measured, Metadata, Point, Raw, Row, Shape, Variant,
 };
-use super::{criterion_files, cycles, intervals, peak, secondary};
+use super::{criterion_files, cycles, energy, intervals, peak, secondary};
 use crate::device::clocks::is_slowdown;
 use crate::journal::record::{CRITERION_VERSION, SCHEMA_VERSION, Status};
 use crate::journal::{ByCase, Run};
@@ -141,7 +141,7 @@ fn row(
     variants: BTreeMap<String, Variant>,
 ) -> Result<Row> {
     let point = point(case)?;
-    let other = trials.secondary(&case.id);
+    let (other, energy) = (trials.secondary(&case.id), trials.energy(&case.id));
     let trials = match trials_of(trials, case) {
         Ok(trials) => trials,
         Err((error_kind, error)) => {
@@ -185,6 +185,7 @@ fn row(
         isolated: other.and_then(secondary::isolated),
         cold: other.and_then(secondary::cold),
         per_call: other.and_then(secondary::per_call),
+        energy: energy.map(|energy| energy::of(energy, flops)),
         trial_sm_mhz,
         autocorrelation_lag1: stats::autocorrelation_lag1(&by_trial),
         trial_spread_pct: stats::spread_pct(&trial_p50),
@@ -209,8 +210,8 @@ fn row(
 
 fn point(case: &Case) -> Result<Point> {
     const FIELDS: &str = "\
-        isolated cold per_call trial_sm_mhz cycles_p50 trial_cycles algorithm case_id series \
-        curve dim shape dtype trials total_measurements launches_per_sample timing \
+        isolated cold per_call energy trial_sm_mhz cycles_p50 trial_cycles algorithm case_id \
+        series curve dim shape dtype trials total_measurements launches_per_sample timing \
         total_latency_ms timing_raw trial_p50 ci95_p50 autocorrelation_lag1 trial_spread_pct \
         criterion provider pytorch kernels backend_selected backend_reason stand_in padded_to \
         verification clocks flags derived variants error error_kind backend_unsupported";

@@ -15,6 +15,7 @@ pub(crate) mod compared;
 pub mod criterion_files;
 pub(crate) mod curve;
 mod cycles;
+mod energy;
 pub(crate) mod findings;
 pub(crate) mod intervals;
 pub mod model;

@@ -107,6 +107,9 @@ pub struct Measured {
     /// Single launches on an idle GPU, with the host in them: the published way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_call: Option<PerCall>,
+    /// By the card's counter; absent where that was not asked for, and on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Energy>,
     /// The samples in the order measured, trial by trial, in ms.
     pub timing_raw: Vec<f64>,
     pub trial_p50: Vec<f64>,
@@ -186,6 +189,22 @@ pub struct PerCall {
     /// Between two events around each, in ms.
     #[serde(flatten)]
     pub timing: Timing,
+}
+
+/// Of a launch among others, on a GPU that never idles.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    pub joules_per_launch: f64,
+    /// How far off that may be, in per cent.
+    pub uncertainty_pct: f64,
+    pub mean_watts: f64,
+    /// Mean of NVML's power readings meanwhile; absent where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub polled_watts: Option<f64>,
+    /// Useful work, as in [`Derived`].
+    pub tflop_per_joule: f64,
+    pub seconds: f64,
+    pub launches: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

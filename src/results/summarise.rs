@@ -36,6 +36,7 @@ pub fn of(raw: &Raw, run: &Run, view: &View, mut warnings: Vec<String>) -> Summa
         backends: Vec::new(),
         heterogeneity: Vec::new(),
         low_rank: Vec::new(),
+        energy: Vec::new(),
         model: None,
         stand_ins: raw.stand_ins().into_iter().map(str::to_owned).collect(),
         findings: findings::stand_ins::of(raw).into_iter().collect(),
@@ -46,6 +47,7 @@ pub fn of(raw: &Raw, run: &Run, view: &View, mut warnings: Vec<String>) -> Summa
         warnings,
     };
     view.findings.iter().for_each(|add| add(&mut summary, raw, view));
+    findings::energy::add(&mut summary, raw, view);
     summary
 }
 

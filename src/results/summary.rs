@@ -33,6 +33,9 @@ pub struct Summary {
     pub heterogeneity: Vec<Heterogeneity>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub low_rank: Vec<LowRank>,
+    /// What the curves cost in energy, where that was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy: Vec<CurveEnergy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelReport>,
     /// The published names under which ours ran, not PyTorch's.
@@ -146,6 +149,34 @@ pub struct Heterogeneity {
     /// Time per useful operation, over that of the pattern `uniform`: GEMMs one after the other.
     pub penalty: f64,
     pub variants: BTreeMap<String, f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurveEnergy {
+    pub curve: String,
+    pub series: String,
+    /// The dimension that does most work for a joule.
+    pub most_efficient: DimEnergy,
+    /// The largest ratio of a dimension to its next multiple of 8, where it is above 1 for sure;
+    /// absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst_penalty: Option<EnergyPenalty>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DimEnergy {
+    pub dim: usize,
+    pub joules_per_launch: f64,
+    pub tflop_per_joule: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnergyPenalty {
+    pub dim: usize,
+    pub next_dim: usize,
+    pub ratio: f64,
+    pub joules_per_launch: f64,
+    pub next_joules_per_launch: f64,
 }
 
 /// A curve of low-rank pairs beside the dense layer that they stand for.

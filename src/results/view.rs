@@ -50,6 +50,8 @@ pub enum Quantity {
     Throughput,
     /// As a share of the measured copy bandwidth; in GB/s where none was measured.
     Bandwidth,
+    /// Of a launch, of the rows where it was measured.
+    Energy,
 }
 
 impl View {
@@ -62,6 +64,11 @@ impl Plot {
     pub const fn latency(name: &'static str, title: &'static str) -> Plot {
         let quantity = Quantity::Latency;
         Plot { name, title, quantity, is_log: false, by_backend: false, variants: &[] }
+    }
+
+    /// What every sweep has where energy was measured.
+    pub const fn energy() -> Plot {
+        Plot { quantity: Quantity::Energy, ..Plot::latency("energy", "energy of a launch") }
     }
 
     pub const fn throughput(name: &'static str, title: &'static str) -> Plot {

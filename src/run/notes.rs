@@ -12,11 +12,23 @@ pub struct Notes {
     device: Option<String>,
     no_torch: Option<NoTorch>,
     has_said_stand_ins: bool,
+    /// Why none is measured, where it was asked for.
+    no_energy: Option<&'static str>,
 }
 
 impl Notes {
-    pub fn new(device: Option<String>, no_torch: Option<NoTorch>) -> Notes {
-        Notes { device, no_torch, has_said_stand_ins: false }
+    pub fn new(
+        device: Option<String>,
+        no_torch: Option<NoTorch>,
+        no_energy: Option<&'static str>,
+    ) -> Notes {
+        Notes { device, no_torch, has_said_stand_ins: false, no_energy }
+    }
+
+    pub fn say_no_energy_once(&mut self) {
+        if let Some(why) = self.no_energy.take() {
+            say(&format!("night-sweep: {why}; the run goes on without energy"));
+        }
     }
 
     pub fn say_once(&mut self, cases: &[Case]) {

@@ -97,7 +97,7 @@ pub fn start_anew(
     // Nobody listens where nothing is measured.
     let error = match signals {
         Some(signals) => signals.exec(&mut command),
-        None => command.exec().into(),
+        None => command.exec(),
     };
     if let Some(asked) = signals.and_then(Signals::asked) {
         say(&format!("night-sweep: stopped by {} before that", asked.by));

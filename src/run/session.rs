@@ -69,7 +69,14 @@ impl Session {
             _ => None,
         };
         let telemetry = monitor.clone().map(Telemetry::start).transpose();
+        let has_counter = |card: &&Arc<Monitor>| card.energy_counter().is_some();
+        let energy_counter = monitor.as_ref().filter(|_| settings.energy).filter(has_counter);
+        let no_energy = (settings.energy && energy_counter.is_none()).then_some(match &device {
+            Device::Cpu => "there is no energy counter on the CPU",
+            Device::Cuda(_) => "the GPU has no energy counter, or NVML does not show it",
+        });
         let with = Instruments {
+            energy_counter: energy_counter.cloned(),
             planner: Planner::new(device.clone(), torch, settings.seed),
             time: DeviceTime::new(device.clock()),
             telemetry: telemetry.context("cannot start a thread to watch the card")?,
@@ -84,7 +91,7 @@ impl Session {
             arguments,
             with,
             monitor,
-            notes: Notes::new(note, no_torch),
+            notes: Notes::new(note, no_torch, no_energy),
             signals,
             began: Some(began),
             env: None,
@@ -147,6 +154,7 @@ impl Session {
             }
             Mode::Measure => {
                 required.try_for_each(|baseline| require(cases, baseline))?;
+                self.notes.say_no_energy_once();
                 self.measure(experiment, part, self.criterion(), start)
             }
         }

@@ -37,6 +37,7 @@ pub struct State {
 struct Known {
     trials: Vec<Trial>,
     has_secondary: bool,
+    has_energy: bool,
     has_failed: bool,
 }
 
@@ -58,9 +59,7 @@ impl State {
             journal.append(&Line::Start(Start::of(&now)))?;
             let mut state = State::new(journal, run.header.clone(), run_id.clone());
             state.earlier_wall_s = run.wall_s();
-            run.trials.into_iter().for_each(|trial| state.note_trial(trial));
-            run.secondary.iter().for_each(|secondary| state.note_secondary(&secondary.case_id));
-            run.failures.iter().for_each(|failure| state.note_failure(failure));
+            state.take_over(run);
             // What made this process necessary: it has the device, so that the case was at fault.
             if let Some(lost) = settings.lost_case.as_deref().filter(|lost| state.is_new(lost)) {
                 state.keep(&Line::Failure(lost.clone()))?;
@@ -75,6 +74,14 @@ impl State {
         let claim = Claim::of(&runs_folder().join(&run_id))?;
         let header = Header { run_id: run_id.clone(), calibration: calibrate()?, ..header };
         Ok(State::new(claim.start(header.clone())?, header, run_id))
+    }
+
+    /// What earlier processes measured is not measured again.
+    fn take_over(&mut self, run: Run) {
+        run.trials.into_iter().for_each(|trial| self.note_trial(trial));
+        run.secondary.iter().for_each(|secondary| self.note_secondary(&secondary.case_id));
+        run.energy.iter().for_each(|energy| self.note_energy(&energy.case_id));
+        run.failures.iter().for_each(|failure| self.note_failure(failure));
     }
 
     fn new(journal: Journal, header: Header, run_id: String) -> State {
@@ -109,6 +116,12 @@ impl State {
         // One whose operands come from memory is timed in no other way.
         let is_row = case.variant.is_none() && !matches!(case.operation, Operation::Cold(_));
         is_row && !known.has_secondary && !known.has_failed
+    }
+
+    /// Whether its energy is yet to be measured: that of a row is, where it has a time.
+    pub fn lacks_energy(&self, index: usize) -> bool {
+        let known = &self.known[index];
+        self.header.cases[index].variant.is_none() && !known.has_energy && !known.has_failed
     }
 
     pub fn has_failed(&self, index: usize) -> bool {
@@ -150,6 +163,7 @@ impl State {
         match line {
             Line::Trial(trial) => self.note_trial((**trial).clone()),
             Line::Secondary(secondary) => self.note_secondary(&secondary.case_id),
+            Line::Energy(energy) => self.note_energy(&energy.case_id),
             Line::Failure(failure) => self.note_failure(failure),
             Line::Header(_) | Line::Start(_) | Line::End(_) => {}
         }
@@ -175,6 +189,12 @@ impl State {
     fn note_secondary(&mut self, case_id: &str) {
         if let Some(&index) = self.index_of.get(case_id) {
             self.known[index].has_secondary = true;
+        }
+    }
+
+    fn note_energy(&mut self, case_id: &str) {
+        if let Some(&index) = self.index_of.get(case_id) {
+            self.known[index].has_energy = true;
         }
     }
 
@@ -249,4 +269,41 @@ fn writable(results_root: &Path) -> Result<()> {
     fs::create_dir_all(results_root)
         .and_then(|()| tempfile::tempfile_in(results_root).map(drop))
         .with_context(|| format!("cannot write to the results root {}", results_root.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::tests::{energy, header};
+    use crate::workload::ErrorKind;
+
+    #[test]
+    fn a_resumed_run_lacks_the_energies_that_its_journal_has_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut header = header();
+        let row = header.cases[0].clone();
+        header.cases.push(row.variant("padded", row.operation.clone()));
+        let third = Case { id: "G3/fp16/K3".to_owned(), ..row };
+        header.cases.push(third);
+        let lacks = |run: &State| [0, 1, 2, 3].map(|index| run.lacks_energy(index));
+        let journal = Journal::create(dir.path(), header.clone()).unwrap();
+        let mut run = State::new(journal, header.clone(), "night".to_owned());
+        // Of rows, not of a variant.
+        assert_eq!(lacks(&run), [true, true, false, true]);
+        run.keep(&Line::Energy(Box::new(energy("G3/fp16/K1")))).unwrap();
+        let failure = Failure {
+            case_id: "G3/fp16/K2".to_owned(),
+            trial: 0,
+            error_kind: ErrorKind::OutOfMemory,
+            error: "too little memory".to_owned(),
+        };
+        run.keep(&Line::Failure(failure)).unwrap();
+        assert_eq!(lacks(&run), [false, false, false, true]);
+        drop(run);
+
+        let (journal, found) = Journal::reopen(dir.path(), |_| Ok(())).unwrap();
+        let mut resumed = State::new(journal, header, "night".to_owned());
+        resumed.take_over(found);
+        assert_eq!(lacks(&resumed), [false, false, false, true]);
+    }
 }

@@ -12,7 +12,7 @@ use crate::journal::check::shortened;
 use crate::journal::home::criterion_home;
 use crate::journal::record::{Failure, Line, Status};
 use crate::measure::record::ProtocolKind;
-use crate::measure::{DeviceTime, Instruments, Which, secondary, trial};
+use crate::measure::{DeviceTime, Instruments, Which, energy, secondary, trial};
 use crate::process::signals::{Asked, Signals};
 use crate::render;
 use crate::terminal::{print, say, text};
@@ -104,24 +104,30 @@ fn measure(
 ) -> Result<Measured> {
     let protocol = run.header.protocol;
     for number in 0..protocol.most_trials() {
+        let pass = Pass::Trial(number);
         let mut order = order(run.header.cases.len(), run.header.seed, number);
-        order.retain(|index| !run.is_settled(*index, number));
+        order.retain(|index| pass.lacks(run, *index));
         if number >= protocol.trials {
             // What an earlier process measured of this pass was open when it began.
             let open = decide::open(run, number);
             order.retain(|index| open.contains(index));
             progress.add_trials(order.len());
         }
-        let pass = Pass::Trial(number);
         if let Some(ended) = make(pass, with, run, signals, progress, order)? {
             return Ok(ended);
         }
     }
-    if matches!(with.device, Device::Cuda(_)) && protocol.kind != ProtocolKind::Gate {
-        let mut order = order(run.header.cases.len(), run.header.seed, protocol.most_trials());
-        order.retain(|index| run.lacks_secondary(*index));
+    if protocol.kind == ProtocolKind::Gate {
+        return Ok(Measured::All);
+    }
+    let secondary = matches!(with.device, Device::Cuda(_)).then_some(Pass::Secondary);
+    let energy = with.energy_counter.as_ref().map(|_| Pass::Energy);
+    for (number, pass) in (protocol.most_trials()..).zip([secondary, energy]) {
+        let Some(pass) = pass else { continue };
+        let mut order = order(run.header.cases.len(), run.header.seed, number);
+        order.retain(|index| pass.lacks(run, *index));
         progress.add_trials(order.len());
-        if let Some(ended) = make(Pass::Secondary, with, run, signals, progress, order)? {
+        if let Some(ended) = make(pass, with, run, signals, progress, order)? {
             return Ok(ended);
         }
     }
@@ -135,6 +141,28 @@ enum Pass {
     Trial(usize),
     /// Its secondary timings.
     Secondary,
+    /// Its energy.
+    Energy,
+}
+
+impl Pass {
+    /// Whether a case is yet to be measured in it.
+    fn lacks(self, run: &State, index: usize) -> bool {
+        match self {
+            Pass::Trial(number) => !run.is_settled(index, number),
+            Pass::Secondary => run.lacks_secondary(index),
+            Pass::Energy => run.lacks_energy(index),
+        }
+    }
+
+    /// What a case lacks that failed in it, and nothing else: its latency is known.
+    fn only(self) -> Option<&'static str> {
+        match self {
+            Pass::Trial(_) => None,
+            Pass::Secondary => Some("secondary times"),
+            Pass::Energy => Some("energy"),
+        }
+    }
 }
 
 /// A pass over these cases, in this order; not all of it if something ends the run.
@@ -157,24 +185,22 @@ fn make(
             queue.push_back((index, times_slowed + 1));
             continue;
         }
-        match next(line, with.is_lost(), signals.asked()) {
-            // Its latency is known: that it cannot be timed in another way takes it away no more.
-            Next::Keep(Line::Failure(failure)) if matches!(pass, Pass::Secondary) => {
-                progress
-                    .say(&format!("{}: no secondary times: {}", failure.case_id, failure.error));
+        match (next(line, with.is_lost(), signals.asked()), pass.only()) {
+            (Next::Keep(Line::Failure(failure)), Some(what)) => {
+                progress.say(&format!("{}: no {what}: {}", failure.case_id, failure.error));
                 progress.advance();
             }
-            Next::Keep(line) => {
+            (Next::Keep(line), _) => {
                 let trials = run.header.protocol.trials;
                 let left = match pass {
                     Pass::Trial(number) => trials.saturating_sub(number).max(1),
-                    Pass::Secondary => 1,
+                    Pass::Secondary | Pass::Energy => 1,
                 };
                 tell(&line, progress, left);
                 run.keep(&line)?;
             }
-            Next::Stop(asked) => return Ok(Some(Measured::Stopped(asked))),
-            Next::StartAnew(failure) => return Ok(Some(Measured::Lost(failure))),
+            (Next::Stop(asked), _) => return Ok(Some(Measured::Stopped(asked))),
+            (Next::StartAnew(failure), _) => return Ok(Some(Measured::Lost(failure))),
         }
     }
     Ok(None)
@@ -185,12 +211,15 @@ fn make_one(pass: Pass, with: &Instruments, run: &State, index: usize) -> Line {
     let earlier = run.trials(index);
     let number = match pass {
         Pass::Trial(number) => number,
-        Pass::Secondary => earlier.len(),
+        Pass::Secondary | Pass::Energy => earlier.len(),
     };
     let which = Which { number, earlier };
-    let made = match (pass, &with.device) {
-        (Pass::Secondary, Device::Cuda(cuda)) => {
+    let made = match (pass, &with.device, &with.energy_counter) {
+        (Pass::Secondary, Device::Cuda(cuda), _) => {
             secondary(with, cuda, protocol.kind, case, which).map(Box::new).map(Line::Secondary)
+        }
+        (Pass::Energy, _, Some(card)) => {
+            energy(with, card, case, which).map(Box::new).map(Line::Energy)
         }
         _ => trial(with, protocol, case, which).map(Box::new).map(Line::Trial),
     };

@@ -19,6 +19,7 @@ fn a_wrong_value_is_refused_with_what_is_allowed() {
         ("NIGHT_SWEEP_RUN_ID", "a/b", "letters, digits"),
         ("NIGHT_SWEEP_RUN_ID", "..", "not starting with a dot"),
         ("NIGHT_SWEEP_SEED", "1.5", "whole number"),
+        ("NIGHT_SWEEP_ENERGY", "true", "yes or no"),
         ("NIGHT_SWEEP_SPEC", "", "unset it"),
         ("NIGHT_SWEEP_RESULTS_ROOT", "", "unset it"),
     ] {

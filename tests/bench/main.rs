@@ -6,6 +6,7 @@
 mod arguments;
 mod commands;
 mod disk;
+mod energy;
 mod environment;
 mod fan_out;
 mod faults;

@@ -105,7 +105,8 @@ fn outcomes() -> [(&'static str, Vec<Outcome>); 7] {
 fn journals() -> Vec<(Header, Vec<Line>)> {
     let of = |(group, outcomes): (_, Vec<_>)| {
         let on = |device| synthetic::journal_of(group, group, device, &outcomes);
-        ["cpu", "cuda:0"].map(on)
+        let (header, lines) = on("cuda:0");
+        [on("cpu"), (header, synthetic::with_energy(&outcomes, lines))]
     };
     let mut journals: Vec<_> = outcomes().into_iter().flat_map(of).collect();
     for line in journals.iter_mut().flat_map(|(_, lines)| lines) {

@@ -188,6 +188,7 @@ mod tests {
             header: header(),
             trials: trials.iter().map(trial).collect(),
             secondary: Vec::new(),
+            energy: Vec::new(),
             failures: Vec::new(),
             starts: Vec::new(),
             end: None,

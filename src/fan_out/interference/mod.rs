@@ -95,6 +95,7 @@ fn probe(
 
     let probe = |place: &Place| {
         let bench = request.bench(place).part(Some(&spec)).without("NIGHT_SWEEP_PROTOCOL");
+        let bench = bench.without("NIGHT_SWEEP_ENERGY");
         bench.set("NIGHT_SWEEP_BURN_IN", BURN_IN_S)
     };
     let first = request.places.first().context("a fan-out has a place")?;

@@ -220,6 +220,11 @@ impl Data {
                 .map(|timing| [timing.p50, timing.p99].map(six_digits)),
             "cold_ms": cold_ms,
             "per_call_ms": row.and_then(|r| r.per_call).map(|call| six_digits(call.timing.p50)),
+            // Joules, how far off in per cent, and TFLOP per joule.
+            "energy": row.and_then(|row| row.energy).map(|energy| {
+                [energy.joules_per_launch, energy.uncertainty_pct, energy.tflop_per_joule]
+                    .map(six_digits)
+            }),
             "of_peak_pct": derived.of_peak.map(|share| {
                 [share.compute, share.bandwidth].map(|share| six_digits(share * 100.0))
             }),

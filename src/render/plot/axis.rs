@@ -33,6 +33,15 @@ pub fn time_unit(max_ms: f64) -> (f64, &'static str) {
     if max_ms < 1.0 { (1e3, "µs") } else { (1.0, "ms") }
 }
 
+/// A unit for an axis of energies: factor from joules, and name.
+pub fn energy_unit(max_joules: f64) -> (f64, &'static str) {
+    match max_joules {
+        ..1e-3 => (1e6, "µJ"),
+        ..1.0 => (1e3, "mJ"),
+        _ => (1.0, "J"),
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     Linear,

@@ -7,7 +7,7 @@ use super::panel::{Band, Curve, Look, Panel, draw_line};
 use crate::ops::sdpa;
 use crate::results::raw::{Measured, Raw, Row, Variant, marked};
 use crate::results::summary::Summary;
-use crate::results::view::{Plot, Quantity};
+use crate::results::view::{Layout, Plot, Quantity, View};
 use crate::stats::{percentile, sorted};
 use anyhow::Result;
 use indexmap::IndexMap;
@@ -20,8 +20,8 @@ const SAME_SCALE: f64 = 6.0;
 /// Height in pixels that only the lowest of several panels needs.
 const LABELS: i32 = 98;
 
-pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -> Result<()> {
-    let mut panels = panels(raw, summary, plot, dim);
+pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, view: &View) -> Result<()> {
+    let mut panels = panels(raw, summary, plot, view);
     let by_dtype = panels.len() > 1 && panels.iter().all(|panel| unique_dtypes(&panel.curves));
     let mut names: Vec<&str> = Vec::new();
     for curve in panels.iter_mut().flat_map(|panel| &mut panel.curves) {
@@ -57,16 +57,19 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
     let top = legend(area, [66, 50], named.map(line).chain(cross))?;
     let dims: BTreeSet<usize> = raw.measurements.iter().map(|row| row.point().dim).collect();
     let is_sparse = dims.len() <= SPARSE;
-    caption(
-        area,
-        raw,
-        &format!(
+    let lines = match plot.quantity {
+        Quantity::Energy => {
+            "Line: by the GPU's counter, over 1.5 s of launches. Band: how far off that may be."
+                .to_owned()
+        }
+        Quantity::Latency | Quantity::Throughput | Quantity::Bandwidth => format!(
             "Line: median of {}. Bands: another run's median, 19 times in 20; 10th to 90th \
-             percentile. {} dots: multiples of 8.",
+             percentile.",
             trials(&raw.metadata.protocol),
-            if is_sparse { "Filled" } else { "Large" }
         ),
-    )?;
+    };
+    let dots = if is_sparse { "Filled" } else { "Large" };
+    caption(area, raw, &format!("{lines} {dots} dots: multiples of 8."))?;
 
     // The lowest panel is taller by the labels of the axis that all share.
     let labels = if panels.len() > 1 { LABELS } else { 0 };
@@ -83,7 +86,7 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
             has_peak: raw.measured().any(|row| row.derived.of_peak.is_some()),
             scale,
             is_sparse,
-            x_name: if is_last { dim } else { "" },
+            x_name: if is_last { view.dim } else { "" },
         };
         panel.draw(area, &sheet, look)?;
     }
@@ -91,13 +94,17 @@ pub fn draw(area: &Area, raw: &Raw, summary: &Summary, plot: &Plot, dim: &str) -
 }
 
 /// One panel, unless there are several shapes whose medians lie far apart.
-fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, dim: &str) -> Vec<Panel<'a>> {
+fn panels<'a>(raw: &'a Raw, summary: &'a Summary, plot: &Plot, view: &View) -> Vec<Panel<'a>> {
     let common = common_fields(raw);
     let quantity = plot.quantity;
     let mut by_shape: Vec<Panel> = Vec::new();
     for ((series, name), rows) in raw.curves() {
         let Some(first) = rows.first().map(|row| row.point()) else { continue };
-        let title = differing(first, dim, &common);
+        let title = match view.layout {
+            // Their shapes differ along a curve.
+            Layout::Bars(_) => name.to_owned(),
+            _ => differing(first, view.dim, &common),
+        };
         let at = by_shape.iter().position(|panel| panel.title == title).unwrap_or_else(|| {
             by_shape.push(Panel { title, curves: Vec::new() });
             by_shape.len() - 1
@@ -158,7 +165,9 @@ fn curve<'a>(name: &'a str, dtype: &'static str, rows: &[&Row], quantity: Quanti
     };
     for row in rows {
         match row {
-            Row::Measured(row) => curve.points.push((row.point.dim, band(row, quantity))),
+            Row::Measured(row) => {
+                curve.points.extend(band(row, quantity).map(|band| (row.point.dim, band)));
+            }
             Row::Failed(row) => curve.failed.push(row.point.dim),
         }
     }
@@ -185,6 +194,7 @@ fn variant_curve<'a>(
                 Some(share) => 100.0 * share.bandwidth,
                 None => derived.bandwidth_gbs_mean,
             },
+            Quantity::Energy => return None,
         };
         Some((row.point().dim, Band { samples: [median; 2], interval: [median; 2], median }))
     };
@@ -194,7 +204,8 @@ fn variant_curve<'a>(
     Curve { points, is_variant: true, ..base }
 }
 
-fn band(row: &Measured, quantity: Quantity) -> Band {
+/// None where the row has no such quantity.
+fn band(row: &Measured, quantity: Quantity) -> Option<Band> {
     let times = sorted(&row.timing_raw);
     let at = |percent| percentile(&times, percent).unwrap_or(row.timing.p50);
     let times = Band {
@@ -202,8 +213,15 @@ fn band(row: &Measured, quantity: Quantity) -> Band {
         interval: row.ci95_p50.unwrap_or([row.timing.p50; 2]),
         median: row.timing.p50,
     };
-    match quantity {
+    Some(match quantity {
         Quantity::Latency => times,
+        Quantity::Energy => {
+            let energy = row.energy?;
+            let (median, off) = (energy.joules_per_launch, energy.uncertainty_pct / 100.0);
+            // Above 0, whatever the uncertainty is: the axis may be logarithmic.
+            let interval = [median / (1.0 + off), median * (1.0 + off)];
+            Band { samples: interval, interval, median }
+        }
         Quantity::Throughput => rates(times, row.derived.tflops_mean * row.timing.mean),
         Quantity::Bandwidth => rates(
             times,
@@ -212,7 +230,7 @@ fn band(row: &Measured, quantity: Quantity) -> Band {
                 None => row.derived.bandwidth_gbs_mean * row.timing.mean,
             },
         ),
-    }
+    })
 }
 
 /// What is done in each time.

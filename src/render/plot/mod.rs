@@ -10,7 +10,7 @@ mod stacked;
 use crate::experiments;
 use crate::results::raw::Raw;
 use crate::results::summary::Summary;
-use crate::results::view::Layout;
+use crate::results::view::{self, Layout};
 use anyhow::Result;
 
 pub use canvas::{HEIGHT, PALETTE, Plot, WIDTH, common_fields, differing};
@@ -21,7 +21,22 @@ pub fn draw(raw: &Raw, summary: &Summary) -> Result<Vec<Plot>> {
         _ if summary.successful == 0 => canvas::nothing(area, raw),
         Layout::Bars(bars) => bars::draw(area, raw, plot, bars),
         Layout::Model => stacked::draw(area, raw, summary, plot),
-        Layout::Sweep | Layout::Columns => curves::draw(area, raw, summary, plot, view.dim),
+        Layout::Sweep | Layout::Columns => curves::draw(area, raw, summary, plot, view),
     };
-    view.plots.iter().map(|plot| canvas::plot(plot.name, |area| draw(area, plot))).collect()
+    let own = view.plots.iter().map(|plot| canvas::plot(plot.name, |area| draw(area, plot)));
+    let energy = has_energy(raw, view.layout).then(|| {
+        let plot = view::Plot::energy();
+        canvas::plot(plot.name, |area| curves::draw(area, raw, summary, &plot, view))
+    });
+    own.chain(energy).collect()
+}
+
+/// Whether there is an energy to draw over a dimension.
+fn has_energy(raw: &Raw, layout: Layout) -> bool {
+    let has_dim = match layout {
+        Layout::Sweep | Layout::Columns => true,
+        Layout::Bars(bars) => bars.by_curve,
+        Layout::Model => false,
+    };
+    has_dim && raw.measured().any(|row| row.energy.is_some())
 }

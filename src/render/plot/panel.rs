@@ -1,6 +1,6 @@
 //! A panel of curves: bands, lines and dots over one pair of axes.
 
-use super::axis::{Axis, Scale, dim_ticks, time_unit};
+use super::axis::{Axis, Scale, dim_ticks, energy_unit, time_unit};
 use super::canvas::*;
 use crate::results::curve::cliff::Cliff;
 use crate::results::view::Quantity;
@@ -79,6 +79,7 @@ impl Panel<'_> {
             Quantity::Throughput => (1.0, "TFLOP/s"),
             Quantity::Bandwidth if look.has_peak => (1.0, "% of a copy's"),
             Quantity::Bandwidth => (1.0, "GB/s"),
+            Quantity::Energy => energy_unit(self.values().fold(0.0, f64::max)),
         };
         let (low, high) = self.heights(scale, factor);
         let dims = self.dims();
@@ -89,6 +90,7 @@ impl Panel<'_> {
             Quantity::Latency => format!("latency ({unit})"),
             Quantity::Throughput => format!("throughput ({unit})"),
             Quantity::Bandwidth => format!("bandwidth ({unit})"),
+            Quantity::Energy => format!("energy ({unit})"),
         };
 
         let is_lowest = !x_name.is_empty();

@@ -3,6 +3,7 @@
 
 pub(crate) mod backends;
 pub(crate) mod decode;
+pub(crate) mod energy;
 pub(crate) mod heterogeneity;
 pub(crate) mod kernel_only;
 pub(crate) mod low_rank;

@@ -77,6 +77,9 @@ function readout(point) {
       `${time(point.isolated_ms[0])}, p99 ${time(point.isolated_ms[1])}`);
     if (point.cold_ms) fact("Cold caches", time(point.cold_ms));
     if (point.per_call_ms) fact("Per call", time(point.per_call_ms));
+    if (point.energy) fact("Energy",
+      `${energy(point.energy[0])} ± ${digits(point.energy[1])} %`,
+      `${digits(point.energy[2])} TFLOP/J`);
     if (point.against) fact(`Against ${point.against[0]}`, `${ratio(point.against[1])} the time`);
     if (point.verdict) fact("Verdict", point.verdict);
     if (point.backend) fact("Backend", point.backend);
@@ -220,6 +223,8 @@ function listPoints() {
     number("Isolated p99", (point) => point.isolated_ms?.[1], time),
     number("Cold", (point) => point.cold_ms, time),
     number("Per call", (point) => point.per_call_ms, time),
+    number("Energy", (point) => point.energy?.[0], energy),
+    number("TFLOP/J", (point) => point.energy?.[2], digits),
     hasVariants
       ? { title: "Verdict", key: (point) => point.verdict, text: (point) => point.verdict,
         isWords: true }

@@ -13,6 +13,12 @@ function time(ms) {
   return ms < 999.5 ? `${digits(ms)} ms` : `${digits(ms * 1e-3)} s`;
 }
 
+/** An energy in the unit that suits it. */
+function energy(joules) {
+  if (joules < 0.9995e-3) return `${digits(joules * 1e6)} µJ`;
+  return joules < 0.9995 ? `${digits(joules * 1e3)} mJ` : `${digits(joules)} J`;
+}
+
 /** Times in the unit of the last, with enough digits to tell them apart. */
 function interval([low, high]) {
   const [factor, unit] = timeUnit(high);
