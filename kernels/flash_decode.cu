@@ -82,6 +82,14 @@ __device__ inline void copy_tile(unsigned to, const unsigned short* tensor, Plac
         const int OF_ROW = SPREAD ? HEAD_DIM / 8 : 1;
         int place = SPREAD ? i / OF_ROW * (2 * STRIDE) + i % OF_ROW * 16 : 16 * i;
         int bytes = max(0, min(16, there - 16 * i));
+        if (0 < bytes && bytes < 16) {
+            // By element: the tensor may end within these 16 bytes.
+            const unsigned short* rest = (const unsigned short*)(from + 16 * i);
+            unsigned words[4] = {0, 0, 0, 0};
+            for (int e = 0; e < bytes / 2; e++) words[e / 2] |= (unsigned)rest[e] << 16 * (e % 2);
+            for (int w = 0; w < 4; w++) store_shared(to + place + 4 * w, words[w]);
+            continue;
+        }
         // Nothing is read where there are no bytes, and no address lies outside of the tensor.
         copy_async_part(to + place, bytes > 0 ? from + 16 * i : from, bytes);
     }

@@ -53,7 +53,7 @@ def attend(entry, pad_to=None, sdp_backend=None):
     }
 
     def call():
-        only = sdpa_kernel(SDPBackend[sdp_backend]) if sdp_backend else contextlib.nullcontext()
+        only = sdpa_kernel(getattr(SDPBackend, sdp_backend)) if sdp_backend else contextlib.nullcontext()
         with only:
             return F.scaled_dot_product_attention(q, k, v, **options)[..., :head_dim]
 

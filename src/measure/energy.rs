@@ -12,6 +12,8 @@ use crate::device::Mark;
 use crate::device::nvml::Monitor;
 use crate::workload::{Case, CaseError};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 /// How long launches run before the first tick that counts.
@@ -77,6 +79,10 @@ struct Counted {
     launch_s: f64,
 }
 
+fn gone() -> CaseError {
+    CaseError::unsupported("the GPU has no energy counter any more")
+}
+
 /// The launches of a case one after the other, in batches.
 struct Load<'a> {
     sampler: Sampler<'a>,
@@ -121,35 +127,67 @@ impl<'a> Load<'a> {
     /// Runs until the counter has ticked twice far enough apart. Counting begins anew wherever the
     /// GPU may have been idle.
     fn count(mut self, card: &Monitor, began: Instant) -> Result<Counted, CaseError> {
-        let gone = || CaseError::unsupported("the GPU has no energy counter any more");
         let read = card.energy_counter().ok_or_else(gone)?;
+        // A thread of its own reads: NVML takes milliseconds, in which a queue of short launches
+        // would run dry, as the driver holds about a thousand of them.
+        let (is_done, (send, readings)) = (AtomicBool::new(false), channel());
+        let seconds = || began.elapsed().as_secs_f64();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let send = send;
+                while !is_done.load(Ordering::Relaxed) {
+                    let asked_s = seconds();
+                    let Some(millijoules) = read() else { break };
+                    if send.send((asked_s, seconds(), millijoules)).is_err() {
+                        break;
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+            });
+            let counted = self.until_counted(&readings, began);
+            is_done.store(true, Ordering::Relaxed);
+            counted
+        })
+    }
+
+    /// By readings of the counter: when each was asked for and answered, and its millijoules.
+    fn until_counted(
+        &mut self,
+        readings: &Receiver<(f64, f64, u64)>,
+        began: Instant,
+    ) -> Result<Counted, CaseError> {
         let mut counter = Counter::default();
         let mut ticks: Vec<Tick> = Vec::new();
         let mut first: Option<(usize, Mark)> = None;
         let mut from = began;
-        let seconds = || began.elapsed().as_secs_f64();
-        while seconds() < LIMIT_S {
+        while began.elapsed().as_secs_f64() < LIMIT_S {
             if self.keep_busy()? {
                 ticks.clear();
             }
-            let asked_s = seconds();
-            let millijoules = read().ok_or_else(gone)?;
-            let tick = counter.read(asked_s, seconds(), millijoules);
             std::thread::sleep(PAUSE);
-            let (Some(tick), Some(done)) = (tick, &self.done) else { continue };
-            if tick.at_s < WARM_UP_S {
-                continue;
-            }
-            if ticks.is_empty() {
-                (first, from) = (Some(done.clone()), Instant::now());
-            }
-            ticks.push(tick);
-            let Some((before, begin)) = &first else { continue };
-            let batches = done.0 - before;
-            if tick.at_s - ticks[0].at_s >= COUNTED_S && batches >= BATCHES {
-                let launches = batches * self.samples * self.sampler.launches_per_sample;
-                let launch_s = self.sampler.clock.elapsed_ns(begin, &done.1)? * 1e-9;
-                return Ok(Counted { ticks, from, launch_s: launch_s / launches as f64 });
+            // All that came while launches were enqueued: that waits for the GPU.
+            loop {
+                let (asked_s, answered_s, millijoules) = match readings.try_recv() {
+                    Ok(reading) => reading,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return Err(gone()),
+                };
+                let tick = counter.read(asked_s, answered_s, millijoules);
+                let (Some(tick), Some(done)) = (tick, &self.done) else { continue };
+                if tick.at_s < WARM_UP_S {
+                    continue;
+                }
+                if ticks.is_empty() {
+                    (first, from) = (Some(done.clone()), Instant::now());
+                }
+                ticks.push(tick);
+                let Some((before, begin)) = &first else { continue };
+                let batches = done.0 - before;
+                if tick.at_s - ticks[0].at_s >= COUNTED_S && batches >= BATCHES {
+                    let launches = batches * self.samples * self.sampler.launches_per_sample;
+                    let launch_s = self.sampler.clock.elapsed_ns(begin, &done.1)? * 1e-9;
+                    return Ok(Counted { ticks, from, launch_s: launch_s / launches as f64 });
+                }
             }
         }
         Err(CaseError::unsupported(format!(
