@@ -4,7 +4,7 @@
 //! up to 10 % below. Going below costs: its time at its own dimension (at the nearest measured one,
 //! if that was not), times the part of the dimension that is lost, times its importance. What is
 //! minimised is the sum of the times and of these losses, with the sum of the dimensions within the
-//! budget: a [`knapsack`](crate::stats::knapsack). The paper behind this suite (arXiv 2604.09595)
+//! budget: a knapsack. The paper behind this suite (arXiv 2604.09595)
 //! chooses among multiples of 8 in the same way; here the choice is among measured times.
 
 use super::input::Item;

@@ -24,7 +24,7 @@ pub trait Sweep: ToJson + fmt::Debug + Send + Sync {
 }
 
 /// Every sweep is written as it is read: in the keys of the YAML, defaults filled in but for those
-/// of [`Dims`].
+/// of its dimension.
 pub trait ToJson {
     fn to_json(&self) -> Value;
 }
