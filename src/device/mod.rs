@@ -7,7 +7,7 @@ pub mod cuda;
 pub mod cudnn;
 pub mod cupti;
 mod error;
-pub(crate) mod exec;
+pub(crate) mod hearer;
 pub mod kernel;
 pub mod libraries;
 pub(crate) mod nvml;

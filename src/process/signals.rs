@@ -2,12 +2,13 @@
 //! on.
 
 use super::exit::{INTERRUPTED, TRY_AGAIN};
-use crate::device::exec;
+use crate::device::hearer::Hearer;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::flag;
-use std::cell::Cell;
-use std::io::{Error, Result};
+use std::cell::{Cell, RefCell};
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,8 @@ pub struct Signals {
     last: Cell<Option<Asked>>,
     /// Whether a signal ends the process at once.
     is_starting: Arc<AtomicBool>,
+    /// Of a bench, which may put another program in its place.
+    hearer: RefCell<Option<Hearer>>,
 }
 
 impl Signals {
@@ -64,16 +67,20 @@ impl Signals {
         // end of the process.
         flag::register(SIGXFSZ, Arc::default())?;
         let signals = Signals { is_starting, ..Signals::listen_to(&HEARD[..3])? };
-        exec::unblock(HEARD.iter().map(|(number, _)| *number));
-        Ok(signals)
+        let hearer = Hearer::start(HEARD.map(|(number, _)| number).to_vec())?;
+        Ok(Signals { hearer: RefCell::new(Some(hearer)), ..signals })
     }
 
     /// Puts another program in the place of this process, which hears what comes meanwhile. Returns
     /// only if it cannot be started, or a signal came before.
     pub fn exec(&self, command: &mut Command) -> Error {
-        let came = self.came.clone();
-        let is_to_stop = move || came.iter().any(|flag| flag.load(Ordering::Relaxed));
-        exec::exec(command, HEARD.iter().map(|(number, _)| *number), is_to_stop)
+        if let Some(hearer) = self.hearer.take() {
+            hearer.end();
+        }
+        match self.asked() {
+            Some(_) => ErrorKind::Interrupted.into(),
+            None => command.exec(),
+        }
     }
 
     /// From now on a signal waits until it is asked for.
@@ -86,6 +93,7 @@ impl Signals {
             came: Default::default(),
             last: Cell::new(None),
             is_starting: Arc::default(),
+            hearer: RefCell::default(),
         };
         for (flag, (number, _)) in signals.came.iter().zip(heard) {
             flag::register(*number, Arc::clone(flag))?;

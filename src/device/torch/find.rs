@@ -1,5 +1,6 @@
 //! Where the user's PyTorch lies on disk, and which it is. Nothing is loaded here.
 
+use crate::device::hearer::hearing;
 use crate::device::libraries;
 use crate::files;
 use regex::Regex;
@@ -200,7 +201,7 @@ fn package_of(python: &str) -> Result<PathBuf, String> {
          sys.path = [path for path in sys.path if path]\n\
          spec = importlib.util.find_spec('torch')\n\
          print(spec.origin if spec and spec.origin else '')";
-    let output = Command::new(python).args(["-c", ASK]).output();
+    let output = hearing(Command::new(python)).args(["-c", ASK]).output();
     let output = output.map_err(|error| format!("it does not start ({})", error.kind()))?;
     let origin = String::from_utf8_lossy(&output.stdout);
     let package = Path::new(origin.trim()).parent().filter(|package| package.is_absolute());
