@@ -1,6 +1,6 @@
-// The references that every plan is checked against: sampled rows, float32 accumulation, no tensor
-// cores, no tiling. Each raises errors[i], zero at first, to the largest error of an element of row
-// i.
+// The references that every plan is checked against: sampled rows, GEMMs in float64 and attention
+// in float32, no tensor cores, no tiling. Each raises errors[i], zero at first, to the largest
+// error of an element of row i.
 
 #include "common.cuh"
 

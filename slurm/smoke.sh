@@ -5,6 +5,6 @@
 # anything did.
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec bash slurm/launch_all.sh --spec experiments/night_sweep_cpu.yaml \
-    --results-root target/slurm-smoke --wait "$@"
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+exec bash "$root/slurm/launch_all.sh" --spec "$root/experiments/night_sweep_cpu.yaml" \
+    --results-root "$root/target/slurm-smoke" --wait "$@"

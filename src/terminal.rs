@@ -107,7 +107,8 @@ pub fn has_bars() -> bool {
     takes_escapes(&Term::stderr())
 }
 
-/// Neither colours nor bars where <https://no-color.org> or a dumb terminal forbid them.
+/// Neither colours nor bars, which are made of the same sequences, where `NO_COLOR` is set
+/// (<https://no-color.org>) or the terminal is dumb.
 fn takes_escapes(term: &Term) -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let name = std::env::var_os("TERM");

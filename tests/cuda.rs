@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code)]
 mod gpu;
 
 use gpu::{DTYPES, SEED, attention_row, download, gpu, upload, values};

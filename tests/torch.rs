@@ -8,6 +8,7 @@ use night_sweep::device::torch::{
     Memory, MemoryMut, Product, Search, Session, Target, Torch, TorchChoice,
 };
 use night_sweep::ops::planner::Planner;
+use night_sweep::ops::verify::SAMPLED_ROWS;
 use night_sweep::workload::{
     Backend, Case, CaseError, DType, ErrorKind, Gemm, GemmLayout, GemmShape, Operation, Precision,
     Provider, ProviderChoice, Sdpa, SdpaShape,
@@ -123,10 +124,8 @@ fn check_attention(planner: &Planner, dtype: DType, sdpa: Sdpa, ran: Backend) {
     }
     let mut planned = planned.unwrap_or_else(|error| panic!("{sdpa:?}: {error}"));
     let verification = planned.plan.verify().unwrap();
-    assert_eq!(
-        verification.rows,
-        sdpa.shape.batch * sdpa.shape.n_heads * sdpa.shape.seq_len.min(8)
-    );
+    let rows = sdpa.shape.batch * sdpa.shape.n_heads * sdpa.shape.seq_len;
+    assert_eq!(verification.rows, rows.min(SAMPLED_ROWS));
     planned.plan.launch().unwrap();
     let chosen = planned.backend.unwrap();
     assert_eq!((planned.provider, chosen.route.backend), (Provider::Pytorch, ran));

@@ -271,16 +271,9 @@ fn gemms_are_verified_in_every_layout_and_batch() {
 #[ignore = "needs a CUDA GPU"]
 fn low_rank_pairs_are_verified() {
     let gpu = Gpu::new();
-    let (layout, provider) = (GemmLayout::Nt, ProviderChoice::Pytorch);
-    let linear = |m, n, k| Gemm { layout, provider, ..Gemm::dense(GemmShape { m, n, k }) };
-    for (m, width, rank) in [(1, 4096, 107), (16, 512, 1), (257, 1000, 505), (1024, 4096, 1007)] {
-        let (first, second) = (linear(m, rank, width), linear(m, width, rank));
-        let padded = rank.next_multiple_of(8);
-        let wider = Gemm { shape: GemmShape { n: padded, ..first.shape }, ..first };
-        let deeper = Gemm { shape: GemmShape { k: padded, ..second.shape }, ..second };
+    for pair in gpu::low_rank_pairs(ProviderChoice::Pytorch) {
         for dtype in DTYPES {
-            gpu.check(dtype, Operation::LowRank([first, second]));
-            gpu.check(dtype, Operation::LowRank([wider, deeper]));
+            gpu.check(dtype, Operation::LowRank(pair));
         }
     }
 }

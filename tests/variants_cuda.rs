@@ -14,7 +14,6 @@ use night_sweep::device::cuda::Graph;
 use night_sweep::device::kernel::Kernel;
 use night_sweep::ops::planner::{Planned, Planner};
 use night_sweep::ops::sdpa;
-use night_sweep::workload::GemmLayout;
 use night_sweep::workload::case::Case;
 use night_sweep::workload::error::{CaseError, ErrorKind};
 use night_sweep::workload::operation::{Backend, Gemm, Operation, ProviderChoice, Sdpa};
@@ -223,16 +222,10 @@ fn gemms_run_side_by_side() {
 #[ignore = "needs a CUDA GPU"]
 fn low_rank_pairs_are_verified_and_padded() {
     let gpu = Gpu::new();
-    let linear = |m, n, k| Gemm { layout: GemmLayout::Nt, ..Gemm::dense(GemmShape { m, n, k }) };
-    for (m, width, rank) in [(1, 4096, 107), (16, 512, 1), (257, 1000, 505), (1024, 4096, 1007)] {
-        let (first, second) = (linear(m, rank, width), linear(m, width, rank));
-        let padded = rank.next_multiple_of(8);
-        let wider = Gemm { shape: GemmShape { n: padded, ..first.shape }, ..first };
-        let deeper = Gemm { shape: GemmShape { k: padded, ..second.shape }, ..second };
+    for pair in gpu::low_rank_pairs(ProviderChoice::Auto) {
         for dtype in DTYPES {
-            let (_, kernels) = gpu.ran(&Operation::LowRank([first, second]), dtype);
+            let (_, kernels) = gpu.ran(&Operation::LowRank(pair), dtype);
             assert!(kernels.len() >= 2, "{kernels:?}");
-            gpu.ran(&Operation::LowRank([wider, deeper]), dtype);
         }
     }
 }

@@ -53,7 +53,9 @@ def attend(entry, pad_to=None, sdp_backend=None):
     }
 
     def call():
-        only = sdpa_kernel(getattr(SDPBackend, sdp_backend)) if sdp_backend else contextlib.nullcontext()
+        only = contextlib.nullcontext()
+        if sdp_backend:
+            only = sdpa_kernel(getattr(SDPBackend, sdp_backend))
         with only:
             return F.scaled_dot_product_attention(q, k, v, **options)[..., :head_dim]
 

@@ -1,9 +1,8 @@
-use crate::advise::dims_file;
+use crate::advise::dims_file::{self, DimsFile};
 use crate::advise::input::{self, Item};
 use crate::advise::output::{self, Format};
 use crate::advise::times::Operation;
 use crate::advise::{Request, advise};
-use crate::files::{self, cannot};
 use crate::terminal::{print, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -61,16 +60,19 @@ fn items(dims: Option<&str>, file: Option<&Path>) -> Result<Vec<Item>> {
     match (dims, file) {
         (Some(dims), _) => input::dims(dims).context("--dims"),
         (None, Some(file)) => {
-            let text =
-                files::read_text(file, files::LARGE_BYTES).with_context(cannot("read", file))?;
-            let read = dims_file::read(&text).with_context(|| file.display().to_string())?;
-            if !read.left_out.is_empty() {
-                let left_out: Vec<String> = read.left_out.into_iter().collect();
-                let (file, left_out) = (file.display(), left_out.join(", "));
-                say(&format!("night-sweep: {file}: not read: {left_out}"));
-            }
+            let (_, read) = dims_file::load(file)?;
+            say_left_out(file, &read);
             Ok(read.items)
         }
         (None, None) => bail!("give --dims or --dims-file"),
+    }
+}
+
+/// Says which columns, keys and rows of a file of dimensions were not read.
+pub fn say_left_out(path: &Path, file: &DimsFile) {
+    if !file.left_out.is_empty() {
+        let left_out: Vec<&str> = file.left_out.iter().map(String::as_str).collect();
+        let (path, left_out) = (path.display(), left_out.join(", "));
+        say(&format!("night-sweep: {path}: not read: {left_out}"));
     }
 }

@@ -14,8 +14,8 @@ Which one:
   compare  reads what was measured before, in seconds, and needs no device. Day-to-day variance is
            in the numbers: changes from 5 % up fail. For a look after `cargo bench`, for releases,
            and where the old build cannot be run any more.
-  gate     measures two builds in turn on one machine, in minutes, and detects 3 % (1.5 % is the
-           least it reports). For pull requests. `gate --aa` first, once a week and on every new
+  gate     measures two builds in turn on one machine, in minutes, and fails from 1 % on
+           (`--threshold`). For pull requests. `gate --aa` first, once a week and on every new
            machine: it finds the machine's noise floor.
 Exit codes: 0 nothing that counts got slower, 1 something did, fails now or is missing, 2 bad input,
 3 no answer possible, 75 (gate) stopped: the same command goes on, 130 by Ctrl-C.";

@@ -1,3 +1,4 @@
+use super::advise::say_left_out;
 use crate::advise::dims_file::{self, DimsFile};
 use crate::advise::input;
 use crate::experiments::model_layers::architecture::Architecture;
@@ -54,9 +55,13 @@ pub struct ModelArgs {
 }
 
 pub fn run(arguments: &ModelArgs) -> Result<u8> {
+    if let Some(to) = &arguments.write_dims {
+        let is_there = to.symlink_metadata().is_ok();
+        ensure!(!is_there, "{}: there is a file of that name: give another", to.display());
+    }
     let model = architecture(&arguments.config)?;
     let file = arguments.dims.as_deref().map(dims).transpose()?;
-    let (text, items) = file.map_or_else(Default::default, |(text, file)| (text, file.items));
+    let (written, items) = file.map_or_else(Default::default, |(text, file)| (text, file.items));
     let assigned = match &arguments.dims {
         None => Assigned::default(),
         Some(path) => assign::assign(&model, &items, arguments.dims_are, arguments.groups.into())
@@ -66,26 +71,24 @@ pub fn run(arguments: &ModelArgs) -> Result<u8> {
     assigned.notes.iter().for_each(|note| say(&format!("night-sweep: {note}")));
     if let (Some(run), Some(to)) = (&arguments.run, &arguments.write_dims) {
         let modules = written::read(run)?;
-        let done = written::advised(&modules, &text, &items, &assigned.places, &model)?;
-        let is_there = to.symlink_metadata().is_ok();
-        ensure!(!is_there, "{}: there is a file of that name: give another", to.display());
+        let done = written::advised(&modules, &written, &items, &assigned.places, &model)?;
         files::write_atomically(to, done.text.as_bytes())?;
         done.notes.iter().for_each(|note| say(&format!("night-sweep: {note}")));
         print(&format!(
             "{} of {} dimensions changed: {}\n",
             done.changed,
             items.len(),
-            to.display()
+            text::path(to)
         ))?;
         return Ok(0);
     }
     let entry = spec::entry(&model, &assigned, &asked(arguments)?);
-    let text = spec::yaml(&entry)?;
+    let yaml = spec::yaml(&entry)?;
     // What the files do not say, the spec's own checks do.
-    let parsed = Spec::parse(&text, Path::new("spec")).map_err(of_the_model)?;
+    let parsed = Spec::parse(&yaml, Path::new("spec")).map_err(of_the_model)?;
     let experiment = parsed.experiments().next().context("an entry")?;
     if let Some(path) = &arguments.spec {
-        files::replace_file(path, text.as_bytes(), spec::is_ours)?;
+        files::replace_file(path, yaml.as_bytes(), spec::is_ours)?;
     }
     print(&(shapes::of(&serde_json::from_value(experiment.sweep.to_json())?, width()) + "\n"))?;
     if let Some(path) = &arguments.spec {
@@ -120,8 +123,8 @@ fn architecture(path: &Path) -> Result<Architecture> {
 }
 
 fn dims(path: &Path) -> Result<(String, DimsFile)> {
-    let text = files::read_text(path, files::LARGE_BYTES).with_context(cannot("read", path))?;
-    let file = dims_file::read(&text).with_context(|| path.display().to_string())?;
+    let (text, file) = dims_file::load(path)?;
+    say_left_out(path, &file);
     Ok((text, file))
 }
 

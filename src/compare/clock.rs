@@ -9,14 +9,12 @@
 //! differences. Points that fit badly are left out in turn (three robust deviations). Where a
 //! kernel has few points, or its clock hardly moved, its elasticity is drawn towards that of all.
 
-use crate::stats::median;
+use crate::stats::deviation_of;
 use std::collections::HashMap;
 
 /// From fewer differences than this nothing is estimated.
 const LEAST: usize = 20;
 const ROUNDS: usize = 5;
-/// A robust deviation is this times the median of the distances.
-const DEVIATION: f64 = 1.4826;
 /// How much the elasticities of kernels differ, as a standard deviation.
 const BETWEEN_KERNELS: f64 = 0.3;
 /// By how much an estimate may be off: what a clock that differs adds to the error of a ratio.
@@ -93,7 +91,7 @@ impl Fit {
             let slope = sum(|time, clock| time * clock) / squares;
             let distances: Vec<f64> =
                 differences.iter().map(|[time, clock]| (time - slope * clock).abs()).collect();
-            let deviation = DEVIATION * median(&distances)?;
+            let deviation = deviation_of(&distances)?;
             most = 3.0 * deviation;
             fit = Some(Fit { slope, squares, deviation });
         }

@@ -7,7 +7,7 @@
 
 use crate::compare::pair2::MIN_SUITE;
 use crate::compare::side::Stored;
-use crate::stats::{mean, median};
+use crate::stats::{deviation_of, mean, median};
 use std::collections::BTreeMap;
 
 /// The level of each case, from `trials[case][trial]`: `ln` of its fastest sample in each trial,
@@ -67,7 +67,7 @@ pub fn are_slower_alike(differences: &[f64]) -> bool {
         return false;
     };
     let distances: Vec<f64> = differences.iter().map(|own| (own - middle).abs()).collect();
-    let apart = median(&distances).map(|distance| 1.4826 * distance);
+    let apart = deviation_of(&distances);
     middle >= OF_BUILD.ln_1p() && apart.is_some_and(|apart| apart <= ALIKE)
 }
 

@@ -10,6 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 
+/// What an entry of any type may have; the others are its type's.
+pub const KEYS_OF_EVERY_TYPE: [&str; 7] =
+    ["type", "description", "protocol", "warmup", "measure", "trials", "provenance"];
+
 /// An entry of a spec without the keys that all types share.
 pub trait Sweep: ToJson + fmt::Debug + Send + Sync {
     /// Refuses what does not fit together, and more cases than anyone would wait for.

@@ -2,7 +2,7 @@
 //! multiplied, times divide. The same is checked of a line that is written and of one that is read.
 
 use crate::files::plain_name;
-use crate::journal::record::{End, Failure, Header, Line};
+use crate::journal::record::{End, Header, Line};
 use crate::measure::record::{Cold, Energy, Secondary, Trial};
 use crate::terminal::text::plain;
 use crate::workload::case::Case;
@@ -45,7 +45,7 @@ pub fn line(line: &Line) -> Result<()> {
             seconds("an energy", energy.wall_s)?;
             self::energy(energy)
         }
-        Line::Failure(Failure { .. }) | Line::Start(_) => Ok(()),
+        Line::Failure(_) | Line::Start(_) => Ok(()),
         Line::End(End { wall_s, criterion_s, .. }) => {
             seconds("a run", *wall_s)?;
             seconds("Criterion", criterion_s.unwrap_or_default())

@@ -5,12 +5,8 @@ use super::instruments::Instruments;
 use super::record::{Cold, Spent};
 use crate::device::{Clock, Cuda, Mark, cuda::Graph};
 use crate::ops::Plan;
+use crate::ops::plan::{MAX_SETS, sets_beyond_l2};
 use crate::workload::{Case, CaseError, ErrorKind};
-
-/// All sets together are this many L2 caches.
-const L2_CACHES: f64 = 2.0;
-/// More sets means operands so small that planning them would take longer than the rest.
-const MAX_BUFFER_SETS: usize = 256;
 
 /// Cold samples last at least this long.
 const COLD_SAMPLE_NS: f64 = 300_000.0;
@@ -45,8 +41,8 @@ pub fn cold(
 
 /// Sets of operands of `bytes` each, or why there cannot be any.
 fn buffer_sets(bytes: f64, l2_bytes: u64) -> Result<usize, String> {
-    let needed = L2_CACHES * l2_bytes as f64;
-    if bytes >= needed {
+    let sets = sets_beyond_l2(bytes, l2_bytes);
+    if sets <= 1.0 {
         return Err(format!(
             "one set of operands, {:.0} MB, is more than twice the L2 cache of {:.0} MB: no launch \
              finds them there",
@@ -54,8 +50,7 @@ fn buffer_sets(bytes: f64, l2_bytes: u64) -> Result<usize, String> {
             l2_bytes as f64 / 1e6
         ));
     }
-    let sets = (needed / bytes).ceil();
-    if sets > MAX_BUFFER_SETS as f64 {
+    if sets > MAX_SETS as f64 {
         return Err(format!(
             "the operands are so small that it takes {sets} sets of them to fill the L2 cache twice"
         ));

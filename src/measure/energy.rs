@@ -12,7 +12,6 @@ use crate::device::Mark;
 use crate::device::nvml::Monitor;
 use crate::workload::{Case, CaseError};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
@@ -26,8 +25,8 @@ const BATCHES: usize = 2;
 const LIMIT_S: f64 = 10.0;
 /// Launches between two marks last so long, at least.
 const BATCH_NS: f64 = 5e6;
-/// So much is always enqueued: as long as this the host may be away. At least two batches, of long
-/// launches.
+/// So much is always enqueued, or what the driver holds, about a thousand launches: as long as
+/// that the host may be away. At least two batches, of long launches.
 const AHEAD_NS: f64 = 4e7;
 /// Between two readings of the counter.
 const PAUSE: Duration = Duration::from_micros(300);
@@ -112,12 +111,18 @@ impl<'a> Load<'a> {
             let before = self.done.take().map_or(0, |(batches, _)| batches);
             self.done = self.in_flight.pop_front().map(|mark| (before + 1, mark));
         }
-        let has_run_dry = self.in_flight.is_empty();
-        if has_run_dry {
-            // A launch after it would seem longer.
-            self.done = None;
-        }
-        while self.in_flight.len() < self.ahead {
+        let mut has_run_dry = false;
+        for _ in self.in_flight.len()..self.ahead {
+            // Enqueuing waits for the GPU where the driver holds no more, and the host may be away.
+            let is_idle = match self.in_flight.back() {
+                Some(last) => self.sampler.clock.is_reached(last)?,
+                None => true,
+            };
+            if is_idle {
+                // A launch after it would seem longer.
+                (has_run_dry, self.done) = (true, None);
+                self.in_flight.clear();
+            }
             (0..self.samples).try_for_each(|_| self.sampler.enqueue())?;
             self.in_flight.push_back(self.sampler.clock.mark()?);
         }
@@ -128,40 +133,39 @@ impl<'a> Load<'a> {
     /// GPU may have been idle.
     fn count(mut self, card: &Monitor, began: Instant) -> Result<Counted, CaseError> {
         let read = card.energy_counter().ok_or_else(gone)?;
-        // A thread of its own reads: NVML takes milliseconds, in which a queue of short launches
-        // would run dry, as the driver holds about a thousand of them.
-        let (is_done, (send, readings)) = (AtomicBool::new(false), channel());
-        let seconds = || began.elapsed().as_secs_f64();
+        // A thread of its own reads: what a reading takes is no time in which the queue runs dry.
+        // Of short launches it is short, as the driver holds about a thousand of them.
+        let (send, readings) = channel();
+        let seconds = move || began.elapsed().as_secs_f64();
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let send = send;
-                while !is_done.load(Ordering::Relaxed) {
+            scope.spawn(move || {
+                loop {
                     let asked_s = seconds();
                     let Some(millijoules) = read() else { break };
+                    // Nobody listens any more once it is counted.
                     if send.send((asked_s, seconds(), millijoules)).is_err() {
                         break;
                     }
                     std::thread::sleep(PAUSE);
                 }
             });
-            let counted = self.until_counted(&readings, began);
-            is_done.store(true, Ordering::Relaxed);
-            counted
+            self.until_counted(readings, began)
         })
     }
 
     /// By readings of the counter: when each was asked for and answered, and its millijoules.
     fn until_counted(
         &mut self,
-        readings: &Receiver<(f64, f64, u64)>,
+        readings: Receiver<(f64, f64, u64)>,
         began: Instant,
     ) -> Result<Counted, CaseError> {
         let mut counter = Counter::default();
         let mut ticks: Vec<Tick> = Vec::new();
         let mut first: Option<(usize, Mark)> = None;
-        let mut from = began;
+        let (mut from, mut dry_spells) = (began, 0);
         while began.elapsed().as_secs_f64() < LIMIT_S {
             if self.keep_busy()? {
+                dry_spells += 1;
                 ticks.clear();
             }
             std::thread::sleep(PAUSE);
@@ -192,7 +196,8 @@ impl<'a> Load<'a> {
         }
         Err(CaseError::unsupported(format!(
             "within {LIMIT_S} s there were no {COUNTED_S} s from one tick of the energy counter to \
-             another in which the GPU never fell idle"
+             another in which the GPU never fell idle; it did {dry_spells} times: resume the run \
+             on a quieter host to try again"
         )))
     }
 }

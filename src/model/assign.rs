@@ -206,23 +206,19 @@ fn some_of(names: &[&str]) -> String {
     names[..names.len().min(MOST)].join(", ") + &more
 }
 
-/// The ranks of a linear layer, as a spec has them.
+/// Refuses what the model has no place for, by its name in the model.
 pub fn check(assigned: &Assigned, model: &Architecture) -> Result<()> {
-    let dense = model.intermediate_size.get();
     for (linear, layers) in &assigned.ranks {
-        let [into, out] = model.features(*linear, dense);
         for (layer, ranks) in layers.iter().enumerate() {
-            let most = into.min(out / ranks.len().max(1));
-            let too_large = ranks.iter().find(|rank| **rank > most);
-            if let Some(rank) = too_large {
-                let name = format!("layer {layer}, {}", linear.path());
-                bail!("{name}: rank {rank} is above {most}, the smaller width of the layer");
+            if let Some(what) = model.misfit_of_ranks(*linear, ranks) {
+                bail!("layer {layer}, {}: {what}", linear.path());
             }
         }
     }
-    let widths = assigned.mlp_widths.iter().flatten().enumerate();
-    for (layer, width) in widths {
-        ensure!(*width <= dense, "layer {layer}: width {width} is above the dense one, {dense}");
+    for (layer, width) in assigned.mlp_widths.iter().flatten().enumerate() {
+        if let Some(what) = model.misfit_of_width(*width) {
+            bail!("layer {layer}: {what}");
+        }
     }
     Ok(())
 }

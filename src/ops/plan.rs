@@ -37,6 +37,15 @@ impl Plan for Sequence {
     }
 }
 
+/// More sets of operands take longer to plan than to time.
+pub const MAX_SETS: usize = 256;
+
+/// How many sets of operands of `bytes` fill an L2 cache of `l2_bytes` twice: each is out of it
+/// when its turn comes again.
+pub fn sets_beyond_l2(bytes: f64, l2_bytes: u64) -> f64 {
+    (2.0 * l2_bytes as f64 / bytes).ceil()
+}
+
 /// The same operation over sets of operands that take turns, so that none is in the cache when its
 /// turn comes.
 pub struct Rotating {

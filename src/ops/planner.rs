@@ -7,7 +7,7 @@ use crate::ops::gemm::{
     self, CpuConcurrent, CpuGemm, CpuGemmOnTheFly, CublasGrouped, CublasLtGemm, CudaConcurrent,
     CudaGemmOnTheFly, GemmProblem, LowRank,
 };
-use crate::ops::plan::{Rotating, Sequence};
+use crate::ops::plan::{MAX_SETS, Rotating, Sequence, sets_beyond_l2};
 use crate::ops::sdpa::{self, Attention, Extent};
 use crate::workload::{
     Case, CaseError, Gemm, GemmLayout, GemmShape, Operation, Precision, Provider, ProviderChoice,
@@ -26,12 +26,6 @@ pub struct Planner {
     /// Algorithms chosen so far, so that every trial has the same.
     algorithms: RefCell<HashMap<Asked, Matmul>>,
 }
-
-/// Operands that fill this many L2 caches are out of it when their turn comes again.
-const L2_CACHES: f64 = 2.0;
-/// More sets take longer to plan than to time. So many of a few kB each stay in the cache, as the
-/// activations of a real layer do.
-const MAX_SETS: usize = 256;
 
 /// What an algorithm was chosen for: shape, layout and batch of a GEMM, its precision, and
 /// whether all algorithms were tried.
@@ -79,36 +73,46 @@ impl Planner {
 
     /// Chooses the algorithm, allocates and fills the operands.
     pub fn plan(&self, case: &Case) -> Result<Planned, CaseError> {
-        let (dtype, seed) = (case.dtype, self.seed);
-        let unsupported = |reason| Err(CaseError::unsupported(reason));
-        let of = |operation: &Operation| Case { operation: operation.clone(), ..case.clone() };
-        if let Operation::Cold(warm) = &case.operation {
-            let sets = self.sets(warm.bytes(dtype));
-            let warm = of(warm);
-            let Planned { plan, provider, backend } = self.plan(&warm)?;
-            let mut plans = vec![plan];
-            for _ in 1..sets {
-                plans.push(self.plan(&warm)?.plan);
+        self.plan_of(&case.operation, case.dtype)
+    }
+
+    fn plan_of(&self, operation: &Operation, dtype: Precision) -> Result<Planned, CaseError> {
+        match operation {
+            Operation::Cold(warm) => {
+                let Planned { plan, provider, backend } = self.plan_of(warm, dtype)?;
+                let mut plans = vec![plan];
+                for _ in 1..self.sets(warm.bytes(dtype)) {
+                    plans.push(self.plan_of(warm, dtype)?.plan);
+                }
+                Ok(Planned { plan: Box::new(Rotating::new(plans)), provider, backend })
             }
-            return Ok(Planned { plan: Box::new(Rotating::new(plans)), provider, backend });
+            Operation::Layer(parts) => {
+                let planned = parts.iter().map(|part| self.plan_of(part, dtype));
+                let planned: Vec<Planned> = planned.collect::<Result<_, CaseError>>()?;
+                // That of its GEMMs, with which a layer begins.
+                let provider = planned.first().map(|first| first.provider);
+                let provider = provider.ok_or_else(|| CaseError::unsupported("an empty layer"))?;
+                let plans = planned.into_iter().map(|planned| planned.plan).collect();
+                Ok(Planned { plan: Box::new(Sequence(plans)), provider, backend: None })
+            }
+            _ => self.plan_of_one(operation, dtype),
         }
-        if let Operation::Layer(parts) = &case.operation {
-            let planned = parts.iter().map(|part| self.plan(&of(part)));
-            let planned: Vec<Planned> = planned.collect::<Result<_, CaseError>>()?;
-            let provider = planned.first().map_or(Provider::Cpu, |first| first.provider);
-            let plans = planned.into_iter().map(|planned| planned.plan).collect();
-            return Ok(Planned { plan: Box::new(Sequence(plans)), provider, backend: None });
-        }
+    }
+
+    /// Of one that is neither of several kinds nor cold.
+    fn plan_of_one(&self, operation: &Operation, dtype: Precision) -> Result<Planned, CaseError> {
+        let seed = self.seed;
+        let unsupported = |reason| Err(CaseError::unsupported(reason));
         if let (Device::Cpu, Some(refusal)) = (&self.device, CpuGemm::refusal(dtype)) {
             return Err(CaseError::unsupported(refusal));
         }
-        if case.operation.gemms().iter().any(is_pytorchs) {
-            let plan = self.by_pytorch(&case.operation, dtype)?;
+        if operation.gemms().iter().any(is_pytorchs) {
+            let plan = self.by_pytorch(operation, dtype)?;
             return Ok(Planned { plan, provider: Provider::Pytorch, backend: None });
         }
         let on_host = |&gemm: &Gemm| CpuGemm::new(GemmProblem::on_host(gemm, dtype, seed));
         let boxed = |gemm: &Gemm| Box::new(on_host(gemm)) as Box<dyn Plan>;
-        let plan: Box<dyn Plan> = match (&case.operation, &self.device) {
+        let plan: Box<dyn Plan> = match (operation, &self.device) {
             (Operation::Sdpa(sdpa), _) => return self.attend(*sdpa, Extent::Whole, dtype),
             (Operation::SdpaOnTheFly(sdpa), _) => {
                 return self.attend(*sdpa, Extent::OnTheFly, dtype);
@@ -130,9 +134,7 @@ impl Planner {
                 let [first, second] = pair.each_ref().map(on_host);
                 Box::new(LowRank::new(first, second))
             }
-            (Operation::Cold(_) | Operation::Layer(_), _) => {
-                return unsupported("a layer within a layer");
-            }
+            (Operation::Cold(_) | Operation::Layer(_), _) => return self.plan_of(operation, dtype),
             (Operation::GemmBest(_), Device::Cpu) => {
                 return unsupported("the CPU has one algorithm for a GEMM");
             }
@@ -164,7 +166,7 @@ impl Planner {
                 Box::new(CublasGrouped::new(cuda, parts, dtype, seed)?)
             }
         };
-        let provider = match (&self.device, &case.operation) {
+        let provider = match (&self.device, operation) {
             (Device::Cpu, _) => Provider::Cpu,
             (Device::Cuda(_), Operation::GemmGrouped(_)) => Provider::Cublas,
             (Device::Cuda(_), _) => Provider::CublasLt,
@@ -183,11 +185,11 @@ impl Planner {
         }
     }
 
-    /// Sets of operands of `bytes` that fill the L2 cache twice.
+    /// Sets of operands of `bytes` that fill the L2 cache twice. So many of a few kB each stay in
+    /// it, as the activations of a real layer do.
     fn sets(&self, bytes: f64) -> usize {
         let Device::Cuda(cuda) = &self.device else { return 1 };
-        let sets = (L2_CACHES * cuda.properties().l2_bytes as f64 / bytes).ceil();
-        (sets as usize).clamp(1, MAX_SETS)
+        (sets_beyond_l2(bytes, cuda.properties().l2_bytes) as usize).clamp(1, MAX_SETS)
     }
 
     fn attend(&self, sdpa: Sdpa, extent: Extent, dtype: Precision) -> Result<Planned, CaseError> {

@@ -39,7 +39,8 @@ const SET: [&str; 10] = [
     "LEASH",
 ];
 
-/// All of them, but those of ours in `set` as well, without `NIGHT_SWEEP_`.
+/// The variables that decide what is measured, with their values. Not those of ours in `set`, named
+/// without `NIGHT_SWEEP_`, which the caller gives values of its own.
 pub fn relevant(set: &[&str]) -> BTreeMap<String, String> {
     let variables = std::env::vars_os();
     let text = variables.map(|(name, value)| {

@@ -46,9 +46,17 @@ pub fn become_child(parent: &str) -> ExitCode {
     // The parent may have ended before.
     let is_there = getppid().is_some_and(|pid| pid.as_raw_nonzero().to_string() == parent);
     let mut arguments = std::env::args_os().skip(1);
-    let (Ok(()), true, Some(program)) = (asked, is_there, arguments.next()) else {
-        return ExitCode::from(TRY_AGAIN);
+    let Some(program) = arguments.next() else {
+        say(&format!("night-sweep: {LEASH} is set by night-sweep for its own processes: unset it"));
+        return ExitCode::from(REFUSED);
     };
+    if let Err(error) = asked {
+        say(&format!("night-sweep: cannot tie this process to its parent: {error}"));
+        return ExitCode::from(REFUSED);
+    }
+    if !is_there {
+        return ExitCode::from(TRY_AGAIN);
+    }
     let error = Command::new(&program).args(arguments).env_remove(LEASH).exec();
     say(&format!(
         "night-sweep: cannot run {}: {error}: was it built for this machine?",

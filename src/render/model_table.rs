@@ -1,7 +1,7 @@
 //! A model under its plans, as tables of a terminal.
 
 use super::table::{table, wrapped};
-use crate::results::model::{ModelReport, PlanTime, StepTimes};
+use crate::results::model::{ModelReport, PlanTime, StepTimes, dims};
 use crate::results::summary::Summary;
 use crate::units::{count, percent, ratio, time};
 
@@ -114,9 +114,4 @@ pub fn layers(layers: &[usize]) -> String {
         [] => String::new(),
     });
     stretches.collect::<Vec<_>>().join(", ")
-}
-
-/// `157+157`.
-pub fn dims(dims: &[usize]) -> String {
-    dims.iter().map(usize::to_string).collect::<Vec<_>>().join("+")
 }

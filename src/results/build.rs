@@ -16,7 +16,7 @@
 //!   burn-in; `power_capped` and `throttled: <reasons>` where the card said so during any trial.
 
 use super::raw::{
-    CriterionEstimates, Derived, Failed, Measured, Metadata, Point, Raw, Row, Shape, Variant,
+    Cold, CriterionEstimates, Derived, Failed, Measured, Metadata, Point, Raw, Row, Shape, Variant,
 };
 use super::{criterion_files, cycles, energy, intervals, peak, secondary};
 use crate::device::clocks::is_slowdown;
@@ -183,7 +183,7 @@ fn row(
         cycles_p50: cycles::p50(trials),
         trial_cycles: cycles::of_trials(trials).unwrap_or_default(),
         isolated: other.and_then(secondary::isolated),
-        cold: other.and_then(secondary::cold),
+        cold: cold_of(run, case).or_else(|| other.and_then(secondary::cold)),
         per_call: other.and_then(secondary::per_call),
         energy: energy.map(|energy| energy::of(energy, flops)),
         trial_sm_mhz,
@@ -206,6 +206,13 @@ fn row(
         derived,
         variants,
     })))
+}
+
+/// Of an operation whose operands come from memory, on a GPU: its latency is the cold one.
+fn cold_of(run: &Run, case: &Case) -> Option<Cold> {
+    let is_cold = matches!(case.operation, Operation::Cold(_)) && run.header.device != "cpu";
+    let not_applicable = "the latency itself is that of operands from memory".to_owned();
+    is_cold.then_some(Cold::NotApplicable { not_applicable })
 }
 
 fn point(case: &Case) -> Result<Point> {

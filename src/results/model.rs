@@ -93,3 +93,8 @@ pub struct ModuleLoss {
     /// The same as a part of the compressed model's time, the mean over all steps, in per cent.
     pub saved_pct: f64,
 }
+
+/// The ranks of groups, `157+157`, or one rank or width.
+pub fn dims(dims: &[usize]) -> String {
+    dims.iter().map(usize::to_string).collect::<Vec<_>>().join("+")
+}

@@ -157,8 +157,8 @@ pub struct CurveEnergy {
     pub series: String,
     /// The dimension that does most work for a joule.
     pub most_efficient: DimEnergy,
-    /// The largest ratio of a dimension to its next multiple of 8, where it is above 1 for sure;
-    /// absent where there is none.
+    /// The largest ratio of a dimension to its next multiple of 8 that is above 1 by more than its
+    /// uncertainty; absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_penalty: Option<EnergyPenalty>,
 }

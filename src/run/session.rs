@@ -83,7 +83,8 @@ impl Session {
             injector: settings.fault.clone().map(|fault| Injector::new(fault, device.clone())),
             device,
         };
-        if arguments.mode == Mode::Measure {
+        // In both Criterion analyses while stderr is hushed.
+        if matches!(arguments.mode, Mode::Measure | Mode::Load) {
             quiet::report_panics();
         }
         Ok(Session {

@@ -26,9 +26,6 @@ impl Default for Common {
 }
 
 impl Common {
-    pub(super) const KEYS: [&str; 7] =
-        ["type", "description", "protocol", "warmup", "measure", "trials", "provenance"];
-
     pub(super) fn protocol(&self) -> Protocol {
         Protocol {
             kind: self.protocol,

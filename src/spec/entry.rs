@@ -1,10 +1,9 @@
 //! From the text of a spec to its entries, each read into the struct of its type.
 
-use super::common::Common;
 use super::error::{self, Failure, SpecError};
 use super::experiment::{Entry, Experiment};
 use super::{words, yaml};
-use crate::experiments;
+use crate::experiments::{self, sweep::KEYS_OF_EVERY_TYPE};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::Error;
@@ -63,7 +62,7 @@ fn checked(before: &IndexMap<String, Entry>, entry: Entry) -> Result<Entry, Fail
 }
 
 fn entry(name: &str, keys: Mapping) -> Result<Entry, Failure> {
-    let is_common = |key: &Value| Common::KEYS.iter().any(|common| key == common);
+    let is_common = |key: &Value| KEYS_OF_EVERY_TYPE.iter().any(|common| key == common);
     let (common, own): (Mapping, Mapping) = keys.into_iter().partition(|(key, _)| is_common(key));
     let common = Value::Mapping(common);
     let TypeOnly { name: type_name } = deserialize(&common)?;

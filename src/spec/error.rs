@@ -1,7 +1,7 @@
 //! What is wrong with a spec, and where.
 
-use super::common::Common;
 use super::{words, yaml};
+use crate::experiments::sweep::KEYS_OF_EVERY_TYPE;
 use serde_path_to_error::Segment;
 use serde_yaml::Value;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ pub(super) fn not_a_spec(path: &Path, text: &str, above: &[&str], failure: &Fail
     let mut what = failure.inner().to_string();
     let is_key = what.starts_with("unknown field");
     if is_key && place.len() == 3 {
-        what.extend(Common::KEYS.iter().map(|key| format!(", `{key}`")));
+        what.extend(KEYS_OF_EVERY_TYPE.iter().map(|key| format!(", `{key}`")));
     }
     let problem = words::explain(dotted.collect::<String>().get(1..).unwrap_or_default(), &what);
     invalid(path, yaml::locate(text, &place, is_key), &problem)

@@ -2,7 +2,7 @@
 //! (Kellerer, Pferschy and Pisinger, *Knapsack Problems*, section 11.5).
 
 /// States of the dynamic program, items times sums, that are still quick and small.
-const MAX_STATES: usize = 50_000_000;
+pub(crate) const MAX_STATES: usize = 50_000_000;
 
 /// What an item may be.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -155,6 +155,12 @@ pub fn drifts(samples: &[f64]) -> bool {
 }
 
 /// A draw of the standard normal distribution (Box and Muller).
+/// A robust standard deviation, from distances to the median: that of normal numbers whose median
+/// distance is as large. None of nothing.
+pub fn deviation_of(distances: &[f64]) -> Option<f64> {
+    Some(1.4826 * median(distances)?)
+}
+
 #[cfg(test)]
 pub(crate) fn normal(rng: &mut rand_chacha::ChaCha8Rng) -> f64 {
     use rand::RngExt;

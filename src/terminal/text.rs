@@ -83,8 +83,7 @@ pub fn shell(path: &Path) -> String {
 }
 
 fn bounded(text: &str, longest: usize) -> String {
-    let lines: Vec<&str> = cut_ends(text, longest);
-    let text = lines.join("…");
+    let text = cut_ends(text, longest).join("…");
     let is_end = |c: char| c.is_whitespace() && c.is_control() || "\u{2028}\u{2029}".contains(c);
     let lines = text.split(is_end);
     let text = match text.contains(is_end) {

@@ -324,8 +324,8 @@ impl Operation {
 
     /// Whose kernels were asked for.
     pub fn provider(&self) -> ProviderChoice {
-        if let [first, _, ..] = self.parts() {
-            return first.provider();
+        if let Operation::Layer(parts) = self.warm() {
+            return parts.first().map(Operation::provider).unwrap_or_default();
         }
         let of_gemms = self.gemms().first().map(|gemm| gemm.provider);
         self.sdpa().map(|sdpa| sdpa.provider).or(of_gemms).unwrap_or_default()

@@ -2,9 +2,10 @@
 
 use night_sweep::device::cuda::Tensor;
 use night_sweep::device::{Cuda, Device};
+use night_sweep::workload::GemmLayout;
 use night_sweep::workload::convert::to_f32;
-use night_sweep::workload::operation::Sdpa;
-use night_sweep::workload::shape::{DType, SdpaShape};
+use night_sweep::workload::operation::{Gemm, ProviderChoice, Sdpa};
+use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,4 +60,19 @@ pub fn attention_row(sdpa: &Sdpa, [q, k, v]: [&[f64]; 3], row: usize) -> Vec<f64
     let total: f64 = weights.iter().sum();
     let column = |d: usize| weights.iter().zip(v.chunks(head_dim)).map(move |(w, v)| w * v[d]);
     (0..head_dim).map(|d| column(d).sum::<f64>() / total).collect()
+}
+
+/// Low-rank pairs of several sizes, each as it is and with its rank kept padded to 8.
+pub fn low_rank_pairs(provider: ProviderChoice) -> Vec<[Gemm; 2]> {
+    let layout = GemmLayout::Nt;
+    let linear = |m, n, k| Gemm { layout, provider, ..Gemm::dense(GemmShape { m, n, k }) };
+    let sizes = [(1, 4096, 107), (16, 512, 1), (257, 1000, 505), (1024, 4096, 1007)];
+    let pairs = sizes.into_iter().flat_map(|(m, width, rank)| {
+        let (first, second) = (linear(m, rank, width), linear(m, width, rank));
+        let padded = rank.next_multiple_of(8);
+        let wider = Gemm { shape: GemmShape { n: padded, ..first.shape }, ..first };
+        let deeper = Gemm { shape: GemmShape { k: padded, ..second.shape }, ..second };
+        [[first, second], [wider, deeper]]
+    });
+    pairs.collect()
 }

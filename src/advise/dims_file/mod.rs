@@ -9,7 +9,9 @@ mod replace;
 #[cfg(test)]
 mod tests;
 
-use anyhow::{Result, ensure};
+use crate::files::{self, cannot};
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
 
 pub use forms::DimsFile;
 
@@ -22,6 +24,13 @@ pub fn read(text: &str) -> Result<DimsFile> {
     };
     ensure!(!file.items.is_empty(), "there is no dimension in it");
     Ok(file)
+}
+
+/// A file of this path: its text, and what is in it.
+pub fn load(path: &Path) -> Result<(String, DimsFile)> {
+    let text = files::read_text(path, files::LARGE_BYTES).with_context(cannot("read", path))?;
+    let file = read(&text).with_context(|| path.display().to_string())?;
+    Ok((text, file))
 }
 
 /// The file `text` with `dims` in place of its own dimensions, in their order.

@@ -107,8 +107,8 @@ fn plan(
     base: &Identity,
     cand: Option<&Identity>,
 ) -> serde_json::Value {
-    // Its own seeds and protocol are the gate's.
-    let environment = relevant(&["SEED", "PROTOCOL"]);
+    // Its own seeds and protocol are the gate's, and that measures no energy.
+    let environment = relevant(&["SEED", "PROTOCOL", "ENERGY"]);
     serde_json::json!({
         "bench": request.bench,
         "base": base.plan,

@@ -94,8 +94,9 @@ impl NoiseFloor {
     }
 
     pub fn allows(&self, threshold: f64) -> Result<()> {
+        // The default is the floor itself, but for rounding.
         ensure!(
-            threshold * 100.0 >= self.mde_pct,
+            threshold * 100.0 >= self.mde_pct * (1.0 - 1e-9),
             "--threshold {:.1} %: below the noise floor of this machine, whose median minimum \
              detectable effect is {:.1} %; raise it, or measure more trials, or on a quieter \
              machine",
@@ -154,5 +155,17 @@ mod tests {
             now = floor(Some(now), verdict);
             assert_eq!(now.quarantine_pct("a"), None, "{gate}");
         }
+    }
+
+    #[test]
+    fn a_floor_allows_itself_as_a_threshold() {
+        for hundredths in 100..600 {
+            let mde_pct = f64::from(hundredths) / 100.0;
+            let floor = NoiseFloor { mde_pct, ..floor(None, Verdict::Same) };
+            // As a threshold goes from the options to the rules and back.
+            floor.allows((mde_pct / 100.0).ln_1p().exp_m1()).unwrap();
+        }
+        let floor = NoiseFloor { mde_pct: 2.4, ..floor(None, Verdict::Same) };
+        assert!(floor.allows(0.0239).is_err());
     }
 }

@@ -76,7 +76,6 @@ pub fn measure(
     let bench = build
         .clone()
         .part(Some(spec))
-        .without("NIGHT_SWEEP_ENERGY")
         .arguments(["--discard-baseline"])
         .arguments(filter)
         .set("CRITERION_HOME", home.join("criterion"))

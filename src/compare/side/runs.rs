@@ -110,6 +110,7 @@ fn ensure_consistent(row: &Measured) -> Result<()> {
     let says = "contradict each other: `night-sweep report` writes the folder again";
     let Some(middle) = median(timing_raw) else { return Ok(()) };
     ensure!(is_close(middle, timing.p50), "timing_raw and the p50 of timing {says}");
+    ensure!(!trial_p50.is_empty(), "timing_raw and trial_p50 {says}");
     // Which samples a trial has is not known, but the median of all lies among those of the trials.
     let low = trial_p50.iter().copied().fold(f64::INFINITY, f64::min);
     let high = trial_p50.iter().copied().fold(f64::NEG_INFINITY, f64::max);

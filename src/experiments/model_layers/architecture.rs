@@ -89,6 +89,26 @@ impl Architecture {
         }
     }
 
+    /// What is wrong with the ranks of a linear layer, those of equal groups of its outputs.
+    pub fn misfit_of_ranks(&self, linear: Linear, ranks: &[usize]) -> Option<String> {
+        let [into, out] = self.features(linear, self.intermediate_size.get());
+        let groups = ranks.len().max(1);
+        let most = into.min(out / groups);
+        match ranks.iter().find(|rank| **rank > most) {
+            Some(rank) => {
+                Some(format!("rank {rank} is above {most}, the smaller width of the layer"))
+            }
+            None if out.is_multiple_of(groups) => None,
+            None => Some(format!("{groups} groups do not divide {out} outputs")),
+        }
+    }
+
+    /// What is wrong with the width of an MLP.
+    pub fn misfit_of_width(&self, width: usize) -> Option<String> {
+        let dense = self.intermediate_size.get();
+        (width > dense).then(|| format!("width {width} is above the dense one, {dense}"))
+    }
+
     /// Weights of the embedding and of lm_head.
     pub fn embedding_parameters(&self) -> usize {
         let one = self.vocab_size.get() * self.hidden_size.get();

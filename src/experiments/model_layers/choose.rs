@@ -4,10 +4,10 @@
 use super::entry::{ModelLayers, Plan};
 use super::layer::{LayerDims, MULTIPLES, Unit};
 use super::part::{Kind, Part, Step};
-use crate::stats::knapsack::{Choice, choose};
+use crate::stats::knapsack::{Choice, MAX_STATES, choose};
 use std::collections::HashMap;
 
-/// Budgets are counted in so many parts: each takes no more than it says.
+/// Budgets are counted in so many parts, at most: each takes no more than it says.
 const PARTS: usize = 50_000;
 
 /// What minimises the time of a model.
@@ -39,7 +39,9 @@ impl Chooser<'_> {
         let now: usize = layers.iter().map(|layer| layer.parameters(model)).sum();
         let saved: usize = items.iter().map(|(.., all)| all[0].current - all[0].parameters).sum();
         let room = budget.saturating_sub(now - saved);
-        let unit = room.div_ceil(PARTS).max(1);
+        // Fewer where there are many items, or the knapsack is too large to go through.
+        let parts = PARTS.min(MAX_STATES / items.len().max(1) - 1);
+        let unit = room.div_ceil(parts).max(1);
         let choices: Vec<Vec<Choice>> = items.iter().map(|(.., all)| choices(all, unit)).collect();
         let mut advised = layers.to_vec();
         for ((at, unit_of, candidates), taken) in

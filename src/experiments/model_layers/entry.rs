@@ -199,36 +199,30 @@ impl ModelLayers {
         if !self.mlp_widths.is_empty() {
             one_each("mlp_widths", self.mlp_widths.len())?;
         }
-        let (tp, dense) = (self.tp.get(), self.model.intermediate_size.get());
+        let tp = self.tp.get();
+        let undivided = |what: usize| !what.is_multiple_of(tp);
         for (at, width) in self.mlp_widths.iter().enumerate() {
-            let what = match width.get() {
-                width if width > dense => format!("{width} is above the dense width, {dense}"),
-                width if !width.is_multiple_of(tp) => format!("tp, {tp}, does not divide {width}"),
-                _ => continue,
-            };
-            return Err(problem("mlp_widths", format!("layer {at}: {what}")));
+            let width = width.get();
+            let misfit = self.model.misfit_of_width(width);
+            let misfit = misfit
+                .or_else(|| undivided(width).then(|| format!("tp, {tp}, does not divide {width}")));
+            if let Some(what) = misfit {
+                return Err(problem("mlp_widths", format!("layer {at}: {what}")));
+            }
         }
         for (linear, ranks) in &self.ranks {
             let key = format!("ranks.{}", linear.name());
             one_each(&key, ranks.len())?;
-            let [into, out] = self.model.features(*linear, dense);
             for (at, ranks) in ranks.iter().enumerate() {
                 let ranks = ranks.as_ref().map(Ranks::get).unwrap_or_default();
-                let groups = ranks.len().max(1);
-                let most = into.min(out / groups);
-                let what = match ranks.iter().max() {
-                    Some(&rank) if rank > most => {
-                        format!("rank {rank} is above {most}, the smaller width of the layer")
-                    }
-                    _ if !out.is_multiple_of(groups) => {
-                        format!("{groups} groups do not divide {out} outputs")
-                    }
-                    _ if groups > 1 && !groups.is_multiple_of(tp) => {
-                        format!("tp, {tp}, does not divide {groups} groups")
-                    }
-                    _ => continue,
-                };
-                return Err(problem(&key, format!("layer {at}: {what}")));
+                let groups = ranks.len();
+                let misfit = self.model.misfit_of_ranks(*linear, &ranks).or_else(|| {
+                    let is_split = groups > 1 && undivided(groups);
+                    is_split.then(|| format!("tp, {tp}, does not divide {groups} groups"))
+                });
+                if let Some(what) = misfit {
+                    return Err(problem(&key, format!("layer {at}: {what}")));
+                }
             }
         }
         Ok(())

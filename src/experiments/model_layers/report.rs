@@ -4,7 +4,10 @@ use super::choose::Chooser;
 use super::entry::{ModelLayers, Plan};
 use super::layer::{LayerDims, Unit};
 use super::part::{Kind, Part, Step};
-use crate::results::model::{ModelReport, ModuleLoss, PlanSize, PlanTime, StepTimes, WholeLayer};
+use crate::experiments::sweep::KEYS_OF_EVERY_TYPE;
+use crate::results::model::{
+    ModelReport, ModuleLoss, PlanSize, PlanTime, StepTimes, WholeLayer, dims,
+};
 use crate::results::raw::{Raw, Row};
 use crate::results::summary::Summary;
 use crate::results::view::View;
@@ -33,7 +36,7 @@ impl ModelLayers {
     /// The entry that a run was made of.
     fn of_config(config: &Value) -> Option<Self> {
         let Value::Object(mut keys) = config.clone() else { return None };
-        keys.retain(|key, _| !OF_EVERY_TYPE.contains(&key.as_str()));
+        keys.retain(|key, _| !KEYS_OF_EVERY_TYPE.contains(&key.as_str()));
         serde_json::from_value(Value::Object(keys)).ok()
     }
 
@@ -41,9 +44,6 @@ impl ModelLayers {
         layers.iter().map(|layer| self.planned(plan, layer)).collect()
     }
 }
-
-const OF_EVERY_TYPE: [&str; 7] =
-    ["type", "description", "provenance", "protocol", "warmup", "measure", "trials"];
 
 /// The rows by what they time.
 struct Times<'a> {
@@ -343,10 +343,12 @@ fn sentences(report: &ModelReport) -> Vec<String> {
             sentences.extend(missing.map(|why| format!("{} {}: {why}", step.phase, step.tokens)));
             continue;
         };
-        let paid = match () {
-            () if low > 1.0 => "compression pays",
-            () if high < 1.0 => "compression does not pay",
-            () => "whether compression pays is undecided",
+        let paid = if low > 1.0 {
+            "compression pays"
+        } else if high < 1.0 {
+            "compression does not pay"
+        } else {
+            "whether compression pays is undecided"
         };
         let another = match (ratio(low), ratio(high)) {
             (low, high) if low == high => String::new(),
@@ -377,8 +379,4 @@ fn sentences(report: &ModelReport) -> Vec<String> {
         )
     }));
     sentences
-}
-
-fn dims(dims: &[usize]) -> String {
-    dims.iter().map(usize::to_string).collect::<Vec<_>>().join("+")
 }

@@ -1,11 +1,9 @@
 //! Which GPU is an outlier, and what the others cost each; in words.
 
 use super::gpu::{Conditions, Gpu};
-use crate::stats::{median, sorted};
+use crate::stats::{deviation_of, median, sorted};
 use crate::units::list;
 
-/// Normal scatter: standard deviations from their median absolute deviation.
-const DEVIATIONS_PER_MAD: f64 = 1.4826;
 /// A GPU is an outlier from this many of them on.
 const DEVIATIONS: f64 = 3.0;
 /// ... and from this many per cent on, however well the others agree: less is not worth a look at
@@ -22,7 +20,7 @@ pub fn limit_pct(gpus: &[Gpu]) -> Option<f64> {
     let levels: Option<Vec<f64>> = gpus.iter().map(|gpu| gpu.alone_vs_median_pct).collect();
     let levels = levels.filter(|levels| levels.len() > 2)?;
     let off: Vec<f64> = levels.iter().map(|level| level.abs()).collect();
-    Some((DEVIATIONS * DEVIATIONS_PER_MAD * median(&off)?).max(LEAST_PCT))
+    Some((DEVIATIONS * deviation_of(&off)?).max(LEAST_PCT))
 }
 
 pub fn is_outlier(gpu: &Gpu, limit_pct: Option<f64>) -> bool {

@@ -98,8 +98,8 @@ impl Plan for CpuGemm {
                 convert(*dtype, wide_c, c);
             }
             _ => {
-                let refusal = Self::refusal(*dtype).unwrap_or_default();
-                return Err(CaseError::unsupported(refusal));
+                let of_two = || "A, B and C are of different types".to_owned();
+                return Err(CaseError::unsupported(Self::refusal(*dtype).unwrap_or_else(of_two)));
             }
         }
         Ok(())

@@ -57,14 +57,14 @@ pub fn candidates_on_the_cpu(sdpa: &Sdpa) -> Vec<Route> {
     [Backend::CpuBlocked, Backend::NsMath].map(|backend| Route::of(backend, sdpa)).to_vec()
 }
 
-/// From so many keys on the backends that write their scores to memory are not tried where another
-/// runs: in S1 on an H100 they take 3 to 17 times as long.
+/// From so many queries on the backends that write their scores to memory are not tried where
+/// another runs: in S1 on an H100 they take 3 to 17 times as long. The scores of one query are few.
 const FUSED_FROM: usize = 512;
 
 /// Whether a backend cannot be the fastest where a fused one runs.
 pub fn is_hopeless(backend: Backend, sdpa: &Sdpa) -> bool {
     let is_unfused = matches!(backend, Backend::NsMath | Backend::NsMathFp16);
-    is_unfused && sdpa.shape.kv_len() >= FUSED_FROM
+    is_unfused && sdpa.shape.seq_len >= FUSED_FROM
 }
 
 /// What NS_FASTEST tries on a GPU: every backend as it is, and NS_CUDNN padded to the next

@@ -4,7 +4,7 @@ use super::escape::html;
 use super::tables::{header, number, row, scrolled, section};
 use crate::render::model_table::{self, MOST_MODULES};
 use crate::render::plot::PALETTE;
-use crate::results::model::{ModelReport, PlanTime, StepTimes};
+use crate::results::model::{ModelReport, PlanTime, StepTimes, dims};
 use crate::results::summary::Summary;
 use crate::units::{percent, ratio, time};
 use indexmap::IndexSet;
@@ -105,11 +105,10 @@ fn modules(model: &ModelReport) -> String {
     let rows: String = losing
         .take(MOST_MODULES)
         .map(|module| {
-            let to =
-                module.advised.as_deref().map_or_else(|| "dense".to_owned(), model_table::dims);
+            let to = module.advised.as_deref().map_or_else(|| "dense".to_owned(), dims);
             let cells = [
                 number(&model_table::layers(&module.layers)),
-                number(&model_table::dims(&module.dims)),
+                number(&dims(&module.dims)),
                 number(&to),
                 number(&percent(module.saved_pct)),
             ];

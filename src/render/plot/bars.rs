@@ -99,6 +99,25 @@ fn sheet<'a>(area: &Area<'a>, top: i32, index: usize, count: usize) -> Area<'a> 
     area.clone().shrink(corner, (width as u32, (HEIGHT as i32 - 80 - top) as u32))
 }
 
+/// The vertical axis of bars, and lines at its numbers.
+pub fn draw_height(chart: &mut Chart, what: String) -> Result<()> {
+    Ok(chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID.stroke_width(2))
+        .axis_style(MUTED.stroke_width(2))
+        .x_labels(0)
+        .y_labels(40)
+        .y_label_formatter(&|y| Scale::Linear.label(*y))
+        .label_style(font(26, INK, HPos::Center, VPos::Center))
+        .axis_desc_style(font(28, INK, HPos::Center, VPos::Center))
+        .y_desc(what)
+        .draw()?)
+}
+
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
+
 fn draw_panel(area: &Area, sheet: Area, title: &str, groups: &[Group]) -> Result<()> {
     let values =
         groups.iter().flat_map(|group| &group.bars).filter_map(|bar| bar.value.as_ref().ok());
@@ -116,19 +135,7 @@ fn draw_panel(area: &Area, sheet: Area, title: &str, groups: &[Group]) -> Result
         Axis { low: 0.0, high: groups.len() as f64, ticks: Vec::new() },
         Axis { low: 0.0, high, ticks: Scale::Linear.ticks(0.0, high) },
     )?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(2))
-        .axis_style(MUTED.stroke_width(2))
-        .x_labels(0)
-        .y_labels(40)
-        .y_label_formatter(&|y| Scale::Linear.label(*y))
-        .label_style(font(26, INK, HPos::Center, VPos::Center))
-        .axis_desc_style(font(28, INK, HPos::Center, VPos::Center))
-        .y_desc(format!("latency ({unit})"))
-        .draw()?;
+    draw_height(&mut chart, format!("latency ({unit})"))?;
 
     // As wide in each group, so that a lone bar does not look like more.
     let bars = groups.iter().map(|group| group.bars.len()).max().unwrap_or(1) as i32;

@@ -1,6 +1,7 @@
 //! Plans of a model as bars, stacked by kind of module: a panel for each number of tokens.
 
 use super::axis::{Axis, Scale, time_unit};
+use super::bars::draw_height;
 use super::canvas::*;
 use crate::render::model_table;
 use crate::results::model::{ModelReport, StepTimes};
@@ -76,19 +77,7 @@ fn panel(
         Axis { low: 0.0, high: step.plans.len() as f64, ticks: Vec::new() },
         Axis { low: 0.0, high, ticks: Scale::Linear.ticks(0.0, high) },
     )?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID.stroke_width(2))
-        .axis_style(MUTED.stroke_width(2))
-        .x_labels(0)
-        .y_labels(40)
-        .y_label_formatter(&|y| Scale::Linear.label(*y))
-        .label_style(font(26, INK, HPos::Center, VPos::Center))
-        .axis_desc_style(font(28, INK, HPos::Center, VPos::Center))
-        .y_desc(format!("time ({unit})"))
-        .draw()?;
+    draw_height(&mut chart, format!("time ({unit})"))?;
     let at = |x: f64, y: f64| chart.backend_coord(&(x, y));
     for (index, plan) in step.plans.iter().enumerate() {
         let (left, base) = at(index as f64 + 0.14, 0.0);

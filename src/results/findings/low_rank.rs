@@ -87,8 +87,8 @@ fn break_even(found: &[LowRank]) -> Option<String> {
     let curves: Vec<String> = found.iter().map(curve).collect();
     let parameters = found.first()?.parameters_rank;
     Some(format!(
-        "Faster than the dense layer up to rank (multiples of 8 / others): {}. Fewer parameters up \
-         to rank {parameters}.",
+        "Faster than the dense layer up to rank (multiples of 8 / others): {}. No more parameters \
+         up to rank {parameters}.",
         curves.join("; ")
     ))
 }

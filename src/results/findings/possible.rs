@@ -22,24 +22,24 @@ pub fn add(summary: &mut Summary, raw: &Raw, view: &View) {
 }
 
 fn beside(ours: &str, summary: &mut Summary, raw: &Raw, view: &View) {
-    let of_fastest: HashMap<Key, &Measured> = raw.measured().filter_map(key_of(ours)).collect();
+    let of_ours: HashMap<Key, &Measured> = raw.measured().filter_map(key_of(ours)).collect();
     for ((_, curve), rows) in raw.curves() {
         let of_auto = rows.iter().filter_map(|row| row.measured()).filter_map(key_of(AUTO));
         let pairs: Vec<(f64, &Measured, &Measured)> = of_auto
             .filter_map(|(key, auto)| {
-                let fastest = *of_fastest.get(&key)?;
-                Some((auto.timing.p50 / fastest.timing.p50, auto, fastest))
+                let own = *of_ours.get(&key)?;
+                Some((auto.timing.p50 / own.timing.p50, auto, own))
             })
             .collect();
         let ratios: Vec<f64> = pairs.iter().map(|(ratio, ..)| *ratio).collect();
         let worst = pairs.iter().max_by(|a, b| a.0.total_cmp(&b.0));
-        let (Some((most, auto, fastest)), Some(middle)) = (worst, median(&ratios)) else {
+        let (Some((most, auto, own)), Some(middle)) = (worst, median(&ratios)) else {
             continue;
         };
         let curve = curve.strip_suffix(AUTO).unwrap_or(curve).trim_end_matches(", ");
         let (dim, at, most, middle) = (view.dim, auto.point.dim, ratio(*most), ratio(middle));
-        let backend = fastest.backend_selected.as_deref().unwrap_or(FASTEST);
-        let padded = fastest.padded_to.map(|head_dim| format!(" padded to {head_dim}"));
+        let backend = own.backend_selected.as_deref().unwrap_or(ours);
+        let padded = own.padded_to.map(|head_dim| format!(" padded to {head_dim}"));
         let beside = match ours {
             FASTEST => {
                 let ran = format!("{backend}{}", padded.unwrap_or_default());
