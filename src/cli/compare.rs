@@ -1,20 +1,34 @@
 use super::comparison::{Output, WHICH};
 use crate::advise::input::percentage;
+use crate::compare::reference::{self, published};
 use crate::compare::side::{criterion, runs};
 use crate::compare::stored::{self, Allowed};
 use crate::journal::home::criterion_home;
 use anyhow::{Context, Result};
 use clap::Args;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Say which cases of one run, or of one of Criterion's baselines, are slower in another.
+/// Say which cases of one run, or of one of Criterion's baselines, are slower in another; or
+/// whether a card is slower than others of its model.
 #[derive(Args)]
-#[command(after_help = WHICH)]
+#[command(after_help = format!("{REFERENCE}\n{WHICH}"))]
 pub struct CompareArgs {
-    /// A run folder, or a folder of several runs; with --criterion the name of a baseline.
+    /// A run folder, or a folder of several runs; with --criterion the name of a baseline; with
+    /// --reference what is judged.
     base: String,
     /// The same for what is judged; with --criterion `new` is the newest run.
-    cand: String,
+    #[arg(required_unless_present = "reference", conflicts_with = "reference")]
+    cand: Option<String>,
+    /// Judge the card that BASE was measured on by runs of another card of its model: RUNS, a
+    /// folder; without a value the published night of that model.
+    #[arg(
+        long,
+        value_name = "RUNS",
+        num_args = 0..=1,
+        require_equals = true,
+        conflicts_with_all = ["criterion", "threshold", "allow_mismatch", "allow_missing"]
+    )]
+    reference: Option<Option<PathBuf>>,
     /// Compare two of Criterion's baselines, as `cargo bench -- --save-baseline NAME` makes them.
     #[arg(long)]
     criterion: bool,
@@ -24,12 +38,33 @@ pub struct CompareArgs {
     /// Compare also what was measured on different GPU models, drivers, protocols or schemas.
     #[arg(long)]
     allow_mismatch: bool,
+    /// Where --reference looks first for published nights: in `published/<gpu>/<group>/<run id>`
+    /// below it.
+    #[arg(long, env = "NIGHT_SWEEP_RESULTS_ROOT", default_value = "target-reports")]
+    results_root: PathBuf,
     #[command(flatten)]
     output: Output,
 }
 
+const REFERENCE: &str = "\
+--reference: your card against others of its model
+  compare RUN --reference          by the published night of its GPU model
+  compare RUN --reference=RUNS     by a run folder or a folder of several, of any card of its model
+Cases that ran the same kernels on both are compared in classes (compute-bound GEMM, ...). A class
+is slower if time and SM cycles are both above what cards of a model differ by, or if its clock is
+lower than that: exit code 1. Formats: table, json and markdown; --out writes reference.json and
+reference.md.
+";
+
 pub fn run(arguments: &CompareArgs) -> Result<u8> {
-    let CompareArgs { base, cand, .. } = arguments;
+    match (&arguments.reference, &arguments.cand) {
+        (Some(named), _) => against_reference(arguments, named.as_deref()),
+        (None, cand) => against_base(arguments, cand.as_deref().unwrap_or_default()),
+    }
+}
+
+fn against_base(arguments: &CompareArgs, cand: &str) -> Result<u8> {
+    let base = &arguments.base;
     let sides: &[(&str, &Path)] = match arguments.criterion {
         true => &[],
         false => &[("the base", Path::new(base)), ("the candidate", Path::new(cand))],
@@ -49,4 +84,20 @@ pub fn run(arguments: &CompareArgs) -> Result<u8> {
         comparison.notes.push(note.to_owned());
     }
     arguments.output.answer(&comparison)
+}
+
+fn against_reference(arguments: &CompareArgs, named: Option<&Path>) -> Result<u8> {
+    arguments.output.ensure_of_reference()?;
+    let judged = Path::new(&arguments.base);
+    let reference = named.map(|named| ("the reference", named));
+    let sides: Vec<_> = [("the run", judged)].into_iter().chain(reference).collect();
+    arguments.output.ensure_replaceable(&[], &sides)?;
+    let (model, card) = published::read_judged(judged)?;
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("target-reports");
+    let places = [&arguments.results_root, &checkout].map(|reports| reports.join("published"));
+    let reference = match named {
+        Some(named) => published::read_named(named, &model)?,
+        None => published::read_published(&places, &model)?,
+    };
+    arguments.output.answer_of_reference(&reference::compare(&model, &card, &reference))
 }

@@ -2,6 +2,7 @@
 
 use crate::compare::comparison::Comparison;
 use crate::compare::output::{self, Format};
+use crate::compare::reference::answer::CardComparison;
 use crate::files;
 use crate::terminal::{print, print_commands};
 use anyhow::{Context, Result};
@@ -26,8 +27,8 @@ pub struct Output {
     /// How to print the answer.
     #[arg(long, default_value = "table")]
     format: Format,
-    /// Write all formats and the plots into this folder; an earlier comparison there is replaced,
-    /// anything else is refused.
+    /// Write all formats and the plots into this folder (with --reference the JSON and the
+    /// markdown); an earlier comparison there is replaced, anything else is refused.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Let the candidate lack cases that the base has; without this they fail.
@@ -51,6 +52,20 @@ impl Output {
             Some(out) => files::ensure_replaceable(out, &output::FOLDER).context("--out"),
             None => Ok(()),
         }
+    }
+
+    /// Refuses before reading anything what is no format of a reference.
+    pub fn ensure_of_reference(&self) -> Result<()> {
+        output::reference::ensure_format(self.format)
+    }
+
+    /// Writes and prints what a card is against its reference, and returns the exit code.
+    pub fn answer_of_reference(&self, comparison: &CardComparison) -> Result<u8> {
+        if let Some(out) = &self.out {
+            output::reference::write(comparison, out)?;
+        }
+        print(&output::reference::render(comparison, self.format)?)?;
+        Ok(comparison.outcome as u8)
     }
 
     /// Writes and prints the answer, and returns the exit code.

@@ -50,7 +50,7 @@ fn table(rows: &[&Row]) -> String {
 }
 
 /// Text that stays text: a kernel's name or an error may hold anything.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in paragraph(text).chars() {
         match c {

@@ -5,8 +5,9 @@ mod annotations;
 mod bencher;
 mod critcmp;
 mod junit;
-mod markdown;
+pub(super) mod markdown;
 mod plot;
+pub mod reference;
 mod table;
 mod words;
 
@@ -58,7 +59,8 @@ const FILES: [(&str, Format); 5] = [
 fn is_ours(name: &Path, is_dir: bool) -> bool {
     const OTHERS: &str = "critcmp-base.json critcmp-cand.json scatter.svg scatter.png ratios.svg \
                           ratios.png";
-    let mut files = FILES.iter().map(|(file, _)| *file).chain(OTHERS.split(' '));
+    let of_cards = reference::FILES.iter().map(|(file, _)| *file);
+    let mut files = FILES.iter().map(|(file, _)| *file).chain(of_cards).chain(OTHERS.split(' '));
     !is_dir && files.any(|file| name == Path::new(file))
 }
 

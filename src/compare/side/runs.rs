@@ -39,7 +39,11 @@ pub fn read(path: &Path) -> Result<Stored> {
     Ok(side)
 }
 
-fn find(path: &Path, depth: usize, folders: &mut Vec<PathBuf>) -> Result<()> {
+pub(in crate::compare) fn find(
+    path: &Path,
+    depth: usize,
+    folders: &mut Vec<PathBuf>,
+) -> Result<()> {
     if path.is_file() || path.join("raw.json").is_file() {
         folders.push(path.to_owned());
         return Ok(());
@@ -105,7 +109,7 @@ fn trials(row: &Measured) -> Option<Run> {
 }
 
 /// Refuses a row whose times contradict each other: somebody changed some of them.
-fn ensure_consistent(row: &Measured) -> Result<()> {
+pub(in crate::compare) fn ensure_consistent(row: &Measured) -> Result<()> {
     let Measured { timing_raw, trial_p50, timing, .. } = row;
     let says = "contradict each other: `night-sweep report` writes the folder again";
     let Some(middle) = median(timing_raw) else { return Ok(()) };
@@ -142,7 +146,7 @@ fn is_close(a: f64, b: f64) -> bool {
 }
 
 /// Null for a raw.json on its own.
-fn read_env(folder: &Path) -> Result<Value> {
+pub(in crate::compare) fn read_env(folder: &Path) -> Result<Value> {
     let folder = if folder.is_file() { folder.parent().unwrap_or(folder) } else { folder };
     let path = folder.join("env.json");
     match files::read(&path, files::LARGE_BYTES) {
