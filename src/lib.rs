@@ -28,7 +28,7 @@
 //! | [`advise`], `model` | which dimensions to take instead; a model's files, and its spec |
 //! | `export` | runs as CSV, and as JSON that other programs load: a file a format |
 //! | `process` | benches as child processes, signals, exit codes |
-//! | [`compare`] | stored runs, and gates of two builds |
+//! | [`compare`] | stored runs, gates of two builds, a card against others of its model |
 //! | `criterion` | Criterion's arguments, samples and baselines |
 //! | [`run`] | a bench: settings, a session for its runs, sweep, resume, stop, progress |
 //! | `fan_out`, [`cli`] | a sweep on several GPUs; a command a file |

@@ -87,7 +87,7 @@ fn against_base(arguments: &CompareArgs, cand: &str) -> Result<u8> {
 }
 
 fn against_reference(arguments: &CompareArgs, named: Option<&Path>) -> Result<u8> {
-    arguments.output.ensure_of_reference()?;
+    arguments.output.ensure_of_card()?;
     let judged = Path::new(&arguments.base);
     let reference = named.map(|named| ("the reference", named));
     let sides: Vec<_> = [("the run", judged)].into_iter().chain(reference).collect();
@@ -99,5 +99,5 @@ fn against_reference(arguments: &CompareArgs, named: Option<&Path>) -> Result<u8
         Some(named) => published::read_named(named, &model)?,
         None => published::read_published(&places, &model)?,
     };
-    arguments.output.answer_of_reference(&reference::compare(&model, &card, &reference))
+    arguments.output.answer_of_card(&reference::compare(&model, &card, &reference))
 }

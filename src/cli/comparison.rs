@@ -5,7 +5,7 @@ use crate::compare::output::{self, Format};
 use crate::compare::reference::answer::CardComparison;
 use crate::files;
 use crate::terminal::{print, print_commands};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -55,16 +55,18 @@ impl Output {
     }
 
     /// Refuses before reading anything what is no format of a reference.
-    pub fn ensure_of_reference(&self) -> Result<()> {
-        output::reference::ensure_format(self.format)
+    pub fn ensure_of_card(&self) -> Result<()> {
+        let is_known = matches!(self.format, Format::Table | Format::Json | Format::Markdown);
+        ensure!(is_known, output::NO_FORMAT_OF_CARD);
+        Ok(())
     }
 
     /// Writes and prints what a card is against its reference, and returns the exit code.
-    pub fn answer_of_reference(&self, comparison: &CardComparison) -> Result<u8> {
+    pub fn answer_of_card(&self, comparison: &CardComparison) -> Result<u8> {
         if let Some(out) = &self.out {
-            output::reference::write(comparison, out)?;
+            output::write_card(comparison, out)?;
         }
-        print(&output::reference::render(comparison, self.format)?)?;
+        print(&output::render_card(comparison, self.format)?)?;
         Ok(comparison.outcome as u8)
     }
 

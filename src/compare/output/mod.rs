@@ -5,16 +5,17 @@ mod annotations;
 mod bencher;
 mod critcmp;
 mod junit;
-pub(super) mod markdown;
+mod markdown;
 mod plot;
-pub mod reference;
+mod reference;
 mod table;
 mod words;
 
 use super::comparison::Comparison;
+use super::reference::answer::CardComparison;
 use crate::files::{self, Kind};
 use crate::terminal::width;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use std::path::Path;
 
@@ -56,10 +57,14 @@ const FILES: [(&str, Format); 5] = [
     ("bencher.json", Format::Bencher),
 ];
 
+/// Of a card against its reference.
+const FILES_OF_CARD: [(&str, Format); 2] =
+    [("reference.json", Format::Json), ("reference.md", Format::Markdown)];
+
 fn is_ours(name: &Path, is_dir: bool) -> bool {
     const OTHERS: &str = "critcmp-base.json critcmp-cand.json scatter.svg scatter.png ratios.svg \
                           ratios.png";
-    let of_cards = reference::FILES.iter().map(|(file, _)| *file);
+    let of_cards = FILES_OF_CARD.iter().map(|(file, _)| *file);
     let mut files = FILES.iter().map(|(file, _)| *file).chain(of_cards).chain(OTHERS.split(' '));
     !is_dir && files.any(|file| name == Path::new(file))
 }
@@ -76,6 +81,30 @@ pub fn write(comparison: &Comparison, target: &Path) -> Result<()> {
         for plot in &plots {
             files::write_file(&dir.join(format!("{}.svg", plot.name)), plot.svg.as_bytes())?;
             files::write_file(&dir.join(format!("{}.png", plot.name)), &plot.png)?;
+        }
+        Ok(())
+    })
+}
+
+/// Why the other formats are refused.
+pub const NO_FORMAT_OF_CARD: &str = "--format: with --reference there are table, json and markdown";
+
+/// The same of a card against its reference, which has three of the formats.
+pub fn render_card(comparison: &CardComparison, format: Format) -> Result<String> {
+    Ok(match format {
+        Format::Table => reference::table_of(comparison, width()),
+        Format::Json => serde_json::to_string_pretty(comparison)? + "\n",
+        Format::Markdown => reference::markdown_of(comparison),
+        Format::Junit | Format::Github | Format::Bencher => {
+            bail!(NO_FORMAT_OF_CARD)
+        }
+    })
+}
+
+pub fn write_card(comparison: &CardComparison, target: &Path) -> Result<()> {
+    files::replace(&std::path::absolute(target)?, &FOLDER, |dir| {
+        for (name, format) in FILES_OF_CARD {
+            files::write_file(&dir.join(name), render_card(comparison, format)?.as_bytes())?;
         }
         Ok(())
     })

@@ -1,46 +1,13 @@
-//! The formats of a card against its reference: table, JSON and markdown.
+//! A card against its reference: the table, and the same for a pull request.
 
 use super::markdown::plain;
-use super::{FOLDER, Format};
 use crate::compare::reference::answer::{Card, CardComparison, ClassRow, LeftOut, Outcome};
-use crate::files;
 use crate::render::table::{table, wrapped};
-use crate::terminal::width;
-use anyhow::{Result, bail, ensure};
-use std::path::Path;
-
-pub(super) const FILES: [(&str, Format); 2] =
-    [("reference.json", Format::Json), ("reference.md", Format::Markdown)];
 
 /// Cases named for each reason; reference.json has all of them.
 const NAMED: usize = 5;
 
-/// Refuses before reading what cannot be written afterwards.
-pub fn ensure_format(format: Format) -> Result<()> {
-    let is_known = matches!(format, Format::Table | Format::Json | Format::Markdown);
-    ensure!(is_known, "--format: with --reference there are table, json and markdown");
-    Ok(())
-}
-
-pub fn render(comparison: &CardComparison, format: Format) -> Result<String> {
-    Ok(match format {
-        Format::Table => of_terminal(comparison, width()),
-        Format::Json => serde_json::to_string_pretty(comparison)? + "\n",
-        Format::Markdown => of_markdown(comparison),
-        Format::Junit | Format::Github | Format::Bencher => bail!("no format of a reference"),
-    })
-}
-
-pub fn write(comparison: &CardComparison, target: &Path) -> Result<()> {
-    files::replace(&std::path::absolute(target)?, &FOLDER, |dir| {
-        for (name, format) in FILES {
-            files::write_file(&dir.join(name), render(comparison, format)?.as_bytes())?;
-        }
-        Ok(())
-    })
-}
-
-fn of_terminal(comparison: &CardComparison, width: usize) -> String {
+pub fn table_of(comparison: &CardComparison, width: usize) -> String {
     let wrapped = |bullet: &str, text: &str| wrapped(bullet, text, width);
     let mut paragraphs = vec![wrapped("", &title(comparison))];
     paragraphs.push(table(1, &cards(comparison), width));
@@ -54,7 +21,7 @@ fn of_terminal(comparison: &CardComparison, width: usize) -> String {
     paragraphs.join("\n") + "\n"
 }
 
-fn of_markdown(comparison: &CardComparison) -> String {
+pub fn markdown_of(comparison: &CardComparison) -> String {
     let mark = match comparison.outcome {
         Outcome::AsExpected => "✅",
         Outcome::Slower => "❌",

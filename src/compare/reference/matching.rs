@@ -140,8 +140,11 @@ mod tests {
         entry
     }
 
-    fn night(runs: Vec<(bool, &str, Vec<(&str, Entry)>)>) -> Night {
-        let run = |(is_complete, started, rows): (bool, &str, Vec<(&str, Entry)>)| {
+    /// Whether a run is complete, when it started, and its rows.
+    type Told = (bool, &'static str, Vec<(&'static str, Entry)>);
+
+    fn night(runs: Vec<Told>) -> Night {
+        let run = |(is_complete, started, rows): Told| {
             let rank = (is_complete, Some(started.parse().unwrap()));
             let rows = rows.into_iter().map(|(id, entry)| (id.to_owned(), entry)).collect();
             (Run { rank, ..Run::default() }, rows)

@@ -10,6 +10,7 @@
 
 pub mod answer;
 mod class;
+mod finding;
 mod matching;
 mod night;
 pub mod published;
@@ -24,7 +25,7 @@ use answer::{Card, CardComparison, CaseRow, ClassRow, Outcome, Side, State};
 use matching::Pair;
 use night::Night;
 use std::collections::{BTreeMap, BTreeSet};
-use verdict::{allowance, judge, sentence};
+use verdict::{allowance, judge};
 
 /// Judges the runs of a card by those of another, all of this model.
 pub fn compare(model: &str, card: &Night, reference: &Night) -> CardComparison {
@@ -50,7 +51,7 @@ pub fn compare(model: &str, card: &Night, reference: &Night) -> CardComparison {
         model: model.to_owned(),
         card,
         reference,
-        findings: classes.iter().filter_map(sentence).collect(),
+        findings: classes.iter().filter_map(finding::sentence).collect(),
         classes,
         left_out,
         notes,

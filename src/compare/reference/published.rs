@@ -49,15 +49,13 @@ pub fn read_published(places: &[PathBuf], model: &str) -> Result<Night> {
             Err(models) => known.extend(models),
         }
     }
-    let published = match known.is_empty() {
-        true => "no night is".to_owned(),
-        false => format!("{} are", listed(&known)),
-    };
     let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    let places = places.join(" or ");
+    let advice = "name runs of another card of this model: --reference=RUNS";
+    ensure!(!known.is_empty(), "--reference: no night is published in {places}; {advice}");
     bail!(
-        "--reference: no night of {model} is published; {published}, in {}. Name runs of another \
-         card of this model: --reference=RUNS",
-        places.join(" or ")
+        "--reference: no night of {model} is published in {places}, but of {}; {advice}",
+        listed(&known)
     )
 }
 

@@ -8,13 +8,11 @@
 //! classes, with the same driver, libraries and kernels. The medians of attention of two H100s
 //! differ by 1.7 % in time, and by less than 0.1 % in cycles.
 
-use super::answer::ClassRow;
-use crate::units::percent;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How much longer, or shorter, a class may take on a card, in time and in cycles. Seen in both: from
-/// 2.1 % less (decode attention) to 0.8 % more (memory-bound GEMM).
+/// How much longer, or shorter, a class may take on a card, in time and in cycles. Seen in both:
+/// from 2.1 % less (decode attention) to 0.8 % more (memory-bound GEMM).
 const ALLOWANCE: f64 = 0.03;
 
 /// The same for fewer than [`FEW`] cases, whose median says little more than one of them. Seen: of
@@ -26,7 +24,7 @@ const FEW: usize = 5;
 /// How far the SM clocks of two cards, or of a cool and a warm one, may lie apart at the same work.
 /// Seen, with cycles that are equal within 2 %: from 7.8 % lower (short GEMMs in fp8) to 8.1 %
 /// higher (a short run of attention, at 317 W rather than 686 W); in long runs by 2.7 %.
-const CLOCKS_DIFFER: f64 = 0.10;
+pub const CLOCKS_DIFFER: f64 = 0.10;
 
 /// What is said of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,11 +65,21 @@ pub fn allowance(cases: usize) -> f64 {
     if cases < FEW { ALLOWANCE_OF_FEW } else { ALLOWANCE }
 }
 
+/// Whether a ratio is as near to 1, up or down in logarithms.
+pub fn is_within(ratio: f64, by: f64) -> bool {
+    !above(ratio, by) && !below(ratio, by)
+}
+
+fn above(ratio: f64, by: f64) -> bool {
+    ratio > 1.0 + by
+}
+
+fn below(ratio: f64, by: f64) -> bool {
+    ratio < 1.0 / (1.0 + by)
+}
+
 /// From the ratios of a class, this card's over the reference's.
 pub fn judge(time: f64, cycles: f64, clock: f64, allowance: f64) -> Verdict {
-    // As far down as up, in logarithms.
-    let above = |ratio: f64, by: f64| ratio > 1.0 + by;
-    let below = |ratio: f64, by: f64| ratio < 1.0 / (1.0 + by);
     match () {
         () if above(time, allowance) && above(cycles, allowance) => Verdict::Slower,
         () if above(time, allowance) && below(clock, CLOCKS_DIFFER) => Verdict::SlowerByItsClock,
@@ -79,38 +87,6 @@ pub fn judge(time: f64, cycles: f64, clock: f64, allowance: f64) -> Verdict {
         () if below(time, allowance) && above(clock, CLOCKS_DIFFER) => Verdict::Faster,
         () => Verdict::AsExpected,
     }
-}
-
-/// `This card is 6.0 % slower in compute-bound GEMM, at a clock 5.0 % lower: ...`; none where the
-/// time is within the allowance.
-pub fn sentence(row: &ClassRow) -> Option<String> {
-    let time = (row.time_ratio - 1.0) * 100.0;
-    let is_within = row.time_ratio <= 1.0 + row.allowance_pct / 100.0
-        && row.time_ratio >= 1.0 / (1.0 + row.allowance_pct / 100.0);
-    if is_within {
-        return None;
-    }
-    let direction = if time > 0.0 { "slower" } else { "faster" };
-    let clock = (row.clock_ratio - 1.0) * 100.0;
-    let clock = match clock {
-        -0.5..=0.5 => "an equal clock".to_owned(),
-        ..0.0 => format!("a clock {} lower", percent(-clock)),
-        _ => format!("a clock {} higher", percent(clock)),
-    };
-    let why = match row.verdict {
-        Verdict::Slower => format!(
-            ": more than cards of a model differ by, in cycles ({:+.1} %) as well; {} are allowed",
-            (row.cycles_ratio - 1.0) * 100.0,
-            percent(row.allowance_pct)
-        ),
-        Verdict::SlowerByItsClock => {
-            format!(": clocks of cards of a model differ by {:.0} %", CLOCKS_DIFFER * 100.0)
-        }
-        Verdict::AsExpected => ": clocks of cards of a model differ by as much".to_owned(),
-        Verdict::Faster => String::new(),
-    };
-    let time = percent(time.abs());
-    Some(format!("This card is {time} {direction} in {}, at {clock}{why}.", row.class))
 }
 
 #[cfg(test)]
