@@ -1,11 +1,14 @@
 //! What tests of executables and of run folders share.
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use night_sweep::journal::Run;
 use night_sweep::journal::record::Status;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -24,6 +27,21 @@ pub fn names(dir: &Path) -> Vec<String> {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+/// Makes of a run folder what is published: results compressed, no PNG.
+pub fn compress(folder: &Path) {
+    for name in ["raw.json", "summary.json"] {
+        let plain = folder.join(name);
+        let file = fs::File::create(folder.join(format!("{name}.gz"))).unwrap();
+        let mut encoder = GzEncoder::new(file, Compression::best());
+        encoder.write_all(&fs::read(&plain).unwrap()).unwrap();
+        encoder.finish().unwrap();
+        fs::remove_file(plain).unwrap();
+    }
+    for name in names(&folder.join("plots")).iter().filter(|name| name.ends_with(".png")) {
+        fs::remove_file(folder.join("plots").join(name)).unwrap();
+    }
 }
 
 /// Checks the four JSON files of a run folder against their schemas.
