@@ -12,6 +12,7 @@ pub use apart::{ensure_apart, plain};
 pub use owned::{Kind, MARK, claim, clear, ensure_ours, ensure_replaceable, listed};
 pub use read::{
     LARGE_BYTES, RUN_BYTES, SMALL_BYTES, open, open_dir, open_to_append, read, read_text,
+    read_unzipped,
 };
 pub use replace::{replace, replace_unless};
 

@@ -197,6 +197,17 @@ fn a_decode_step_is_advised_on_and_its_padded_cache_told_of() {
     let auto = number("AUTO takes up to", "as long as NS_FLASH_DECODE \\(head_dim");
     let padded = number("a cache kept at the next multiple of 8 is", "as fast at head_dim");
     assert!((auto - 1.0).abs() < 0.05 && (padded - 2.0).abs() < 0.1, "{auto} {padded}");
+    // Of a single head_dim there is no median.
+    let map = keys.as_object_mut().unwrap();
+    map.retain(|key, _| !key.starts_with("head_dim"));
+    keys["head_dims"] = json!([107, 112]);
+    let single = self::experiment(&keys);
+    let dir = TempDir::new().unwrap();
+    let of_one = report(dir.path(), &single, single.to_json()).folder;
+    let of_one = json(&of_one.join("summary.json"))["findings"].to_string();
+    let says =
+        Regex::new(r"a cache kept at [\w ]+ 8 is [\d.]+× as fast at head_dim 107\.").unwrap();
+    assert!(says.is_match(&of_one), "{of_one}");
     let request = Request {
         operation: Some(Axis::Decode),
         curve: None,

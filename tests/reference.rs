@@ -219,6 +219,37 @@ fn with(mut command: Command, arguments: &[&str]) -> Command {
     command
 }
 
+/// The night that lies beside the sources, compressed, where the results root has none.
+#[test]
+fn a_published_night_is_as_expected_by_itself() {
+    let runs = Runs::new();
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("target-reports/published");
+    let run = published.join("h200/M1");
+    let out = runs.path("out");
+    let ran = night_sweep(&[
+        "compare",
+        run.to_str().unwrap(),
+        "--reference",
+        "--results-root",
+        &runs.path("reports"),
+        "--out",
+        &out,
+    ]);
+    ran.succeeded();
+    let file = Path::new(&out).join("reference.json");
+    assert_matches_schema(&file, "reference");
+    let found: CardComparison = serde_json::from_value(json_of(&file)).unwrap();
+    assert_eq!(found.reference.name, published.to_str().unwrap());
+    let classes: Vec<String> = found.classes.iter().map(|row| row.class.to_string()).collect();
+    let operations = ["GEMM", "attention", "decode attention", "whole layer"];
+    for operation in operations {
+        assert!(classes.iter().any(|class| class.ends_with(operation)), "{classes:?}");
+    }
+    assert!(found.rows.len() > 500 && found.rows.iter().all(|row| row.time_ratio == 1.0));
+    assert!(found.classes.iter().all(|row| row.verdict == Verdict::AsExpected));
+    assert!(found.card.cards[0].copy_gbs.is_some_and(|gbs| gbs > 3000.0), "{:?}", found.card);
+}
+
 #[test]
 fn what_cannot_be_judged_is_refused_or_has_no_answer() {
     let runs = Runs::new();

@@ -17,7 +17,7 @@ use night_sweep::workload::error::ErrorKind;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::{RUN_FOLDER, assert_contains, assert_valid, json, names};
+use support::{RUN_FOLDER, assert_contains, assert_valid, compress, json, names};
 use synthetic::{Outcome, SAMPLES, TRIALS, all, c21, g3, het1, journal, p1, s1, s2};
 use tempfile::TempDir;
 
@@ -769,6 +769,15 @@ fn a_folder_of_the_same_run_is_replaced() {
     fs::remove_file(folder.join(".night-sweep")).unwrap();
     bench.write();
     assert!(folder.join(".night-sweep").exists());
+    // A published copy, with and without its mark.
+    for has_mark in [true, false] {
+        compress(&folder);
+        if !has_mark {
+            fs::remove_file(folder.join(".night-sweep")).unwrap();
+        }
+        bench.write();
+        assert_eq!(names(&folder), RUN_FOLDER);
+    }
     fs::write(folder.join("notes.txt"), "precious").unwrap();
     let error = bench.refusal();
     assert_contains(&error, &["did not write", "notes.txt"]);
@@ -790,15 +799,20 @@ fn the_folder_of_another_is_not_replaced() {
     fs::remove_file(folder.join("main.rs")).unwrap();
     bench.write();
 
-    // Another run with the same name, with and without a mark.
+    // Another run with the same name, with and without a mark, and published.
     let later = Header { started_at: "2026-01-02T00:00:00Z".to_owned(), ..header };
     let other = Bench::new(later, &lines);
-    for _ in 0..2 {
-        let replace = other.try_write(&bench.root());
-        let error = format!("{:#}", replace.unwrap_err());
+    let is_refused = || {
+        let error = format!("{:#}", other.try_write(&bench.root()).unwrap_err());
         assert_contains(&error, &["is not empty"]);
-        let _ = fs::remove_file(folder.join(".night-sweep"));
-    }
+    };
+    is_refused();
+    fs::remove_file(folder.join(".night-sweep")).unwrap();
+    is_refused();
+    let raw = fs::read(folder.join("raw.json")).unwrap();
+    compress(&folder);
+    is_refused();
+    fs::write(folder.join("raw.json"), raw).unwrap();
     assert_eq!(json(&folder.join("raw.json"))["metadata"]["started_at"], "2026-01-01T00:00:00Z");
 }
 

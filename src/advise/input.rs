@@ -1,6 +1,7 @@
 //! What the user hands over: run folders, a list of dimensions, a percentage.
 
 use crate::files;
+use crate::results::folder;
 use crate::results::raw::Raw;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
@@ -30,8 +31,8 @@ impl Item {
 const MAX_DIM: usize = 1 << 24;
 
 pub fn read_run(path: &Path) -> Result<Raw> {
-    let file = if path.is_dir() { path.join("raw.json") } else { path.to_owned() };
-    let bytes = files::read(&file, files::RUN_BYTES)
+    let file = if path.is_dir() { folder::raw(path) } else { path.to_owned() };
+    let bytes = files::read_unzipped(&file, files::RUN_BYTES)
         .with_context(|| format!("cannot read {}: a run folder has a raw.json", file.display()))?;
     let raw: Raw = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is no raw.json of a run", file.display()))?;

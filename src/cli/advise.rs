@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Say which measured dimension to use in place of each of yours, and why.
 #[derive(Args)]
 pub struct AdviseArgs {
-    /// Run folders, or their raw.json; of one device.
+    /// Run folders, or their raw.json, compressed or not; of one device.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
     /// Dimensions, like 107,113,121.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// Write runs in a form that other programs read.
 #[derive(Args)]
 pub struct ExportArgs {
-    /// Run folders, or their raw.json with env.json beside it; for JSON of one device.
+    /// Run folders, or their raw.json with env.json beside it, compressed or not; for JSON of one
+    /// device.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
     #[arg(long)]

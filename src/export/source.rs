@@ -28,7 +28,7 @@ pub struct Gpu {
     pub driver_version: Option<String>,
 }
 
-/// Reads a run folder, or its raw.json.
+/// Reads a run folder, or its raw.json; either may be compressed.
 pub fn read(run: &Path) -> Result<Source> {
     let raw = input::read_run(run)?;
     let env = if run.is_dir() { run.join("env.json") } else { run.with_file_name("env.json") };

@@ -3,6 +3,7 @@
 //! A path may lead to anything: a pipe that nobody writes to, a device without an end, a folder.
 //! None of them is waited for, or read.
 
+use flate2::read::MultiGzDecoder;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
@@ -20,23 +21,44 @@ pub const RUN_BYTES: u64 = 1_000_000_000;
 /// What is in a file of at most so many bytes.
 pub fn read(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let file = open(path)?;
-    let too_large = || {
-        let limit = match max_bytes {
-            SMALL_BYTES.. => format!("{} MB", max_bytes / 1_000_000),
-            _ => format!("{max_bytes} bytes"),
-        };
-        Error::new(ErrorKind::FileTooLarge, format!("it is larger than {limit}"))
-    };
     let length = file.metadata()?.len();
     if length > max_bytes {
-        return Err(too_large());
+        return Err(too_large("it is", max_bytes));
     }
     let mut bytes = Vec::with_capacity(length as usize);
     // A byte more than is allowed tells that there are too many: files below /proc have no length.
     match file.take(max_bytes + 1).read_to_end(&mut bytes)? as u64 > max_bytes {
-        true => Err(too_large()),
+        true => Err(too_large("it is", max_bytes)),
         false => Ok(bytes),
     }
+}
+
+/// The same; of a file whose name ends in `.gz`, what was compressed. The limit holds for both: a
+/// small file may unpack to any size.
+pub fn read_unzipped(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
+    let bytes = read(path, max_bytes)?;
+    if path.extension().is_none_or(|ending| ending != "gz") {
+        return Ok(bytes);
+    }
+    let mut unzipped = Vec::new();
+    // A gzip file may have several members, one after the other.
+    let decoder = MultiGzDecoder::new(&*bytes);
+    match decoder.take(max_bytes + 1).read_to_end(&mut unzipped) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(Error::new(error.kind(), "the compressed file is cut off"))
+        }
+        Err(error) => Err(Error::new(error.kind(), format!("it is no gzip file ({error})"))),
+        Ok(length) if length as u64 > max_bytes => Err(too_large("unpacked it is", max_bytes)),
+        Ok(_) => Ok(unzipped),
+    }
+}
+
+fn too_large(it_is: &str, max_bytes: u64) -> Error {
+    let limit = match max_bytes {
+        SMALL_BYTES.. => format!("{} MB", max_bytes / 1_000_000),
+        _ => format!("{max_bytes} bytes"),
+    };
+    Error::new(ErrorKind::FileTooLarge, format!("{it_is} larger than {limit}"))
 }
 
 /// The same as text.
@@ -85,7 +107,10 @@ fn regular(mode: u32) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
     use rustix::fs::{CWD, mknodat};
+    use std::io::Write;
 
     #[test]
     fn only_regular_files_are_read_and_no_larger_ones() {
@@ -115,5 +140,46 @@ mod tests {
         assert_eq!(read(&at("none"), 9).unwrap_err().kind(), ErrorKind::NotFound);
         std::fs::write(at("file"), b"\xff").unwrap();
         assert_eq!(read_text(&at("file"), 9).unwrap_err().to_string(), "it is not UTF-8 text");
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_compressed_file_is_unpacked_whole_and_within_the_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("raw.json.gz");
+        let unzipped = |bytes: &[u8], max_bytes: u64| {
+            std::fs::write(&path, bytes).unwrap();
+            read_unzipped(&path, max_bytes).map_err(|error| error.to_string())
+        };
+        let text = gzip(b"0123456789");
+        assert_eq!(unzipped(&text, 100).unwrap(), b"0123456789");
+        assert_eq!(unzipped(&[&*text, &*text].concat(), 100).unwrap(), b"01234567890123456789");
+        for cut in 0..text.len() {
+            assert_eq!(unzipped(&text[..cut], 100).unwrap_err(), "the compressed file is cut off");
+        }
+        let mut wrong = text.clone();
+        let check_sum = wrong.len() - 8;
+        wrong[check_sum] ^= 1;
+        let rubbish = [&*text, b"rubbish, and more of it"].concat();
+        for broken in [b"{\"schema_version\": \"2.0\"}".as_slice(), &wrong, &rubbish] {
+            let error = unzipped(broken, 100).unwrap_err();
+            assert!(error.starts_with("it is no gzip file ("), "{error}");
+        }
+        // Ten megabytes of nothing in ten kilobytes.
+        let bomb = gzip(&vec![0; 10_000_000]);
+        assert!(bomb.len() < 20_000, "{}", bomb.len());
+        let error = "unpacked it is larger than 1 MB";
+        assert_eq!(unzipped(&bomb, SMALL_BYTES).unwrap_err(), error);
+        assert_eq!(unzipped(&bomb, 100).unwrap_err(), "it is larger than 100 bytes");
+        assert_eq!(unzipped(&bomb, 10_000_000).unwrap().len(), 10_000_000);
+
+        let plain = dir.path().join("raw.json");
+        std::fs::write(&plain, &text).unwrap();
+        assert_eq!(read_unzipped(&plain, 100).unwrap(), text, "by its name it is none");
     }
 }

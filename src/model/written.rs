@@ -5,6 +5,7 @@ use crate::advise::dims_file;
 use crate::advise::input::Item;
 use crate::experiments::model_layers::architecture::{Architecture, Linear};
 use crate::files::{self, cannot};
+use crate::results::folder;
 use crate::results::model::ModuleLoss;
 use crate::results::summary::Summary;
 use anyhow::{Context, Result, bail};
@@ -19,10 +20,11 @@ pub struct Written {
 }
 
 /// What the run of a folder advises, module by module.
-pub fn read(folder: &Path) -> Result<Vec<ModuleLoss>> {
-    let file = folder.join("summary.json");
-    let text = files::read_text(&file, files::RUN_BYTES).with_context(cannot("read", &file))?;
-    let summary: Summary = serde_json::from_str(&text).with_context(cannot("read", &file))?;
+pub fn read(dir: &Path) -> Result<Vec<ModuleLoss>> {
+    let file = folder::summary(dir);
+    let bytes =
+        files::read_unzipped(&file, files::RUN_BYTES).with_context(cannot("read", &file))?;
+    let summary: Summary = serde_json::from_slice(&bytes).with_context(cannot("read", &file))?;
     let model =
         summary.model.with_context(|| format!("{} is no run of a model", file.display()))?;
     Ok(model.modules)

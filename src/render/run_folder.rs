@@ -2,6 +2,7 @@
 
 use crate::files::{self, Kind};
 use crate::journal::record::{Header, Status};
+use crate::results::folder;
 use crate::results::raw::Metadata;
 use anyhow::Result;
 use serde::Deserialize;
@@ -75,7 +76,7 @@ fn metadata(dir: &Path) -> Option<Metadata> {
     struct Raw {
         metadata: Metadata,
     }
-    let bytes = files::read(&dir.join("raw.json"), files::RUN_BYTES).ok()?;
+    let bytes = files::read_unzipped(&folder::raw(dir), files::RUN_BYTES).ok()?;
     serde_json::from_slice(&bytes).map(|Raw { metadata }| metadata).ok()
 }
 
@@ -85,5 +86,6 @@ fn is_ours(name: &Path, is_dir: bool) -> bool {
         return name == Path::new("plots");
     }
     let is_plot = || name.extension().is_some_and(|ending| ending == "svg" || ending == "png");
-    FILES.iter().any(|file| name == Path::new(file)) || name.starts_with("plots") && is_plot()
+    FILES.iter().chain(&folder::COMPRESSED).any(|file| name == Path::new(file))
+        || name.starts_with("plots") && is_plot()
 }

@@ -17,6 +17,7 @@ pub(crate) mod curve;
 mod cycles;
 mod energy;
 pub(crate) mod findings;
+pub(crate) mod folder;
 pub(crate) mod intervals;
 pub mod model;
 pub(crate) mod peak;

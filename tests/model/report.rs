@@ -1,7 +1,7 @@
 //! The report on runs that never happened, whose times follow from the work: what it says of them,
 //! and the dimensions that it writes.
 
-use crate::support::{assert_contains, assert_valid, json};
+use crate::support::{assert_contains, assert_valid, compress, json};
 use crate::synthetic::{self, Outcome};
 use crate::{DIMS, Model, browser};
 use night_sweep::render;
@@ -202,6 +202,11 @@ fn the_advised_dimensions_are_written_in_the_form_that_came_in() {
         let all = ["21", "67", "96"].map(|dim| form.matches(dim).count());
         let (changed, all) = (all[0] + all[1], all.iter().sum::<usize>());
         assert_contains(&ran.stdout, &[&format!("{changed} of {all} dimensions changed: {out}")]);
+        compress(Path::new(&folder));
+        let published = model.text("published");
+        let again = model.compressed(&["--run", &folder, "--write-dims", &published]).succeeded();
+        assert_eq!(again.stdout, ran.stdout.replace(&out, &published));
+        assert_eq!(model.read("published"), model.read("advised"));
         let bare = |text: &str| text.replace(char::is_whitespace, "");
         let expected = form.replace("21", "24").replace("67", "72");
         assert_eq!(bare(&model.read("advised")), bare(&expected));

@@ -1,11 +1,15 @@
 //! What tests of executables and of run folders share.
 
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use night_sweep::journal::Run;
 use night_sweep::journal::record::Status;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -14,8 +18,13 @@ use std::time::Duration;
 pub const RUN_FOLDER: [&str; 7] =
     [".night-sweep", "config.json", "env.json", "plots", "raw.json", "report.html", "summary.json"];
 
+/// What is in a JSON file, compressed if its name says so.
 pub fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    match path.extension().is_some_and(|ending| ending == "gz") {
+        true => serde_json::from_reader(BufReader::new(GzDecoder::new(&*bytes))).unwrap(),
+        false => serde_json::from_slice(&bytes).unwrap(),
+    }
 }
 
 pub fn names(dir: &Path) -> Vec<String> {
@@ -26,10 +35,27 @@ pub fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Checks the four JSON files of a run folder against their schemas.
+/// Makes of a run folder what is published: results compressed, no PNG.
+pub fn compress(folder: &Path) {
+    for name in ["raw.json", "summary.json"] {
+        let plain = folder.join(name);
+        let file = fs::File::create(folder.join(format!("{name}.gz"))).unwrap();
+        let mut encoder = GzEncoder::new(file, Compression::best());
+        encoder.write_all(&fs::read(&plain).unwrap()).unwrap();
+        encoder.finish().unwrap();
+        fs::remove_file(plain).unwrap();
+    }
+    for name in names(&folder.join("plots")).iter().filter(|name| name.ends_with(".png")) {
+        fs::remove_file(folder.join("plots").join(name)).unwrap();
+    }
+}
+
+/// Checks the four JSON files of a run folder, compressed or not, against their schemas.
 pub fn assert_valid(folder: &Path) {
     for name in ["config", "env", "raw", "summary"] {
-        assert_matches_schema(&folder.join(format!("{name}.json")), name);
+        let plain = folder.join(format!("{name}.json"));
+        let file = if plain.exists() { plain } else { plain.with_extension("json.gz") };
+        assert_matches_schema(&file, name);
     }
 }
 

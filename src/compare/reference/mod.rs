@@ -173,7 +173,10 @@ fn notes(nights: [&Night; 2], pairs: &[Pair], sides: &[Side; 2]) -> Vec<String> 
         let (here, there) = (watts(here), watts(there));
         notes.push(format!("power limit: {here} here, {there} in the reference"));
     }
-    notes.extend(card.iter().chain(&reference).flat_map(|run| run.notes.iter().cloned()));
+    // A run may be on both sides.
+    let of_runs: BTreeSet<&String> =
+        card.iter().chain(&reference).flat_map(|run| &run.notes).collect();
+    notes.extend(of_runs.into_iter().cloned());
     if pairs.is_empty() {
         notes.push(
             "no case of these runs can be judged: the reference has other cases, they failed, or \

@@ -13,7 +13,7 @@ const DEPTH_OF_NIGHTS: usize = 3;
 
 /// The runs that are judged: all of one GPU model, which is returned with them.
 pub fn read_judged(path: &Path) -> Result<(String, Night)> {
-    let stored = night::read(path, DEPTH)?;
+    let stored = night::read(path, DEPTH, None)?;
     let shown = path.display();
     ensure!(
         !stored.is_empty(),
@@ -32,7 +32,7 @@ pub fn read_judged(path: &Path) -> Result<(String, Night)> {
 
 /// Runs of `model` that the user named.
 pub fn read_named(path: &Path, model: &str) -> Result<Night> {
-    let stored = night::read(path, DEPTH_OF_NIGHTS)?;
+    let stored = night::read(path, DEPTH_OF_NIGHTS, Some(model))?;
     let shown = path.display();
     of_model(shown.to_string(), stored, model).or_else(|models| {
         bail!("--reference: {shown} has no run of {model}; it has runs of {}", listed(&models))
@@ -43,7 +43,7 @@ pub fn read_named(path: &Path, model: &str) -> Result<Night> {
 pub fn read_published(places: &[PathBuf], model: &str) -> Result<Night> {
     let mut known = BTreeSet::new();
     for place in places.iter().filter(|place| place.is_dir()) {
-        let stored = night::read(place, DEPTH_OF_NIGHTS)?;
+        let stored = night::read(place, DEPTH_OF_NIGHTS, Some(model))?;
         match of_model(place.display().to_string(), stored, model) {
             Ok(night) => return Ok(night),
             Err(models) => known.extend(models),

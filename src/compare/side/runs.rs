@@ -6,6 +6,7 @@ use crate::compare::comparison::Side;
 use crate::device::torch::Versions;
 use crate::files;
 use crate::measure::record::Protocol;
+use crate::results::folder::is_run_folder;
 use crate::results::raw::{Measured, Raw, Row};
 use crate::stats::median;
 use anyhow::{Context, Result, ensure};
@@ -44,7 +45,7 @@ pub(in crate::compare) fn find(
     depth: usize,
     folders: &mut Vec<PathBuf>,
 ) -> Result<()> {
-    if path.is_file() || path.join("raw.json").is_file() {
+    if path.is_file() || is_run_folder(path) {
         folders.push(path.to_owned());
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use crate::files::{self, plain_name};
 use crate::journal::record::SCHEMA_VERSION;
+use crate::results::folder::{self, is_run_folder};
 use crate::results::raw::Metadata;
 use crate::results::summary::Summary;
 use anyhow::{Context, Result, ensure};
@@ -56,7 +57,7 @@ pub fn read(root: &Path) -> Result<(Vec<Run>, Vec<String>)> {
         for run in folders(&root.join(&group))? {
             let folder = format!("{group}/{run}");
             let path = root.join(&folder);
-            if !path.join("raw.json").is_file() {
+            if !is_run_folder(&path) {
                 continue;
             }
             match read_one(&path) {
@@ -79,20 +80,20 @@ pub fn read(root: &Path) -> Result<(Vec<Run>, Vec<String>)> {
     Ok((runs, broken))
 }
 
-fn read_one(folder: &Path) -> Result<(Raw, Summary)> {
-    let raw: Raw = json(&folder.join("raw.json"))?;
+fn read_one(dir: &Path) -> Result<(Raw, Summary)> {
+    let raw: Raw = json(&folder::raw(dir))?;
     let major = |version: &str| version.split('.').next().map(str::to_owned);
     ensure!(
         major(&raw.schema_version) == major(SCHEMA_VERSION),
         "raw.json has version {}, not {SCHEMA_VERSION}",
         raw.schema_version
     );
-    Ok((raw, json(&folder.join("summary.json"))?))
+    Ok((raw, json(&folder::summary(dir))?))
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let context = || format!("cannot read {}", path.display());
-    let bytes = files::read(path, files::RUN_BYTES).with_context(context)?;
+    let bytes = files::read_unzipped(path, files::RUN_BYTES).with_context(context)?;
     serde_json::from_slice(&bytes).with_context(context)
 }
 

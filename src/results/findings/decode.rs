@@ -48,9 +48,12 @@ fn padded(curve: &str, rows: &[&Row], dim: &str) -> Option<String> {
     let ratios: Vec<f64> = pairs.iter().map(|(_, ratio)| *ratio).collect();
     let (at, most) = pairs.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let (most, middle) = (ratio(*most), ratio(median(&ratios)?));
+    let all = match ratios.len() {
+        1 => String::new(),
+        n => format!(", and {middle} in the median of {n} {dim}s"),
+    };
     Some(format!(
         "{curve}: a cache kept at the next multiple of {ALIGNMENT} is {most} as fast at {dim} \
-         {at}, and {middle} in the median of {} {dim}s.",
-        ratios.len()
+         {at}{all}."
     ))
 }

@@ -47,11 +47,13 @@ fn beside(ours: &str, summary: &mut Summary, raw: &Raw, view: &View) {
             }
             ours => format!("{ours} ({dim} {at})"),
         };
-        summary.findings.push(format!(
-            "{curve}: AUTO takes up to {most} as long as {beside}, and {middle} in the median of \
-             {} {dim}s.",
-            ratios.len()
-        ));
+        summary.findings.push(match ratios.len() {
+            1 => format!("{curve}: AUTO takes {most} as long as {beside}."),
+            n => format!(
+                "{curve}: AUTO takes up to {most} as long as {beside}, and {middle} in the median \
+                 of {n} {dim}s."
+            ),
+        });
     }
 }
 

@@ -69,7 +69,7 @@ function drawPanel(panel, model, state, width, show) {
   const measured = points.filter((point) => point.p50_ms !== undefined);
   const hasEnds = panel.series.length > 1;
   const nameLength = Math.max(...panel.series.map((each) => each.name.length));
-  const right = hasEnds ? Math.min(width > 700 ? 190 : 130, 18 + 7 * nameLength) : 14;
+  const right = hasEnds ? Math.min(width > 700 ? 190 : 130, 18 + 8.5 * nameLength) : 14;
   // Room for the numbers of the axis, and for names beside the rows of kernels.
   const left = Math.max(58, 14 + 7.6 * (hasEnds && model.letter ? nameLength : 0));
   const hasFailed = points.length > measured.length;

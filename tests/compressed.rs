@@ -1,0 +1,138 @@
+//! Published runs, whose raw.json and summary.json are compressed: every command that reads a run
+//! folder reads them.
+
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)]
+mod support;
+#[allow(dead_code)]
+mod synthetic;
+
+use night_sweep::journal::record::Header;
+use night_sweep::render;
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::{assert_contains, compress, names, night_sweep};
+use synthetic::{Outcome, g3, journal, s1};
+use tempfile::TempDir;
+
+/// The folder of a run below a results root.
+fn run(root: &Path, group: &str, run_id: &str, outcomes: &[Outcome]) -> PathBuf {
+    let (header, lines) = journal(group, outcomes);
+    let header = Header { run_id: run_id.to_owned(), ..header };
+    let dir = tempfile::tempdir().unwrap();
+    let journal = synthetic::write(dir.path(), header, &lines);
+    render::write(&journal, Path::new("/nonexistent"), root).unwrap().folder
+}
+
+fn gemm() -> (TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = run(root.path(), "G3", "a", &g3()[..30]);
+    (root, folder)
+}
+
+#[test]
+fn every_command_gives_the_same_answer_on_a_compressed_copy() {
+    let (root, base) = gemm();
+    let cand = run(root.path(), "G3", "b", &g3()[..30]);
+    let attention = run(root.path(), "S1", "c", &s1()[..12]);
+    let folders = [&base, &cand, &attention];
+    let [base, cand, attention] = folders.map(|folder| folder.to_str().unwrap());
+    let root = root.path().to_str().unwrap();
+    let all = format!("{root}/G3");
+    let index = Path::new(root).join("index.html");
+    let commands: Vec<Vec<&str>> = vec![
+        vec!["summary", base],
+        vec!["summary", attention],
+        vec!["advise", base, "--dims", "67,71", "--format", "json"],
+        vec!["export", base, attention, "--format", "csv"],
+        vec!["export", base, "--format", "padding-plan"],
+        vec!["export", base, "--format", "contract"],
+        vec!["export", base, "--format", "latency-table"],
+        vec!["export", attention, "--format", "sdpa-table"],
+        vec!["compare", base, cand, "--format", "json"],
+        vec!["compare", &all, &all, "--format", "json"],
+        vec!["report", "--index", "--results-root", root],
+    ];
+    let answers = || -> Vec<String> {
+        let mut answers: Vec<_> =
+            commands.iter().map(|command| night_sweep(command).succeeded().stdout).collect();
+        answers.push(fs::read_to_string(&index).unwrap());
+        answers
+    };
+    let plain = answers();
+    for folder in folders {
+        compress(folder);
+    }
+    assert_eq!(names(folders[0]).iter().filter(|name| name.ends_with(".gz")).count(), 2);
+    assert_eq!(answers(), plain);
+    assert!(plain.iter().all(|answer| answer.len() > 20), "{plain:#?}");
+
+    // The file itself stands for its folder.
+    let file = |folder: &str| format!("{folder}/raw.json.gz");
+    let (base_file, attention_file) = (file(base), file(attention));
+    for (command, answer) in commands.iter().zip(&plain) {
+        let command: Vec<&str> = command
+            .iter()
+            .map(|word| match *word {
+                word if word == base => &*base_file,
+                word if word == attention => &*attention_file,
+                word => word,
+            })
+            .collect();
+        match command[0] {
+            "advise" | "export" => assert_eq!(night_sweep(&command).succeeded().stdout, *answer),
+            "compare" if command[1] == base_file => {
+                let compared = night_sweep(&command).succeeded().stdout;
+                assert_eq!(compared.replace(&base_file, base), *answer);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn of_both_files_the_plain_one_counts() {
+    let (_root, folder) = gemm();
+    let raw = fs::read(folder.join("raw.json")).unwrap();
+    let summary = |folder: &Path| night_sweep(&["summary", folder.to_str().unwrap()]);
+    let before = summary(&folder).succeeded().stdout;
+    compress(&folder);
+    fs::copy(folder.join("raw.json.gz"), folder.join("kept")).unwrap();
+    fs::write(folder.join("raw.json.gz"), "no gzip").unwrap();
+    fs::write(folder.join("raw.json"), &raw).unwrap();
+    assert_eq!(summary(&folder).succeeded().stdout, before);
+    fs::rename(folder.join("kept"), folder.join("raw.json.gz")).unwrap();
+    fs::write(folder.join("raw.json"), "{").unwrap();
+    summary(&folder).refused_for(&["/raw.json is no report of this version"]);
+}
+
+#[test]
+fn a_broken_file_is_named_in_one_line_by_every_command() {
+    let (root, folder) = gemm();
+    compress(&folder);
+    let file = folder.join("raw.json.gz");
+    let whole = fs::read(&file).unwrap();
+    let folder = folder.to_str().unwrap();
+    let commands = [
+        vec!["summary", folder],
+        vec!["advise", folder, "--dims", "67"],
+        vec!["export", folder, "--format", "csv"],
+        vec!["compare", folder, folder],
+    ];
+    let cut = &whole[..whole.len() / 2];
+    for (bytes, says) in [(cut, "the compressed file is cut off"), (b"{}", "cut off")] {
+        fs::write(&file, bytes).unwrap();
+        for command in &commands {
+            night_sweep(command).refused_for(&["cannot read", "raw.json.gz", says]);
+        }
+    }
+    fs::write(&file, &whole[1..]).unwrap();
+    for command in &commands {
+        night_sweep(command).refused_for(&["cannot read", "raw.json.gz", "it is no gzip file"]);
+    }
+    // The index leaves it out, and says so.
+    let index = ["report", "--index", "--results-root", root.path().to_str().unwrap()];
+    let ran = night_sweep(&index).succeeded();
+    assert_contains(&ran.stderr, &["left out: G3/a: cannot read", "raw.json.gz"]);
+}
