@@ -207,11 +207,48 @@ fn the_published_night_of_the_model_is_found_by_the_runs_in_it() {
     let json = published(&["--reference", "--format", "json"]).ended_with(1).stdout;
     let found: CardComparison = serde_json::from_str(&json).unwrap();
     assert_eq!(found.reference.name, runs.path("reports/published"));
-    assert_eq!((found.outcome, found.reference.runs.len()), (Outcome::Slower, 1));
+    assert_eq!((found.outcome, found.reference.runs.len()), (Outcome::Worse, 1));
     // The option may stand before what is judged.
     let mut command = without_our_variables(env!("CARGO_BIN_EXE_night-sweep"));
     command.args(["compare", "--reference", "--results-root", &runs.path("reports"), &run]);
     finish(command).ended_with(1);
+}
+
+#[test]
+fn a_case_that_fails_on_this_card_alone_fails_it() {
+    let runs = Runs::new();
+    let reference = runs.at("reference", 1.0, 1.0);
+    for (kind, code, says) in [
+        (
+            "wrong_result",
+            1,
+            "fails here, and does not in the reference: G3/fp16/K1008 (wrong_result)",
+        ),
+        // The libraries may differ, and others may hold the memory.
+        ("unsupported", 0, "not judged, as it failed: 2 cases (G3/fp16/K1000, G3/fp16/K1008)"),
+        ("out_of_memory", 0, "not judged, as it failed: 2 cases"),
+    ] {
+        let card = runs.at(kind, 1.0, 1.0);
+        let file = Path::new(&card).join("raw.json");
+        let mut raw = json_of(&file);
+        let rows = raw["measurements"].as_array_mut().unwrap();
+        let ids = rows.iter().map(|row| row["case_id"].as_str().unwrap().to_owned());
+        let ids: Vec<String> = ids.collect();
+        let at = |ending: &str| ids.iter().position(|id| id.ends_with(ending)).unwrap();
+        let mut failed = rows[at("/K1000")].clone();
+        for key in ["case_id", "dim", "shape"] {
+            failed[key] = rows[at("/K1008")][key].clone();
+        }
+        failed["error_kind"] = kind.into();
+        rows[at("/K1008")] = failed;
+        fs::write(&file, raw.to_string()).unwrap();
+        let out = runs.path(&format!("out-{kind}"));
+        let ran = compare(&card, &reference, &["--out", &out]).ended_with(code);
+        assert_contains(&words(&ran), &[says, "7 of 9 cases judged"]);
+        let markdown = fs::read_to_string(Path::new(&out).join("reference.md")).unwrap();
+        assert_contains(&markdown.replace('`', ""), &[&says[..15]]);
+        assert_matches_schema(&Path::new(&out).join("reference.json"), "reference");
+    }
 }
 
 fn with(mut command: Command, arguments: &[&str]) -> Command {

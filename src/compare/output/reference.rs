@@ -1,7 +1,9 @@
 //! A card against its reference: the table, and the same for a pull request.
 
 use super::markdown::plain;
-use crate::compare::reference::answer::{Card, CardComparison, ClassRow, LeftOut, Outcome};
+use crate::compare::reference::answer::{
+    Card, CardComparison, ClassRow, FailsHere, LeftOut, Outcome,
+};
 use crate::render::table::{table, wrapped};
 
 /// Cases named for each reason; reference.json has all of them.
@@ -14,6 +16,7 @@ pub fn table_of(comparison: &CardComparison, width: usize) -> String {
     if !comparison.classes.is_empty() {
         paragraphs.push(table(1, &classes(comparison), width));
     }
+    paragraphs.extend(fails_here(comparison).iter().map(|text| wrapped("- ", text)));
     paragraphs.extend(left_out(&comparison.left_out).iter().map(|text| wrapped("- ", text)));
     paragraphs.extend(comparison.notes.iter().map(|note| wrapped("! ", note)));
     paragraphs.extend(comparison.findings.iter().map(|finding| wrapped("- ", finding)));
@@ -24,7 +27,7 @@ pub fn table_of(comparison: &CardComparison, width: usize) -> String {
 pub fn markdown_of(comparison: &CardComparison) -> String {
     let mark = match comparison.outcome {
         Outcome::AsExpected => "✅",
-        Outcome::Slower => "❌",
+        Outcome::Worse => "❌",
         Outcome::Inconclusive => "⚠",
     };
     let list = |texts: &[String]| -> String {
@@ -40,7 +43,7 @@ pub fn markdown_of(comparison: &CardComparison) -> String {
         plain(&title(comparison)),
         plain(&answer(comparison)),
         markdown_table(&cards(comparison)),
-        list(&comparison.findings),
+        list(&[fails_here(comparison), comparison.findings.clone()].concat()),
         list(&left_out(&comparison.left_out)),
         list(&comparison.notes),
     )
@@ -60,7 +63,13 @@ fn markdown_table(rows: &[Vec<String>]) -> String {
 fn title(comparison: &CardComparison) -> String {
     let CardComparison { model, card, reference, rows, left_out, .. } = comparison;
     let LeftOut { other_kernels, failed, not_in_reference, not_counted } = left_out;
-    let others = [other_kernels.len(), failed.len(), not_in_reference.len(), not_counted.len()];
+    let others = [
+        comparison.fails_here.len(),
+        other_kernels.len(),
+        failed.len(),
+        not_in_reference.len(),
+        not_counted.len(),
+    ];
     format!(
         "{model} against others of its model: {} against {}: {} of {} cases judged",
         card.name,
@@ -78,7 +87,13 @@ fn answer(comparison: &CardComparison) -> String {
             "As expected: in no class is this card slower by more than cards of its model differ."
                 .to_owned()
         }
-        Outcome::Slower => format!("Slower than expected in {failing} of {classes} classes."),
+        Outcome::Worse => {
+            let fails = match comparison.fails_here.len() {
+                0 => String::new(),
+                n => format!("Of the cases that the reference measured {n} fail here. "),
+            };
+            format!("{fails}Slower than expected in {failing} of {classes} classes.")
+        }
         Outcome::Inconclusive => "No answer: see the notes.".to_owned(),
     }
 }
@@ -139,6 +154,19 @@ fn both(card: Option<f64>, reference: Option<f64>) -> String {
     format!("{}/{}", number(card), number(reference))
 }
 
+fn fails_here(comparison: &CardComparison) -> Vec<String> {
+    let case = |failed: &FailsHere| {
+        format!(
+            "fails here, and does not in the reference: {} ({})",
+            failed.case_id,
+            failed.error_kind.name()
+        )
+    };
+    let named = comparison.fails_here.iter().take(NAMED).map(case);
+    let more = comparison.fails_here.len().saturating_sub(NAMED);
+    named.chain((more > 0).then(|| format!("and {more} more fail here"))).collect()
+}
+
 /// `not judged, as other kernels ran: 12 cases (A, B, ...)`, a line for each reason.
 fn left_out(left_out: &LeftOut) -> Vec<String> {
     let kernels: Vec<&String> = left_out.other_kernels.iter().map(|case| &case.case_id).collect();
@@ -151,7 +179,7 @@ fn left_out(left_out: &LeftOut) -> Vec<String> {
     };
     [
         reason("as other kernels ran", kernels),
-        reason("as it failed here or in the reference", left_out.failed.iter().collect()),
+        reason("as it failed", left_out.failed.iter().collect()),
         reason("not in the reference", left_out.not_in_reference.iter().collect()),
         reason("as SM cycles were not counted", left_out.not_counted.iter().collect()),
     ]

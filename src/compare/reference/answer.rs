@@ -4,6 +4,7 @@
 use super::class::Class;
 use super::verdict::Verdict;
 use crate::results::curve::kernel::KernelChange;
+use crate::workload::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 /// The whole file.
@@ -21,6 +22,9 @@ pub struct CardComparison {
     pub reference: Side,
     /// Classes of cases: those that fail first.
     pub classes: Vec<ClassRow>,
+    /// Cases that the reference measured, and that end here with a wrong result or an error of
+    /// CUDA.
+    pub fails_here: Vec<FailsHere>,
     /// Cases that nothing is said of.
     pub left_out: LeftOut,
     /// What the classes say, in sentences.
@@ -37,8 +41,8 @@ pub struct CardComparison {
 pub enum Outcome {
     /// No class is slower than cards of a model differ by.
     AsExpected = 0,
-    /// Some class is.
-    Slower = 1,
+    /// Some class is, or a case fails here.
+    Worse = 1,
     /// No case can be judged.
     Inconclusive = 3,
 }
@@ -118,12 +122,21 @@ pub struct State {
     pub throttle: Vec<String>,
 }
 
+/// A case and how it ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailsHere {
+    /// `group/series/point`.
+    pub case_id: String,
+    /// What kind of error.
+    pub error_kind: ErrorKind,
+}
+
 /// Cases of this card that are not judged, by id.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Other kernels ran: the libraries differ, and not the cards.
     pub other_kernels: Vec<OtherKernels>,
-    /// An error on this card, or in the reference.
+    /// An error in the reference, or on this card one of its libraries or memory.
     pub failed: Vec<String>,
     /// The reference has no such case of that provider, shape and precision.
     pub not_in_reference: Vec<String>,

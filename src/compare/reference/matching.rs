@@ -1,10 +1,11 @@
 //! The cases that both sides have, and those that cannot be judged.
 
-use super::answer::{LeftOut, OtherKernels};
+use super::answer::{FailsHere, LeftOut, OtherKernels};
 use super::class::Class;
 use super::night::{Entry, Night, Timed};
 use crate::results::curve::kernel::KernelChange;
 use crate::results::raw::Shape;
+use crate::workload::ErrorKind;
 use crate::workload::provider::Provider;
 use std::collections::BTreeMap;
 
@@ -33,8 +34,17 @@ impl Pair<'_> {
     }
 }
 
-pub fn pairs<'a>(card: &'a Night, reference: &'a Night) -> (Vec<Pair<'a>>, LeftOut) {
-    let (mut pairs, mut left_out) = (Vec::new(), LeftOut::default());
+/// What both sides have, of each case of `card`.
+#[derive(Default)]
+pub struct Matched<'a> {
+    pub pairs: Vec<Pair<'a>>,
+    pub fails_here: Vec<FailsHere>,
+    pub left_out: LeftOut,
+}
+
+pub fn of<'a>(card: &'a Night, reference: &'a Night) -> Matched<'a> {
+    let mut matched = Matched::default();
+    let Matched { pairs, fails_here, left_out } = &mut matched;
     for (id, entries) in &card.cases {
         let others = reference.cases.get(id).map_or(&[][..], Vec::as_slice);
         for own in by_provider(card, entries) {
@@ -43,6 +53,9 @@ pub fn pairs<'a>(card: &'a Night, reference: &'a Night) -> (Vec<Pair<'a>>, LeftO
             let others: Vec<&Entry> = others.iter().filter(alike).collect();
             match pair(id, own, &others, reference) {
                 Ok(pair) => pairs.push(pair),
+                Err(Reason::FailsHere(error_kind)) => {
+                    fails_here.push(FailsHere { case_id: id.clone(), error_kind });
+                }
                 Err(Reason::Failed) => left_out.failed.push(id.clone()),
                 Err(Reason::NotInReference) => left_out.not_in_reference.push(id.clone()),
                 Err(Reason::NotCounted) => left_out.not_counted.push(id.clone()),
@@ -52,14 +65,14 @@ pub fn pairs<'a>(card: &'a Night, reference: &'a Night) -> (Vec<Pair<'a>>, LeftO
             }
         }
     }
-    (pairs, left_out)
+    matched
 }
 
 /// The newest complete entry of each provider; a failure alone where no run timed it.
 fn by_provider<'a>(night: &Night, entries: &'a [Entry]) -> Vec<&'a Entry> {
     let mut timed: BTreeMap<Provider, Vec<&Entry>> = BTreeMap::new();
     for entry in entries {
-        if let Some(found) = &entry.timed {
+        if let Ok(found) = &entry.timed {
             timed.entry(found.provider).or_default().push(entry);
         }
     }
@@ -70,6 +83,7 @@ fn by_provider<'a>(night: &Night, entries: &'a [Entry]) -> Vec<&'a Entry> {
 }
 
 enum Reason {
+    FailsHere(ErrorKind),
     Failed,
     NotInReference,
     NotCounted,
@@ -82,14 +96,18 @@ fn pair<'a>(
     others: &[&'a Entry],
     reference: &Night,
 ) -> Result<Pair<'a>, Reason> {
-    let timed = own.timed.as_ref().ok_or(Reason::Failed)?;
+    let timed = own.timed.as_ref().map_err(|kind| {
+        let is_measured = others.iter().any(|other| other.timed.is_ok());
+        let is_wrong = matches!(kind, ErrorKind::WrongResult | ErrorKind::Cuda);
+        if is_measured && is_wrong { Reason::FailsHere(*kind) } else { Reason::Failed }
+    })?;
     let is_of_provider =
-        |other: &&Entry| other.timed.as_ref().is_some_and(|found| found.provider == timed.provider);
+        |other: &&Entry| other.timed.as_ref().is_ok_and(|found| found.provider == timed.provider);
     let Some(other) = reference.newest(others.iter().copied().filter(is_of_provider)) else {
-        let has_failed = others.iter().any(|other| other.timed.is_none());
+        let has_failed = others.iter().any(|other| other.timed.is_err());
         return Err(if has_failed { Reason::Failed } else { Reason::NotInReference });
     };
-    let by = other.timed.as_ref().ok_or(Reason::Failed)?;
+    let by = other.timed.as_ref().map_err(|_| Reason::Failed)?;
     if let Some(change) = KernelChange::between(&by.kernels, &timed.kernels) {
         return Err(Reason::OtherKernels(change));
     }
@@ -122,7 +140,7 @@ mod tests {
             run: 0,
             shape: Shape::Gemm(GemmShape { m: 64, n: 64, k }),
             dtype: Precision::Fp16,
-            timed: Some(Timed {
+            timed: Ok(Timed {
                 provider: Provider::CublasLt,
                 p50_ms: ms,
                 cycles: Some(ms * 1.7e6),
@@ -155,20 +173,29 @@ mod tests {
     #[test]
     fn only_the_same_case_on_the_same_kernels_is_compared() {
         let day = "2026-01-01T00:00:00Z";
-        let failed = || Entry { timed: None, ..entry(1.0, 64) };
-        let ids =
-            ["failed here", "failed there", "kernels", "provider", "shape", "uncounted", "ok"];
+        let failed = |kind| Entry { timed: Err(kind), ..entry(1.0, 64) };
+        let ids = [
+            "failed here",
+            "failed there",
+            "kernels",
+            "ok",
+            "provider",
+            "refused",
+            "shape",
+            "uncounted",
+        ];
         let card = [
-            failed(),
+            failed(ErrorKind::WrongResult),
             entry(2.0, 64),
             changed(|timed| timed.kernels.push("b".to_owned())),
+            entry(2.0, 64),
             changed(|timed| timed.provider = Provider::NightSweep),
+            failed(ErrorKind::Unsupported),
             entry(2.0, 65),
             changed(|timed| timed.cycles = None),
-            entry(2.0, 64),
         ];
-        let mut reference = vec![entry(1.0, 64); 7];
-        reference[1] = failed();
+        let mut reference = vec![entry(1.0, 64); 8];
+        reference[1] = failed(ErrorKind::Cuda);
         let side = |entries: Vec<Entry>| {
             let mut rows: Vec<_> = ids.into_iter().zip(entries).collect();
             rows.push(("here only", entry(1.0, 64)));
@@ -179,11 +206,13 @@ mod tests {
         reference.pop();
         reference.push(("there only", entry(1.0, 64)));
         let reference = night(vec![(true, day, reference)]);
-        let (pairs, left_out) = pairs(&card, &reference);
+        let Matched { pairs, fails_here, left_out } = of(&card, &reference);
         let [pair] = &pairs[..] else { panic!("{}", pairs.len()) };
         assert_eq!((pair.case_id, pair.time_ratio(), pair.clock_ratio()), ("ok", 2.0, 1.0));
         assert_eq!(pair.class.to_string(), "compute-bound GEMM");
-        assert_eq!(left_out.failed, ["failed here", "failed there"]);
+        let [failed] = &fails_here[..] else { panic!("{fails_here:?}") };
+        assert_eq!((&*failed.case_id, failed.error_kind), ("failed here", ErrorKind::WrongResult));
+        assert_eq!(left_out.failed, ["failed there", "refused"]);
         assert_eq!(left_out.not_in_reference, ["here only", "provider", "shape"]);
         assert_eq!(left_out.not_counted, ["uncounted"]);
         let [kernels] = &left_out.other_kernels[..] else { panic!("{left_out:?}") };
@@ -200,8 +229,8 @@ mod tests {
             night(vec![(true, "2026-01-01T00:00:00Z", rows)])
         };
         let (judged, reference) = (layer(64), layer(64));
-        assert_eq!(pairs(&judged, &reference).0.len(), 1);
-        assert_eq!(pairs(&layer(66), &reference).1.not_in_reference, ["layer"]);
+        assert_eq!(of(&judged, &reference).pairs.len(), 1);
+        assert_eq!(of(&layer(66), &reference).left_out.not_in_reference, ["layer"]);
     }
 
     #[test]
@@ -217,7 +246,7 @@ mod tests {
             (true, "2026-01-01T00:00:00Z", row(3.0)),
             (true, "2026-01-01T12:00:00Z", row(2.0)),
         ]);
-        let (pairs, _) = pairs(&card, &reference);
+        let pairs = of(&card, &reference).pairs;
         assert_eq!((pairs.len(), pairs[0].time_ratio(), pairs[0].runs), (1, 2.0, [1, 0]));
     }
 }

@@ -22,14 +22,14 @@ pub use verdict::Verdict;
 use crate::journal::record::SCHEMA_VERSION;
 use crate::stats::{median, median_ci95};
 use answer::{Card, CardComparison, CaseRow, ClassRow, Outcome, Side, State};
-use matching::Pair;
+use matching::{Matched, Pair};
 use night::Night;
 use std::collections::{BTreeMap, BTreeSet};
 use verdict::{allowance, judge};
 
 /// Judges the runs of a card by those of another, all of this model.
 pub fn compare(model: &str, card: &Night, reference: &Night) -> CardComparison {
-    let (pairs, left_out) = matching::pairs(card, reference);
+    let Matched { pairs, fails_here, left_out } = matching::of(card, reference);
     let mut classes: BTreeMap<Class, Vec<&Pair>> = BTreeMap::new();
     for pair in &pairs {
         classes.entry(pair.class).or_default().push(pair);
@@ -44,8 +44,9 @@ pub fn compare(model: &str, card: &Night, reference: &Night) -> CardComparison {
     CardComparison {
         schema_version: SCHEMA_VERSION.to_owned(),
         outcome: match () {
+            () if !fails_here.is_empty() => Outcome::Worse,
             () if classes.is_empty() => Outcome::Inconclusive,
-            () if classes.iter().any(|row| row.verdict.fails()) => Outcome::Slower,
+            () if classes.iter().any(|row| row.verdict.fails()) => Outcome::Worse,
             () => Outcome::AsExpected,
         },
         model: model.to_owned(),
@@ -53,6 +54,7 @@ pub fn compare(model: &str, card: &Night, reference: &Night) -> CardComparison {
         reference,
         findings: classes.iter().filter_map(finding::sentence).collect(),
         classes,
+        fails_here,
         left_out,
         notes,
         rows: pairs.iter().map(case_row).collect(),

@@ -10,8 +10,8 @@ use crate::journal::record::Status;
 use crate::measure::record::{Calibration, Peaks};
 use crate::results::folder;
 use crate::results::raw::{Bound, Measured, Raw, Row, Shape};
-use crate::workload::Precision;
 use crate::workload::provider::Provider;
+use crate::workload::{ErrorKind, Precision};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -47,8 +47,7 @@ pub struct Entry {
     pub run: usize,
     pub shape: Shape,
     pub dtype: Precision,
-    /// None where it failed.
-    pub timed: Option<Timed>,
+    pub timed: Result<Timed, ErrorKind>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -88,11 +87,14 @@ fn read_one(folder: &Path, wanted: Option<&str>) -> Result<Stored> {
     let mut rows = Vec::new();
     for row in &raw.measurements {
         let point = row.point();
-        if let Row::Measured(row) = row {
-            ensure_consistent(row)
-                .with_context(|| format!("{}: {}", folder.display(), point.case_id))?;
-        }
-        let timed = row.measured().map(timed);
+        let timed = match row {
+            Row::Failed(row) => Err(row.error_kind),
+            Row::Measured(row) => {
+                ensure_consistent(row)
+                    .with_context(|| format!("{}: {}", folder.display(), point.case_id))?;
+                Ok(timed(row))
+            }
+        };
         rows.push((
             point.case_id.clone(),
             Entry { run: 0, shape: point.shape, dtype: point.dtype, timed },
