@@ -137,8 +137,9 @@ mod tests {
                 let dims = dims(&Shard { index, count: 4 }.of(&cases(160), seed));
                 prop_assert!(dims[0] <= 4 && dims[39] > 156);
                 prop_assert!(dims.windows(2).all(|pair| pair[1] - pair[0] <= 7));
-                // 20 of the 160 are multiples of 8: dealt out in turn, all would be one shard's.
-                prop_assert!(dims.iter().filter(|dim| **dim % 8 == 0).count() < 15);
+                // 20 of the 160 are multiples of 8: dealt out in turn, all would be one shard's. By
+                // chance 18 are, once in a billion shards.
+                prop_assert!(dims.iter().filter(|dim| **dim % 8 == 0).count() < 18);
             }
         }
     }
