@@ -16,6 +16,11 @@ pub fn is_clock_off() -> bool {
     !(Timestamp::UNIX_EPOCH..Timestamp::MAX).contains(&now())
 }
 
+/// A number with so many significant digits, for a page: more would only swell it.
+pub fn rounded(value: f64, digits: usize) -> f64 {
+    format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value)
+}
+
 /// A time of `ms` milliseconds with three significant digits, in microseconds below 1 ms.
 pub fn time(ms: f64) -> String {
     // As it will be rounded: 999.9 us is 1.00 ms.

@@ -158,6 +158,20 @@ fn the_times_of_auto_are_those_of_the_runs() {
     }
 }
 
+/// Else the index would draw them beside no curve.
+#[test]
+fn each_published_curve_of_the_a100_is_one_of_the_runs() {
+    let text = document("experiments/reference/a100_published.yaml");
+    let reference: Value = serde_yaml::from_str(&text).unwrap();
+    let runs: Vec<PathBuf> = folders("h200").into_iter().collect();
+    for series in reference["series"].as_array().unwrap() {
+        let group = series["group"].as_str().unwrap();
+        let of_group = runs.iter().filter(|run| run.parent().unwrap().ends_with(group));
+        let mut curves = of_group.flat_map(|run| rows(run)).map(|row| row["curve"].clone());
+        assert!(curves.any(|curve| curve == series["curve"]), "{series}");
+    }
+}
+
 /// By the title of the table; decode attention by AUTO stands there by its alignment.
 fn class(row: &Value) -> Option<&'static str> {
     let shape = row["shape"].as_object()?;

@@ -89,10 +89,57 @@ async function look(page, view) {
     const missing = column().map(Number.isNaN);
     seen.errors_last = missing.every((is, i) => !is || missing.slice(i).every(Boolean));
   }
+  if (one("#filters")) await lookAtFilters(page, view);
   const filter = one("#filter");
   if (!filter) return;
   filter.value = "ILLEGAL address";
   filter.dispatchEvent(new view.Event("input"));
   seen.filtered = one("#matches").textContent;
   seen.shown = all("#table tbody tr").filter((row) => !row.hidden).length;
+}
+
+/** The filters of an index. */
+async function lookAtFilters(page, view) {
+  const one = (selector) => page.querySelector(selector);
+  const all = (selector) => [...page.querySelectorAll(selector)];
+  const shown = () => one("#shown").textContent;
+  const rows = () => all("#runs tbody tr").filter((row) => !row.hidden).length;
+  const legend = () => all("#controls label:has([type=checkbox])").map((each) => each.textContent);
+  const said = (key) => new URLSearchParams(view.location.hash.slice(1)).get(key);
+  const pick = async (id, find) => {
+    const list = one(`#${id}`);
+    list.value = [...list.options].map((option) => option.value).find(find);
+    list.focus();
+    list.dispatchEvent(new view.Event("change"));
+    await pause();
+  };
+  seen.shown_first = shown();
+  seen.labels = all("#filters label").map((label) => label.firstChild.textContent.trim());
+  seen.legend_first = legend();
+  if (one("#quantity-ratio")) {
+    one("#quantity-ratio").click();
+    await pause();
+    // One is off since before, and stays so until it is clicked.
+    one("#controls input[type=checkbox]:not(:checked)")?.click();
+    seen.ratio = one("svg.panel").textContent;
+    seen.ratio_dots = all(".dot").length;
+  }
+  await pick("device", (value) => value.startsWith("New"));
+  seen.shown_device = shown();
+  seen.rows_device = rows();
+  seen.hash_device = said("device");
+  seen.legend_device = legend();
+  await pick("device", (value) => value.startsWith("New"));
+  seen.focused = [page.activeElement.id];
+  await pick("curve", () => true);
+  seen.focused.push(page.activeElement.id);
+  await pick("provider", (value) => value === "pytorch");
+  seen.shown_none = shown();
+  seen.rows_none = rows();
+  seen.is_drawn_none = !one("#overlay").hidden;
+  view.location.hash = "#provider=pytorch&curve=MATH";
+  await pause(200);
+  seen.shown_link = shown();
+  seen.drawn_link = one("#draw").value;
+  seen.curve_link = one("#curve").value;
 }

@@ -1,70 +1,121 @@
-// The index: one curve of one experiment, as several runs measured it.
+// The overlay: one curve of one experiment, as several runs measured it.
 
-const experiments = pageData();
-const state = { experiment: 0, curve: null, quantity: "ms", isLog: false };
+const view = { isLog: false, base: 0, hidden: new Set(), labels: "" };
 
-/** Names of the curves that any run has. */
-function curveNames(experiment) {
-  return [...new Set(experiment.runs.flatMap((run) => Object.keys(run.curves)))];
+/** The experiments with those of their runs and curves that pass the filters. */
+function offered() {
+  return data.experiments.map((experiment) => {
+    const runs = experiment.runs.map((run) => {
+      const curves = Object.entries(run.curves).filter(([, { providers }]) =>
+        passes({ ...run, group: experiment.group, experiment: experiment.name, providers }));
+      return { ...run, curves: Object.fromEntries(curves) };
+    });
+    return { ...experiment, runs: runs.filter((run) => Object.keys(run.curves).length) };
+  }).filter((experiment) => experiment.runs.length);
 }
 
-function select(label, options, chosen, choose) {
-  const list = html("select", { onchange: (event) => choose(event.target.selectedIndex) },
-    options.map((text, i) => html("option", { selected: i === chosen }, text)));
-  return html("label", {}, `${label} `, list);
+/** The runs that have a curve, as many as are drawn at a time. */
+function drawnRuns({ runs, published }, curve) {
+  const beside = published?.curves[curve] ? [published] : [];
+  const measured = runs.filter((run) => run.curves[curve]).slice(0, data.most - beside.length);
+  const name = ({ device }) => device.replace(/^NVIDIA /, "").slice(0, 18);
+  return [...measured, ...beside].map((run, i) => ({
+    label: `${i + 1}: ${run.label}`, name: `${i + 1}: ${name(run)}`,
+    points: run.curves[curve].points, providers: run.curves[curve].providers,
+  }));
 }
 
-/** The medians of all runs at one dimension, and how they compare with the first's. */
-function readout(experiment, curve, dim) {
-  const facts = experiment.runs.flatMap((run) => {
-    const [, ms, tflops] = run.curves[curve]?.find(([each]) => each === dim) ?? [];
+function timesOf(run) {
+  return new Map(run.points.map(([dim, ms]) => [dim, ms]));
+}
+
+/** What is drawn of a run: published points have times only, and some have no other to compare. */
+function drawnPoints(run, base, quantity) {
+  const baseTimes = timesOf(base);
+  return run.points
+    .map(([dim, ms, tflops]) => (ms === null ? { dim }
+      : { dim, p50_ms: ms, tflops, ratio: ms / baseTimes.get(dim) }))
+    .filter((point) => point.p50_ms === undefined || quantity === "ms"
+      || (quantity === "ratio" ? point.ratio > 0 : point.tflops !== null));
+}
+
+/** The medians of all runs at one dimension, and how they compare with those of the base. */
+function readout(dimName, curve, runs, dim) {
+  const base = timesOf(runs[view.base]).get(dim);
+  const facts = runs.flatMap((run, i) => {
+    const [, ms, tflops] = run.points.find(([each]) => each === dim) ?? [];
     if (ms === undefined) return [];
-    const first = experiment.runs[0].curves[curve]?.find(([each]) => each === dim)?.[1];
-    const against = first && run !== experiment.runs[0] ? `, ${ratio(ms / first)} the first` : "";
+    const against = ms && base && i !== view.base
+      ? `, ${ratio(ms / base)} the time of run ${view.base + 1}` : "";
     const rate = tflops === null ? "" : `, ${digits(tflops)} TFLOP/s`;
     const value = ms === null ? "no result" : `${time(ms)}${rate}${against}`;
-    return [html("dt", {}, `${experiment.runs.indexOf(run) + 1}`),
-      html("dd", {}, run.label, html("br"), html("b", {}, value))];
+    return [html("dt", {}, `${i + 1}`), html("dd", {}, run.label.replace(/^\d+: /, ""),
+      run.providers.length ? html("br") : "", run.providers.join(", "),
+      html("br"), html("b", {}, value))];
   });
   document.getElementById("readout").replaceChildren(
-    html("h4", {}, `${experiment.dim_name} ${dim}`), html("p", { class: "note" }, curve),
-      html("dl", {}, facts));
+    html("h4", {}, `${dimName} ${dim}`), html("p", { class: "note" }, curve),
+    html("dl", {}, facts));
+}
+
+/** Calls `draw`, and gives the keyboard back to the control that it was at. */
+function redraw() {
+  const id = document.activeElement?.id;
+  draw();
+  if (id) document.getElementById(id)?.focus();
+}
+
+function choose(changes) {
+  Object.assign(chosen, changes);
+  writeAddress();
+  redraw();
 }
 
 function draw() {
-  const experiment = experiments[state.experiment];
-  const curves = curveNames(experiment);
-  const curve = curves.includes(state.curve) ? state.curve : curves[0];
-  const series = experiment.runs.map((run, index) => ({
-    index, style: index, name: `run ${index + 1}`,
-    points: (run.curves[curve] ?? [])
-      // Published points have times only.
-      .filter(([, ms, tflops]) => ms === null || state.quantity === "ms" || tflops !== null)
-      .map(([dim, ms, tflops]) => (ms === null ? { dim } : { dim, p50_ms: ms, tflops })),
-  })).filter((each) => each.points.length);
+  const experiments = offered();
+  document.getElementById("overlay").hidden = !experiments.length;
+  if (!experiments.length) return;
+  const experiment = experiments.find((each) => each.name === chosen.draw) ?? experiments[0];
+  const all = [...experiment.runs, ...(experiment.published ? [experiment.published] : [])];
+  const curves = [...new Set(all.flatMap((run) => Object.keys(run.curves)))];
+  const curve = curves.includes(chosen.curve) ? chosen.curve : curves[0];
+  const runs = drawnRuns(experiment, curve);
+  const labels = runs.map((run) => run.label);
+  if (labels.join() !== view.labels) {
+    Object.assign(view, { labels: labels.join(), hidden: new Set(), base: 0 });
+  }
+  const ratios = runs.length > 1 ? [["ratio", "Ratio"]] : [];
+  const [quantity] = [["tflops"], ...ratios].find(([each]) => each === chosen.show) ?? ["ms"];
+  const series = runs
+    .map((run, index) => ({
+      index, style: index, name: run.name, points: drawnPoints(run, runs[view.base], quantity),
+    }))
+    .filter((each) => each.points.length);
   const color = (index) => `var(--c${index})`;
   const model = {
     panels: [{ title: curve, series }], xName: experiment.dim_name,
-    isOrdinal: experiment.is_sparse, isByCurve: true,
-    color, size: (point, style) => Math.max(2.5, 5 - style * 0.4), letter: null,
+    isOrdinal: experiment.is_sparse, isByCurve: true, color,
+    ratioName: `latency over that of ${runs[view.base].name}`,
+    size: (point, style) => Math.max(2.5, 5 - style * 0.4), letter: null,
   };
-  const labels = experiment.runs.map((run, i) => `${i + 1}: ${run.label}`);
   // A host of its own, so that the observer of the drawing before goes with it.
   const host = html("div");
   document.getElementById("drawing").replaceChildren(host);
-  const change = curveChart(host, model, (point) => readout(experiment, curve, point.dim));
+  const change = curveChart(host, model,
+    (point) => readout(experiment.dim_name, curve, runs, point.dim));
+  const numbered = [[null, runs.map((run, i) => [String(i), run.name])]];
   document.getElementById("controls").replaceChildren(
-    select("Experiment", experiments.map((each) => each.name), state.experiment,
-      (i) => { state.experiment = i; draw(); }),
-    select("Curve", curves, curves.indexOf(curve), (i) => { state.curve = curves[i]; draw(); }),
-    quantityRadios(state.quantity, (quantity) => { state.quantity = quantity; draw(); }),
-    scaleRadios(state.isLog, (isLog) => { state.isLog = isLog; change({ isLog }); }),
-    curveBoxes("Runs", labels, (i) => curveMark(i, color(i)), change));
-  change({ quantity: state.quantity, isLog: state.isLog });
+    picker("draw", "Draw", named(experiments.map((each) => each.name)), experiment.name,
+      (name) => choose({ draw: name, curve: "" })),
+    picker("curve", "Curve", named(curves), curve, (name) => choose({ curve: name })),
+    quantityRadios(quantity, (value) => choose({ show: value === "ms" ? "" : value }), ratios),
+    quantity === "ratio"
+      ? picker("base", "to", numbered, String(view.base),
+        (i) => { view.base = Number(i); redraw(); }) : "",
+    scaleRadios(view.isLog, (isLog) => { view.isLog = isLog; change({ isLog }); }),
+    curveBoxes("Runs", labels, (i) => curveMark(i, color(i)), change, view.hidden));
+  change({ quantity, isLog: view.isLog, hidden: view.hidden });
 }
 
 themeButton(document.getElementById("theme"));
-if (experiments.length) {
-  document.getElementById("overlay").hidden = false;
-  draw();
-}
+if (data.runs.length) showFilters(redraw);

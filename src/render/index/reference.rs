@@ -11,6 +11,8 @@ use std::path::Path;
 /// Dimension, median in ms and TFLOP/s; null where there is no time.
 pub type OverlaidPoint = (usize, Option<f64>, Option<f64>);
 
+type Published = (String, String, IndexMap<String, Vec<OverlaidPoint>>);
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
@@ -39,7 +41,8 @@ pub fn read(path: &Path) -> Result<Reference> {
 }
 
 impl Reference {
-    pub fn of_group(&self, group: &str) -> Option<(String, IndexMap<String, Vec<OverlaidPoint>>)> {
+    /// The device, how to call the points, and the curves of a group; none if it has none.
+    pub fn of_group(&self, group: &str) -> Option<Published> {
         let series = self.series.iter().filter(|series| series.group == group);
         let points = |series: &Series| {
             series.points_ms.iter().map(|(&dim, &ms)| (dim, Some(ms), None)).collect()
@@ -48,7 +51,7 @@ impl Reference {
             series.map(|series| (visible(&series.curve), points(series))).collect();
         let label =
             visible(&format!("published: {}, {}, {}", self.device, self.software, self.method));
-        (!curves.is_empty()).then_some((label, curves))
+        (!curves.is_empty()).then_some((visible(&self.device), label, curves))
     }
 }
 
@@ -61,9 +64,10 @@ mod tests {
         let path =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/reference/a100_published.yaml");
         let reference = read(&path).unwrap();
-        let (label, curves) = reference.of_group("S1").unwrap();
+        let (device, label, curves) = reference.of_group("S1").unwrap();
+        assert_eq!(device, "NVIDIA A100-80GB");
         assert!(label.starts_with("published: NVIDIA A100-80GB, PyTorch 2.9.1"), "{label}");
-        let points = &curves["batch 4, seq 2048, 32 heads"];
+        let points = &curves["batch 4, seq 2048, 32 heads, AUTO"];
         assert!(points.contains(&(107, Some(2.147), None)), "{points:?}");
         assert_eq!(reference.of_group("HET1"), None);
     }

@@ -5,6 +5,7 @@ use crate::journal::record::SCHEMA_VERSION;
 use crate::results::folder::{self, is_run_folder};
 use crate::results::raw::Metadata;
 use crate::results::summary::Summary;
+use crate::workload::provider::Provider;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ pub struct Run {
     pub metadata: Metadata,
     pub summary: Summary,
     pub rows: Vec<Row>,
-    /// `<group>/<run_id>`: both plain names.
+    /// `<group>/<run_id>`, or `<folder>/<group>/<run_id>`: all plain names.
     pub folder: String,
     /// Whether there is a report.html: runs of older versions have none.
     pub has_page: bool,
@@ -29,6 +30,8 @@ pub struct Run {
 pub struct Row {
     pub curve: String,
     pub dim: usize,
+    /// None where there is no time.
+    pub provider: Option<Provider>,
     pub timing: Option<Median>,
     pub derived: Option<Rates>,
 }
@@ -51,25 +54,40 @@ struct Raw {
     measurements: Vec<Row>,
 }
 
+impl Run {
+    /// The name of its GPU, or of its processor: what other runs of the same kind share.
+    pub fn device(&self) -> &str {
+        self.metadata.device_name.as_deref().unwrap_or(&self.metadata.device)
+    }
+
+    /// To the minute, UTC.
+    pub fn started(&self) -> String {
+        let started = &self.metadata.started_at;
+        started.get(..16).unwrap_or(started).replace('T', " ")
+    }
+
+    /// Which names ran others' kernels, if any did.
+    pub fn stand_ins(&self) -> Option<String> {
+        let names = &self.summary.stand_ins;
+        (!names.is_empty()).then(|| format!("stand-ins, not PyTorch's: {}", names.join(", ")))
+    }
+}
+
+/// The runs at `<group>/<run id>` and, copied from elsewhere, at `<folder>/<group>/<run id>`, the
+/// newest first; and what is wrong with those that cannot be read.
 pub fn read(root: &Path) -> Result<(Vec<Run>, Vec<String>)> {
     let (mut runs, mut broken) = (Vec::new(), Vec::new());
-    for group in folders(root)? {
-        for run in folders(&root.join(&group))? {
-            let folder = format!("{group}/{run}");
+    for folder in folders(root)? {
+        for inside in folders(&root.join(&folder))? {
+            let folder = format!("{folder}/{inside}");
             let path = root.join(&folder);
-            if !is_run_folder(&path) {
+            if is_run_folder(&path) {
+                add(root, folder, &mut runs, &mut broken);
                 continue;
             }
-            match read_one(&path) {
-                Ok((raw, summary)) => runs.push(Run {
-                    has_page: path.join("report.html").is_file(),
-                    config: raw.config,
-                    metadata: raw.metadata,
-                    rows: raw.measurements,
-                    summary,
-                    folder,
-                }),
-                Err(error) => broken.push(format!("{folder}: {error:#}")),
+            let below = folders(&path)?.into_iter().map(|run| format!("{folder}/{run}"));
+            for run in below.filter(|run| is_run_folder(&root.join(run))) {
+                add(root, run, &mut runs, &mut broken);
             }
         }
     }
@@ -78,6 +96,21 @@ pub fn read(root: &Path) -> Result<(Vec<Run>, Vec<String>)> {
         (&b.metadata.started_at, &b.folder).cmp(&(&a.metadata.started_at, &a.folder))
     });
     Ok((runs, broken))
+}
+
+fn add(root: &Path, folder: String, runs: &mut Vec<Run>, broken: &mut Vec<String>) {
+    let path = root.join(&folder);
+    match read_one(&path) {
+        Ok((raw, summary)) => runs.push(Run {
+            has_page: path.join("report.html").is_file(),
+            config: raw.config,
+            metadata: raw.metadata,
+            rows: raw.measurements,
+            summary,
+            folder,
+        }),
+        Err(error) => broken.push(format!("{folder}: {error:#}")),
+    }
 }
 
 fn read_one(dir: &Path) -> Result<(Raw, Summary)> {

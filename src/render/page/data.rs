@@ -10,6 +10,7 @@ use crate::results::raw::{Cold, Derived, Measured, Point, Raw, Row, Variant, mar
 use crate::results::summary::{Curve, Summary};
 use crate::results::view::{Bars, Layout, View};
 use crate::stats::{Timing, percentile, sorted};
+use crate::units::rounded;
 use crate::workload::ErrorKind;
 use indexmap::IndexSet;
 use serde::Serialize;
@@ -257,5 +258,5 @@ fn pad(summary: &Summary, point: &Point) -> Other {
 
 /// More digits than the clock has would only swell the page.
 fn six_digits(value: f64) -> f64 {
-    format!("{value:.5e}").parse().unwrap_or(value)
+    rounded(value, 6)
 }

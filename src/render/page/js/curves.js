@@ -37,6 +37,7 @@ function curveMark(style, color) {
 function valueOf(point, quantity) {
   const [low, high] = point.ci95_ms ?? [point.p50_ms, point.p50_ms];
   if (quantity === "ms") return { mid: point.p50_ms, low, high };
+  if (quantity === "ratio") return { mid: point.ratio, low: point.ratio, high: point.ratio };
   const rate = (ms) => (point.tflops * point.p50_ms) / ms;
   return { mid: point.tflops, low: rate(high), high: rate(low) };
 }
@@ -45,7 +46,8 @@ function valueOf(point, quantity) {
  * Draws `model` into `host` and keeps it drawn. The model: `panels` of `{title, series: [{index,
  * style, name, points}]}` (`style` picks dots and dashes), `xName`, `isOrdinal` (dimensions side by
  * side), `isByCurve` (a colour per curve), `color(series, point)`, `size(point, style)`,
- * `letter(point)` for what ran (or null). `show(point)` is called with what is under the cursor.
+ * `letter(point)` for what ran (or null), `ratioName` where points have a `ratio`, `isListed` where
+ * a table below has the points too. `show(point)` is called with what is under the cursor.
  * Hands back a function that changes the `quantity`, `isLog` and the `hidden` indices of curves.
  */
 function curveChart(host, model, show) {
@@ -69,7 +71,7 @@ function drawPanel(panel, model, state, width, show) {
   const measured = points.filter((point) => point.p50_ms !== undefined);
   const hasEnds = panel.series.length > 1;
   const nameLength = Math.max(...panel.series.map((each) => each.name.length));
-  const right = hasEnds ? Math.min(width > 700 ? 190 : 130, 18 + 8.5 * nameLength) : 14;
+  const right = hasEnds ? Math.min(width > 700 ? 190 : 140, 18 + 8.5 * nameLength) : 22;
   // Room for the numbers of the axis, and for names beside the rows of kernels.
   const left = Math.max(58, 14 + 7.6 * (hasEnds && model.letter ? nameLength : 0));
   const hasFailed = points.length > measured.length;
@@ -84,12 +86,11 @@ function drawPanel(panel, model, state, width, show) {
     ? (dim) => left + ((dims.indexOf(dim) + 0.5) / dims.length) * (width - left - right)
     : scale(false, dims[0] - 1, dims[dims.length - 1] + 1, left, width - right).at;
   const [factor, unit] = state.quantity === "ms"
-    ? timeUnit(Math.max(...measured.map((point) => point.p50_ms), 0))
-    : [1, "TFLOP/s"];
+    ? timeUnit(Math.max(...measured.map((point) => point.p50_ms), 0)) : [1, ""];
   const values = new Map(measured.map((point) => [point, valueOf(point, state.quantity)]));
   const all = [...values.values()].flatMap((value) => [value.low, value.mid, value.high])
     .map((value) => value * factor);
-  const [low, high] = range(all, state.isLog);
+  const [low, high] = range(all, state.isLog || state.quantity === "ratio");
   const y = scale(state.isLog, low, high, bottom - (hasFailed ? 20 : 0), top);
   const at = (point) =>
     [x(point.dim), values.has(point) ? y.at(values.get(point).mid * factor) : bottom - 8];
@@ -98,10 +99,11 @@ function drawPanel(panel, model, state, width, show) {
     class: "panel", viewBox: `0 0 ${width} ${height}`, tabindex: 0, role: "application",
     "aria-roledescription": "interactive drawing",
     "aria-label": `${panel.title || "Curves"}: ${measured.length} points over ${model.xName}. `
-      + "Arrow keys left and right move along a curve, up and down between curves. "
-      + "The table of all points has the same numbers.",
+      + "Arrow keys left and right move along a curve, up and down between curves."
+      + (model.isListed ? " The table of all points has the same numbers." : ""),
   });
-  const quantityName = state.quantity === "ms" ? `latency (${unit})` : "throughput (TFLOP/s)";
+  const quantityName = { ms: `latency (${unit})`, tflops: "throughput (TFLOP/s)",
+    ratio: model.ratioName }[state.quantity];
   root.append(
     svg("text", { x: 2, y: 14 }, svg("tspan", { class: "title" }, panel.title),
       panel.title ? " · " : "", quantityName),
@@ -324,8 +326,9 @@ function follow(root, series, at, { width, top, bottom }, show) {
   });
 }
 
-function quantityRadios(chosen, choose) {
-  return radios("Show", "quantity", [["ms", "Latency"], ["tflops", "TFLOP/s"]], chosen, choose);
+function quantityRadios(chosen, choose, more = []) {
+  const options = [["ms", "Latency"], ["tflops", "TFLOP/s"], ...more];
+  return radios("Show", "quantity", options, chosen, choose);
 }
 
 function scaleRadios(isLog, choose) {
@@ -334,12 +337,11 @@ function scaleRadios(isLog, choose) {
     (value) => choose(value === "log"));
 }
 
-/** Check boxes that hide curves of a drawing, which `change` changes. */
-function curveBoxes(legend, names, mark, change) {
-  const hidden = new Set();
+/** Check boxes that hide curves of a drawing, which `change` changes; `hidden` are hidden now. */
+function curveBoxes(legend, names, mark, change, hidden = new Set()) {
   return checkboxes(legend, names, mark, (index, isOn) => {
     if (isOn) hidden.delete(index);
     else hidden.add(index);
     change({ hidden });
-  });
+  }, hidden);
 }

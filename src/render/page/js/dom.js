@@ -46,19 +46,21 @@ function themeButton(button) {
 function radios(legend, name, options, chosen, choose) {
   const label = ([value, text]) => html("label", {},
     html("input",
-      { type: "radio", name, value, checked: value === chosen, onchange: () => choose(value) }),
+      { type: "radio", name, value, id: `${name}-${value}`, checked: value === chosen,
+        onchange: () => choose(value) }),
     text);
   return html("fieldset", {}, html("legend", {}, legend), options.map(label));
 }
 
 /**
- * Check boxes as a fieldset, all on; `toggle` gets an index and whether it is on. `mark` draws what
- * stands beside.
+ * Check boxes as a fieldset, on but for those whose indices are `off`; `toggle` gets an index and
+ * whether it is on. `mark` draws what stands beside.
  */
-function checkboxes(legend, texts, mark, toggle) {
+function checkboxes(legend, texts, mark, toggle, off) {
   const label = (text, index) => html("label", {},
     html("input", {
-      type: "checkbox", checked: true, onchange: (event) => toggle(index, event.target.checked),
+      type: "checkbox", checked: !off.has(index),
+      onchange: (event) => toggle(index, event.target.checked),
     }),
     mark(index), text);
   return html("fieldset", {}, html("legend", {}, legend), texts.map(label));

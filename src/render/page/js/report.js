@@ -124,7 +124,7 @@ function drawCurves(host, controls) {
     panels, xName: data.dim_name, isOrdinal: !isSweep, isByCurve: !isSweep, color,
     // Backends often lie on each other: a later one leaves a rim of the earlier visible.
     size: (point, style) => (isSweep ? alignment(point.dim).size : Math.max(3.5, 8 - style)),
-    letter: named.sets.length ? named.of : null,
+    letter: named.sets.length ? named.of : null, isListed: true,
   };
   const change = curveChart(host, model, readout);
   // Curves of very different heights share an axis best when it is logarithmic.

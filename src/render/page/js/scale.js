@@ -40,11 +40,11 @@ function tickText(value) {
   return String(Number(value.toPrecision(4)));
 }
 
-/** The range to show: from zero on a linear axis, with some room on a logarithmic one. */
-function range(values, isLog) {
+/** The range to show: from zero, or from the least with some room. */
+function range(values, isCut) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  if (!Number.isFinite(low)) return isLog ? [0.1, 1] : [0, 1];
-  if (!isLog) return [0, high * 1.08];
+  if (!Number.isFinite(low)) return isCut ? [0.1, 1] : [0, 1];
+  if (!isCut) return [0, high * 1.08];
   const room = Math.max((high / low) ** 0.06, 1.06);
   return [low / room, high * room];
 }
