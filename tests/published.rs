@@ -63,6 +63,17 @@ fn each_published_run_is_valid_and_of_committed_code() {
     }
 }
 
+#[test]
+fn the_index_leads_to_each_of_them() {
+    let published = root().join("target-reports/published");
+    let index = fs::read_to_string(published.join("index.html")).unwrap();
+    for folder in CARDS.into_iter().flat_map(folders) {
+        let below = folder.strip_prefix(&published).unwrap().to_str().unwrap();
+        assert_contains(&index, &[&format!("href=\"{below}/report.html\"")]);
+    }
+    assert_contains(&index, &["A100"]);
+}
+
 fn summary(folder: &Path) -> Value {
     json(&folder.join("summary.json.gz"))
 }
