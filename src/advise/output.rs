@@ -3,7 +3,7 @@
 use super::Advice;
 use super::budget::{Comparison, Plan};
 use super::recommend::Recommendation;
-use crate::render::table::{table, wrapped};
+use crate::render::table::{table, with_header, wrapped};
 use crate::terminal::text::cell;
 use crate::terminal::width;
 use crate::units::{list, percent, ratio, time};
@@ -61,8 +61,7 @@ fn answers(advice: &Advice, width: usize) -> String {
     if advice.budget.is_some() {
         header.push("in budget");
     }
-    let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
-    for (at, r) in advice.recommendations.iter().enumerate() {
+    let rows = advice.recommendations.iter().enumerate().map(|(at, r)| {
         let median = |ms: Option<f64>| ms.map_or_else(dash, time);
         let interval = r.saved_ci95_ms.filter(|_| r.recommended_dim != Some(r.dim));
         let mut cells = vec![
@@ -78,26 +77,26 @@ fn answers(advice: &Advice, width: usize) -> String {
             cells.insert(0, r.name.clone().unwrap_or_default());
         }
         cells.extend(advice.budget.iter().map(|budget| budget.optimised.dims[at].to_string()));
-        rows.push(cells);
-    }
-    table(1 + usize::from(named), &rows, width)
+        cells
+    });
+    table(1 + usize::from(named), &with_header(header, rows), width)
 }
 
 fn plans(comparison: &Comparison, width: usize) -> Vec<String> {
     let header = ["plan", "sum of dims", "sum of medians", "of as is", "loss", "fits"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
-    for (name, plan) in named_plans(comparison) {
+    let rows = named_plans(comparison).map(|(name, plan)| {
         let of_as_is = plan.total_ms.zip(comparison.as_is.total_ms);
-        rows.push(vec![
+        vec![
             name.replace('_', " "),
             plan.total_dims.to_string(),
             plan.total_ms.map_or_else(dash, time),
             of_as_is.map_or_else(dash, |(own, as_is)| ratio(own / as_is)),
             time(plan.loss_ms),
             if plan.within_budget { "yes" } else { "no" }.to_owned(),
-        ]);
-    }
-    let mut paragraphs = vec![format!("Within {}:", comparison.budget), table(1, &rows, width)];
+        ]
+    });
+    let table = table(1, &with_header(header, rows), width);
+    let mut paragraphs = vec![format!("Within {}:", comparison.budget), table];
     if !comparison.without_times.is_empty() {
         paragraphs.push(wrapped(
             "! ",

@@ -1,7 +1,7 @@
 use super::device::{device, is_cpu};
 use crate::journal::home::runs_folder;
 use crate::journal::runs::{self, Unfinished};
-use crate::render::table::table;
+use crate::render::table::{table, with_header};
 use crate::spec::{Experiment, Source, Spec};
 use crate::terminal::text::{cell, path, plain, shell};
 use crate::terminal::{print, say, width};
@@ -88,8 +88,7 @@ fn list_runs() -> Result<u8> {
         return Ok(0);
     }
     let header = ["run id", "experiment", "device", "trials", "last written", ""];
-    let rows = [header.map(str::to_owned)].into_iter().chain(unfinished.into_iter().map(row));
-    let table = table(1, &rows.map(Vec::from).collect::<Vec<_>>(), width());
+    let table = table(1, &with_header(header, unfinished.into_iter().map(row)), width());
     print(&format!(
         "{table}\nNIGHT_SWEEP_RESUME=<run id> with the bench of its experiment goes on with one."
     ))?;

@@ -5,7 +5,7 @@ use crate::experiments::model_layers::layer::LayerDims;
 use crate::experiments::model_layers::part::{Kind, Part};
 use crate::experiments::model_layers::{ModelLayers, Plan};
 use crate::experiments::value::one;
-use crate::render::table::{table, wrapped};
+use crate::render::table::{table, with_header, wrapped};
 use crate::units::{count, percent, three_digits};
 use crate::workload::Operation;
 use indexmap::{IndexMap, IndexSet};
@@ -49,15 +49,13 @@ fn distinct(model: &ModelLayers, layers: &[LayerDims]) -> IndexMap<(usize, usize
 }
 
 fn gemms(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
-    let mut rows =
-        vec![["GEMM", "N", "K", "layers", "times", "weights", ""].map(str::to_owned).to_vec()];
     let mut found: Vec<_> = distinct(model, layers).into_iter().collect();
     found.sort_by_key(|((n, k), gemm)| (std::cmp::Reverse(gemm.count), *n, *k));
-    for ((n, k), gemm) in &found {
+    let rows = found.iter().map(|((n, k), gemm)| {
         let modules: Vec<&str> = gemm.modules.iter().copied().collect();
         let bad = [("N", n), ("K", k)].into_iter().filter(|(_, dim)| *dim % ALIGNED != 0);
         let bad: Vec<&str> = bad.map(|(name, _)| name).collect();
-        rows.push(vec![
+        vec![
             modules.join(", "),
             n.to_string(),
             k.to_string(),
@@ -65,43 +63,42 @@ fn gemms(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
             gemm.count.to_string(),
             count(n * k * gemm.count),
             if bad.is_empty() { String::new() } else { format!("{} misaligned", bad.join(", ")) },
-        ]);
-    }
+        ]
+    });
+    let rows = with_header(["GEMM", "N", "K", "layers", "times", "weights", ""], rows);
     format!("{} distinct GEMMs of {}\n{}", found.len(), model.model.name, table(1, &rows, width))
 }
 
 fn totals(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
     let setting = model.setting();
-    let mut rows = vec![["tokens", "operations", "TFLOP", "GB"].map(str::to_owned).to_vec()];
-    for step in model.steps() {
+    let rows = model.steps().into_iter().map(|step| {
         let parts = layers.iter().flat_map(|layer| setting.layer(layer, step));
         let parts = parts.map(|(_, part)| part).chain([setting.lm_head(step)]);
         let operations: Vec<_> = parts.map(|part| part.operation(model.provider)).collect();
         let flops: f64 = operations.iter().map(Operation::flops).sum();
         let bytes: f64 = operations.iter().map(|it| it.bytes(model.dtype.into())).sum();
-        rows.push(vec![
+        vec![
             step.words(),
             operations.len().to_string(),
             three_digits(flops / 1e12),
             three_digits(bytes / 1e9),
-        ]);
-    }
-    table(1, &rows, width)
+        ]
+    });
+    table(1, &with_header(["tokens", "operations", "TFLOP", "GB"], rows), width)
 }
 
 fn plans(model: &ModelLayers, layers: &[LayerDims], width: usize) -> String {
-    let mut rows = vec![["plan", "parameters", "of dense"].map(str::to_owned).to_vec()];
     let parameters = |plan| -> usize {
         let planned = layers.iter().map(|layer| model.planned(plan, layer));
         planned.map(|layer| layer.parameters(&model.model)).sum::<usize>()
             + model.model.embedding_parameters()
     };
     let dense = parameters(Plan::Dense) as f64;
-    for plan in Plan::ALL {
+    let rows = Plan::ALL.map(|plan| {
         let share = percent(parameters(plan) as f64 / dense * 100.0);
-        rows.push(vec![plan.name().to_owned(), count(parameters(plan)), share]);
-    }
-    table(1, &rows, width)
+        [plan.name().to_owned(), count(parameters(plan)), share]
+    });
+    table(1, &with_header(["plan", "parameters", "of dense"], rows), width)
 }
 
 /// How much is misaligned, and what of it only the split over GPUs makes so.

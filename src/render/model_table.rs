@@ -1,6 +1,6 @@
 //! A model under its plans, as tables of a terminal.
 
-use super::table::{table, wrapped};
+use super::table::{table, with_header, wrapped};
 use crate::results::model::{ModelReport, PlanTime, StepTimes, dims};
 use crate::results::summary::Summary;
 use crate::units::{count, percent, ratio, time};
@@ -48,26 +48,22 @@ pub fn interval(plan: &PlanTime) -> String {
 
 fn step_table(model: &ModelReport, step: &StepTimes, width: usize) -> String {
     let title = title(model, step);
-    let mut rows = vec![
-        ["plan", "parameters", "time", "another run", "dense / it", "as is / it"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    for plan in &step.plans {
+    let header = ["plan", "parameters", "time", "another run", "dense / it", "as is / it"];
+    let rows = step.plans.iter().map(|plan| {
         let speedup = |value: Option<f64>| value.map(ratio).unwrap_or_default();
         let total = plan.total_ms.map_or_else(|| "-".to_owned(), time);
-        rows.push(vec![
+        vec![
             plan.plan.clone(),
             parameters(model, &plan.plan),
             total,
             interval(plan),
             speedup(plan.speedup_over_dense),
             speedup(plan.speedup_over_as_is),
-        ]);
-    }
+        ]
+    });
     let missing = step.plans.iter().find_map(|plan| plan.missing.as_ref());
     let missing = missing.map(|why| format!("\n{}", wrapped("! ", why, width))).unwrap_or_default();
-    format!("{title}\n{}{missing}", table(1, &rows, width))
+    format!("{title}\n{}{missing}", table(1, &with_header(header, rows), width))
 }
 
 /// How far the sums of parts are from whole layers.
@@ -91,16 +87,16 @@ pub fn agreement(model: &ModelReport) -> Option<String> {
 fn modules(model: &ModelReport, width: usize) -> Option<String> {
     let losing = || model.modules.iter().filter(|module| module.saved_pct > 0.0);
     losing().next()?;
-    let mut rows = vec![["module", "layers", "now", "set to", "saves"].map(str::to_owned).to_vec()];
-    for module in losing().take(MOST_MODULES) {
-        rows.push(vec![
+    let rows = losing().take(MOST_MODULES).map(|module| {
+        vec![
             module.module.clone(),
             layers(&module.layers),
             dims(&module.dims),
             module.advised.as_deref().map_or_else(|| "dense".to_owned(), dims),
             percent(module.saved_pct),
-        ]);
-    }
+        ]
+    });
+    let rows = with_header(["module", "layers", "now", "set to", "saves"], rows);
     let rest = losing().count().saturating_sub(MOST_MODULES);
     let rest = if rest > 0 { format!("\nand {rest} more") } else { String::new() };
     Some(format!("modules that lose most\n{}{rest}", table(1, &rows, width)))

@@ -75,11 +75,10 @@ pub fn of(raw: &Raw, summary: &Summary, width: usize) -> String {
 fn curves(curves: &[Curve], dim: &str, width: usize) -> String {
     let (fastest, slowest) = (format!("fastest {dim}"), format!("slowest {dim}"));
     let header = ["curve", "points", &fastest, &slowest, "worst vs multiple of 8", "cliffs"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
     let at = |point: Option<DimTime>| {
         point.map_or_else(|| "-".to_owned(), |p| format!("{}: {}", p.dim, time(p.p50_ms)))
     };
-    rows.extend(curves.iter().map(|curve| {
+    let rows = curves.iter().map(|curve| {
         let worst = curve.worst_penalty.map_or_else(
             || "-".to_owned(),
             |p| format!("{}: {} of {}", p.dim, ratio(p.ratio), p.next_dim),
@@ -92,8 +91,8 @@ fn curves(curves: &[Curve], dim: &str, width: usize) -> String {
             worst,
             curve.cliffs.len().to_string(),
         ]
-    }));
-    table(1, &rows, width)
+    });
+    table(1, &with_header(header, rows), width)
 }
 
 /// Backends side by side, or one below the other where there are too many.
@@ -122,7 +121,7 @@ fn bars(raw: &Raw, bars: &Bars, dim: &str, width: usize) -> String {
     header.extend([bars.name.unwrap_or(dim), bars.row.column, bars.ratio.column]);
     header.extend(bars.note.column);
     header.extend(variants.iter().flat_map(|bar| [Some(bar.column), bar.ratio_column]).flatten());
-    let mut rows = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    let mut rows = Vec::new();
     for row in &raw.measurements {
         let point = row.point();
         let found = compared.get(&*point.case_id);
@@ -146,7 +145,7 @@ fn bars(raw: &Raw, bars: &Bars, dim: &str, width: usize) -> String {
         }
         rows.push(cells);
     }
-    let table = table(1 + usize::from(bars.by_curve), &rows, width);
+    let table = table(1 + usize::from(bars.by_curve), &with_header(header, rows), width);
     match bars.ratio.note {
         None => table,
         Some(note) => format!("{table}\n{}", wrapped("", note, width)),
@@ -165,6 +164,15 @@ const RULES: [TableComponent; 6] = [
     TableComponent::BottomBorder,
     TableComponent::BottomBorderIntersections,
 ];
+
+/// The rows of a table, its header first.
+pub(crate) fn with_header<'a>(
+    header: impl IntoIterator<Item = &'a str>,
+    rows: impl IntoIterator<Item = impl Into<Vec<String>>>,
+) -> Vec<Vec<String>> {
+    let header = header.into_iter().map(str::to_owned).collect();
+    [header].into_iter().chain(rows.into_iter().map(Into::into)).collect()
+}
 
 /// A table of `rows`, the first of them the header, framed sparely, numbers to the right. The first
 /// `keys` columns say what a row is about. Where it would be wider than `width` it becomes several,

@@ -4,7 +4,7 @@ use super::markdown::plain;
 use crate::compare::reference::answer::{
     Card, CardComparison, ClassRow, FailsHere, LeftOut, Outcome,
 };
-use crate::render::table::{table, wrapped};
+use crate::render::table::{table, with_header, wrapped};
 
 /// Cases named for each reason; reference.json has all of them.
 const NAMED: usize = 5;
@@ -115,7 +115,7 @@ fn cards(comparison: &CardComparison) -> Vec<Vec<String>> {
     };
     let own = comparison.card.cards.iter().map(|card| row("this card", card));
     let others = comparison.reference.cards.iter().map(|card| row("reference", card));
-    [header.map(str::to_owned).to_vec()].into_iter().chain(own).chain(others).collect()
+    with_header(header, own.chain(others))
 }
 
 fn classes(comparison: &CardComparison) -> Vec<Vec<String>> {
@@ -138,8 +138,7 @@ fn classes(comparison: &CardComparison) -> Vec<Vec<String>> {
             row.verdict.to_string(),
         ]
     };
-    let rows = comparison.classes.iter().map(row);
-    [header.map(str::to_owned).to_vec()].into_iter().chain(rows).collect()
+    with_header(header, comparison.classes.iter().map(row))
 }
 
 /// `+4.0%`, short for a table of many columns.

@@ -2,7 +2,7 @@
 
 use super::words::{answer, cells, counts, reasons, title};
 use crate::compare::comparison::{Comparison, Row, Verdict};
-use crate::render::table::{table, wrapped};
+use crate::render::table::{table, with_header, wrapped};
 
 /// Rows shown; comparison.json has them all.
 const ROWS: usize = 40;
@@ -16,8 +16,7 @@ pub fn of(comparison: &Comparison, width: usize) -> String {
     let shown = &rows[..rows.len().min(ROWS)];
     if !rows.is_empty() {
         let header = ["case", "base", "candidate", "change", "95 % interval", "verdict"];
-        let rows = shown.iter().map(|row| cells(row, "-").to_vec());
-        let rows: Vec<_> = [header.map(str::to_owned).to_vec()].into_iter().chain(rows).collect();
+        let rows = with_header(header, shown.iter().map(|row| cells(row, "-")));
         paragraphs.push(table(1, &rows, width));
     }
     if rows.len() > ROWS {

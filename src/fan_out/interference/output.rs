@@ -2,7 +2,7 @@
 
 use super::Interference;
 use super::gpu::{Conditions, Gpu};
-use crate::render::table::{table, wrapped};
+use crate::render::table::{table, with_header, wrapped};
 use crate::terminal::width;
 
 pub fn text(found: &Interference) -> String {
@@ -23,8 +23,7 @@ pub fn text(found: &Interference) -> String {
         "enqueue µs",
     ];
     let width = width();
-    let rows = [header.map(str::to_owned)].into_iter().chain(found.gpus.iter().map(row));
-    let rows: Vec<_> = rows.map(Vec::from).collect();
+    let rows = with_header(header, found.gpus.iter().map(row));
     let mut paragraphs = vec![wrapped("", &title, width), table(1, &rows, width)];
     paragraphs.extend(found.findings.iter().map(|finding| wrapped("- ", finding, width)));
     paragraphs.join("\n") + "\n"
