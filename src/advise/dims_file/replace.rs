@@ -3,31 +3,29 @@
 //! Each number of the file is replaced by a number of its own, and that file is read: so the reader
 //! itself says which of them are the dimensions, whatever the form.
 
-use super::forms::{DimsFile, delimiter};
+use super::forms::delimiter;
+use super::reader::read;
 use anyhow::{Context, Result, ensure};
 use csv::{ReaderBuilder, StringRecord, WriterBuilder};
 use serde_json::Value;
 
-/// What reads a file of dimensions.
-pub type Reader = fn(&str) -> Result<DimsFile>;
-
-/// The JSON or CSV of `text` with `dims` in place of its own dimensions, in the reader's order.
-pub fn replaced(text: &str, dims: &[usize], read: Reader) -> Result<String> {
+/// The file `text` with `dims` in place of its own dimensions, in their order.
+pub fn replaced(text: &str, dims: &[usize]) -> Result<String> {
     let text = text.trim_start_matches('\u{feff}');
     match text.trim_start().starts_with(['[', '{']) {
-        true => json(text, dims, read),
-        false => csv(text, dims, read),
+        true => json(text, dims),
+        false => csv(text, dims),
     }
 }
 
 /// At which of its numbers the dimensions of a file lie, counted from 1.
-fn places(numbered: &str, dims: &[usize], read: Reader) -> Result<Vec<usize>> {
+fn places(numbered: &str, dims: &[usize]) -> Result<Vec<usize>> {
     let places: Vec<usize> = read(numbered)?.items.iter().map(|item| item.dim).collect();
     ensure!(places.len() == dims.len(), "the file has {} dimensions", places.len());
     Ok(places)
 }
 
-fn json(text: &str, dims: &[usize], read: Reader) -> Result<String> {
+fn json(text: &str, dims: &[usize]) -> Result<String> {
     let mut value: Value = serde_json::from_str(text).context("no valid JSON")?;
     let original = value.clone();
     let mut count = 0;
@@ -35,7 +33,7 @@ fn json(text: &str, dims: &[usize], read: Reader) -> Result<String> {
         count += 1;
         *number = Value::from(count);
     });
-    let places = places(&value.to_string(), dims, read)?;
+    let places = places(&value.to_string(), dims)?;
     let mut value = original;
     let mut at = 0;
     each_number(&mut value, &mut |number| {
@@ -56,7 +54,7 @@ fn each_number(value: &mut Value, work: &mut impl FnMut(&mut Value)) {
     }
 }
 
-fn csv(text: &str, dims: &[usize], read: Reader) -> Result<String> {
+fn csv(text: &str, dims: &[usize]) -> Result<String> {
     let delimiter = delimiter(text.lines().next().unwrap_or_default());
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
@@ -82,7 +80,7 @@ fn csv(text: &str, dims: &[usize], read: Reader) -> Result<String> {
         count += 1;
         Some(count.to_string())
     })?;
-    let places = places(&numbered, dims, read)?;
+    let places = places(&numbered, dims)?;
     let mut at = 0;
     with(&mut |_| {
         at += 1;
