@@ -64,22 +64,12 @@ pub fn confirm(
 /// What the pairs say of each of their first cases, the flagged ones; none of one with fewer than
 /// two times.
 fn judge(pairs: &[Pair], flagged: usize, level: f64, rules: &Rules) -> Vec<Option<Confirmed>> {
-    let differences = match rules.controls {
-        0 => differences(pairs, |_, _| 0.0),
-        _ => differences(pairs, |pair, case| others(pair, flagged, case)),
-    };
+    let differences = differences(pairs, flagged);
     let trimmed = |values: &Vec<f64>| Mean::trimmed(values, rules.cut(values.len()));
     let means: Vec<Option<Mean>> = differences.iter().map(trimmed).collect();
-    // What is typical of so few cases as the flagged ones alone says nothing.
-    let prior = match rules.controls {
-        0 => None,
-        _ => {
-            let variances: Vec<f64> =
-                means.iter().flatten().map(|mean| mean.deviation.powi(2)).collect();
-            let kept = means.iter().flatten().map(|mean| mean.count).min().unwrap_or_default();
-            rules::prior(&variances, kept as f64 - 1.0)
-        }
-    };
+    let variances: Vec<f64> = means.iter().flatten().map(|mean| mean.deviation.powi(2)).collect();
+    let kept = means.iter().flatten().map(|mean| mean.count).min().unwrap_or_default();
+    let prior = rules::prior(&variances, kept as f64 - 1.0);
     let confirmed = |at: usize, mean: Mean, count: usize| {
         let moderated = |prior: &Prior| Mean {
             deviation: prior.moderate(mean.deviation.powi(2), mean.freedom).sqrt(),
@@ -103,12 +93,12 @@ fn controls(screen: &Screen, flagged: &[usize], count: usize) -> Vec<usize> {
     evenly(&free, count)
 }
 
-/// The differences of each case over the pairs that have its times, less what `removed` says of a
-/// pair and a case.
-fn differences(pairs: &[Pair], removed: impl Fn(&Pair, usize) -> f64) -> Vec<Vec<f64>> {
+/// The differences of each case over the pairs that have its times, less what the pairs did to the
+/// others.
+fn differences(pairs: &[Pair], flagged: usize) -> Vec<Vec<f64>> {
     let cases = pairs.first().map_or(0, |pair| pair.differences.len());
     let of_case = |case: usize| {
-        let own = |pair: &Pair| Some(pair.differences[case]? - removed(pair, case));
+        let own = |pair: &Pair| Some(pair.differences[case]? - others(pair, flagged, case));
         pairs.iter().filter_map(own).collect()
     };
     (0..cases).map(of_case).collect()
