@@ -228,15 +228,6 @@ impl Times {
     }
 }
 
-/// What to say of cases that only the base has.
-pub(super) fn note_of_missing(missing: usize, is_allowed: bool) -> Option<String> {
-    (missing > 0 && !is_allowed).then(|| {
-        format!(
-            "{missing} cases of the base are not in the candidate: --allow-missing lets them be"
-        )
-    })
-}
-
 impl Row {
     pub(super) fn new(case_id: &str, verdict: Verdict) -> Self {
         let fails = matches!(verdict, Verdict::NowFails | Verdict::Regressed);
@@ -248,6 +239,16 @@ impl Comparison {
     /// Rows that fail it.
     pub fn failing(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.fails)
+    }
+
+    /// Of cases that only the base has, where that is not allowed.
+    fn note_of_missing(&self) -> Option<String> {
+        let missing = self.failing().filter(|row| row.verdict == Verdict::OnlyInBase).count();
+        (missing > 0).then(|| {
+            format!(
+                "{missing} cases of the base are not in the candidate: --allow-missing lets them be"
+            )
+        })
     }
 
     /// What the clock did to a comparison, where that is worth a word.
@@ -269,9 +270,9 @@ impl Comparison {
         })
     }
 
-    /// With its rows in order, counted, and what the clock did told.
+    /// With its rows in order, counted, and what is missing and what the clock did told.
     pub(super) fn finished(mut self) -> Self {
-        self.notes.extend(self.note_of_clock());
+        self.notes.extend(self.note_of_missing().into_iter().chain(self.note_of_clock()));
         let size = |row: &Row| row.ratio.map_or(0.0, |ratio| ratio.ln().abs());
         self.rows.sort_by(|a, b| {
             let rank = |row: &Row| (!row.fails, row.verdict);

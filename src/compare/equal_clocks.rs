@@ -53,7 +53,7 @@ fn within(run: &Run) -> Vec<Difference> {
 }
 
 /// `ln` of time and of SM clock, candidate over base; none where a clock is not known.
-pub fn as_it_was((base, cand): (&Case, &Case)) -> Option<Difference> {
+pub fn uncorrected((base, cand): (&Case, &Case)) -> Option<Difference> {
     let level = |case: &Case| mean(&case.runs.iter().map(Run::level).collect::<Vec<_>>());
     Some([level(cand)? - level(base)?, cand.clock()? - base.clock()?])
 }

@@ -1,10 +1,8 @@
 //! Stored runs against each other. Repeating a case on one day does not average out the day-to-day
 //! variance, so only changes from 5 % up fail the comparison; smaller ones are reported.
 
-use super::comparison::{
-    Comparison, Kind, Mismatch, Outcome, Row, Suite, Verdict, note_of_missing,
-};
-use super::equal_clocks::{Clocks, as_it_was};
+use super::comparison::{Comparison, Kind, Mismatch, Outcome, Row, Suite, Verdict};
+use super::equal_clocks::{Clocks, uncorrected};
 use super::host::{self, Doubt};
 use super::pair2::MIN_SUITE;
 use super::ratio::{Ratio, ratios};
@@ -113,7 +111,7 @@ pub fn compare(
             (row.verdict, row.fails) = (Verdict::Ambiguous, false);
         }
         row.ratio = Some(ratio.difference.exp());
-        if let Some([time, clock]) = as_it_was(pairs[at]) {
+        if let Some([time, clock]) = uncorrected(pairs[at]) {
             row.clock_ratio = Some(clock.exp());
             row.cycles_ratio = Some((time + clock).exp());
         }
@@ -129,8 +127,6 @@ pub fn compare(
     // That all may have changed by anything is no answer.
     let mut known = rows.iter().filter(|row| row.ratio.is_some()).peekable();
     let is_hidden = known.peek().is_some() && known.all(|row| row.verdict == Verdict::Ambiguous);
-    let is_missing = |row: &&Row| row.fails && row.verdict == Verdict::OnlyInBase;
-    let missing = note_of_missing(rows.iter().filter(is_missing).count(), allowed.missing);
     let comparison = Comparison {
         schema_version: SCHEMA_VERSION.to_owned(),
         kind: Kind::Stored,
@@ -148,7 +144,6 @@ pub fn compare(
         notes: notes(base, cand, &mismatches, &suite, removed)
             .into_iter()
             .chain(doubt.and_then(Doubt::note))
-            .chain(missing)
             .chain(is_hidden.then(|| "no case can be judged: they are too noisy".to_owned()))
             .collect(),
         mismatches,

@@ -159,7 +159,7 @@ impl Gate<'_> {
     }
 
     /// `ln` of time and of SM clock, candidate over base, in the mean of the pairs of a stage.
-    pub fn as_it_was(&self, stage: Stage, id: &str) -> Option<[f64; 2]> {
+    pub fn uncorrected(&self, stage: Stage, id: &str) -> Option<[f64; 2]> {
         let pairs = self.pairs.iter().filter(|((own, _), _)| *own == stage);
         let each = pairs.filter_map(|(_, PairRecord { base, cand, .. })| {
             let time = cand.level(id)? - base.level(id)?;

@@ -5,7 +5,6 @@ use super::noise_floor::NoiseFloor;
 use super::request::variables;
 use crate::compare::comparison::{
     Comparison, Kind, Measured, Mismatch, Outcome, Row, Side, Suite, Times, Verdict,
-    note_of_missing,
 };
 use crate::compare::pair2::floor::mde;
 use crate::compare::pair2::screen::{Direction, Screened};
@@ -82,7 +81,6 @@ pub fn of(
     };
     notes.extend(trouble);
     notes.extend(remarks(gate, found, floor));
-    notes.extend(note_of_missing(apart.0.len(), request.allow_missing));
     let side = |name: &str, build: &Bench| Side {
         name: name.to_owned(),
         runs: vec![build.executable.path.display().to_string()],
@@ -132,7 +130,7 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
     let last = |is_cand| gate.timed(Stage::Screen, is_cand, id).last();
     let kernels = |is_cand| last(is_cand).map_or(&[][..], |timed| &timed.kernels);
     row.kernel_change = KernelChange::between(kernels(false), kernels(true));
-    if let Some([time, clock]) = gate.as_it_was(stage, id) {
+    if let Some([time, clock]) = gate.uncorrected(stage, id) {
         row.clock_ratio = Some(clock.exp());
         row.cycles_ratio = Some((time + clock).exp());
     }
@@ -143,7 +141,7 @@ fn row(gate: &Gate, found: &Found, floor: Option<&NoiseFloor>, case: usize) -> R
         (_, Some(screened)) => {
             judge(&mut row, gate, found, case, screened);
             let of_clock = found.elasticity * row.clock_ratio.map_or(0.0, f64::ln);
-            as_it_was(&mut row, found, gate.raw(stage, id).map(|raw| raw + of_clock));
+            by_itself(&mut row, found, gate.raw(stage, id).map(|raw| raw + of_clock));
         }
         _ => row.verdict = untimed(&errors),
     }
@@ -180,7 +178,7 @@ fn is_judged(row: &Row, floor: Option<&NoiseFloor>, most_pct: f64) -> bool {
 
 /// Undoes what comparing a case with the others makes of one that stayed what it was while they
 /// moved; `raw` is `ln` of its time, candidate over base, whatever the others did.
-fn as_it_was(row: &mut Row, found: &Found, raw: Option<f64>) {
+fn by_itself(row: &mut Row, found: &Found, raw: Option<f64>) {
     let shift = found.shift.filter(|shift| shift.cause == Cause::Build).map(|shift| shift.shift);
     let (Some(raw), Some(beside)) = (raw, row.ratio.map(f64::ln)) else { return };
     let is_others = (raw - beside).abs() > beside.abs() / 2.0;
