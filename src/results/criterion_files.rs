@@ -11,6 +11,9 @@ use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+/// What Criterion writes of a benchmark, and what is read of it.
+pub const FILES: [&str; 3] = ["benchmark.json", "estimates.json", "sample.json"];
+
 const MAX_FOLDER_BYTES: usize = 64;
 
 #[derive(Debug)]
@@ -72,9 +75,10 @@ pub fn read(home: &Path, id: &str) -> Result<Option<CBenchmark>> {
 }
 
 pub fn read_folder(dir: &Path) -> Result<Option<CBenchmark>> {
-    let Some(id) = read_json(&dir.join("benchmark.json"))? else { return Ok(None) };
-    let Some(estimates) = read_json(&dir.join("estimates.json"))? else { return Ok(None) };
-    let Some(sample) = read_json(&dir.join("sample.json"))? else { return Ok(None) };
+    let [id, estimates, sample] = FILES.map(|name| dir.join(name));
+    let Some(id) = read_json(&id)? else { return Ok(None) };
+    let Some(estimates) = read_json(&estimates)? else { return Ok(None) };
+    let Some(sample) = read_json(&sample)? else { return Ok(None) };
     Ok(Some(CBenchmark { id, estimates, sample }))
 }
 

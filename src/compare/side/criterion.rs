@@ -4,16 +4,13 @@
 use super::{Case, Run, Stored, folders_in};
 use crate::compare::comparison::Side;
 use crate::journal::{self, runs};
-use crate::results::criterion_files::{self, CBenchmark};
+use crate::results::criterion_files::{self, CBenchmark, FILES};
 use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Criterion's folders are this deep at most: group, function and value.
 const DEPTH: usize = 3;
-
-/// What Criterion writes of a benchmark, and what is read of it.
-const FILES: [&str; 3] = ["benchmark.json", "estimates.json", "sample.json"];
 
 /// Consecutive parts that a sample is cut into: Criterion's files do not say what a trial is.
 const PARTS: usize = 3;
