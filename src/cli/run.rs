@@ -5,7 +5,7 @@
 
 use super::device::{device, is_cpu};
 use crate::process::child::{RUN_BENCH, RUN_LIST};
-use crate::run::env::executable;
+use crate::process::executable::this_program;
 use crate::run::list::List;
 use crate::run::settings::VARIABLES;
 use crate::spec::{Experiment, Source, Spec};
@@ -102,7 +102,7 @@ pub fn run(arguments: &RunArgs) -> Result<u8> {
         }
     };
     let bench = experiments.first().map(|first| first.bench_target()).unwrap_or_default();
-    let error = Command::new(executable()?)
+    let error = Command::new(this_program()?)
         .arg0("night-sweep")
         .arg("--bench")
         .args(&arguments.criterion)

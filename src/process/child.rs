@@ -1,10 +1,12 @@
 //! A bench as a child process, for gates, fan-outs and probes.
 
+use super::environment::OF_ONE_RUN;
 use super::executable::Executable;
 use super::signals::{Asked, Signals};
 use super::watched::{PERIOD, Watched};
+use crate::files::LARGE_BYTES;
 use crate::terminal::say;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -18,10 +20,6 @@ pub const RUN_BENCH: &str = "NIGHT_SWEEP_RUN_BENCH";
 
 /// The experiments that this bench runs, in place of one of its types. `night-sweep run` sets this.
 pub const RUN_LIST: &str = "NIGHT_SWEEP_RUN_LIST";
-
-/// What makes a process another run than that of whoever starts it.
-const NOT_INHERITED: [&str; 5] =
-    ["NIGHT_SWEEP_RUN_ID", "NIGHT_SWEEP_RESUME", "NIGHT_SWEEP_SHARD", RUN_BENCH, RUN_LIST];
 
 /// A process whose work can be done again has so long to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -57,7 +55,7 @@ pub struct Bench {
 impl Bench {
     /// A bench with the variables of this process, but none that say which run it is.
     pub fn new(executable: Executable) -> Self {
-        let removed = NOT_INHERITED.map(str::to_owned).to_vec();
+        let removed = OF_ONE_RUN.map(|name| format!("NIGHT_SWEEP_{name}")).to_vec();
         let arguments = vec!["--bench".into()];
         Bench { executable, set: Vec::new(), removed, arguments }
     }
@@ -177,7 +175,8 @@ pub fn paused(name: &str, id: u32) -> String {
 }
 
 fn contents(file: &mut File) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let (mut bytes, length) = (Vec::new(), file.metadata()?.len());
+    ensure!(length <= LARGE_BYTES, "it printed {} MB: is it a bench?", length / 1_000_000);
     file.rewind()?;
     file.read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -227,5 +226,14 @@ mod tests {
         assert_eq!(variable(&command, "NIGHT_SWEEP_DEVICE"), None, "the caller's stays");
         let within = variable(&bench(Some("g3")), RUN_BENCH);
         assert_eq!(within, Some(Some("g3".to_owned())));
+    }
+
+    #[test]
+    fn what_prints_without_end_is_not_read_into_memory() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(3).unwrap();
+        assert_eq!(contents(&mut file).unwrap(), [0; 3]);
+        file.set_len(1 << 40).unwrap();
+        assert!(contents(&mut file).unwrap_err().to_string().contains("is it a bench?"));
     }
 }

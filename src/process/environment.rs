@@ -25,19 +25,12 @@ const PREFIXES: [&str; 19] = [
     "GLIBC_TUNABLES",
 ];
 
-/// Those that whoever starts a bench for a part of its work sets itself.
-const SET: [&str; 10] = [
-    "SPEC",
-    "RUN_ID",
-    "RESULTS_ROOT",
-    "REPORT",
-    "RESUME",
-    "SHARD",
-    "RUN_BENCH",
-    "RUN_LIST",
-    "LOST_CASE",
-    "LEASH",
-];
+/// Those of ours that make a process another run than that of whoever starts it, named without
+/// `NIGHT_SWEEP_`.
+pub const OF_ONE_RUN: [&str; 5] = ["RUN_ID", "RESUME", "SHARD", "RUN_BENCH", "RUN_LIST"];
+
+/// What else whoever starts a bench for a part of its work sets itself.
+const SET: [&str; 5] = ["SPEC", "RESULTS_ROOT", "REPORT", "LOST_CASE", "LEASH"];
 
 /// The variables that decide what is measured, with their values. Not those of ours in `set`, named
 /// without `NIGHT_SWEEP_`, which the caller gives values of its own.
@@ -53,7 +46,7 @@ fn is_relevant(name: &str, set: &[&str]) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         && name
             .strip_prefix("NIGHT_SWEEP_")
-            .is_none_or(|own| !SET.contains(&own) && !set.contains(&own))
+            .is_none_or(|own| ![&OF_ONE_RUN[..], &SET, set].concat().contains(&own))
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ const PROGRAMS: [&str; 3] = ["", "release", "target/release"];
 
 const NIGHT_SWEEP: &str = "night-sweep";
 
+/// On Linux: what this process runs, even where a build has put another file in its place.
+pub const RUNNING: &str = "/proc/self/exe";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executable {
     pub path: PathBuf,
@@ -57,12 +60,23 @@ impl Executable {
 
     /// Its path, and what is in it: size and time may stay when it is built anew.
     pub fn identity(&self) -> Result<Value> {
-        let (path, mut hash) = (&self.path, Sha256::new());
-        files::open(path)
-            .and_then(|mut file| std::io::copy(&mut file, &mut hash))
-            .with_context(cannot("read", path))?;
-        Ok(json!({ "executable": path, "sha256": format!("{:x}", hash.finalize()) }))
+        let sha256 = sha256(&self.path).with_context(cannot("read", &self.path))?;
+        Ok(json!({ "executable": self.path, "sha256": sha256 }))
     }
+}
+
+/// What this process runs, as long as there is a `/proc`.
+pub fn this_program() -> std::io::Result<PathBuf> {
+    let running = PathBuf::from(RUNNING);
+    if running.exists() { Ok(running) } else { std::env::current_exe() }
+}
+
+/// By this a build is known: two of one git revision may differ in their flags, or in what was not
+/// committed.
+pub fn sha256(path: &Path) -> std::io::Result<String> {
+    let (mut file, mut hash) = (files::open(path)?, Sha256::new());
+    std::io::copy(&mut file, &mut hash)?;
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 fn newest(place: &Path, folders: &[&str], is_it: impl Fn(&str) -> bool) -> Option<PathBuf> {

@@ -3,6 +3,7 @@
 //! Linux kills a process whose parent is gone (`PR_SET_PDEATHSIG`), but the process has to ask for
 //! that itself. So the child begins as this program, asks, and becomes the bench.
 
+use super::executable::RUNNING;
 use super::exit::{REFUSED, TRY_AGAIN};
 use crate::terminal::say;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
@@ -13,18 +14,15 @@ use std::process::{Command, ExitCode};
 /// The process id of the parent, for the program that is to become its child.
 pub const LEASH: &str = "NIGHT_SWEEP_LEASH";
 
-/// This program, whatever has become of its file.
-const THIS_PROGRAM: &str = "/proc/self/exe";
-
 /// The same command without its streams, as a child that ends with this process; where there is no
 /// `/proc` it does not.
 pub fn leashed(command: &Command) -> Command {
     let program = command.get_program();
-    let mut leashed = match Path::new(THIS_PROGRAM).exists() {
-        true => Command::new(THIS_PROGRAM),
+    let mut leashed = match Path::new(RUNNING).exists() {
+        true => Command::new(RUNNING),
         false => Command::new(program),
     };
-    if leashed.get_program() == THIS_PROGRAM {
+    if leashed.get_program() == RUNNING {
         leashed.arg(program).env(LEASH, std::process::id().to_string());
     }
     leashed.args(command.get_args());

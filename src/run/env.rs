@@ -2,11 +2,10 @@
 
 use crate::device::torch::{Installation, Session};
 use crate::device::{Device, cudnn, libraries, nvml::Monitor};
-use crate::files;
 use crate::journal::record::CRITERION_VERSION;
+use crate::process::executable::{sha256, this_program};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 /// The git revision this was built from, with `-dirty` if the tree differed; empty outside a
@@ -46,26 +45,11 @@ pub fn describe(device: &Device, torch: Option<&Session>) -> Value {
             "rustc": rustc_version_runtime::version().to_string(),
             "git_revision": GIT.split('-').next().filter(|revision| !revision.is_empty()),
             "git_dirty": (!GIT.is_empty()).then(|| GIT.ends_with("-dirty")),
-            "executable_sha256": executable_sha256(),
+            "executable_sha256": this_program().and_then(|path| sha256(&path)).ok(),
         },
         "slurm": variables(|name| SLURM.contains(&name)),
         "settings": variables(is_setting).unwrap_or_else(|| json!({})),
     })
-}
-
-/// What this process runs. On Linux this finds it even where a build has put another file in its
-/// place.
-pub fn executable() -> std::io::Result<PathBuf> {
-    let running = PathBuf::from("/proc/self/exe");
-    if running.exists() { Ok(running) } else { std::env::current_exe() }
-}
-
-/// By this a build is known: two of one git revision may differ in their flags, or in what was not
-/// committed.
-fn executable_sha256() -> Option<String> {
-    let (mut file, mut hash) = (files::open(&executable().ok()?).ok()?, Sha256::new());
-    std::io::copy(&mut file, &mut hash).ok()?;
-    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn host() -> Value {

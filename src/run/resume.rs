@@ -9,10 +9,10 @@ use crate::journal::merge::differences;
 use crate::journal::record::{Failure, Header};
 use crate::measure::fault::Fault;
 use crate::process::child::RUN_LIST;
+use crate::process::executable::this_program;
 use crate::process::exit::TRY_AGAIN;
 use crate::process::signals::Signals;
 use crate::render;
-use crate::run::env::executable;
 use crate::run::settings::{LOST_CASE, Settings};
 use crate::terminal::say;
 use anyhow::{Context, Result, ensure};
@@ -77,7 +77,7 @@ pub fn start_anew(
     settings: &Settings,
     signals: Option<&Signals>,
 ) -> Result<u8> {
-    let mut command = Command::new(executable()?);
+    let mut command = Command::new(this_program()?);
     let mut arguments = std::env::args_os();
     command
         .arg0(arguments.next().unwrap_or_default())
