@@ -57,16 +57,6 @@ impl Elements for DeviceArray {
 }
 
 impl DeviceArray {
-    /// How many.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// How each is stored.
     pub fn element(&self) -> Element {
         self.element

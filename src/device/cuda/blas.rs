@@ -65,7 +65,7 @@ impl<'a> Matrix<'a> {
 
     /// A matrix of an array.
     pub fn array(buffer: &'a DeviceArray, columns: usize, stride: usize) -> Self {
-        let (address, len, kind) = (buffer.address(), buffer.len(), kind(buffer.element()));
+        let (address, len, kind) = (buffer.address(), buffer.count(), kind(buffer.element()));
         Matrix { address, len, kind, columns, stride, transposed: false, buffer: PhantomData }
     }
 

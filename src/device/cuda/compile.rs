@@ -9,6 +9,7 @@ use crate::files::{self, write_atomically};
 use crate::terminal::say;
 use anyhow::Context;
 use cudarc::nvrtc::sys;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,13 @@ const HEADERS: [(&str, &str); 2] = [
 
 /// A macro and its value.
 pub type Define = (&'static str, String);
+
+/// Compiles a file of [`SOURCES`] with each of these sets of macros into the cache, on all cores.
+/// What fails here fails again where it is needed, and says why.
+pub fn compile_ahead(file: &str, variants: &[Vec<Define>], (major, minor): (i32, i32)) {
+    let arch = format!("sm_{major}{minor}");
+    variants.par_iter().for_each(|defines| _ = compile(file, defines, &arch));
+}
 
 /// Compiles a file of [`SOURCES`] with these macros for `arch` (`sm_90`), or takes the cubin from
 /// the cache. An error holds the compiler's log.

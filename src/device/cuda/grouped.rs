@@ -90,7 +90,7 @@ impl Blas {
     ) -> Result<(), DeviceError> {
         assert_eq!(tensors.len(), grouped.bound.len(), "the tensors are those that were bound");
         for (tensors, bound) in tensors.zip(&grouped.bound) {
-            let are = tensors.map(|tensor| (tensor.address(), tensor.len()));
+            let are = tensors.map(|tensor| (tensor.address(), tensor.count()));
             assert_eq!(are, *bound, "the tensors are those that were bound");
         }
         let Grouped { operations, sizes: [m, n, k], strides: [ldb, lda, ldc], .. } = grouped;

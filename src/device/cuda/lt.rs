@@ -153,7 +153,7 @@ impl Lt {
         matmul: &Matmul,
         [a, b, c]: [&DeviceArray; 3],
     ) -> Result<(), DeviceError> {
-        assert_eq!([a, b, c].map(DeviceArray::len), matmul.problem.lengths);
+        assert_eq!([a, b, c].map(Elements::count), matmul.problem.lengths);
         assert_eq!([a, b, c].map(DeviceArray::element), matmul.problem.elements);
         let (one, zero) = (1.0f32, 0.0f32);
         let at = |array: &DeviceArray| array.address() as *mut c_void;

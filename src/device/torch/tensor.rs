@@ -38,7 +38,7 @@ impl Memory<'_> {
                 };
                 (address, array.len(), array.element().bytes())
             }
-            Memory::DeviceArray(array) => (array.address(), array.len(), array.element_bytes()),
+            Memory::DeviceArray(array) => (array.address(), array.count(), array.element_bytes()),
         }
     }
 }
@@ -68,7 +68,9 @@ impl MemoryMut<'_> {
                 };
                 (address, array.len(), array.element().bytes())
             }
-            MemoryMut::DeviceArray(array) => (array.address(), array.len(), array.element_bytes()),
+            MemoryMut::DeviceArray(array) => {
+                (array.address(), array.count(), array.element_bytes())
+            }
         }
     }
 }

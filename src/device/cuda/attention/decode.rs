@@ -2,12 +2,11 @@
 
 use super::variant::{RESERVED_BYTES, common};
 use crate::device::DeviceError;
-use crate::device::cuda::compile::{Define, compile};
+use crate::device::cuda::compile::{Define, compile_ahead};
 use crate::device::cuda::{Cuda, Tensor};
 use crate::workload::{DType, SdpaShape};
 use cudarc::driver::sys::CUdevice_attribute;
 use cudarc::driver::{CudaFunction, CudaSlice, LaunchConfig, PushKernelArg};
-use rayon::prelude::*;
 
 /// Threads of a block.
 const THREADS: usize = 128;
@@ -131,18 +130,14 @@ impl DecodeKernel {
         })
     }
 
-    /// Compiles the kernels of these into the cache, on all cores. What fails here fails again
-    /// where it is needed, and says why.
+    /// Compiles the kernels of these into the cache.
     pub fn compile_ahead(cuda: &Cuda, wanted: &[(SdpaShape, DType)]) {
-        let (major, minor) = cuda.properties.compute_capability;
-        let arch = format!("sm_{major}{minor}");
         let mut variants: Vec<DecodeVariant> =
             wanted.iter().filter_map(|(shape, dtype)| variant(cuda, shape, *dtype).ok()).collect();
         variants.sort_by_key(DecodeVariant::name);
         variants.dedup();
-        variants.par_iter().for_each(|variant| {
-            let _ = compile("flash_decode.cu", &variant.defines(), &arch);
-        });
+        let variants: Vec<_> = variants.iter().map(DecodeVariant::defines).collect();
+        compile_ahead("flash_decode.cu", &variants, cuda.properties.compute_capability);
     }
 
     /// Enqueues `O = softmax(scale Q Kᵀ) V`.

@@ -7,14 +7,13 @@ pub use decode::{DecodeKernel, DecodeVariant};
 pub use variant::{FlashTiling, FlashVariant, MemEfficientTile, MemEfficientVariant};
 
 use super::Cuda;
-use super::compile::{Define, compile};
+use super::compile::{Define, compile, compile_ahead};
 use super::kernels::Tensor;
 use crate::device::DeviceError;
 use crate::workload::{DType, SdpaShape};
 use cudarc::driver::sys::{CUdevice_attribute, CUfunction_attribute};
 use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::Ptx;
-use rayon::prelude::*;
 
 /// A fused attention kernel, loaded.
 pub struct AttentionKernel {
@@ -70,19 +69,15 @@ impl AttentionKernel {
         Ok(FlashVariant { head_dim, unpadded, dtype, causal, tiling })
     }
 
-    /// Compiles the kernels of [`AttentionKernel::flash`] into the cache, on all cores: by default
-    /// S1 needs 80 of them, a second each. What fails here fails again where it is needed, and says
-    /// why.
+    /// Compiles the kernels of [`AttentionKernel::flash`] into the cache: by default S1 needs 80 of
+    /// them, a second each.
     pub fn compile_flash(cuda: &Cuda, wanted: &[(bool, usize, DType, bool)]) {
-        let (major, minor) = cuda.properties.compute_capability;
-        let arch = format!("sm_{major}{minor}");
         let variant = |&(unpadded, head_dim, dtype, causal): &(bool, usize, DType, bool)| {
             Self::flash_variant(cuda, unpadded, head_dim, dtype, causal).ok()
         };
-        let variants: Vec<FlashVariant> = wanted.iter().filter_map(variant).collect();
-        variants.par_iter().for_each(|variant| {
-            let _ = compile("flash.cu", &variant.defines(), &arch);
-        });
+        let variants = wanted.iter().filter_map(variant).map(|variant| variant.defines());
+        let variants: Vec<_> = variants.collect();
+        compile_ahead("flash.cu", &variants, cuda.properties.compute_capability);
     }
 
     /// CUTLASS-style memory-efficient attention for a multiple of 8. The driver refuses a head_dim

@@ -23,7 +23,7 @@ impl Kernels {
         smallest: f32,
     ) -> Result<(), DeviceError> {
         let sizes = gemm.matrices().map(|matrix| matrix.size[0] * matrix.size[1]);
-        assert_eq!([a.len(), b.len(), c.len()], sizes);
+        assert_eq!([a, b, c].map(Elements::count), sizes);
         assert_eq!(a.element(), b.element(), "A and B are stored alike");
         assert!(errors.len() >= rows.len());
         let GemmShape { m, n, k } = gemm.shape;
