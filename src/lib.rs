@@ -37,7 +37,7 @@
 //! [`experiments::TYPES`], a bench of a few lines and its name in `Cargo.toml`, an entry in the two
 //! specs of `experiments/`, a line in the table of README.md. Nothing else knows a type. To add an
 //! attention backend: a file in `src/ops/sdpa/`, a line in its `backends`, and its name in
-//! [`workload::operation::Backend`]. To add a command: a file in `src/cli/`, and its two
+//! [`workload::Backend`]. To add a command: a file in `src/cli/`, and its two
 //! lines in `src/cli/mod.rs`.
 
 pub mod advise;

@@ -1,4 +1,4 @@
-//! Whose implementation of an operation runs.
+//! Whose implementation of an operation runs, and whose was asked for.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,4 +19,33 @@ pub enum Provider {
     NightSweep,
     /// PyTorch, the one that is installed.
     Pytorch,
+}
+
+/// Whose kernels run under names that are PyTorch's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderChoice {
+    /// Attention: PyTorch's where there is one, else ours in their place. GEMMs: the library's.
+    #[default]
+    Auto,
+    /// PyTorch's and no others.
+    Pytorch,
+    /// Ours, whether there is a PyTorch or not.
+    NightSweep,
+}
+
+impl ProviderChoice {
+    /// Whether nobody asked for one.
+    pub fn is_auto(&self) -> bool {
+        *self == ProviderChoice::Auto
+    }
+
+    /// What it adds to the series of a case: `_pytorch`; nothing if it is `auto`.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            ProviderChoice::Auto => "",
+            ProviderChoice::Pytorch => "_pytorch",
+            ProviderChoice::NightSweep => "_night-sweep",
+        }
+    }
 }

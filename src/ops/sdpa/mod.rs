@@ -1,7 +1,7 @@
 //! Scaled dot-product attention, forward: a file for each backend, the choice in `attention`.
 //!
 //! To add a backend: a file with its [`AttentionBackend`], a line in `backends`, and its name in
-//! [`Backend`](crate::workload::operation::Backend).
+//! [`Backend`](crate::workload::Backend).
 
 mod attention;
 mod backend;
