@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! the device, PyTorch, telemetry -> session, once
-//! each experiment: part: cases -> state: its journal -> sweep: trials, Criterion, report
+//! each experiment: part: cases -> state: its journal -> sweep: passes, Criterion, report
 //! a lost device -> resume: another process, for what is left
 //! ```
 
@@ -12,6 +12,7 @@ pub(crate) mod env;
 pub(crate) mod list;
 mod notes;
 mod part;
+mod passes;
 pub(crate) mod progress;
 mod resume;
 mod session;
