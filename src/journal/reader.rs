@@ -106,51 +106,42 @@ fn add(
     measured: &mut HashSet<(String, Measured)>,
 ) -> Result<()> {
     check::line(&line)?;
+    let is_known = |id: &String| match known.contains(id) {
+        true => Ok(()),
+        false => Err(anyhow!("the header has no case {id}")),
+    };
+    let mut is_new = |id: &String, what: Measured| measured.insert((id.clone(), what));
+    // A resumed run goes on behind its End: only one that nothing follows says how the run ended.
+    run.end = None;
     match line {
         Line::Header(_) => bail!("a second header"),
         Line::Trial(trial) => {
-            ensure!(known.contains(&trial.case_id), "the header has no case {}", trial.case_id);
+            let (id, number) = (&trial.case_id, trial.trial);
+            is_known(id)?;
             let trials = run.header.protocol.most_trials();
-            ensure!(trial.trial < trials, "trial {} of {trials}, from 0", trial.trial);
-            ensure!(
-                measured.insert((trial.case_id.clone(), Measured::Trial(trial.trial))),
-                "a second trial of {} in trial {}",
-                trial.case_id,
-                trial.trial
-            );
-            // A resumed run goes on behind its End: only one that nothing follows says how the run
-            // ended.
-            run.end = None;
+            ensure!(number < trials, "trial {number} of {trials}, from 0");
+            let is_new = is_new(id, Measured::Trial(number));
+            ensure!(is_new, "a second trial of {id} in trial {number}");
             run.trials.push(*trial);
         }
         Line::Secondary(secondary) => {
             let id = &secondary.case_id;
-            ensure!(known.contains(id), "the header has no case {id}");
-            let is_new = measured.insert((id.clone(), Measured::Secondary));
-            ensure!(is_new, "secondary timings of {id}, again");
-            run.end = None;
+            is_known(id)?;
+            ensure!(is_new(id, Measured::Secondary), "secondary timings of {id}, again");
             run.secondary.push(*secondary);
         }
         Line::Energy(energy) => {
             let id = &energy.case_id;
-            ensure!(known.contains(id), "the header has no case {id}");
-            let is_new = measured.insert((id.clone(), Measured::Energy));
-            ensure!(is_new, "the energy of {id}, again");
-            run.end = None;
+            is_known(id)?;
+            ensure!(is_new(id, Measured::Energy), "the energy of {id}, again");
             run.energy.push(*energy);
         }
         Line::Failure(failure) => {
-            ensure!(known.contains(&failure.case_id), "the header has no case {}", failure.case_id);
-            run.end = None;
+            is_known(&failure.case_id)?;
             run.failures.push(failure);
         }
-        Line::Start(start) => {
-            run.end = None;
-            run.starts.push(start);
-        }
-        Line::End(end) => {
-            run.end = Some(end);
-        }
+        Line::Start(start) => run.starts.push(start),
+        Line::End(end) => run.end = Some(end),
     }
     Ok(())
 }

@@ -151,7 +151,7 @@ pub fn is_being_written(path: &Path) -> bool {
     files::open(path).is_ok_and(|file| lock(file) == Err(Errno::WOULDBLOCK))
 }
 
-/// A line as it is on disk; nothing that [`read`] would refuse.
+/// A line as it is on disk; nothing that [`super::read`] would refuse.
 fn text(line: &Line) -> Result<String> {
     check::line(line)?;
     let text = serde_json::to_string(line)?;

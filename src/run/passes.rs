@@ -31,30 +31,23 @@ pub fn measure(
     progress: &mut Progress,
 ) -> Result<Measured> {
     let protocol = run.header.protocol;
-    for number in 0..protocol.most_trials() {
-        let pass = Pass::Trial(number);
-        let mut order = order(run.header.cases.len(), run.header.seed, number);
-        order.retain(|index| pass.lacks(run, *index));
-        if number >= protocol.trials {
-            // What an earlier process measured of this pass was open when it began.
-            let open = decide::open(run, number);
-            order.retain(|index| open.contains(index));
-            progress.add_trials(order.len());
-        }
-        if let Some(ended) = make(pass, with, run, signals, progress, order)? {
-            return Ok(ended);
-        }
-    }
-    if protocol.kind == ProtocolKind::Gate {
-        return Ok(Measured::All);
-    }
-    let secondary = matches!(with.device, Device::Cuda(_)).then_some(Pass::Secondary);
-    let energy = with.energy_counter.as_ref().map(|_| Pass::Energy);
-    for (number, pass) in (protocol.most_trials()..).zip([secondary, energy]) {
+    let is_gate = protocol.kind == ProtocolKind::Gate;
+    let has_secondary = !is_gate && matches!(with.device, Device::Cuda(_));
+    let has_energy = !is_gate && with.energy_counter.is_some();
+    let trials = (0..protocol.most_trials()).map(|number| Some(Pass::Trial(number)));
+    let others = [has_secondary.then_some(Pass::Secondary), has_energy.then_some(Pass::Energy)];
+    for (number, pass) in trials.chain(others).enumerate() {
         let Some(pass) = pass else { continue };
         let mut order = order(run.header.cases.len(), run.header.seed, number);
         order.retain(|index| pass.lacks(run, *index));
-        progress.add_trials(order.len());
+        if number >= protocol.trials {
+            if matches!(pass, Pass::Trial(_)) {
+                // What an earlier process measured of this pass was open when it began.
+                let open = decide::open(run, number);
+                order.retain(|index| open.contains(index));
+            }
+            progress.add_trials(order.len());
+        }
         if let Some(ended) = make(pass, with, run, signals, progress, order)? {
             return Ok(ended);
         }
