@@ -337,3 +337,60 @@ fn a_name_from_outside_commands_no_terminal() {
     let refused = compare(&run, &reference, &[]).refused();
     assert!(!refused.contains('\u{1b}'), "{refused}");
 }
+
+#[test]
+fn nothing_is_judged_of_a_case_whose_kernels_are_not_named() {
+    let runs = Runs::new();
+    let [run, reference] = ["card", "reference"].map(|reports| {
+        runs.of(
+            reports,
+            |_| {},
+            |trial| {
+                if trial.case_id.ends_with("K1064") {
+                    trial.ran.kernels.clear();
+                }
+            },
+        )
+    });
+    let named = runs.at("named", 1.0, 1.0);
+    for (run, reference) in [(&run, &reference), (&run, &named), (&named, &reference)] {
+        let ran = compare(run, reference, &[]).succeeded();
+        let says = ["7 of 9 cases judged", "as other kernels ran: 1 case (G3/fp16/K1064)"];
+        assert_contains(&words(&ran), &says);
+    }
+}
+
+#[test]
+fn an_env_that_is_there_has_to_be_read() {
+    let runs = Runs::new();
+    let reference = runs.at("reference", 1.0, 1.0);
+    let run = runs.at("card", 1.0, 1.0);
+    let env = Path::new(&run).join("env.json");
+    let refused = |says: &[&str]| {
+        compare(&run, &reference, &[]).refused_for(says);
+        compare(&reference, &run, &[]).refused_for(says);
+        night_sweep(&["compare", &run, &reference]).refused_for(says);
+    };
+    for broken in ["{", "null", "[]", "\"text\""] {
+        fs::write(&env, broken).unwrap();
+        refused(&["env.json is no env.json of a run"]);
+    }
+    fs::remove_file(&env).unwrap();
+    compare(&run, &reference, &[]).succeeded();
+    fs::create_dir(&env).unwrap();
+    refused(&["cannot read", "env.json", "it is a folder"]);
+}
+
+#[test]
+fn a_folder_is_looked_through_as_deep_as_it_is_said() {
+    let runs = Runs::new();
+    let reference = runs.at("reference", 1.0, 1.0);
+    let deep = runs.at("a/b", 1.0, 1.0);
+    compare(&runs.path("a"), &reference, &[]).refused_for(&["`<run id>` or `<group>/<run id>`"]);
+    compare(&runs.path("a/b"), &reference, &[]).succeeded();
+    // Links around in a circle.
+    std::os::unix::fs::symlink(".", runs.path("a/b/again")).unwrap();
+    compare(&deep, &runs.path("a"), &[]).succeeded();
+    compare("", &reference, &[]).ended_with(2);
+    compare(&deep, "", &[]).ended_with(2);
+}

@@ -6,6 +6,7 @@ use crate::compare::stored::{self, Allowed};
 use crate::journal::home::criterion_home;
 use anyhow::{Context, Result};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use std::path::{Path, PathBuf};
 
 /// Say which cases of one run, or of one of Criterion's baselines, are slower in another; or
@@ -15,9 +16,14 @@ use std::path::{Path, PathBuf};
 pub struct CompareArgs {
     /// A run folder, or a folder of several runs; with --criterion the name of a baseline; with
     /// --reference what is judged.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     base: String,
     /// The same for what is judged; with --criterion `new` is the newest run.
-    #[arg(required_unless_present = "reference", conflicts_with = "reference")]
+    #[arg(
+        value_parser = NonEmptyStringValueParser::new(),
+        required_unless_present = "reference",
+        conflicts_with = "reference"
+    )]
     cand: Option<String>,
     /// Judge the card that BASE was measured on by runs of another card of its model: RUNS, a
     /// folder; without a value the published night of that model.

@@ -22,6 +22,7 @@ pub(crate) mod intervals;
 pub mod model;
 pub(crate) mod peak;
 pub mod raw;
+pub mod read;
 mod secondary;
 pub mod summarise;
 pub mod summary;
