@@ -167,10 +167,18 @@ fn what_no_run_measures_is_refused_by_every_command() {
     for command in &commands {
         night_sweep(command).refused_for(&["raw.json", "schema version 3.0"]);
     }
+    let mut variant = raw.pointer(&at("")).unwrap().clone();
+    let of_row = ["timing", "kernels", "derived"].map(|key| (key.to_owned(), variant[key].clone()));
+    variant["variants"] = json!({"best_algorithm": Value::Object(of_row.into_iter().collect())});
+    variant["variants"]["best_algorithm"]["timing"]["p50"] = json!(0);
     for (key, value, says) in [
         ("/timing/p50", json!(0.0), "timing is 0.0 ms"),
         ("/timing/mean", json!(-1.5), "timing is -1.5 ms"),
         ("/timing/p50", json!(1e300), "timing is 1e+300 ms"),
+        ("/isolated/p50", json!(-1), "isolated is -1.0 ms"),
+        ("/cold/p90", json!(0), "cold is 0.0 ms"),
+        ("/per_call/max", json!(1e300), "per_call is 1e+300 ms"),
+        ("", variant, "best_algorithm is 0.0 ms"),
         ("/timing_raw/0", json!(5e-324), "timing_raw is 5e-324 ms"),
         ("/timing_raw", json!([]), "timing_raw has no samples"),
         ("/trial_p50/0", json!(0), "trial_p50 is 0.0 ms"),

@@ -316,6 +316,15 @@ fn published_points_lie_beside_the_runs_when_they_are_asked_for() {
     assert!(run["label"].as_str().unwrap().starts_with("published: NVIDIA A100"), "{run}");
     let points = &run["curves"]["SDPA, batch 4, seq 2048, 32 heads"]["points"];
     assert_eq!(points[0], json!([107, 2.192, null]));
+    // Points that no launch has are refused.
+    let points = root.join("points.yaml");
+    for point in ["107: .nan", "107: .inf", "107: 0", "0: 1.0", "18446744073709551615: 1.0"] {
+        let series = format!("series: [{{group: P1, curve: c, points_ms: {{{point}}}}}]");
+        let text = format!("source: a\ndevice: b\nsoftware: c\nmethod: d\n{series}\n");
+        fs::write(&points, text).unwrap();
+        let error = format!("{:#}", index::write(root, Some(&points)).unwrap_err());
+        assert!(error.starts_with("cannot read the reference"), "{point}: {error}");
+    }
     // A file that is no reference is an error, and leaves the index as it was.
     let spec = experiments.join("night_sweep.yaml");
     let error = format!("{:#}", index::write(root, Some(&spec)).unwrap_err());

@@ -4,10 +4,9 @@ use super::assign::Place;
 use crate::advise::dims_file;
 use crate::advise::input::Item;
 use crate::experiments::model_layers::architecture::{Architecture, Linear};
-use crate::files::{self, cannot};
 use crate::results::folder;
 use crate::results::model::ModuleLoss;
-use crate::results::summary::Summary;
+use crate::results::read;
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,12 +21,8 @@ pub struct Written {
 /// What the run of a folder advises, module by module.
 pub fn read(dir: &Path) -> Result<Vec<ModuleLoss>> {
     let file = folder::summary(dir);
-    let bytes =
-        files::read_unzipped(&file, files::RUN_BYTES).with_context(cannot("read", &file))?;
-    let summary: Summary = serde_json::from_slice(&bytes).with_context(cannot("read", &file))?;
-    let model =
-        summary.model.with_context(|| format!("{} is no run of a model", file.display()))?;
-    Ok(model.modules)
+    let model = read::summary(dir)?.model;
+    Ok(model.with_context(|| format!("{} is no run of a model", file.display()))?.modules)
 }
 
 /// The file `text`, whose `items` went to `places`, with what the run advises.
@@ -64,7 +59,10 @@ pub fn advised(
                 None => bail!(
                     "the run has no advice for {name}: it is of another model, or lacks a time"
                 ),
-                Some(Some(dims)) => found.extend(dims.get(place.group)),
+                Some(Some(dims)) => found.push(
+                    fitting(dims, place, model)
+                        .with_context(|| format!("the run's advice for {name}"))?,
+                ),
                 Some(None) => dense.push(named()),
             }
         }
@@ -79,6 +77,19 @@ pub fn advised(
     notes.extend(left("the width of the MLP was cut too", &within));
     let changed = items.iter().zip(&dims).filter(|(item, dim)| item.dim != **dim).count();
     Ok(Written { text: dims_file::replaced(text, &dims)?, changed, notes })
+}
+
+/// Of the dims that are advised for a module that of a place; the model has to have room for it.
+fn fitting(dims: &[usize], place: &Place, model: &Architecture) -> Result<usize> {
+    let misfit = match place.linear {
+        Some(linear) => model.misfit_of_ranks(linear, dims),
+        None => dims.iter().find_map(|width| model.misfit_of_width(*width)),
+    };
+    match (dims.get(place.group), misfit) {
+        (_, Some(misfit)) => bail!("{misfit}: it is of another model"),
+        (None | Some(0), None) => bail!("{dims:?} has no dimension for it: it is of another model"),
+        (Some(dim), None) => Ok(*dim),
+    }
 }
 
 /// Ranks that are left as they are: a model has hundreds.

@@ -21,6 +21,7 @@ pub(crate) mod folder;
 pub(crate) mod intervals;
 pub mod model;
 pub(crate) mod peak;
+pub(crate) mod possible;
 pub mod raw;
 pub mod read;
 mod secondary;

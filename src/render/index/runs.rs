@@ -2,6 +2,7 @@
 
 use crate::files::{self, plain_name};
 use crate::results::folder::{self, is_run_folder};
+use crate::results::possible;
 use crate::results::raw::Metadata;
 use crate::results::read;
 use crate::results::summary::Summary;
@@ -127,8 +128,8 @@ fn read_one(dir: &Path) -> Result<(Raw, Summary)> {
     let raw: Raw = json(&folder::raw(dir))?;
     read::ensure_schema(&raw.schema_version)?;
     for row in &raw.measurements {
-        read::ensure_dim(row.dim)?;
-        row.timing.iter().try_for_each(|timing| read::ensure_time("timing", timing.p50))?;
+        possible::dim(row.dim)?;
+        row.timing.iter().try_for_each(|timing| possible::time("timing", timing.p50))?;
     }
     Ok((raw, json(&folder::summary(dir))?))
 }
