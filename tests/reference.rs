@@ -300,11 +300,14 @@ fn what_cannot_be_judged_is_refused_or_has_no_answer() {
     }
     compare(&run, "/nonexistent", &[]).refused_for(&["/nonexistent"]);
     compare("/nonexistent", &reference, &[]).refused_for(&["/nonexistent"]);
-    for more in [&["--criterion"][..], &["--threshold", "6%"], &[&reference], &["--allow-missing"]]
-    {
+    for more in [&["--criterion"][..], &["--threshold", "6%"], &["--allow-missing"]] {
         let ran = compare(&run, &reference, more).ended_with(2);
         assert_contains(&ran.stderr, &["cannot be used with"]);
     }
+
+    // Who writes a space where `=` has to stand is told so.
+    night_sweep(&["compare", &run, "--reference", &reference])
+        .refused_for(&[&format!("--reference={reference}")]);
 
     // Another size under the same ids.
     let out = runs.path("out");
@@ -393,4 +396,37 @@ fn a_folder_is_looked_through_as_deep_as_it_is_said() {
     compare(&deep, &runs.path("a"), &[]).succeeded();
     compare("", &reference, &[]).ended_with(2);
     compare(&deep, "", &[]).ended_with(2);
+}
+
+/// Two cards a side, each with half of the cases.
+#[test]
+fn power_limits_differ_whatever_card_has_them() {
+    let runs = Runs::new();
+    let card = |reports: &str, uuid: &str, watts: u32, half: usize| {
+        let own = |header: &mut Header| {
+            header.env["gpu"]["uuid"] = uuid.into();
+            header.env["gpu"]["power_limit_w"] = watts.into();
+        };
+        let file = Path::new(&runs.of(reports, own, |_| {})).join("raw.json");
+        let mut raw = json_of(&file);
+        let rows = raw["measurements"].as_array_mut().unwrap();
+        let kept = rows.iter().skip(half).step_by(2).cloned().collect();
+        *rows = kept;
+        fs::write(&file, raw.to_string()).unwrap();
+    };
+    card("card/a", "GPU-1", 500, 0);
+    card("card/b", "GPU-2", 700, 1);
+    card("reference/a", "GPU-3", 700, 0);
+    card("reference/b", "GPU-4", 500, 1);
+    let all = |side: &str| {
+        let folders = fs::read_dir(runs.path(side)).unwrap().map(|entry| entry.unwrap().path());
+        for folder in folders.collect::<Vec<_>>() {
+            let run = fs::read_dir(folder.join("G3")).unwrap().next().unwrap().unwrap().path();
+            fs::rename(run, folder.join("run")).unwrap();
+        }
+        runs.path(side)
+    };
+    let ran = compare(&all("card"), &all("reference"), &[]).succeeded();
+    assert_contains(&words(&ran), &["8 of 9 cases judged"]);
+    assert!(!ran.stdout.contains("power limit:"), "{}", ran.stdout);
 }

@@ -4,7 +4,8 @@ use crate::compare::reference::{self, published};
 use crate::compare::side::{criterion, runs};
 use crate::compare::stored::{self, Allowed};
 use crate::journal::home::criterion_home;
-use anyhow::{Context, Result};
+use crate::terminal::text::shell;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,7 @@ pub struct CompareArgs {
     /// The same for what is judged; with --criterion `new` is the newest run.
     #[arg(
         value_parser = NonEmptyStringValueParser::new(),
-        required_unless_present = "reference",
-        conflicts_with = "reference"
+        required_unless_present = "reference"
     )]
     cand: Option<String>,
     /// Judge the card that BASE was measured on by runs of another card of its model: RUNS, a
@@ -64,6 +64,11 @@ reference.md.
 
 pub fn run(arguments: &CompareArgs) -> Result<u8> {
     match (&arguments.reference, &arguments.cand) {
+        (Some(_), Some(cand)) => bail!(
+            "with --reference one run or folder is judged; what it is judged by stands behind `=`: \
+             --reference={}",
+            shell(Path::new(cand))
+        ),
         (Some(named), _) => against_reference(arguments, named.as_deref()),
         (None, cand) => against_base(arguments, cand.as_deref().unwrap_or_default()),
     }
