@@ -330,15 +330,32 @@ fn what_cannot_be_judged_is_refused_or_has_no_answer() {
 
 #[test]
 fn a_name_from_outside_commands_no_terminal() {
+    let name = "\u{1b}[2JGPU<img src=x>\u{202e}\n::error::x|`a`[b](c)";
     let runs = Runs::new();
-    let hostile = |header: &mut Header| header.env["gpu"]["name"] = "\u{1b}[2JGPU".into();
-    let run = runs.of("card", hostile, |_| {});
-    let ran = compare(&run, &run, &[]).succeeded();
-    assert_contains(&words(&ran), &["the reference was measured on this card as well"]);
-    assert!(!ran.stdout.contains('\u{1b}'), "{}", ran.stdout);
+    let hostile = |header: &mut Header| {
+        header.env["gpu"]["name"] = name.into();
+        header.env["gpu"]["uuid"] = name.into();
+        header.env["libraries"]["cublas"] = name.into();
+        header.env["settings"]["NIGHT_SWEEP_FAULT"] = name.into();
+    };
+    let run = runs.of("card", hostile, |trial| trial.ran.kernels[0].name = name.to_owned());
+    let is_bare = |text: &str| {
+        let is_begun = text.lines().any(|line| line.trim_start().starts_with("::"));
+        text.contains(['\u{1b}', '\u{202e}']) || is_begun
+    };
+    let out = runs.path("out");
+    for format in ["table", "json", "markdown"] {
+        let ran = compare(&run, &run, &["--format", format, "--out", &out]).succeeded();
+        assert_contains(&words(&ran), &["the reference was measured on this card as well"]);
+        assert!(!is_bare(&ran.stdout), "{}", ran.stdout);
+    }
+    let markdown = fs::read_to_string(Path::new(&out).join("reference.md")).unwrap();
+    assert!(!is_bare(&markdown) && !markdown.contains("<img"), "{markdown}");
+    assert_contains(&markdown, &["&lt;img src=x&gt;", "\\|\\`a\\`\\[b\\](c)"]);
+    assert_matches_schema(&Path::new(&out).join("reference.json"), "reference");
     let reference = runs.at("reference", 1.0, 1.0);
     let refused = compare(&run, &reference, &[]).refused();
-    assert!(!refused.contains('\u{1b}'), "{refused}");
+    assert!(!is_bare(&refused), "{refused}");
 }
 
 #[test]
