@@ -10,9 +10,10 @@ mod synthetic;
 
 use night_sweep::journal::record::Header;
 use night_sweep::render;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::{assert_contains, compress, names, night_sweep};
+use support::{assert_contains, compress, json as json_of, names, night_sweep};
 use synthetic::{Outcome, g3, journal, s1};
 use tempfile::TempDir;
 
@@ -104,7 +105,7 @@ fn of_both_files_the_plain_one_counts() {
     assert_eq!(summary(&folder).succeeded().stdout, before);
     fs::rename(folder.join("kept"), folder.join("raw.json.gz")).unwrap();
     fs::write(folder.join("raw.json"), "{").unwrap();
-    summary(&folder).refused_for(&["/raw.json is no report of this version"]);
+    summary(&folder).refused_for(&["/raw.json is no raw.json of a run"]);
 }
 
 #[test]
@@ -135,4 +136,75 @@ fn a_broken_file_is_named_in_one_line_by_every_command() {
     let index = ["report", "--index", "--results-root", root.path().to_str().unwrap()];
     let ran = night_sweep(&index).succeeded();
     assert_contains(&ran.stderr, &["left out: G3/a: cannot read", "raw.json.gz"]);
+}
+
+/// Whoever wrote it: no median of it is worth anything, and sums of it would overflow.
+#[test]
+fn what_no_run_measures_is_refused_by_every_command() {
+    let (root, folder) = gemm();
+    let file = folder.join("raw.json");
+    let raw = json_of(&file);
+    let at = |key: &str| format!("/measurements/3{key}");
+    let id = raw.pointer(&at("/case_id")).unwrap().as_str().unwrap();
+    let changed = |pointer: &str, value: Value| {
+        let mut raw = raw.clone();
+        *raw.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
+        raw.to_string()
+    };
+    let folder = folder.to_str().unwrap();
+    let reference = format!("--reference={folder}");
+    let commands = [
+        vec!["summary", folder],
+        vec!["advise", folder, "--dims", "67"],
+        vec!["export", folder, "--format", "csv"],
+        vec!["export", folder, "--format", "latency-table"],
+        vec!["compare", folder, folder],
+        vec!["compare", folder, &reference],
+    ];
+    let first = raw.pointer("/measurements/0/case_id").unwrap();
+    let schema = changed("/schema_version", json!("3.0"));
+    fs::write(&file, schema).unwrap();
+    for command in &commands {
+        night_sweep(command).refused_for(&["raw.json", "schema version 3.0"]);
+    }
+    let mut variant = raw.pointer(&at("")).unwrap().clone();
+    let of_row = ["timing", "kernels", "derived"].map(|key| (key.to_owned(), variant[key].clone()));
+    variant["variants"] = json!({"best_algorithm": Value::Object(of_row.into_iter().collect())});
+    variant["variants"]["best_algorithm"]["timing"]["p50"] = json!(0);
+    for (key, value, says) in [
+        ("/timing/p50", json!(0.0), "timing is 0.0 ms"),
+        ("/timing/mean", json!(-1.5), "timing is -1.5 ms"),
+        ("/timing/p50", json!(1e300), "timing is 1e+300 ms"),
+        ("/isolated/p50", json!(-1), "isolated is -1.0 ms"),
+        ("/cold/p90", json!(0), "cold is 0.0 ms"),
+        ("/per_call/max", json!(1e300), "per_call is 1e+300 ms"),
+        ("", variant, "best_algorithm is 0.0 ms"),
+        ("/timing_raw/0", json!(5e-324), "timing_raw is 5e-324 ms"),
+        ("/timing_raw", json!([]), "timing_raw has no samples"),
+        ("/trial_p50/0", json!(0), "trial_p50 is 0.0 ms"),
+        ("/trial_sm_mhz/0", json!(0), "trial_sm_mhz is 0.0 MHz"),
+        ("/cycles_p50", json!(-5), "-5.0 are no SM cycles"),
+        ("/trial_cycles/0", json!(1e300), "1e+300 are no SM cycles"),
+        ("/dim", json!(u64::MAX), "dim 18446744073709551615 is that of no tensor"),
+        ("/shape/M", json!(0), "a tensor of [0, "),
+        ("/shape/M", json!(u64::MAX), "a tensor of [18446744073709551615, "),
+        ("/provider", json!("other"), "unknown variant `other`"),
+        ("/timing", json!(null), "invalid type: null"),
+    ] {
+        fs::write(&file, changed(&at(key), value)).unwrap();
+        for command in &commands {
+            night_sweep(command).refused_for(&["raw.json", id, says]);
+        }
+    }
+    fs::write(&file, changed(&at("/case_id"), first.clone())).unwrap();
+    for command in &commands {
+        night_sweep(command).refused_for(&["raw.json", first.as_str().unwrap(), "in it twice"]);
+    }
+    // The index leaves such a run out.
+    for (key, value) in [("/timing/p50", json!(0)), ("/dim", json!(u64::MAX))] {
+        fs::write(&file, changed(&at(key), value)).unwrap();
+        let index = ["report", "--index", "--results-root", root.path().to_str().unwrap()];
+        let ran = night_sweep(&index).succeeded();
+        assert_contains(&ran.stderr, &["left out: G3/a: "]);
+    }
 }

@@ -11,6 +11,7 @@ use night_sweep::advise::{Request, advise, input};
 use night_sweep::experiments::TYPES;
 use night_sweep::experiments::sweep::Type;
 use night_sweep::render::{self, Written};
+use night_sweep::results::read;
 use night_sweep::results::view::{Axis, Layout};
 use night_sweep::spec::{Experiment, Spec, SpecError};
 use night_sweep::workload::operation::Operation;
@@ -215,7 +216,7 @@ fn a_decode_step_is_advised_on_and_its_padded_cache_told_of() {
         max_overhead: 0.1,
         budget: None,
     };
-    let runs = [input::read_run(&folder).unwrap()];
+    let runs = [read::raw(&folder).unwrap()];
     let advice = advise(&runs, &request).unwrap();
     assert_eq!(advice.recommendations[0].recommended_dim, Some(112));
     let other = Request { operation: Some(Axis::Sdpa), ..request };

@@ -247,7 +247,59 @@ fn filters_narrow_the_table_and_what_is_drawn() {
     assert_eq!((&seen["rows_none"], &seen["is_drawn_none"]), (&json!(0), &json!(false)));
     // A link to a filtered view.
     assert_eq!(seen["shown_link"], "1 of 3 runs shown");
-    assert_eq!((&seen["drawn_link"], &seen["curve_link"]), (&json!("S2_sweep"), &json!("MATH")));
+    assert_eq!((&seen["drawn_link"], &seen["curve_link"]), (&json!("S2/S2_sweep"), &json!("MATH")));
+}
+
+/// As `change` leaves a file of a run.
+fn edit(root: &Path, run: &str, change: impl Fn(&str) -> String) {
+    let file = root.join(run).join("raw.json");
+    fs::write(&file, change(&fs::read_to_string(&file).unwrap())).unwrap();
+}
+
+#[test]
+fn entries_of_two_types_may_share_a_name() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    report(root, "G3", 1, "GPU", &g3()[..4]);
+    report(root, "S2", 2, "GPU", &s2());
+    edit(root, "S2/20260102_000000_S2_sweep", |raw| raw.replace("S2_sweep", "G3_sweep"));
+    let data = browser::data(&page(root))["experiments"].clone();
+    let each = |at: usize| (&data[at]["name"], &data[at]["group"], &data[at]["dim_name"]);
+    assert_eq!(each(0), (&json!("G3_sweep"), &json!("G3"), &json!("K")));
+    assert_eq!(each(1), (&json!("G3_sweep"), &json!("S2"), &json!("head_dim")));
+}
+
+/// What is a property of every object in a script, markup, and a text that turns.
+const NAMES: [&str; 4] = [
+    "constructor",
+    "__proto__",
+    "</script><script>broken = 1</script><img src=x onerror='broken = 1'>",
+    "a\u{202e}b\u{1b}[2J|`c`\n\"&amp;",
+];
+
+#[test]
+#[ignore = "needs chromium"]
+fn names_from_outside_are_drawn_and_not_run() {
+    for name in NAMES {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        report(root, "G3", 1, "GPU", &g3()[..20]);
+        report(root, "G3", 2, name, &g3()[..20]);
+        let quoted = json!(name).to_string();
+        let curve = |raw: &str| raw.replace("\"curve\":\"fp16\"", &format!("\"curve\":{quoted}"));
+        edit(root, "G3/20260102_000000_G3_sweep", curve);
+        let page = page(root);
+        assert!(page.contains("default-src 'none'"));
+        let seen = browser::seen(&page);
+        assert_eq!((&seen["failed"], &seen["broken"]), (&json!(null), &json!(false)), "{name}");
+        assert_eq!((&seen["scripts"], &seen["images"]), (&json!(2), &json!(0)), "{name}");
+        // Either curve is of one run alone.
+        assert_eq!(
+            (&seen["dots"], &seen["shown_first"]),
+            (&json!(20), &json!("2 of 2 runs shown"))
+        );
+        assert_eq!(seen["legend_first"].as_array().unwrap().len(), 1, "{name}");
+    }
 }
 
 #[test]
@@ -264,6 +316,15 @@ fn published_points_lie_beside_the_runs_when_they_are_asked_for() {
     assert!(run["label"].as_str().unwrap().starts_with("published: NVIDIA A100"), "{run}");
     let points = &run["curves"]["SDPA, batch 4, seq 2048, 32 heads"]["points"];
     assert_eq!(points[0], json!([107, 2.192, null]));
+    // Points that no launch has are refused.
+    let points = root.join("points.yaml");
+    for point in ["107: .nan", "107: .inf", "107: 0", "0: 1.0", "18446744073709551615: 1.0"] {
+        let series = format!("series: [{{group: P1, curve: c, points_ms: {{{point}}}}}]");
+        let text = format!("source: a\ndevice: b\nsoftware: c\nmethod: d\n{series}\n");
+        fs::write(&points, text).unwrap();
+        let error = format!("{:#}", index::write(root, Some(&points)).unwrap_err());
+        assert!(error.starts_with("cannot read the reference"), "{point}: {error}");
+    }
     // A file that is no reference is an error, and leaves the index as it was.
     let spec = experiments.join("night_sweep.yaml");
     let error = format!("{:#}", index::write(root, Some(&spec)).unwrap_err());

@@ -247,6 +247,24 @@ fn an_h100_beside_an_h200_is_as_the_runs_say() {
     }
 }
 
+/// A model has hundreds of ranks: what is said of all of them is one line.
+#[test]
+fn a_published_model_advises_in_a_few_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("better.json");
+    let model = root().join("experiments/models/llama-3-8b");
+    let (dims, run) = (model.join("palu_r07.json"), folder("h200", "M1_model_layers"));
+    let [model, dims, run, out] = [&model, &dims, &run, &out].map(|path| path.to_str().unwrap());
+    let words = ["model", model, "--dims", dims, "--run", run, "--write-dims", out];
+    let ran = night_sweep(&words).succeeded();
+    assert_contains(&ran.stdout, &["0 of 128 dimensions changed"]);
+    assert_contains(
+        &ran.stderr,
+        &["the dense layer is advised: 128 ranks are left (model.layers.0"],
+    );
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+}
+
 /// The lines of a block of the README that begins with this, but for those left out.
 fn block(start: &str) -> Vec<String> {
     let text = document("README.md");

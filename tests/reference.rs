@@ -300,11 +300,14 @@ fn what_cannot_be_judged_is_refused_or_has_no_answer() {
     }
     compare(&run, "/nonexistent", &[]).refused_for(&["/nonexistent"]);
     compare("/nonexistent", &reference, &[]).refused_for(&["/nonexistent"]);
-    for more in [&["--criterion"][..], &["--threshold", "6%"], &[&reference], &["--allow-missing"]]
-    {
+    for more in [&["--criterion"][..], &["--threshold", "6%"], &["--allow-missing"]] {
         let ran = compare(&run, &reference, more).ended_with(2);
         assert_contains(&ran.stderr, &["cannot be used with"]);
     }
+
+    // Who writes a space where `=` has to stand is told so.
+    night_sweep(&["compare", &run, "--reference", &reference])
+        .refused_for(&[&format!("--reference={reference}")]);
 
     // Another size under the same ids.
     let out = runs.path("out");
@@ -327,13 +330,120 @@ fn what_cannot_be_judged_is_refused_or_has_no_answer() {
 
 #[test]
 fn a_name_from_outside_commands_no_terminal() {
+    let name = "\u{1b}[2JGPU<img src=x>\u{202e}\n::error::x|`a`[b](c)";
     let runs = Runs::new();
-    let hostile = |header: &mut Header| header.env["gpu"]["name"] = "\u{1b}[2JGPU".into();
-    let run = runs.of("card", hostile, |_| {});
-    let ran = compare(&run, &run, &[]).succeeded();
-    assert_contains(&words(&ran), &["the reference was measured on this card as well"]);
-    assert!(!ran.stdout.contains('\u{1b}'), "{}", ran.stdout);
+    let hostile = |header: &mut Header| {
+        header.env["gpu"]["name"] = name.into();
+        header.env["gpu"]["uuid"] = name.into();
+        header.env["libraries"]["cublas"] = name.into();
+        header.env["settings"]["NIGHT_SWEEP_FAULT"] = name.into();
+    };
+    let run = runs.of("card", hostile, |trial| trial.ran.kernels[0].name = name.to_owned());
+    let is_bare = |text: &str| {
+        let is_begun = text.lines().any(|line| line.trim_start().starts_with("::"));
+        text.contains(['\u{1b}', '\u{202e}']) || is_begun
+    };
+    let out = runs.path("out");
+    for format in ["table", "json", "markdown"] {
+        let ran = compare(&run, &run, &["--format", format, "--out", &out]).succeeded();
+        assert_contains(&words(&ran), &["the reference was measured on this card as well"]);
+        assert!(!is_bare(&ran.stdout), "{}", ran.stdout);
+    }
+    let markdown = fs::read_to_string(Path::new(&out).join("reference.md")).unwrap();
+    assert!(!is_bare(&markdown) && !markdown.contains("<img"), "{markdown}");
+    assert_contains(&markdown, &["&lt;img src=x&gt;", "\\|\\`a\\`\\[b\\](c)"]);
+    assert_matches_schema(&Path::new(&out).join("reference.json"), "reference");
     let reference = runs.at("reference", 1.0, 1.0);
     let refused = compare(&run, &reference, &[]).refused();
-    assert!(!refused.contains('\u{1b}'), "{refused}");
+    assert!(!is_bare(&refused), "{refused}");
+}
+
+#[test]
+fn nothing_is_judged_of_a_case_whose_kernels_are_not_named() {
+    let runs = Runs::new();
+    let [run, reference] = ["card", "reference"].map(|reports| {
+        runs.of(
+            reports,
+            |_| {},
+            |trial| {
+                if trial.case_id.ends_with("K1064") {
+                    trial.ran.kernels.clear();
+                }
+            },
+        )
+    });
+    let named = runs.at("named", 1.0, 1.0);
+    for (run, reference) in [(&run, &reference), (&run, &named), (&named, &reference)] {
+        let ran = compare(run, reference, &[]).succeeded();
+        let says = ["7 of 9 cases judged", "as other kernels ran: 1 case (G3/fp16/K1064)"];
+        assert_contains(&words(&ran), &says);
+    }
+}
+
+#[test]
+fn an_env_that_is_there_has_to_be_read() {
+    let runs = Runs::new();
+    let reference = runs.at("reference", 1.0, 1.0);
+    let run = runs.at("card", 1.0, 1.0);
+    let env = Path::new(&run).join("env.json");
+    let refused = |says: &[&str]| {
+        compare(&run, &reference, &[]).refused_for(says);
+        compare(&reference, &run, &[]).refused_for(says);
+        night_sweep(&["compare", &run, &reference]).refused_for(says);
+    };
+    for broken in ["{", "null", "[]", "\"text\""] {
+        fs::write(&env, broken).unwrap();
+        refused(&["env.json is no env.json of a run"]);
+    }
+    fs::remove_file(&env).unwrap();
+    compare(&run, &reference, &[]).succeeded();
+    fs::create_dir(&env).unwrap();
+    refused(&["cannot read", "env.json", "it is a folder"]);
+}
+
+#[test]
+fn a_folder_is_looked_through_as_deep_as_it_is_said() {
+    let runs = Runs::new();
+    let reference = runs.at("reference", 1.0, 1.0);
+    let deep = runs.at("a/b", 1.0, 1.0);
+    compare(&runs.path("a"), &reference, &[]).refused_for(&["`<run id>` or `<group>/<run id>`"]);
+    compare(&runs.path("a/b"), &reference, &[]).succeeded();
+    // Links around in a circle.
+    std::os::unix::fs::symlink(".", runs.path("a/b/again")).unwrap();
+    compare(&deep, &runs.path("a"), &[]).succeeded();
+    compare("", &reference, &[]).ended_with(2);
+    compare(&deep, "", &[]).ended_with(2);
+}
+
+/// Two cards a side, each with half of the cases.
+#[test]
+fn power_limits_differ_whatever_card_has_them() {
+    let runs = Runs::new();
+    let card = |reports: &str, uuid: &str, watts: u32, half: usize| {
+        let own = |header: &mut Header| {
+            header.env["gpu"]["uuid"] = uuid.into();
+            header.env["gpu"]["power_limit_w"] = watts.into();
+        };
+        let file = Path::new(&runs.of(reports, own, |_| {})).join("raw.json");
+        let mut raw = json_of(&file);
+        let rows = raw["measurements"].as_array_mut().unwrap();
+        let kept = rows.iter().skip(half).step_by(2).cloned().collect();
+        *rows = kept;
+        fs::write(&file, raw.to_string()).unwrap();
+    };
+    card("card/a", "GPU-1", 500, 0);
+    card("card/b", "GPU-2", 700, 1);
+    card("reference/a", "GPU-3", 700, 0);
+    card("reference/b", "GPU-4", 500, 1);
+    let all = |side: &str| {
+        let folders = fs::read_dir(runs.path(side)).unwrap().map(|entry| entry.unwrap().path());
+        for folder in folders.collect::<Vec<_>>() {
+            let run = fs::read_dir(folder.join("G3")).unwrap().next().unwrap().unwrap().path();
+            fs::rename(run, folder.join("run")).unwrap();
+        }
+        runs.path(side)
+    };
+    let ran = compare(&all("card"), &all("reference"), &[]).succeeded();
+    assert_contains(&words(&ran), &["8 of 9 cases judged"]);
+    assert!(!ran.stdout.contains("power limit:"), "{}", ran.stdout);
 }

@@ -1,10 +1,6 @@
-//! What the user hands over: run folders, a list of dimensions, a percentage.
+//! What the user hands over: a list of dimensions, a percentage.
 
-use crate::files;
-use crate::results::folder;
-use crate::results::raw::Raw;
 use anyhow::{Context, Result, bail, ensure};
-use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
@@ -29,21 +25,6 @@ impl Item {
 
 /// No dimension is larger: sums of many still fit.
 const MAX_DIM: usize = 1 << 24;
-
-pub fn read_run(path: &Path) -> Result<Raw> {
-    let file = if path.is_dir() { folder::raw(path) } else { path.to_owned() };
-    let bytes = files::read_unzipped(&file, files::RUN_BYTES)
-        .with_context(|| format!("cannot read {}: a run folder has a raw.json", file.display()))?;
-    let raw: Raw = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is no raw.json of a run", file.display()))?;
-    ensure!(
-        raw.schema_version.starts_with("2."),
-        "{}: schema version {}, this program reads 2.x",
-        file.display(),
-        raw.schema_version
-    );
-    Ok(raw)
-}
 
 /// `107,113,121`.
 pub fn dims(text: &str) -> Result<Vec<Item>> {

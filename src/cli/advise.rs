@@ -3,6 +3,7 @@ use crate::advise::input::{self, Item};
 use crate::advise::output::{self, Format};
 use crate::advise::times::Operation;
 use crate::advise::{Request, advise};
+use crate::results::read;
 use crate::terminal::{print, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -49,8 +50,7 @@ pub fn run(arguments: &AdviseArgs) -> Result<u8> {
         max_overhead: input::percentage(&arguments.max_overhead).context("--max-overhead")?,
         budget: arguments.budget,
     };
-    let runs: Vec<_> =
-        arguments.runs.iter().map(|run| input::read_run(run)).collect::<Result<_>>()?;
+    let runs: Vec<_> = arguments.runs.iter().map(|run| read::raw(run)).collect::<Result<_>>()?;
     print(&output::render(&advise(&runs, &request)?, arguments.format)?)?;
     Ok(0)
 }

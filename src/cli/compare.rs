@@ -4,8 +4,10 @@ use crate::compare::reference::{self, published};
 use crate::compare::side::{criterion, runs};
 use crate::compare::stored::{self, Allowed};
 use crate::journal::home::criterion_home;
-use anyhow::{Context, Result};
+use crate::terminal::text::shell;
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use std::path::{Path, PathBuf};
 
 /// Say which cases of one run, or of one of Criterion's baselines, are slower in another; or
@@ -15,9 +17,13 @@ use std::path::{Path, PathBuf};
 pub struct CompareArgs {
     /// A run folder, or a folder of several runs; with --criterion the name of a baseline; with
     /// --reference what is judged.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     base: String,
     /// The same for what is judged; with --criterion `new` is the newest run.
-    #[arg(required_unless_present = "reference", conflicts_with = "reference")]
+    #[arg(
+        value_parser = NonEmptyStringValueParser::new(),
+        required_unless_present = "reference"
+    )]
     cand: Option<String>,
     /// Judge the card that BASE was measured on by runs of another card of its model: RUNS, a
     /// folder; without a value the published night of that model.
@@ -58,6 +64,11 @@ reference.md.
 
 pub fn run(arguments: &CompareArgs) -> Result<u8> {
     match (&arguments.reference, &arguments.cand) {
+        (Some(_), Some(cand)) => bail!(
+            "with --reference one run or folder is judged; what it is judged by stands behind `=`: \
+             --reference={}",
+            shell(Path::new(cand))
+        ),
         (Some(named), _) => against_reference(arguments, named.as_deref()),
         (None, cand) => against_base(arguments, cand.as_deref().unwrap_or_default()),
     }

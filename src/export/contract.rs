@@ -36,8 +36,8 @@ pub fn of(sources: &[Source]) -> Result<Vec<Entry>> {
     let entries: Vec<Entry> = curves(sources).into_iter().filter_map(entry).collect();
     ensure!(
         !entries.is_empty(),
-        "these runs sweep no dimension that there could be a contract for: take runs of S1, G3, \
-         G4, G5, L1 or D1"
+        "these runs sweep no dimension that there could be a contract for: take runs of S1, S2, \
+         C21, D1, G3, G4, G5, P1 or L1"
     );
     Ok(entries)
 }

@@ -1,8 +1,8 @@
 //! A run as it is read from its folder.
 
-use crate::advise::input;
 use crate::files;
 use crate::results::raw::Raw;
+use crate::results::read;
 use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub struct Gpu {
 
 /// Reads a run folder, or its raw.json; either may be compressed.
 pub fn read(run: &Path) -> Result<Source> {
-    let raw = input::read_run(run)?;
+    let raw = read::raw(run)?;
     let env = if run.is_dir() { run.join("env.json") } else { run.with_file_name("env.json") };
     Ok(Source { raw, env })
 }

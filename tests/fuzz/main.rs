@@ -21,7 +21,7 @@ use night_sweep::journal::record::{Header, Line};
 use night_sweep::journal::{self, Journal};
 use night_sweep::measure::record::Cold;
 use night_sweep::render::{self, index, page, plot, table};
-use night_sweep::results::{build, criterion_files, summarise};
+use night_sweep::results::{build, criterion_files, read, summarise};
 use night_sweep::spec::{Spec, SpecError};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -267,7 +267,7 @@ fn read_folder(sound: &Path, edited: &Path) {
             let _ = stored::compare(base, cand, 0.05, allowed);
         }
     }
-    let Ok(raw) = input::read_run(edited) else { return };
+    let Ok(raw) = read::raw(edited) else { return };
     let dims = raw.measurements.iter().map(|row| row.point().dim.to_string());
     let Ok(items) = input::dims(&dims.collect::<Vec<_>>().join(",")) else { return };
     for budget in [None, Some(1000)] {

@@ -226,6 +226,26 @@ fn a_run_of_another_model_advises_nothing() {
     model.write("dims", r#"{"layers.0.v_proj": 21}"#);
     write(&folder).refused_for(&["no advice for layers.0.v_proj: it is of another model"]);
     write(&model.text("none")).refused_for(&["cannot read", "none/summary.json"]);
+    // A file that says what does not fit this one.
+    model.write("dims", r#"{"layers.0.q_proj": 21}"#);
+    let file = Path::new(&folder).join("summary.json");
+    let summary = crate::support::json(&file);
+    for (advised, says) in [
+        (json!([0]), "[0] has no dimension for it"),
+        (json!([]), "[] has no dimension for it"),
+        (json!([u64::MAX]), "rank 18446744073709551615 is above 64"),
+    ] {
+        let mut changed = summary.clone();
+        for module in changed["model"]["modules"].as_array_mut().unwrap() {
+            module["advised"] = advised.clone();
+        }
+        std::fs::write(&file, changed.to_string()).unwrap();
+        write(&folder).refused_for(&["the run's advice for layers.0.q_proj", says]);
+    }
+    let mut changed = summary;
+    changed["schema_version"] = json!("9.0");
+    std::fs::write(&file, changed.to_string()).unwrap();
+    write(&folder).refused_for(&["summary.json: schema version 9.0"]);
     assert!(!model.path("advised").exists());
 }
 

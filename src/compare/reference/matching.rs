@@ -108,8 +108,10 @@ fn pair<'a>(
         return Err(if has_failed { Reason::Failed } else { Reason::NotInReference });
     };
     let by = other.timed.as_ref().map_err(|_| Reason::Failed)?;
-    if let Some(change) = KernelChange::between(&by.kernels, &timed.kernels) {
-        return Err(Reason::OtherKernels(change));
+    // A GPU runs some kernel: where none is named, they are not known to be the same.
+    if by.kernels.is_empty() || by.kernels != timed.kernels {
+        let (from, to) = (by.kernels.clone(), timed.kernels.clone());
+        return Err(Reason::OtherKernels(KernelChange { from, to }));
     }
     // The shape of a layer says nothing of its widths, which another model has as well.
     if matches!(own.shape, Shape::Layer { .. }) && by.grids != timed.grids {

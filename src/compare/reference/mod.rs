@@ -164,6 +164,8 @@ fn notes(nights: [&Night; 2], pairs: &[Pair], sides: &[Side; 2]) -> Vec<String> 
     let limits = sides.each_ref().map(|side| {
         let mut limits: Vec<f64> =
             side.cards.iter().filter_map(|card| card.power_limit_w).collect();
+        // Cards are in the order of their uuids.
+        limits.sort_by(f64::total_cmp);
         limits.dedup();
         limits
     });

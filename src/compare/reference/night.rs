@@ -2,7 +2,6 @@
 //! card and the libraries.
 
 use super::answer::Card;
-use crate::advise::input::read_run;
 use crate::compare::side::runs::{ensure_consistent, find, read_env};
 use crate::device::clocks::Clocks;
 use crate::files;
@@ -10,6 +9,7 @@ use crate::journal::record::Status;
 use crate::measure::record::{Calibration, Peaks};
 use crate::results::folder;
 use crate::results::raw::{Bound, Measured, Raw, Row, Shape};
+use crate::results::read;
 use crate::workload::provider::Provider;
 use crate::workload::{ErrorKind, Precision};
 use anyhow::{Context, Result};
@@ -82,7 +82,7 @@ fn read_one(folder: &Path, wanted: Option<&str>) -> Result<Stored> {
     {
         return Ok((Run { model: Some(model.to_owned()), ..Run::default() }, Vec::new()));
     }
-    let raw = read_run(folder)?;
+    let raw = read::raw(folder)?;
     let peaks = read_peaks(folder)?;
     let mut rows = Vec::new();
     for row in &raw.measurements {

@@ -1,6 +1,7 @@
 //! Which runs a card is judged by: those that the user names, or the published night of its model.
 
 use super::night::{self, Night, Stored};
+use crate::compare::side::runs::NO_RUNS;
 use anyhow::{Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,7 @@ const DEPTH_OF_NIGHTS: usize = 3;
 pub fn read_judged(path: &Path) -> Result<(String, Night)> {
     let stored = night::read(path, DEPTH, None)?;
     let shown = path.display();
-    ensure!(
-        !stored.is_empty(),
-        "{shown}: neither a run folder, with a raw.json, nor a folder of such"
-    );
+    ensure!(!stored.is_empty(), "{shown}: {NO_RUNS}");
     let models = models(&stored);
     let model = match &models.iter().collect::<Vec<_>>()[..] {
         [] => bail!("{shown} was measured on a CPU; --reference judges a GPU by another"),

@@ -1,31 +1,32 @@
 //! Run folders: `raw.json` for the times, `env.json` for the machine.
 
 use super::{Run, Stored, folders_in};
-use crate::advise::input::read_run;
 use crate::compare::comparison::Side;
 use crate::device::torch::Versions;
-use crate::files;
+use crate::files::{self, cannot};
 use crate::measure::record::Protocol;
 use crate::results::folder::is_run_folder;
 use crate::results::raw::{Measured, Raw, Row};
+use crate::results::read;
 use crate::stats::median;
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// How deep below a folder its runs may lie: `target-reports/<group>/<run id>`.
 const DEPTH: usize = 2;
 
+/// What is wrong with a folder that holds none.
+pub(in crate::compare) const NO_RUNS: &str =
+    "no run folder, with a raw.json, and none at `<run id>` or `<group>/<run id>` in it";
+
 /// Reads the run of a folder, or all runs below it.
 pub fn read(path: &Path) -> Result<Stored> {
     let mut folders = Vec::new();
     find(path, DEPTH, &mut folders)?;
-    ensure!(
-        !folders.is_empty(),
-        "{}: neither a run folder, with a raw.json, nor a folder of such",
-        path.display()
-    );
+    ensure!(!folders.is_empty(), "{}: {NO_RUNS}", path.display());
     let mut side = Stored {
         side: Side { name: path.display().to_string(), runs: vec![], device: None },
         is_host: false,
@@ -57,7 +58,7 @@ pub(in crate::compare) fn find(
 }
 
 fn add(side: &mut Stored, folder: &Path) -> Result<()> {
-    let raw = read_run(folder)?;
+    let raw = read::raw(folder)?;
     let env = read_env(folder)?;
     side.is_host |= raw.metadata.device == "cpu";
     let run_id = &raw.metadata.run_id;
@@ -146,15 +147,17 @@ fn is_close(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
-/// Null for a raw.json on its own.
+/// Null where there is none, as for a raw.json on its own.
 pub(in crate::compare) fn read_env(folder: &Path) -> Result<Value> {
     let folder = if folder.is_file() { folder.parent().unwrap_or(folder) } else { folder };
     let path = folder.join("env.json");
-    match files::read(&path, files::LARGE_BYTES) {
-        Err(_) => Ok(Value::Null),
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .with_context(|| format!("{} is no env.json of a run", path.display())),
-    }
+    let bytes = match files::read(&path, files::LARGE_BYTES) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Value::Null),
+        read => read.with_context(cannot("read", &path))?,
+    };
+    let env: Map<String, Value> = serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is no env.json of a run", path.display()))?;
+    Ok(env.into())
 }
 
 /// What two runs have to share for a difference to be the build's.

@@ -21,8 +21,10 @@ function picker(id, label, groups, value, choose) {
   return html("label", {}, `${label} `, list);
 }
 
+/** Without "", which no option can stand for: it is all. */
 function unique(values) {
-  return [...new Set(values)].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const inOrder = (a, b) => a.localeCompare(b, "en", { numeric: true });
+  return [...new Set(values)].filter(Boolean).sort(inOrder);
 }
 
 /** The experiments by group; where a group has several, all of them are an option too. */

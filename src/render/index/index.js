@@ -2,26 +2,43 @@
 
 const view = { isLog: false, base: 0, hidden: new Set(), labels: "" };
 
-/** The experiments with those of their runs and curves that pass the filters. */
+/**
+ * The experiments with those of their runs and curves that pass the filters. Curves are in a Map:
+ * an object has a `constructor` whatever the curves are called.
+ */
 function offered() {
   return data.experiments.map((experiment) => {
     const runs = experiment.runs.map((run) => {
       const curves = Object.entries(run.curves).filter(([, { providers }]) =>
         passes({ ...run, group: experiment.group, experiment: experiment.name, providers }));
-      return { ...run, curves: Object.fromEntries(curves) };
+      return { ...run, curves: new Map(curves) };
     });
-    return { ...experiment, runs: runs.filter((run) => Object.keys(run.curves).length) };
+    const published = experiment.published
+      && { ...experiment.published, curves: new Map(Object.entries(experiment.published.curves)) };
+    return { ...experiment, published, runs: runs.filter((run) => run.curves.size) };
   }).filter((experiment) => experiment.runs.length);
+}
+
+/** An experiment in the address and in the list; entries of two types may share a name. */
+function keyOf({ group, name }) {
+  return `${group}/${name}`;
+}
+
+function titles(experiments) {
+  return experiments.map((each) => {
+    const isAlone = experiments.filter(({ name }) => name === each.name).length === 1;
+    return [keyOf(each), isAlone ? each.name : `${each.name} (${each.group})`];
+  });
 }
 
 /** The runs that have a curve, as many as are drawn at a time. */
 function drawnRuns({ runs, published }, curve) {
-  const beside = published?.curves[curve] ? [published] : [];
-  const measured = runs.filter((run) => run.curves[curve]).slice(0, data.most - beside.length);
+  const beside = published?.curves.has(curve) ? [published] : [];
+  const measured = runs.filter((run) => run.curves.has(curve)).slice(0, data.most - beside.length);
   const name = ({ device }) => device.replace(/^NVIDIA /, "").slice(0, 18);
   return [...measured, ...beside].map((run, i) => ({
     label: `${i + 1}: ${run.label}`, name: `${i + 1}: ${name(run)}`,
-    points: run.curves[curve].points, providers: run.curves[curve].providers,
+    ...run.curves.get(curve),
   }));
 }
 
@@ -75,9 +92,9 @@ function draw() {
   const experiments = offered();
   document.getElementById("overlay").hidden = !experiments.length;
   if (!experiments.length) return;
-  const experiment = experiments.find((each) => each.name === chosen.draw) ?? experiments[0];
+  const experiment = experiments.find((each) => keyOf(each) === chosen.draw) ?? experiments[0];
   const all = [...experiment.runs, ...(experiment.published ? [experiment.published] : [])];
-  const curves = [...new Set(all.flatMap((run) => Object.keys(run.curves)))];
+  const curves = [...new Set(all.flatMap((run) => [...run.curves.keys()]))];
   const curve = curves.includes(chosen.curve) ? chosen.curve : curves[0];
   const runs = drawnRuns(experiment, curve);
   const labels = runs.map((run) => run.label);
@@ -105,8 +122,8 @@ function draw() {
     (point) => readout(experiment.dim_name, curve, runs, point.dim));
   const numbered = [[null, runs.map((run, i) => [String(i), run.name])]];
   document.getElementById("controls").replaceChildren(
-    picker("draw", "Draw", named(experiments.map((each) => each.name)), experiment.name,
-      (name) => choose({ draw: name, curve: "" })),
+    picker("draw", "Draw", [[null, titles(experiments)]], keyOf(experiment),
+      (key) => choose({ draw: key, curve: "" })),
     picker("curve", "Curve", named(curves), curve, (name) => choose({ curve: name })),
     quantityRadios(quantity, (value) => choose({ show: value === "ms" ? "" : value }), ratios),
     quantity === "ratio"

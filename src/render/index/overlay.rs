@@ -4,6 +4,7 @@ use super::reference::{OverlaidPoint, Reference};
 use super::runs::Run;
 use crate::experiments;
 use crate::render::page::escape::visible;
+use crate::results::raw::Metadata;
 use crate::units::rounded;
 use crate::workload::provider::Provider;
 use indexmap::IndexMap;
@@ -42,14 +43,16 @@ pub struct Curve {
 
 /// By name, those with several runs first.
 pub fn experiments(runs: &[Run], reference: Option<&Reference>) -> Vec<Experiment> {
-    let mut by_name: IndexMap<&str, Vec<&Run>> = IndexMap::new();
+    // Entries of two specs may share a name, and be of different types.
+    let mut by_name: IndexMap<(&str, &str), Vec<&Run>> = IndexMap::new();
     for run in runs {
-        by_name.entry(&run.metadata.experiment_name).or_default().push(run);
+        let Metadata { experiment_name, group, .. } = &run.metadata;
+        by_name.entry((experiment_name, group)).or_default().push(run);
     }
     let mut experiments: Vec<Experiment> =
         by_name.into_values().map(|runs| experiment(&runs, reference)).collect();
     let curves = |each: &Experiment| each.runs.len() + usize::from(each.published.is_some());
-    experiments.sort_by_key(|each| (curves(each) < 2, each.name.clone()));
+    experiments.sort_by_key(|each| (curves(each) < 2, each.name.clone(), each.group.clone()));
     experiments
 }
 

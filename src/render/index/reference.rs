@@ -2,6 +2,7 @@
 
 use crate::files;
 use crate::render::page::escape::visible;
+use crate::results::possible;
 use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -37,7 +38,12 @@ struct Series {
 pub fn read(path: &Path) -> Result<Reference> {
     let context = || format!("cannot read the reference {}", path.display());
     let text = files::read_text(path, files::SMALL_BYTES).with_context(context)?;
-    serde_yaml::from_str(&text).with_context(context)
+    let reference: Reference = serde_yaml::from_str(&text).with_context(context)?;
+    for (&dim, &ms) in reference.series.iter().flat_map(|series| &series.points_ms) {
+        let possible = possible::dim(dim).and_then(|()| possible::time("points_ms", ms));
+        possible.with_context(context)?;
+    }
+    Ok(reference)
 }
 
 impl Reference {

@@ -1,12 +1,13 @@
 //! The run folders of a results root, as far as an index needs them: no samples.
 
 use crate::files::{self, plain_name};
-use crate::journal::record::SCHEMA_VERSION;
 use crate::results::folder::{self, is_run_folder};
+use crate::results::possible;
 use crate::results::raw::Metadata;
+use crate::results::read;
 use crate::results::summary::Summary;
 use crate::workload::provider::Provider;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -77,17 +78,16 @@ impl Run {
 /// newest first; and what is wrong with those that cannot be read.
 pub fn read(root: &Path) -> Result<(Vec<Run>, Vec<String>)> {
     let (mut runs, mut broken) = (Vec::new(), Vec::new());
-    for folder in folders(root)? {
-        for inside in folders(&root.join(&folder))? {
-            let folder = format!("{folder}/{inside}");
-            let path = root.join(&folder);
-            if is_run_folder(&path) {
-                add(root, folder, &mut runs, &mut broken);
+    for group in folders(root)? {
+        for inside in listed(root, &group, &mut broken) {
+            if is_run_folder(&root.join(&inside)) {
+                add(root, inside, &mut runs, &mut broken);
                 continue;
             }
-            let below = folders(&path)?.into_iter().map(|run| format!("{folder}/{run}"));
-            for run in below.filter(|run| is_run_folder(&root.join(run))) {
-                add(root, run, &mut runs, &mut broken);
+            for run in listed(root, &inside, &mut broken) {
+                if is_run_folder(&root.join(&run)) {
+                    add(root, run, &mut runs, &mut broken);
+                }
             }
         }
     }
@@ -96,6 +96,17 @@ pub fn read(root: &Path) -> Result<(Vec<Run>, Vec<String>)> {
         (&b.metadata.started_at, &b.folder).cmp(&(&a.metadata.started_at, &a.folder))
     });
     Ok((runs, broken))
+}
+
+/// The folders in one of the root, as the root names them; none in one that cannot be read.
+fn listed(root: &Path, folder: &str, broken: &mut Vec<String>) -> Vec<String> {
+    match folders(&root.join(folder)) {
+        Ok(inside) => inside.iter().map(|name| format!("{folder}/{name}")).collect(),
+        Err(error) => {
+            broken.push(format!("{folder}: {error:#}"));
+            Vec::new()
+        }
+    }
 }
 
 fn add(root: &Path, folder: String, runs: &mut Vec<Run>, broken: &mut Vec<String>) {
@@ -115,12 +126,11 @@ fn add(root: &Path, folder: String, runs: &mut Vec<Run>, broken: &mut Vec<String
 
 fn read_one(dir: &Path) -> Result<(Raw, Summary)> {
     let raw: Raw = json(&folder::raw(dir))?;
-    let major = |version: &str| version.split('.').next().map(str::to_owned);
-    ensure!(
-        major(&raw.schema_version) == major(SCHEMA_VERSION),
-        "raw.json has version {}, not {SCHEMA_VERSION}",
-        raw.schema_version
-    );
+    read::ensure_schema(&raw.schema_version)?;
+    for row in &raw.measurements {
+        possible::dim(row.dim)?;
+        row.timing.iter().try_for_each(|timing| possible::time("timing", timing.p50))?;
+    }
     Ok((raw, json(&folder::summary(dir))?))
 }
 
