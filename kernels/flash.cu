@@ -14,7 +14,7 @@
 // Where fewer than HEAD_DIM, their rows begin at any even address; shared memory
 //                has the others as zeros, and the result is written as wide as the tensors are
 //
-// Registers and spilled bytes with the tilings of src/device/cuda/attention.rs, by NVRTC 12.9,
+// Registers and spilled bytes with the tilings of src/device/cuda/attention/mod.rs, by NVRTC 12.9,
 // fp16, every multiple of 8 from 8 to 256: sm_80 77 to 255, and none but 12 bytes at 128 and 144,
 // causal; sm_90 77 to 255, and none but 12 bytes at 144 (causal 24), 16 at 168 (causal 8) and 8 at
 // 184, causal. With DATA_DIM 107 and 129: up to 12 bytes.
