@@ -12,7 +12,6 @@ use night_sweep::advise::input::{self, Item};
 use night_sweep::advise::recommend::recommend;
 use night_sweep::advise::times::{Operation, Times};
 use night_sweep::advise::{Advice, Request, advise};
-use night_sweep::results::build;
 use night_sweep::results::raw::{Raw, Row};
 use night_sweep::workload::case::Case;
 use night_sweep::workload::error::ErrorKind;
@@ -20,14 +19,13 @@ use night_sweep::workload::operation::{Gemm, Operation as Workload};
 use night_sweep::workload::shape::{DType, GemmShape};
 use proptest::prelude::*;
 use std::fs;
-use std::path::Path;
 use support::{Ran, assert_contains, night_sweep};
 use synthetic::{Outcome, journal};
 use tempfile::TempDir;
 
 fn raw(group: &str, outcomes: &[Outcome]) -> Raw {
     let (header, lines) = journal(group, outcomes);
-    build::raw(&synthetic::run(header, &lines), Path::new("/nonexistent")).unwrap().0
+    synthetic::results(&synthetic::run(header, &lines)).0
 }
 
 /// A sweep of K with these times in ms.
