@@ -14,22 +14,17 @@ mod support;
 mod synthetic;
 
 use night_sweep::journal::record::{Header, Line};
-use night_sweep::workload::case::Case;
 use night_sweep::workload::error::ErrorKind;
-use night_sweep::workload::operation::{Gemm, Operation};
-use night_sweep::workload::shape::{DType, GemmShape};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use support::{Ran, night_sweep};
-use synthetic::{Outcome, journal};
+use synthetic::{Outcome, g3_case, journal};
 use tempfile::TempDir;
 
 /// A sweep of K with these times in ms; none is an error.
 fn sweep(times: impl IntoIterator<Item = (usize, Option<f64>)>) -> Vec<Outcome> {
     let outcome = |(k, ms): (usize, Option<f64>)| {
-        let operation = Operation::Gemm(Gemm::dense(GemmShape { m: 64, n: 64, k }));
-        let case = Case::row("G3", "fp16", &format!("K{k}"), k, DType::Fp16, operation);
-        (case, ms.ok_or((ErrorKind::Cuda, "illegal address")))
+        (g3_case(64, 64, k), ms.ok_or((ErrorKind::Cuda, "illegal address")))
     };
     times.into_iter().map(outcome).collect()
 }

@@ -6,6 +6,11 @@ use night_sweep::workload::error::*;
 use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape};
 
+/// A point of a sweep of K in FP16.
+pub fn g3_case(m: usize, n: usize, k: usize) -> Case {
+    row("G3", "fp16", "K", k, Operation::Gemm(gemm(m, n, k)))
+}
+
 pub fn g3() -> Vec<Outcome> {
     let outcome = |dtype: DType, factor: f64, k: usize| {
         let operation = Operation::Gemm(gemm(4096, 4096, k));

@@ -9,7 +9,7 @@ mod journal;
 mod lines;
 
 pub use attention::{c21, s1, s2, s2_of_nine};
-pub use gemm::{g3, g4, het1, p1};
+pub use gemm::{g3, g3_case, g4, het1, p1};
 pub use journal::{journal, journal_of};
 pub use lines::{with_energy, with_stand_ins};
 
