@@ -10,7 +10,7 @@
 //!                            device: CUDA, CPU    +--criterion: its files, once all is measured
 //! ```
 //!
-//! The modules, leaves first. Each uses only modules above it; `tests/architecture.rs` checks that.
+//! The modules, leaves first. Each uses only modules above it; `tests/architecture` checks that.
 //!
 //! | module | holds |
 //! |---|---|

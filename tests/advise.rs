@@ -12,31 +12,22 @@ use night_sweep::advise::input::{self, Item};
 use night_sweep::advise::recommend::recommend;
 use night_sweep::advise::times::{Operation, Times};
 use night_sweep::advise::{Advice, Request, advise};
-use night_sweep::results::build;
 use night_sweep::results::raw::{Raw, Row};
-use night_sweep::workload::case::Case;
 use night_sweep::workload::error::ErrorKind;
-use night_sweep::workload::operation::{Gemm, Operation as Workload};
-use night_sweep::workload::shape::{DType, GemmShape};
 use proptest::prelude::*;
 use std::fs;
-use std::path::Path;
 use support::{Ran, assert_contains, night_sweep};
-use synthetic::{Outcome, journal};
+use synthetic::{Outcome, g3_case, journal};
 use tempfile::TempDir;
 
 fn raw(group: &str, outcomes: &[Outcome]) -> Raw {
     let (header, lines) = journal(group, outcomes);
-    build::raw(&synthetic::run(header, &lines), Path::new("/nonexistent")).unwrap().0
+    synthetic::results(&synthetic::run(header, &lines)).0
 }
 
 /// A sweep of K with these times in ms.
 fn sweep(times: impl IntoIterator<Item = (usize, f64)>) -> Raw {
-    let outcome = |(k, ms): (usize, f64)| {
-        let gemm = Gemm::dense(GemmShape { m: 64, n: 64, k });
-        let operation = Workload::Gemm(gemm);
-        (Case::row("G3", "fp16", &format!("K{k}"), k, DType::Fp16, operation), Ok(ms))
-    };
+    let outcome = |(k, ms): (usize, f64)| (g3_case(64, 64, k), Ok(ms));
     raw("G3", &times.into_iter().map(outcome).collect::<Vec<_>>())
 }
 
@@ -124,10 +115,8 @@ fn runs_are_joined_if_they_measured_the_same_thing() {
     elsewhere.metadata.device_name = Some("Other GPU".to_owned());
     let says = error(&[low.clone(), elsewhere], &request("70"));
     assert_contains(&says, &["Synthetic GPU", "Other GPU"]);
-    let shape = GemmShape { m: 128, n: 64, k: 96 };
-    let operation = Workload::Gemm(Gemm::dense(shape));
-    let case = Case::row("G3", "fp16", "K96", 96, DType::Fp16, operation);
-    let says = error(&[low, raw("G3", &[(case, Ok(1.0))])], &request("70"));
+    let other = raw("G3", &[(g3_case(128, 64, 96), Ok(1.0))]);
+    let says = error(&[low, other], &request("70"));
     assert_contains(&says, &["differ in more than K"]);
 }
 

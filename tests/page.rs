@@ -7,16 +7,13 @@ mod browser;
 #[allow(dead_code)]
 mod synthetic;
 
-use night_sweep::experiments;
 use night_sweep::journal::record::{Header, Line};
 use night_sweep::measure::record::{Calibration, Settled};
 use night_sweep::render::page;
 use night_sweep::results::raw::Raw;
 use night_sweep::results::summary::Summary;
-use night_sweep::results::{build, summarise};
 use regex::Regex;
 use serde_json::{Value, json};
-use std::path::Path;
 use synthetic::{Outcome, all};
 
 struct Run {
@@ -33,9 +30,7 @@ impl Run {
 
     fn new(header: Header, lines: &[Line]) -> Run {
         let run = synthetic::run(header, lines);
-        let (raw, warnings) = build::raw(&run, Path::new("no criterion home")).unwrap();
-        let view = experiments::view(&raw.config);
-        let summary = summarise::of(&raw, &run, view, warnings);
+        let (raw, summary) = synthetic::results(&run);
         let page = page::of(&raw, &summary, &run.header.env).unwrap();
         Run { raw, summary, page }
     }

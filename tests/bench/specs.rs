@@ -19,7 +19,7 @@ fn refusal_of(spec: &str) -> String {
     line.strip_prefix(&path).unwrap_or(&line).to_owned()
 }
 
-/// tests/spec.rs has them all.
+/// tests/spec has them all.
 #[test]
 fn a_wrong_key_or_value_is_refused_where_it_stands() {
     for (from, to, at, what) in [

@@ -1,19 +1,13 @@
 //! Padding plans and contracts, against what can be worked out by hand.
 
-use crate::synthetic::Outcome;
+use crate::synthetic::{Outcome, g3_case};
 use crate::{Runs, l1, point, synthetic};
-use night_sweep::workload::case::Case;
-use night_sweep::workload::operation::{Gemm, Operation};
-use night_sweep::workload::shape::{DType, GemmShape};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// A sweep of K with these times in ms and intervals.
 fn sweep(runs: &Runs, times: &[(usize, f64, [f64; 2])]) {
-    let outcome = |&(k, ms, _): &(usize, f64, [f64; 2])| {
-        let operation = Operation::Gemm(Gemm::dense(GemmShape { m: 64, n: 32, k }));
-        (Case::row("G3", "fp16", &format!("K{k}"), k, DType::Fp16, operation), Ok(ms))
-    };
+    let outcome = |&(k, ms, _): &(usize, f64, [f64; 2])| (g3_case(64, 32, k), Ok(ms));
     runs.add("G3", &times.iter().map(outcome).collect::<Vec<_>>(), |raw| {
         for (k, ms, interval) in times {
             point(raw, &format!("G3/fp16/K{k}"), *ms, *interval);

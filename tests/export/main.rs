@@ -15,7 +15,6 @@ mod synthetic;
 mod table;
 mod whole;
 
-use night_sweep::results::build;
 use night_sweep::results::raw::{Raw, Row};
 use night_sweep::workload::case::Case;
 use night_sweep::workload::error::ErrorKind;
@@ -24,8 +23,7 @@ use night_sweep::workload::operation::{Backend, Gemm, Operation, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use support::{assert_matches_schema, night_sweep};
 use synthetic::{Outcome, journal};
 use tempfile::TempDir;
@@ -48,7 +46,7 @@ impl Runs {
     fn add(&self, group: &str, outcomes: &[Outcome], edit: impl Fn(&mut Raw)) -> Raw {
         let (header, lines) = journal(group, outcomes);
         let run = synthetic::run(header, &lines);
-        let (mut raw, _) = build::raw(&run, Path::new("/nonexistent")).unwrap();
+        let (mut raw, _) = synthetic::results(&run);
         edit(&mut raw);
         let mut env = run.env();
         env["libraries"]["pytorch"] = json!("2.11.0");
@@ -57,11 +55,7 @@ impl Runs {
     }
 
     fn write(&self, name: &str, raw: &Raw, env: &Value) {
-        fs::create_dir_all(self.path(name)).unwrap();
-        let files = [("raw.json", serde_json::to_vec(raw)), ("env.json", serde_json::to_vec(env))];
-        for (file, bytes) in files {
-            fs::write(self.path(name).join(file), bytes.unwrap()).unwrap();
-        }
+        synthetic::write_results(&self.path(name), raw, env);
     }
 
     fn export(&self, names: &[&str], arguments: &[&str]) -> support::Ran {

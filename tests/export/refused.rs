@@ -3,11 +3,9 @@
 use crate::support::{assert_contains, night_sweep};
 use crate::synthetic::journal;
 use crate::{JSON, Runs, m1, support, synthetic};
-use night_sweep::results::build;
 use night_sweep::results::raw::Raw;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
 
 #[test]
 fn runs_that_do_not_belong_together_are_refused() {
@@ -54,7 +52,7 @@ fn runs_without_what_a_format_is_about_are_refused() {
     runs.add("M1", &m1(), |_| ());
     let (header, lines) = journal("S1", &synthetic::s1());
     let run = synthetic::run(header, &synthetic::with_stand_ins(lines));
-    let (raw, _) = build::raw(&run, Path::new("/nonexistent")).unwrap();
+    let (raw, _) = synthetic::results(&run);
     runs.write("S1", &raw, &run.env());
     let refused = |name: &str, format: &str, says: &str| {
         runs.export(&[name], &["--format", format]).refused_for(&[says]);

@@ -223,9 +223,7 @@ fn run_folder(is_long: bool) {
     let mut folders = Vec::new();
     for (at, (header, lines)) in journals().into_iter().enumerate() {
         let run = synthetic::run(header, &lines);
-        let (raw, warnings) = build::raw(&run, dir.path()).unwrap();
-        let view = experiments::view(&raw.config);
-        let summary = summarise::of(&raw, &run, view, warnings);
+        let (raw, summary) = synthetic::results(&run);
         let [sound, edited] = ["sound", "edited"].map(|root| {
             let root = dir.path().join(format!("{root}-{at}"));
             let folder = root.join(&run.header.group).join("run");
