@@ -1,5 +1,5 @@
-// Seeded test data, made where it is used. The numbers are those of src/philox.rs: the same on
-// every device.
+// Seeded test data, made where it is used. The numbers are those of src/workload/philox.rs: the
+// same on every device.
 
 #include "common.cuh"
 
@@ -16,7 +16,7 @@ __device__ inline uint4 philox4x32(uint4 counter, uint2 key) {
     return counter;
 }
 
-// The standard normal number `index` of tensor `tensor`: see normal() in src/philox.rs.
+// The standard normal number `index` of tensor `tensor`: normal() of src/workload/philox.rs.
 __device__ inline float normal(unsigned long long seed, unsigned tensor, unsigned long long index) {
     unsigned long long block = index / 4;
     uint4 x = philox4x32(make_uint4((unsigned)block, (unsigned)(block >> 32), 0u, tensor),
