@@ -153,8 +153,7 @@ fn the_times_of_auto_are_those_of_the_runs() {
         let curve = format!("batch 4, seq 2048, 32 heads, {backend}");
         let is_it =
             |row: &&Value| row["curve"] == *curve && row["dim"].as_u64() == dim.parse().ok();
-        let row = rows.iter().find(is_it).unwrap();
-        format!("{:.3}", row["timing"]["p50"].as_f64().unwrap())
+        rows.iter().find(is_it).unwrap()["timing"]["p50"].as_f64().unwrap()
     };
     let reference = document("experiments/reference/a100_published.yaml");
     let header = "| head_dim | H200 AUTO | H200 NS_FASTEST | H100 AUTO | H100 NS_FASTEST | A100, \
@@ -164,9 +163,16 @@ fn the_times_of_auto_are_those_of_the_runs() {
         let times = runs
             .iter()
             .flat_map(|rows| ["AUTO", "NS_FASTEST"].map(|backend| p50(rows, backend, dim)));
-        assert_eq!(cells, times.collect::<Vec<_>>(), "{dim}");
+        let times: Vec<String> = times.map(|ms| format!("{ms:.3}")).collect();
+        assert_eq!(cells, times, "{dim}");
         assert_contains(&reference, &[&format!("{dim}: {published}")]);
     }
+    let [h200, h100] =
+        runs.each_ref().map(|rows| p50(rows, "AUTO", "107") / p50(rows, "AUTO", "112"));
+    let says = format!("it takes {h200:.2} times (H200) and {h100:.2} (H100)");
+    assert_contains(&document("docs/results.md"), &[&says]);
+    let says = format!("at head_dim 107 takes {h100:.1} times as long as at 112");
+    assert_contains(&document("README.md"), &[&says]);
 }
 
 /// Else the index would draw them beside no curve.
