@@ -25,8 +25,8 @@ fn commands(run: &str) -> Vec<(&'static Path, Vec<String>)> {
         "report --index",
         &format!("advise {run} --dims 9"),
         // Where a busy machine is noisier than the threshold, there is no answer.
-        &format!("compare {run_twice} --threshold 60%"),
-        &format!("compare {run_twice} --threshold 60% --format github"),
+        &format!("compare {run_twice} --threshold 100%"),
+        &format!("compare {run_twice} --threshold 100% --format github"),
     ]
     .map(|line| (night_sweep, line.to_owned()));
     let of_bench =

@@ -76,7 +76,7 @@ fn a_measured_model_has_its_plans_their_parts_and_a_page() {
     sandbox.night_sweep(&["report", "--index"]).succeeded();
     let folder = folder.to_str().unwrap();
     // Where a busy machine is noisier than the threshold, there is no answer.
-    let same = sandbox.night_sweep(&["compare", folder, folder, "--threshold", "60%"]).succeeded();
+    let same = sandbox.night_sweep(&["compare", folder, folder, "--threshold", "100%"]).succeeded();
     assert!(same.stdout.starts_with("Stored runs: ") && !same.stdout.contains("REGRESSED"));
 }
 
