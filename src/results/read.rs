@@ -1,4 +1,4 @@
-//! The files of a run folder, read back. What no run measures is refused, see [`possible`].
+//! The files of a run folder, read back. What no run measures is refused, see `possible`.
 
 use super::folder;
 use super::possible;
