@@ -4,9 +4,8 @@
 use super::answer::Card;
 use crate::compare::side::runs::{ensure_consistent, find, read_env};
 use crate::device::clocks::Clocks;
-use crate::files;
 use crate::journal::record::Status;
-use crate::measure::record::{Calibration, Peaks};
+use crate::measure::record::Peaks;
 use crate::results::folder;
 use crate::results::raw::{Bound, Measured, Raw, Row, Shape};
 use crate::results::read;
@@ -14,7 +13,6 @@ use crate::workload::provider::Provider;
 use crate::workload::{ErrorKind, Precision};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -148,18 +146,10 @@ fn run(raw: &Raw, env: &Value, peaks: Option<Peaks>) -> Run {
 
 /// What the card was measured to reach; none for a raw.json on its own.
 fn read_peaks(dir: &Path) -> Result<Option<Peaks>> {
-    #[derive(Deserialize)]
-    struct Calibrated {
-        calibration: Option<Calibration>,
-    }
-    let path = folder::summary(dir);
-    if !path.is_file() {
+    if !folder::summary(dir).is_file() {
         return Ok(None);
     }
-    let broken = || format!("{} is no summary.json of a run", path.display());
-    let bytes = files::read_unzipped(&path, files::RUN_BYTES).with_context(broken)?;
-    let found: Calibrated = serde_json::from_slice(&bytes).with_context(broken)?;
-    Ok(found.calibration.and_then(|found| found.peaks))
+    Ok(read::summary(dir)?.calibration.and_then(|found| found.peaks))
 }
 
 impl Night {

@@ -9,7 +9,6 @@ use crate::results::summary::Summary;
 use crate::workload::provider::Provider;
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -125,19 +124,16 @@ fn add(root: &Path, folder: String, runs: &mut Vec<Run>, broken: &mut Vec<String
 }
 
 fn read_one(dir: &Path) -> Result<(Raw, Summary)> {
-    let raw: Raw = json(&folder::raw(dir))?;
+    let file = folder::raw(dir);
+    let context = || format!("cannot read {}", file.display());
+    let bytes = files::read_unzipped(&file, files::RUN_BYTES).with_context(context)?;
+    let raw: Raw = serde_json::from_slice(&bytes).with_context(context)?;
     read::ensure_schema(&raw.schema_version)?;
     for row in &raw.measurements {
         possible::dim(row.dim)?;
         row.timing.iter().try_for_each(|timing| possible::time("timing", timing.p50))?;
     }
-    Ok((raw, json(&folder::summary(dir))?))
-}
-
-fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let context = || format!("cannot read {}", path.display());
-    let bytes = files::read_unzipped(path, files::RUN_BYTES).with_context(context)?;
-    serde_json::from_slice(&bytes).with_context(context)
+    Ok((raw, read::summary(dir)?))
 }
 
 fn folders(path: &Path) -> Result<Vec<String>> {
