@@ -11,15 +11,19 @@
 // - copies of 16 bytes at any HEAD_DIM: a tile of rows of one KV head is contiguous memory, and is
 //   copied as one stream of bytes whose rows are found again in shared memory. Only where rows are
 //   a multiple of 16 bytes anyway are they spread, so that columns do not share their banks;
-// - a ring of UNITS tiles, K and V in turn, of which all but the one in use are under way.
+// - a ring of UNITS tiles, K and V in turn, of which all but the one in use are under way. Queries
+//   travel with the first tile of their keys;
+// - nothing else that waits for memory before the last tile is done, and no more under way than
+//   keeps memory busy: what queues in front of it makes each answer take microseconds.
 //
 // Tiles of all heads are numbered through, and each block takes as many of them, one after the
 // other: part of a head, some whole heads, part of a head. What it has of a head that it shares
-// with others goes to `parts`; the last of these to come in merges them.
+// with others goes to `parts`. Blocks report once, when all of their tiles are done, and the last
+// block of a head merges its parts.
 //
 // Macros: NAME, TYPE, HEAD_DIM, UNITS, and BLOCKS of a multiprocessor. Grid: any number of blocks
-// up to that of all tiles. Dynamic shared memory: UNITS * UNIT_BYTES + WARPS * rows * 256, where
-// `rows` is min(group, 8).
+// up to that of all tiles, which are fewer than 2^31. Dynamic shared memory: UNITS * UNIT_BYTES,
+// and (UNITS + 1) / 2 times the `query_bytes` of min(group, 8) rows.
 
 #include "mma.cuh"
 
@@ -36,25 +40,63 @@ const int STEP = HEAD_DIM % 8 == 0 ? 1 : HEAD_DIM % 4 == 0 ? 2 : HEAD_DIM % 2 ==
 // Rows and their pairs of elements may begin in the middle of a word.
 const bool ODD = HEAD_DIM % 2 == 1;
 const int COLUMN_TILES = (HEAD_DIM + 15) / 16;
-// A tile, the bytes before it up to a multiple of 16, and what is read beyond its last row.
-const int UNIT_BYTES = (2 * KEYS * STRIDE + 16 + 64) / 16 * 16;
-const int MERGED = 64;  // columns that the warps of a block merge at once
+// Some rows, the bytes before them up to a multiple of 16, and what is read beyond the last.
+__device__ constexpr int bytes_of(int elements) { return (2 * elements + 16 + 64) / 16 * 16; }
+// Of a tile. The warps of a block merge at least 16 columns at once in the room of one.
+const int COLUMN_BYTES = 4 * WARPS * QUERIES;
+const int TILE_BYTES = bytes_of(KEYS * STRIDE);
+const int UNIT_BYTES = TILE_BYTES > 16 * COLUMN_BYTES ? TILE_BYTES : 16 * COLUMN_BYTES;
+const int MERGED = UNIT_BYTES / COLUMN_BYTES / 16 * 16;
+// First tiles of a pass that are in the ring at the same time.
+const int QUERY_SLOTS = (UNITS + 1) / 2;
+// Groups of four columns of a part.
+const int FOURS = (HEAD_DIM + 3) / 4;
+const int PARTS_AT_ONCE = 8;
 
 struct Shape {
     int context, group, passes, tiles;
-    unsigned rows;  // queries of a pass, the last of a group may have fewer
+    int rows;  // queries of a pass, the last of a group may have fewer
 };
 
 // A pass over a KV head, counted through all of them, and a tile of it.
 struct Place {
     int pass, tile;
-    __device__ Place(long long number, int tiles)
-        : pass((int)(number / tiles)), tile((int)(number % tiles)) {}
+    __device__ Place(int number, int tiles) : pass(number / tiles), tile(number % tiles) {}
     __device__ void next(int tiles) {
         if (++tile == tiles) {
             tile = 0;
             pass++;
         }
+    }
+};
+
+// The queries of a pass.
+struct Rows {
+    int first, count;  // first of all heads
+    __device__ Rows(int pass, Shape shape) {
+        int of_group = pass % shape.passes * QUERIES;
+        first = pass / shape.passes * shape.group + of_group;
+        count = min(shape.rows, shape.group - of_group);
+    }
+    // How many elements lie between a multiple of 16 bytes and the first.
+    __device__ int skew() { return (int)((size_t)first * HEAD_DIM % 8); }
+};
+
+// Which tiles each block has: as many as any other, the first ones perhaps one more.
+struct Runs {
+    int length, longer;
+    __device__ int begin(int block) { return block * length + min(block, longer); }
+    __device__ int block_of(int tile) {
+        return tile < longer * (length + 1) ? tile / (length + 1) : (tile - longer) / length;
+    }
+};
+
+// The blocks that have tiles of a pass.
+struct Sharers {
+    int first, count;
+    __device__ Sharers(int pass, Shape shape, Runs runs) {
+        first = runs.block_of(pass * shape.tiles);
+        count = runs.block_of((pass + 1) * shape.tiles - 1) - first + 1;
     }
 };
 
@@ -93,6 +135,14 @@ __device__ inline void copy_tile(unsigned to, const unsigned short* tensor, Plac
         // Nothing is read where there are no bytes, and no address lies outside of the tensor.
         copy_async_part(to + place, bytes > 0 ? from + 16 * i : from, bytes);
     }
+}
+
+// Starts the copies of the queries of a pass.
+__device__ inline void copy_queries(unsigned to, const unsigned short* q, Rows rows) {
+    const char* from = (const char*)(q + (size_t)rows.first * HEAD_DIM - rows.skew());
+    int bytes = 2 * (rows.count * HEAD_DIM + rows.skew());
+    for (int at = 16 * threadIdx.x; at < bytes; at += 16 * THREADS)
+        copy_async_part(to + at, from + at, min(16, bytes - at));
 }
 
 // Two neighbouring elements, from an address that is a multiple of 2.
@@ -139,18 +189,15 @@ struct Sums {
 struct Queries {
     unsigned pairs[COLUMN_TILES][2];
 
-    __device__ void load(const unsigned short* q, Place at, Shape shape, int lane) {
-        int head = at.pass / shape.passes, first = at.pass % shape.passes * QUERIES;
-        int query = first + lane / 4;
-        q += ((size_t)head * shape.group + query) * HEAD_DIM;
+    __device__ void load(unsigned from, Rows rows, int lane) {
+        from += 2 * (rows.skew() + lane / 4 * HEAD_DIM);
 #pragma unroll
         for (int t = 0; t < COLUMN_TILES; t++)
             for (int half = 0; half < 2; half++) {
                 int column = 16 * t + 8 * half + lane % 4 * 2;
-                unsigned low = 0, high = 0;
-                if (query < shape.group && column < HEAD_DIM) low = q[column];
-                if (query < shape.group && column + 1 < HEAD_DIM) high = q[column + 1];
-                pairs[t][half] = low | high << 16;
+                pairs[t][half] = 0;
+                if (lane / 4 < rows.count)
+                    pairs[t][half] = load_pair(from + 2 * column) & mask_of(column);
             }
     }
 };
@@ -231,21 +278,20 @@ __device__ inline void add_values(Sums& sums, const float (&weights)[4], unsigne
 // Of the parts of a pass, those of different blocks one after the other: top and total of each of
 // its rows, then the rows.
 struct Parts {
-    float* of_rows;
-    float* results;
+    float2* of_rows;
+    float4* results;
     unsigned* arrived;
+    // Blocks and passes both count up from one part to the next.
+    __device__ size_t first_row(int pass, int block, Shape shape) {
+        return ((size_t)pass + block) * shape.rows;
+    }
 };
 
-// The block that has a tile: block b has those from b * all / gridDim.x to that of the next.
-__device__ inline int block_of(long long tile, long long all) {
-    return (int)(((tile + 1) * gridDim.x + all - 1) / all - 1);
-}
-
-// Puts together what the warps have of a pass, and writes its result, or a part of it.
-__device__ void finish(Sums& sums, float* scratch, unsigned short* o, Parts parts, Place at,
-                       Shape shape, long long all, float scale, int warp, int lane) {
+// Puts together what the warps have of a pass, and writes its result, or a part of it. `scratch`
+// is the tile that was read last.
+__device__ inline void finish(Sums& sums, float* scratch, unsigned short* o, Parts parts, int pass,
+                              bool is_part, Shape shape, float scale, int warp, int lane) {
     __shared__ float of_warps[WARPS][QUERIES][2];
-    __shared__ bool is_last;
     auto add = [](float a, float b) { return a + b; };
     for (int i = 0; i < 2; i++) {
         sums.total[i] = over_keys(sums.total[i], add);
@@ -267,15 +313,9 @@ __device__ void finish(Sums& sums, float* scratch, unsigned short* o, Parts part
         return total;
     };
 
-    int head = at.pass / shape.passes, first = at.pass % shape.passes * QUERIES;
-    int rows = min((int)shape.rows, shape.group - first);
-    long long first_tile = (long long)at.pass * shape.tiles;
-    int first_block = block_of(first_tile, all);
-    int blocks = block_of(first_tile + shape.tiles - 1, all) - first_block + 1;
-    // Blocks and passes both count up from one part to the next.
-    size_t part = ((size_t)at.pass + blockIdx.x) * shape.rows;
-    o += ((size_t)head * shape.group + first) * HEAD_DIM;
-
+    Rows rows(pass, shape);
+    size_t part = parts.first_row(pass, blockIdx.x, shape);
+    o += (size_t)rows.first * HEAD_DIM;
     float decays[2];
     for (int i = 0; i < 2; i++)
         decays[i] = exp2_fast((sums.top[i] - top_of(lane % 4 * 2 + i)) * scale);
@@ -285,76 +325,124 @@ __device__ void finish(Sums& sums, float* scratch, unsigned short* o, Parts part
         for (int t = from / 16; t < min(COLUMN_TILES, (from + MERGED) / 16); t++)
             for (int i = 0; i < 4; i++) {
                 int row = lane % 4 * 2 + i % 2, column = 16 * t + lane / 4 * 2 + i / 2 - from;
-                if (row < rows)
-                    scratch[(warp * rows + row) * MERGED + column] =
+                if (row < rows.count)
+                    scratch[(warp * QUERIES + row) * MERGED + column] =
                         sums.result[t][i] * decays[i % 2];
             }
         __syncthreads();
-        for (int i = threadIdx.x; i < rows * MERGED; i += THREADS) {
+        for (int i = threadIdx.x; i < rows.count * MERGED; i += THREADS) {
             int row = i / MERGED, column = from + i % MERGED;
-            if (column >= HEAD_DIM) continue;
+            if (column >= 4 * FOURS) continue;
             float sum = 0.0f;
-            for (int w = 0; w < WARPS; w++) sum += scratch[w * rows * MERGED + i];
-            if (blocks == 1) {
+            for (int w = 0; w < WARPS; w++) sum += scratch[w * QUERIES * MERGED + i];
+            if (is_part) {
+                ((float*)parts.results)[(part + row) * (4 * FOURS) + column] = sum;
+            } else if (column < HEAD_DIM) {
                 o[row * HEAD_DIM + column] = from_float(sum / total_of(row, top_of(row)), TYPE);
-            } else {
-                parts.results[(part + row) * HEAD_DIM + column] = sum;
             }
         }
         __syncthreads();
     }
-    if (blocks == 1) return;
-
-    if (threadIdx.x < rows) {
+    if (is_part && threadIdx.x < rows.count) {
         float top = top_of(threadIdx.x);
-        parts.of_rows[2 * (part + threadIdx.x)] = top;
-        parts.of_rows[2 * (part + threadIdx.x) + 1] = total_of(threadIdx.x, top);
+        parts.of_rows[part + threadIdx.x] = make_float2(top, total_of(threadIdx.x, top));
     }
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) is_last = atomicAdd(&parts.arrived[at.pass], 1) == blocks - 1;
-    __syncthreads();
-    if (!is_last) return;
-    __threadfence();
-    if (threadIdx.x == 0) parts.arrived[at.pass] = 0;  // for the next launch
-    part = ((size_t)at.pass + first_block) * shape.rows;
-    for (int i = threadIdx.x; i < rows * HEAD_DIM; i += THREADS) {
-        int row = i / HEAD_DIM;
-        const float* of_row = parts.of_rows + 2 * (part + row);
-        const float* result = parts.results + part * HEAD_DIM + i;
-        float top = LOWEST, total = 0.0f, sum = 0.0f;
-        for (int b = 0; b < blocks; b++) top = fmaxf(top, __ldcg(of_row + 2 * b * shape.rows));
-        for (int b = 0; b < blocks; b++) {
-            float decay = exp2_fast((__ldcg(of_row + 2 * b * shape.rows) - top) * scale);
-            total += __ldcg(of_row + 2 * b * shape.rows + 1) * decay;
-            sum += __ldcg(result + (size_t)b * shape.rows * HEAD_DIM) * decay;
+}
+
+// Puts together the parts of a pass.
+__device__ inline void merge(unsigned short* o, Parts parts, int pass, Sharers sharers, Shape shape,
+                             float scale) {
+    Rows rows(pass, shape);
+    size_t part = parts.first_row(pass, sharers.first, shape);
+    for (int i = threadIdx.x; i < rows.count * FOURS; i += THREADS) {
+        int row = i / FOURS, column = i % FOURS * 4;
+        const float2* of_row = parts.of_rows + part + row;
+        const float4* result = parts.results + part * FOURS + i;
+        float top = LOWEST, total = 0.0f, sums[4] = {};
+        for (int from = 0; from < sharers.count; from += PARTS_AT_ONCE) {
+            float2 of_rows[PARTS_AT_ONCE];
+            float4 results[PARTS_AT_ONCE];
+#pragma unroll
+            for (int j = 0; j < PARTS_AT_ONCE; j++) {
+                size_t rows_before = (size_t)min(from + j, sharers.count - 1) * shape.rows;
+                of_rows[j] = __ldcg(of_row + rows_before);
+                results[j] = __ldcg(result + rows_before * FOURS);
+            }
+#pragma unroll
+            for (int j = 0; j < PARTS_AT_ONCE; j++) {
+                if (from + j >= sharers.count) break;
+                float higher = fmaxf(top, of_rows[j].x);
+                float decay = exp2_fast((top - higher) * scale);
+                float weight = exp2_fast((of_rows[j].x - higher) * scale);
+                top = higher;
+                total = total * decay + of_rows[j].y * weight;
+                sums[0] = sums[0] * decay + results[j].x * weight;
+                sums[1] = sums[1] * decay + results[j].y * weight;
+                sums[2] = sums[2] * decay + results[j].z * weight;
+                sums[3] = sums[3] * decay + results[j].w * weight;
+            }
         }
-        o[i] = from_float(sum / total, TYPE);
+        for (int j = 0; j < 4; j++)
+            if (column + j < HEAD_DIM)
+                o[(size_t)(rows.first + row) * HEAD_DIM + column + j] =
+                    from_float(sums[j] / total, TYPE);
+    }
+}
+
+// Reports that this block has its parts of two passes, which may be one, and merges those of which
+// it is the last block.
+__device__ inline void report(unsigned short* o, Parts parts, int first, int last, Shape shape,
+                              Runs runs, float scale) {
+    __shared__ bool is_last[2];
+    __syncthreads();
+    // Two threads, so that they wait for memory at the same time.
+    if (threadIdx.x < 2) {
+        int pass = threadIdx.x == 0 ? first : last;
+        int blocks = Sharers(pass, shape, runs).count;
+        bool merges = false;
+        if (blocks > 1 && (threadIdx.x == 0 || first != last)) {
+            __threadfence();
+            merges = atomicAdd(&parts.arrived[pass], 1) == blocks - 1;
+            __threadfence();
+            if (merges) parts.arrived[pass] = 0;  // for the next launch
+        }
+        is_last[threadIdx.x] = merges;
+    }
+    __syncthreads();
+    for (int i = 0; i < 2; i++) {
+        int pass = i == 0 ? first : last;
+        if (is_last[i]) merge(o, parts, pass, Sharers(pass, shape, runs), shape, scale);
     }
 }
 
 // `scale` is that of the scores times log2(e). `arrived` is zero before and after.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     NAME(const unsigned short* q, const unsigned short* k, const unsigned short* v,
-         unsigned short* o, float* of_rows, float* results, unsigned* arrived, int kv_heads,
+         unsigned short* o, float2* of_rows, float4* results, unsigned* arrived, int kv_heads,
          int context, int group, float scale) {
     extern __shared__ __align__(16) unsigned char shared[];
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     Shape shape = {context, group, (group + QUERIES - 1) / QUERIES, (context + KEYS - 1) / KEYS,
-                   (unsigned)min(group, QUERIES)};
+                   min(group, QUERIES)};
     Parts parts = {of_rows, results, arrived};
-    long long all = (long long)kv_heads * shape.passes * shape.tiles;
-    long long begin = blockIdx.x * all / gridDim.x, end = (blockIdx.x + 1) * all / gridDim.x;
-    unsigned ring = shared_address(shared);
-    float* scratch = (float*)(shared + UNITS * UNIT_BYTES);
+    int all = kv_heads * shape.passes * shape.tiles, blocks = gridDim.x;
+    Runs runs = {all / blocks, all % blocks};
+    int begin = runs.begin(blockIdx.x), end = runs.begin(blockIdx.x + 1);
+    unsigned ring = shared_address(shared), query_slots = ring + UNITS * UNIT_BYTES;
+    int query_bytes = bytes_of(shape.rows * HEAD_DIM);
 
     // The next unit to copy, K and V in turn, and where it goes.
     Place ahead(begin, shape.tiles);
-    long long units = 2 * (end - begin);
-    bool is_v = false;
-    int to = 0;
+    int units = 2 * (end - begin);
+    bool is_v = false, is_first = true;
+    int to = 0, queries_to = 0;
     auto copy_next = [&]() {
         if (units > 0) {
+            if (!is_v && (is_first || ahead.tile == 0)) {
+                copy_queries(query_slots + queries_to * query_bytes, q, Rows(ahead.pass, shape));
+                queries_to = queries_to + 1 == QUERY_SLOTS ? 0 : queries_to + 1;
+                is_first = false;
+            }
             copy_tile(ring + to * UNIT_BYTES, is_v ? v : k, ahead, shape);
             if (is_v) ahead.next(shape.tiles);
             is_v = !is_v;
@@ -363,33 +451,41 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         to = to + 1 == UNITS ? 0 : to + 1;
         copies_end_group();
     };
-    int from = 0;
+    int from = 0, queries_from = 0;
     // Waits for the next unit; that before it has been read by all, and makes room for another.
-    auto next_unit = [&](unsigned skew) {
+    auto next_unit = [&]() {
         copies_wait<UNITS - 2>();
         __syncthreads();
         copy_next();
-        unsigned at = ring + from * UNIT_BYTES + 2 * skew;
+        int unit = from * UNIT_BYTES;
         from = from + 1 == UNITS ? 0 : from + 1;
-        return at;
+        return unit;
     };
     for (int i = 0; i < UNITS - 1; i++) copy_next();
 
     Queries queries;
     Sums sums;
     Place at(begin, shape.tiles);
-    for (long long tile = begin; tile < end; tile++) {
+    int first_pass = at.pass;
+    for (int tile = begin; tile < end; tile++) {
+        unsigned skew = skew_of(at, shape);
+        int unit = next_unit();
         if (tile == begin || at.tile == 0) {
-            queries.load(q, at, shape, lane);
+            queries.load(query_slots + queries_from * query_bytes, Rows(at.pass, shape), lane);
+            queries_from = queries_from + 1 == QUERY_SLOTS ? 0 : queries_from + 1;
             sums.clear();
         }
-        unsigned skew = skew_of(at, shape);
         float scores[4] = {};
-        score(scores, next_unit(skew), queries, warp, lane);
+        score(scores, ring + unit + 2 * skew, queries, warp, lane);
         weigh(scores, sums, context - at.tile * KEYS, scale, warp, lane);
-        add_values(sums, scores, next_unit(skew), warp, lane);
-        if (tile + 1 == end || at.tile + 1 == shape.tiles)
-            finish(sums, scratch, o, parts, at, shape, all, scale, warp, lane);
+        unit = next_unit();
+        add_values(sums, scores, ring + unit + 2 * skew, warp, lane);
+        if (tile + 1 == end || at.tile + 1 == shape.tiles) {
+            bool is_part = at.pass * shape.tiles < begin || (at.pass + 1) * shape.tiles > end;
+            finish(sums, (float*)(shared + unit), o, parts, at.pass, is_part, shape, scale, warp,
+                   lane);
+        }
         at.next(shape.tiles);
     }
+    report(o, parts, first_pass, (end - 1) / shape.tiles, shape, runs, scale);
 }

@@ -19,9 +19,10 @@ __device__ inline void copy_async(unsigned to, const void* from, bool there) {
 __device__ inline void copy_async(unsigned to, const void* from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from));
 }
-// Copies so many of 16 bytes, and zeros for the others.
+// Copies so many of 16 bytes, and zeros for the others. Memory is asked for whole lines.
 __device__ inline void copy_async_part(unsigned to, const void* from, int bytes) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes));
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
+        "r"(bytes));
 }
 // Copies 4 or 8 bytes, or zeros if not `there`.
 template <int bytes>

@@ -15,12 +15,14 @@ const WARPS: usize = THREADS / 32;
 const KEYS: usize = 64;
 /// Query heads that one reading of a KV head serves.
 const QUERIES: usize = 8;
-/// Columns that the warps of a block merge at once.
-const MERGED: usize = 64;
-/// Blocks that share a multiprocessor: while one waits for its copies, another computes.
-const BLOCKS: usize = 3;
+/// Blocks that may share a multiprocessor, the most first: while one waits for its copies, another
+/// computes.
+const BLOCKS: [usize; 3] = [4, 2, 1];
 /// Tiles of K and V in a ring at least and at most.
 const UNITS: std::ops::RangeInclusive<usize> = 2..=8;
+/// What a multiprocessor has to have under way so that memory is never idle. What is far more only
+/// queues: every answer takes longer, and some multiprocessors get less than others.
+const UNDER_WAY_BYTES: usize = 32 << 10;
 const STATIC_BYTES: usize = 512;
 
 /// A kernel of kernels/flash_decode.cu.
@@ -32,22 +34,34 @@ pub struct DecodeVariant {
     pub dtype: DType,
     /// Tiles of K and V in the ring of a block.
     pub units: usize,
+    /// Blocks that share a multiprocessor.
+    pub blocks: usize,
 }
 
 impl DecodeVariant {
     /// The variant for a head_dim and so many query heads to a KV head, on a GPU with so much
-    /// shared memory per multiprocessor: as many units as leave room for all blocks.
+    /// shared memory per multiprocessor: as many blocks as have room for two tiles, or for three
+    /// where they are fewer than four.
     pub fn choose(head_dim: usize, group: usize, dtype: DType, shared_bytes_per_sm: usize) -> Self {
-        let other_bytes = RESERVED_BYTES + STATIC_BYTES + merge_bytes(group);
-        let ring_bytes = (shared_bytes_per_sm / BLOCKS).saturating_sub(other_bytes);
-        let units = (ring_bytes / unit_bytes(head_dim)).clamp(*UNITS.start(), *UNITS.end());
-        DecodeVariant { head_dim, dtype, units }
+        let fits = |variant: &Self| {
+            let bytes = variant.shared_bytes(group) + RESERVED_BYTES + STATIC_BYTES;
+            variant.blocks * bytes <= shared_bytes_per_sm
+        };
+        let with = |blocks, units| DecodeVariant { head_dim, dtype, units, blocks };
+        let blocks = BLOCKS.into_iter().find(|blocks| fits(&with(*blocks, 2))).unwrap_or(1);
+        let is_enough = |units: &usize| {
+            let under_way_bytes = blocks * (units - 1) * unit_bytes(head_dim);
+            under_way_bytes >= UNDER_WAY_BYTES && (blocks == BLOCKS[0] || *units > 2)
+        };
+        let units = UNITS.take_while(|units| fits(&with(blocks, *units)));
+        let most = units.clone().last().unwrap_or(2);
+        with(blocks, units.clone().find(is_enough).unwrap_or(most))
     }
 
     /// The name of the kernel.
     pub fn name(&self) -> String {
-        let DecodeVariant { head_dim, dtype, units } = self;
-        format!("flash_decode_{}_d{head_dim}_x{units}", dtype.name())
+        let DecodeVariant { head_dim, dtype, units, blocks } = self;
+        format!("flash_decode_{}_d{head_dim}_x{units}_b{blocks}", dtype.name())
     }
 
     /// The macros that make it.
@@ -56,24 +70,30 @@ impl DecodeVariant {
         defines.extend([
             ("HEAD_DIM", self.head_dim.to_string()),
             ("UNITS", self.units.to_string()),
-            ("BLOCKS", BLOCKS.to_string()),
+            ("BLOCKS", self.blocks.to_string()),
         ]);
         defines
     }
 
     fn shared_bytes(&self, group: usize) -> usize {
-        self.units * unit_bytes(self.head_dim) + merge_bytes(group)
+        let query_slots = self.units.div_ceil(2);
+        self.units * unit_bytes(self.head_dim) + query_slots * query_bytes(self.head_dim, group)
     }
 }
 
 /// As `UNIT_BYTES` of the kernel.
 fn unit_bytes(head_dim: usize) -> usize {
     let stride = if head_dim.is_multiple_of(16) { head_dim + 8 } else { head_dim };
-    (DType::SIZE_BYTES * KEYS * stride + 80) / 16 * 16
+    bytes_of(KEYS * stride).max(size_of::<f32>() * WARPS * QUERIES * 16)
 }
 
-fn merge_bytes(group: usize) -> usize {
-    WARPS * group.min(QUERIES) * MERGED * size_of::<f32>()
+/// As `query_bytes` of the kernel.
+fn query_bytes(head_dim: usize, group: usize) -> usize {
+    bytes_of(group.min(QUERIES) * head_dim)
+}
+
+fn bytes_of(elements: usize) -> usize {
+    (DType::SIZE_BYTES * elements + 80) / 16 * 16
 }
 
 /// A kernel loaded for one shape, and its buffers.
@@ -100,16 +120,21 @@ impl DecodeKernel {
 
         let kv_heads = shape.batch * shape.kv_heads();
         let passes = kv_heads * group.div_ceil(QUERIES);
-        let tiles = passes * shape.kv_len().div_ceil(KEYS);
+        let tiles_of_pass = shape.kv_len().div_ceil(KEYS);
+        let tiles = passes * tiles_of_pass;
         let of_sm = function.occupancy_max_active_blocks_per_multiprocessor(
             THREADS as u32,
             shared_bytes,
             None,
         )?;
         let resident = of_sm.max(1) as usize * cuda.properties.sm_count as usize;
-        let blocks = resident.min(tiles);
-        // The kernel numbers heads, passes and keys in 32 bits.
-        if shape.kv_len() > i32::MAX as usize - KEYS || passes + blocks > i32::MAX as usize {
+        let blocks = blocks_for(passes, tiles_of_pass, resident);
+        // The kernel numbers keys, tiles and query heads in 32 bits.
+        let query_heads = kv_heads * group;
+        if [shape.kv_len() + KEYS, tiles + 1, query_heads + 1]
+            .iter()
+            .any(|n| *n > i32::MAX as usize)
+        {
             return Err(DeviceError::unsupported(format!(
                 "{kv_heads} KV heads of {} keys are too many for one launch",
                 shape.kv_len()
@@ -125,7 +150,7 @@ impl DecodeKernel {
                 shared_mem_bytes: shared_bytes as u32,
             },
             of_rows: cuda.alloc(2 * rows)?,
-            results: cuda.alloc(rows * shape.head_dim)?,
+            results: cuda.alloc(rows * shape.head_dim.next_multiple_of(4))?,
             arrived: cuda.zeros(passes)?,
         })
     }
@@ -163,6 +188,17 @@ impl DecodeKernel {
     }
 }
 
+/// How many blocks share the tiles: all that are resident, or a few less where each pass is then
+/// an equal number of runs, or each run a number of passes: fewer parts are put together.
+fn blocks_for(passes: usize, tiles_of_pass: usize, resident: usize) -> usize {
+    let resident = resident.min(passes * tiles_of_pass);
+    let is_even = |blocks: &usize| {
+        blocks.is_multiple_of(passes) && tiles_of_pass.is_multiple_of(blocks / passes)
+            || passes.is_multiple_of(*blocks)
+    };
+    (resident - resident / 16..=resident).rev().find(is_even).unwrap_or(resident)
+}
+
 fn variant(cuda: &Cuda, shape: &SdpaShape, dtype: DType) -> Result<DecodeVariant, DeviceError> {
     let most = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR;
     let shared_bytes_per_sm = cuda.context.attribute(most)? as usize;
@@ -181,14 +217,26 @@ mod tests {
                 for group in [1, 4, 8, 32] {
                     let variant =
                         DecodeVariant::choose(head_dim, group, DType::Fp16, shared_bytes_per_sm);
+                    let DecodeVariant { units, blocks, .. } = variant;
                     let bytes = variant.shared_bytes(group) + STATIC_BYTES + RESERVED_BYTES;
-                    assert!(bytes <= shared_bytes_per_sm, "{variant:?}: {bytes}");
-                    let blocks = (shared_bytes_per_sm / bytes).min(BLOCKS);
-                    let under_way = blocks * (variant.units - 1) * 2 * KEYS * head_dim;
+                    assert!(blocks * bytes <= shared_bytes_per_sm, "{variant:?}: {bytes}");
+                    let under_way = blocks * (units - 1) * 2 * KEYS * head_dim;
                     let is_hopper = shared_bytes_per_sm == 228 << 10;
-                    assert!(!is_hopper || head_dim < 48 || under_way >= 64 << 10, "{variant:?}");
+                    assert!(!is_hopper || head_dim < 24 || under_way >= 28 << 10, "{variant:?}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn tiles_are_shared_out_evenly_where_that_takes_no_more_than_a_sixteenth_of_the_blocks() {
+        // 16 caches of 8 KV heads at context 4096, on 132 multiprocessors of four blocks.
+        assert_eq!(blocks_for(128, 64, 528), 512);
+        // 32 KV heads: a block for each.
+        assert_eq!(blocks_for(512, 64, 528), 512);
+        assert_eq!(blocks_for(1024, 64, 528), 512);
+        assert_eq!(blocks_for(512, 64, 396), 396);
+        assert_eq!(blocks_for(3, 5, 528), 15);
+        assert_eq!(blocks_for(1, 1, 528), 1);
     }
 }
