@@ -380,7 +380,7 @@ mod tests {
             (NsFlash, None, &[ours]),
             (NsFlash, Some(112), &["resize", ours]),
             (NsFlashUnpadded, None, &["flash_unpadded_fp16_d107"]),
-            (NsFlashDecode, None, &["flash_decode_fp16_d107_x5"]),
+            (NsFlashDecode, None, &["flash_decode_fp16_d107_x2_b4"]),
             (CpuBlocked, None, &[]),
         ];
         for (backend, pad_to, names) in right {
