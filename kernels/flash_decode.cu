@@ -113,6 +113,21 @@ __device__ inline unsigned skew_of(Place at, Shape shape) {
     return SPREAD ? 0 : (unsigned)first_of(at, shape) % 8;
 }
 
+// Starts the copy of the 16 bytes at `at` of so many; zeros follow the last.
+__device__ inline void copy_chunk(unsigned to, const char* from, int at, int there) {
+    int bytes = max(0, min(16, there - at));
+    if (0 < bytes && bytes < 16) {
+        // By element: the tensor may end within these 16 bytes.
+        const unsigned short* rest = (const unsigned short*)(from + at);
+        unsigned words[4] = {0, 0, 0, 0};
+        for (int e = 0; e < bytes / 2; e++) words[e / 2] |= (unsigned)rest[e] << 16 * (e % 2);
+        for (int w = 0; w < 4; w++) store_shared(to + 4 * w, words[w]);
+        return;
+    }
+    // Nothing is read where there are no bytes, and no address lies outside of the tensor.
+    copy_async_part(to, bytes > 0 ? from + at : from, bytes);
+}
+
 // Starts the copies of a tile of K or V; zeros follow the last key.
 __device__ inline void copy_tile(unsigned to, const unsigned short* tensor, Place at, Shape shape) {
     unsigned skew = skew_of(at, shape);
@@ -123,26 +138,16 @@ __device__ inline void copy_tile(unsigned to, const unsigned short* tensor, Plac
     for (int i = threadIdx.x; i < CHUNKS + (skew > 0); i += THREADS) {
         const int OF_ROW = SPREAD ? HEAD_DIM / 8 : 1;
         int place = SPREAD ? i / OF_ROW * (2 * STRIDE) + i % OF_ROW * 16 : 16 * i;
-        int bytes = max(0, min(16, there - 16 * i));
-        if (0 < bytes && bytes < 16) {
-            // By element: the tensor may end within these 16 bytes.
-            const unsigned short* rest = (const unsigned short*)(from + 16 * i);
-            unsigned words[4] = {0, 0, 0, 0};
-            for (int e = 0; e < bytes / 2; e++) words[e / 2] |= (unsigned)rest[e] << 16 * (e % 2);
-            for (int w = 0; w < 4; w++) store_shared(to + place + 4 * w, words[w]);
-            continue;
-        }
-        // Nothing is read where there are no bytes, and no address lies outside of the tensor.
-        copy_async_part(to + place, bytes > 0 ? from + 16 * i : from, bytes);
+        copy_chunk(to + place, from, 16 * i, there);
     }
 }
 
 // Starts the copies of the queries of a pass.
 __device__ inline void copy_queries(unsigned to, const unsigned short* q, Rows rows) {
     const char* from = (const char*)(q + (size_t)rows.first * HEAD_DIM - rows.skew());
-    int bytes = 2 * (rows.count * HEAD_DIM + rows.skew());
-    for (int at = 16 * threadIdx.x; at < bytes; at += 16 * THREADS)
-        copy_async_part(to + at, from + at, min(16, bytes - at));
+    int there = 2 * (rows.count * HEAD_DIM + rows.skew());
+    for (int at = 16 * threadIdx.x; at < there; at += 16 * THREADS)
+        copy_chunk(to + at, from, at, there);
 }
 
 // Two neighbouring elements, from an address that is a multiple of 2.

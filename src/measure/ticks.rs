@@ -39,8 +39,9 @@ pub struct Used {
 /// None of fewer than two ticks, and of a counter that was set back.
 ///
 /// The first and the last tick may each be off by half their gap, and by twice what the ticks
-/// between stray from a straight line: a counter that is late at one of them is late at others. The
-/// counter itself is off by its smallest step, at both ends.
+/// between stray from where those beside them put them: a counter that is late at one of them is
+/// late at others. Power that drifts, as it does at a power limit, is no stray. The counter itself
+/// is off by its smallest step, at both ends.
 pub fn used(ticks: &[Tick]) -> Option<Used> {
     const STEP_J: f64 = 1e-3;
     let (first, last) = (ticks.first()?, ticks.last()?);
@@ -51,13 +52,17 @@ pub fn used(ticks: &[Tick]) -> Option<Used> {
     };
     let points: Vec<(f64, f64)> = ticks.iter().map(since_first).collect::<Option<_>>()?;
     let joules = points.last()?.1;
-    if seconds <= 0.0 || joules <= 0.0 {
+    let is_set_back = points.windows(2).any(|pair| pair[1].1 <= pair[0].1);
+    if seconds <= 0.0 || joules <= 0.0 || is_set_back {
         return None;
     }
-    let between = &points[1..points.len() - 1];
-    let late_s = |(at_s, joules_then): &(f64, f64)| at_s - joules_then / joules * seconds;
-    let squares: f64 = between.iter().map(|point| late_s(point).powi(2)).sum();
-    let stray_s = (squares / between.len().max(1) as f64).sqrt();
+    // Of three ticks with errors of their own, the middle one strays by 1.5 times their variance.
+    let stray_s = |window: &[(f64, f64)]| {
+        let [(begin_s, begin_j), (at_s, joules_then), (end_s, end_j)] = *window else { return 0.0 };
+        at_s - begin_s - (joules_then - begin_j) / (end_j - begin_j) * (end_s - begin_s)
+    };
+    let squares: Vec<f64> = points.windows(3).map(|window| stray_s(window).powi(2)).collect();
+    let stray_s = (squares.iter().sum::<f64>() / squares.len().max(1) as f64 / 1.5).sqrt();
     let ends = [first.gap_s / 2.0, last.gap_s / 2.0, 2.0 * stray_s, 2.0 * stray_s];
     let relative = ends.map(|off_s| off_s / seconds);
     let steps = [STEP_J / joules; 2];
@@ -93,6 +98,22 @@ mod tests {
         assert!((watts / 700.0 - 1.0).abs() < used.uncertainty_pct / 100.0, "{used:?}");
         // Two half gaps of 1.2 ms over 1.5 s are 0.06 %; ticks are read to a millisecond.
         assert!((0.05..0.3).contains(&used.uncertainty_pct), "{used:?}");
+    }
+
+    #[test]
+    fn power_that_drifts_is_no_uncertainty() {
+        let of_power = |watts: fn(f64) -> f64| -> Vec<Tick> {
+            let (mut joules, step_s) = (0.0, 0.1);
+            let tick = |k: i32| {
+                let at_s = f64::from(k) * step_s;
+                joules += watts(at_s) * step_s;
+                Tick { at_s, gap_s: 1e-3, millijoules: 5_000_000 + (joules * 1e3) as u64 }
+            };
+            (0..=15).map(tick).collect()
+        };
+        let steady = used(&of_power(|_| 700.0)).unwrap();
+        let falls = used(&of_power(|at_s| 730.0 - 40.0 * at_s)).unwrap();
+        assert!(falls.uncertainty_pct < steady.uncertainty_pct + 0.2, "{falls:?} {steady:?}");
     }
 
     #[test]
