@@ -68,6 +68,15 @@ pub struct Look<'a> {
     pub x_name: &'a str,
 }
 
+/// The name of an axis that is so many pixels long: its unit alone where both would run into the
+/// axis of the next panel.
+fn y_label(name: &str, unit: &str, height: u32) -> String {
+    /// Of a letter of the axes' names, on average.
+    const WIDTH: usize = 14;
+    let label = format!("{name} ({unit})");
+    if label.len() * WIDTH > height as usize { unit.to_owned() } else { label }
+}
+
 type Place<'a> = &'a dyn Fn(usize, f64) -> (i32, i32);
 
 impl Panel<'_> {
@@ -86,11 +95,11 @@ impl Panel<'_> {
         let first = dims.iter().min().copied().unwrap_or(0) as f64;
         let last = dims.iter().max().copied().unwrap_or(1) as f64;
         let side = ((last - first) * 0.02).max(0.5);
-        let y_label = match quantity {
-            Quantity::Latency => format!("latency ({unit})"),
-            Quantity::Throughput => format!("throughput ({unit})"),
-            Quantity::Bandwidth => format!("bandwidth ({unit})"),
-            Quantity::Energy => format!("energy ({unit})"),
+        let y_name = match quantity {
+            Quantity::Latency => "latency",
+            Quantity::Throughput => "throughput",
+            Quantity::Bandwidth => "bandwidth",
+            Quantity::Energy => "energy",
         };
 
         let is_lowest = !x_name.is_empty();
@@ -110,6 +119,7 @@ impl Panel<'_> {
             Axis { low: first - side, high: last + side, ticks: dim_ticks(&dims) },
             Axis { low, high, ticks: scale.ticks(low, high) },
         )?;
+        let (_, height) = chart.plotting_area().dim_in_pixel();
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -122,7 +132,7 @@ impl Panel<'_> {
             .label_style(font(26, INK, HPos::Center, VPos::Center))
             .axis_desc_style(font(28, INK, HPos::Center, VPos::Center))
             .x_desc(x_name)
-            .y_desc(y_label)
+            .y_desc(y_label(y_name, unit, height))
             .draw()?;
 
         let place = |dim: usize, value: f64| {
@@ -240,5 +250,17 @@ impl Curve<'_> {
     fn stretches(&self) -> Vec<&[(usize, Band)]> {
         let fails_between = |a: usize, b: usize| self.failed.iter().any(|&dim| a < dim && dim < b);
         self.points.chunk_by(|(a, _), (b, _)| !fails_between(*a, *b)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::y_label;
+
+    #[test]
+    fn a_short_axis_is_named_by_its_unit() {
+        assert_eq!(y_label("latency", "ms", 180), "latency (ms)");
+        assert_eq!(y_label("bandwidth", "% of a copy's", 180), "% of a copy's");
+        assert_eq!(y_label("bandwidth", "% of a copy's", 800), "bandwidth (% of a copy's)");
     }
 }
