@@ -2,10 +2,10 @@
 
 use night_sweep::device::cuda::Tensor;
 use night_sweep::device::{Cuda, Device};
-use night_sweep::workload::GemmLayout;
 use night_sweep::workload::convert::to_f32;
 use night_sweep::workload::operation::{Gemm, ProviderChoice, Sdpa};
 use night_sweep::workload::shape::{DType, GemmShape, SdpaShape};
+use night_sweep::workload::{GemmLayout, Precision};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,13 @@ pub fn gpu() -> (Rc<Cuda>, Device) {
     wait();
     let cuda = Rc::new(Cuda::open(0).unwrap());
     (cuda.clone(), Device::Cuda(cuda))
+}
+
+/// Those that this card has: tensor cores take fp8 from compute capability 8.9.
+pub fn precisions(cuda: &Cuda) -> Vec<Precision> {
+    let has_fp8 = cuda.properties().compute_capability >= (8, 9);
+    let is_there = |precision: &Precision| has_fp8 || *precision != Precision::Fp8E4m3;
+    Precision::ALL.into_iter().filter(is_there).collect()
 }
 
 /// One that fills the GPU's memory, or times it, disturbs the others.
