@@ -42,9 +42,10 @@ fn assert_harmless(what: &str, ran: &Ran) {
         assert!(!text.contains(hidden), "{what}: {text:?}");
         for line in text.lines() {
             let is_command = |start: &str| line.trim_start().starts_with(start);
-            let is_own = ["::error title=", "::notice title=night-sweep"].into_iter();
-            let mut is_own = is_own.filter(|_| what.contains("github"));
-            let is_ours = is_own.any(|own| line.starts_with(own));
+            // On a noisy machine there is no answer, which is a warning.
+            let own = ["error title=", "notice title=night-sweep", "warning title=night-sweep"];
+            let command = line.strip_prefix("::").filter(|_| what.contains("github"));
+            let is_ours = command.is_some_and(|it| own.iter().any(|own| it.starts_with(own)));
             assert!(is_ours || !is_command("::"), "{what}: {line}");
             assert!(!line.contains("##[") && !line.contains("##vso["), "{what}: {line}");
         }
