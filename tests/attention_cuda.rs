@@ -133,6 +133,17 @@ fn one_query_is_right_at_every_alignment_context_and_grouping() {
     }
 }
 
+/// Of so many tiles that some blocks have one more than others.
+#[test]
+#[ignore = "needs a CUDA GPU"]
+fn long_runs_that_are_not_even_are_right() {
+    let gpu = Gpu::new();
+    for head_dim in [64, 80, 107] {
+        let sdpa = decode(Backend::NsFlashDecode, 20_001, [32, 32], head_dim);
+        gpu.plan(sdpa, DType::Fp16).verify().unwrap();
+    }
+}
+
 #[test]
 #[ignore = "needs a CUDA GPU"]
 fn others_take_one_query_or_say_why_not() {

@@ -7,7 +7,7 @@
 #[allow(dead_code)]
 mod gpu;
 
-use gpu::{DTYPES, SEED};
+use gpu::{DTYPES, SEED, precisions};
 use night_sweep::device::cuda::Graph;
 use night_sweep::device::torch::{Session, TorchChoice};
 use night_sweep::device::{Cuda, Device, DeviceChoice, Kernel, Opened, libraries};
@@ -303,7 +303,7 @@ fn gemms_of_float32_are_verified_in_tf32_and_whole_by_turns() {
 #[ignore = "needs a CUDA GPU"]
 fn scaled_gemms_of_fp8_are_verified_and_padded() {
     let gpu = Gpu::new();
-    if gpu.cuda.properties().compute_capability < (8, 9) {
+    if !precisions(&gpu.cuda).contains(&Precision::Fp8E4m3) {
         return;
     }
     let of = |layout, batch, [m, n, k]: [usize; 3]| Gemm {

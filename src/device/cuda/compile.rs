@@ -29,7 +29,9 @@ pub const SOURCES: [(&str, &str); 8] = [
 ];
 
 /// What the files include; a header comes before those that it includes itself.
-const HEADERS: [(&str, &str); 2] = [
+const HEADERS: [(&str, &str); 4] = [
+    ("decode_tiles.cuh", include_str!("../../../kernels/decode_tiles.cuh")),
+    ("decode_parts.cuh", include_str!("../../../kernels/decode_parts.cuh")),
     ("mma.cuh", include_str!("../../../kernels/mma.cuh")),
     ("common.cuh", include_str!("../../../kernels/common.cuh")),
 ];
